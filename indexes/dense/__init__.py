@@ -1,0 +1,1 @@
+"""Embedders and the vector engine, one file each."""

@@ -1,0 +1,69 @@
+"""What an embedder and a vector engine are: texts to unit vectors, vectors to passage keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Keys = NDArray[np.int64]
+
+
+class Embedder(Protocol):
+    """Texts to vectors. `name` is what a collection records and what `--embedder` takes."""
+
+    @property
+    def name(self) -> str:
+        """As in `--embedder NAME`, canonical."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """float32 (n_texts, dimension), rows L2-normalised; a text without a known term is the zero row."""
+
+    def embed_query(self, text: str) -> Vectors:
+        """float32 (dimension,), L2-normalised, or zero."""
+
+
+@runtime_checkable
+class FittedEmbedder(Embedder, Protocol):
+    """An embedder whose space is fitted to the corpus itself, so it must be fitted before use and kept."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether `fit` or `load` has happened."""
+
+    def fit(self, texts: Sequence[str]) -> None:
+        """Fit to these texts. The same texts give the same space, to the bit."""
+
+    def save(self, path: Path) -> None:
+        """Write the fitted state into one file."""
+
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote. Raises: `EmbedderFailed` when it does not read."""
+
+
+class VectorEngine(Protocol):
+    """Nearest neighbours by inner product. Derived data: covers one generation of the catalog."""
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation that the engine covers; -1 when it is empty or unreadable."""
+
+    def apply(self, keys: Keys, vectors: Vectors, removed: Iterable[int], *, generation: int) -> None:
+        """Take in `vectors` (n, dimension) under `keys` (n,), drop `removed`, and cover `generation`."""
+
+    def clear(self) -> None:
+        """Forget everything; `generation` is -1 afterwards."""
+
+    def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> list[tuple[int, float]]:
+        """(passage key, inner product), best first, ties by key; only among `allowed` keys when given."""
+
+    def close(self) -> None:
+        """Let go of files and threads."""

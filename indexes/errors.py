@@ -1,0 +1,156 @@
+"""Every error that stage one raises; knows no engine and no file format.
+
+IndexesError
+├── SourceError            a path, file or line that cannot be read as documents
+│   ├── SourceNotFound     no such path
+│   ├── NothingToIndex     a folder or file without a single document
+│   ├── BadFile            binary, undecodable or malformed; carries the line where there is one
+│   └── DuplicateId        two documents under one id
+├── UnknownName            no engine, embedder or option of that name; lists the known
+├── MissingExtra           a name that needs an optional package which is not installed
+├── EmbedderFailed         an embedder could not be loaded or refused to embed
+└── CollectionError        the collection as a whole
+    ├── CollectionNotFound    no collection in that directory
+    ├── CollectionMismatch    built with another embedder or engine than the one asked for
+    ├── CollectionTooNew      written by a newer version
+    ├── CollectionLocked      another process is writing
+    └── CollectionDamaged     the catalog itself does not read
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class IndexesError(Exception):
+    """Base of all; `str(error)` is one line that says what was wrong, where, and what to do."""
+
+
+class SourceError(IndexesError):
+    """A path, a file or a line that cannot be read as documents."""
+
+
+class SourceNotFound(SourceError):
+    """No such path."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        super().__init__(f"No such file or folder: {path}. Check the path and run the command again.")
+
+
+class NothingToIndex(SourceError):
+    """A folder or file that holds no document at all."""
+
+    def __init__(self, path: Path | str, *, reason: str = "it holds no readable document") -> None:
+        self.path = Path(path)
+        self.reason = reason
+        super().__init__(f"Nothing to index in {path}: {reason}. Name a folder or file with text in it.")
+
+
+class BadFile(SourceError):
+    """A file that is binary, undecodable or malformed. `line` starts at 1."""
+
+    def __init__(self, path: Path | str, reason: str, *, line: int | None = None) -> None:
+        self.path = Path(path)
+        self.reason = reason
+        self.line = line
+        where = f"{path}, line {line}" if line else f"{path}"
+        super().__init__(f"{where}: {reason}.")
+
+
+class DuplicateId(SourceError):
+    """Two documents under one id."""
+
+    def __init__(self, document_id: str, first: str, second: str) -> None:
+        self.document_id = document_id
+        self.first = first
+        self.second = second
+        super().__init__(
+            f"Two documents have the id {document_id!r}: {first} and {second}. Give one of them another id."
+        )
+
+
+class UnknownName(IndexesError):
+    """No such engine, embedder or option; lists the known."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = tuple(sorted(known))
+        super().__init__(f"Unknown {kind} {name!r}. Known: {', '.join(self.known)}.")
+
+
+class MissingExtra(IndexesError):
+    """A name that needs an optional package which is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what = what
+        self.extra = extra
+        super().__init__(f"{what} needs an optional package: pip install 'funnel-rlm[{extra}]'.")
+
+
+class EmbedderFailed(IndexesError):
+    """An embedder could not be loaded, or refused to embed."""
+
+    def __init__(self, embedder: str, reason: str) -> None:
+        self.embedder = embedder
+        self.reason = reason
+        super().__init__(f"Embedder {embedder!r}: {reason}")
+
+
+class CollectionError(IndexesError):
+    """The collection as a whole."""
+
+
+class CollectionNotFound(CollectionError):
+    """No collection in that directory."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        super().__init__(f"No collection in {path}. Build one: funnel index PATH --kb {path}")
+
+
+class CollectionMismatch(CollectionError):
+    """The collection was built with another embedder or engine than the one asked for."""
+
+    def __init__(self, path: Path | str, kind: str, built: str, asked: str) -> None:
+        self.path = Path(path)
+        self.kind = kind
+        self.built = built
+        self.asked = asked
+        super().__init__(
+            f"The collection {path} was built with {kind} {built!r}, not {asked!r}. "
+            f"Leave out --{kind}, or build a new collection in another directory."
+        )
+
+
+class CollectionTooNew(CollectionError):
+    """Written by a newer version of this package."""
+
+    def __init__(self, path: Path | str, found: int, supported: int) -> None:
+        self.path = Path(path)
+        self.found = found
+        self.supported = supported
+        super().__init__(
+            f"The collection {path} has format {found}; this version reads up to {supported}. "
+            "Upgrade funnel-rlm to open it."
+        )
+
+
+class CollectionLocked(CollectionError):
+    """Another process holds the writer's lock."""
+
+    def __init__(self, path: Path | str, holder: str) -> None:
+        self.path = Path(path)
+        self.holder = holder
+        super().__init__(f"{holder} is writing to the collection {path}. Wait for it to end, then run this again.")
+
+
+class CollectionDamaged(CollectionError):
+    """The catalog itself does not read."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path = Path(path)
+        self.reason = reason
+        super().__init__(f"The catalog of {path} does not read: {reason}. Restore it from a copy, or index again.")

@@ -1,0 +1,1 @@
+"""Search engines over analysed terms, one file each."""

@@ -1,0 +1,45 @@
+"""What a lexical engine is: terms in, passage keys and BM25 scores out; knows no text and no documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.types import Access
+
+Keys = NDArray[np.int64]
+Scored = list[tuple[int, float]]
+"""(passage key, score), best first; ties broken by the smaller key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A passage as a lexical engine sees it."""
+
+    key: int
+    terms: tuple[str, ...]
+    readers: frozenset[str]
+
+
+class LexicalEngine(Protocol):
+    """A BM25 engine. Derived data: it covers one generation of the catalog and says which."""
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation that the engine covers; -1 when it is empty or unreadable."""
+
+    def apply(self, added: Iterable[Entry], removed: Iterable[int], *, generation: int) -> None:
+        """Take in and drop passages, and cover `generation` from now on: all of it or, after a crash, none."""
+
+    def clear(self) -> None:
+        """Forget everything; `generation` is -1 afterwards."""
+
+    def search(self, terms: Sequence[str], k: int, *, access: Access) -> Scored:
+        """The best `k` passages that `access` may read, trimmed inside the engine, not after it."""
+
+    def close(self) -> None:
+        """Let go of files and threads."""
