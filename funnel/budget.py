@@ -1,0 +1,155 @@
+"""One ledger for a whole run and its children: reserve before a call, settle after; knows no model.
+
+A reservation is the worst case of a call, so that calls in flight together cannot pass a limit that each
+of them alone would have kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from funnel.errors import BudgetExceeded
+from funnel.types import Usage
+
+MIN_OUTPUT_TOKENS = 64
+"""A call that may answer with fewer tokens than this is not worth its input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may take, children included. None means no limit of that kind."""
+
+    max_usd: float | None = None
+    max_calls: int | None = 100
+    max_tokens: int | None = None
+    timeout_s: float | None = 300.0
+    max_turns: int = 16
+    max_depth: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens."""
+
+    input_usd: float
+    output_usd: float
+
+    def cost(self, input_tokens: int, output_tokens: int) -> float:
+        """Dollars for a call of this size."""
+        return (input_tokens * self.input_usd + output_tokens * self.output_usd) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The worst case of one call. `output_tokens` is what the call may be asked for at most."""
+
+    input_tokens: int
+    output_tokens: int
+    usd: float
+
+
+class Ledger:
+    """Live counters of one run; `Limits` are never changed."""
+
+    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._started = clock()
+        self._open: list[Reservation] = []
+        self._calls = 0
+        self._cached = 0
+        self._input = 0
+        self._output = 0
+        self._usd = 0.0
+        self._unpriced = False
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return self._clock() - self._started
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds until the deadline, never below zero; None without one."""
+        timeout_s = self.limits.timeout_s
+        return None if timeout_s is None else max(0.0, timeout_s - self.elapsed_s)
+
+    def remaining_calls(self) -> int | None:
+        """Model calls left, those in flight taken off; None without a limit."""
+        limit = self.limits.max_calls
+        return None if limit is None else max(0, limit - self._calls - len(self._open))
+
+    def remaining_usd(self) -> float | None:
+        """Dollars left, reservations taken off; None without a limit."""
+        limit = self.limits.max_usd
+        return None if limit is None else max(0.0, limit - self._usd - sum(r.usd for r in self._open))
+
+    def remaining_tokens(self) -> int | None:
+        """Tokens left, reservations taken off; None without a limit."""
+        limit = self.limits.max_tokens
+        reserved = sum(r.input_tokens + r.output_tokens for r in self._open)
+        return None if limit is None else max(0, limit - self._input - self._output - reserved)
+
+    def reserve(self, *, input_tokens: int, output_tokens: int, price: Price | None) -> Reservation:
+        """Set aside the worst case of one call, with fewer output tokens than asked where that fits.
+
+        Raises: `BudgetExceeded` when not even `MIN_OUTPUT_TOKENS` fit; nothing is then reserved.
+        """
+        limits = self.limits
+        if (left_s := self.remaining_s) is not None and left_s <= 0:
+            raise BudgetExceeded("timeout_s", limits.timeout_s or 0, self.elapsed_s)
+        if self.remaining_calls() == 0:
+            raise BudgetExceeded("max_calls", limits.max_calls or 0, self._calls + len(self._open))
+        granted = output_tokens
+        floor = min(output_tokens, MIN_OUTPUT_TOKENS)
+        if (left_tokens := self.remaining_tokens()) is not None:
+            granted = min(granted, left_tokens - input_tokens)
+            if granted < floor:
+                raise BudgetExceeded("max_tokens", limits.max_tokens or 0, (limits.max_tokens or 0) - left_tokens)
+        if (left_usd := self.remaining_usd()) is not None and price is not None:
+            affordable = left_usd - price.cost(input_tokens, 0)
+            if price.output_usd > 0:
+                granted = min(granted, int(affordable * 1_000_000 / price.output_usd))
+            if affordable < 0 or granted < floor:
+                raise BudgetExceeded("max_usd", limits.max_usd or 0, (limits.max_usd or 0) - left_usd)
+        usd = price.cost(input_tokens, granted) if price else 0.0
+        reservation = Reservation(input_tokens, granted, usd)
+        self._open.append(reservation)
+        return reservation
+
+    def settle(
+        self, reservation: Reservation, *, input_tokens: int, output_tokens: int, price: Price | None
+    ) -> float | None:
+        """Book what the call really took and free its reservation. Returns its dollars, None if unpriced."""
+        self._open.remove(reservation)
+        self._calls += 1
+        self._input += input_tokens
+        self._output += output_tokens
+        if price is None:
+            self._unpriced = True
+            return None
+        usd = price.cost(input_tokens, output_tokens)
+        self._usd += usd
+        return usd
+
+    def release(self, reservation: Reservation) -> None:
+        """Free the reservation of a call that never reached the model."""
+        self._open.remove(reservation)
+
+    def count_cached(self) -> None:
+        """Count an answer that came from a cache and cost nothing."""
+        self._cached += 1
+
+    @property
+    def usage(self) -> Usage:
+        """What was spent so far."""
+        return Usage(
+            model_calls=self._calls,
+            input_tokens=self._input,
+            output_tokens=self._output,
+            cost_usd=None if self._unpriced else self._usd,
+            wall_s=self.elapsed_s,
+            cached_calls=self._cached,
+        )

@@ -1,0 +1,173 @@
+"""Every error that funnel raises; knows no library: what a library raised is translated where it is called.
+
+FunnelError
+├── BadQuestion           an empty question, or one that asks for the impossible
+├── BadSetting            an environment variable or option with a wrong value
+├── UnknownName           no model, memory, sandbox or mode of that name; lists the known
+├── MissingPackage        a name that needs an optional package which is not installed
+├── BadTrace              a trace file that does not read
+├── BudgetError
+│   ├── BudgetTooSmall    the limits do not allow a single call
+│   ├── BudgetExceeded    the next call would pass a limit
+│   └── UnknownPrice      a dollar limit on a model whose price nobody stated
+├── LLMError
+│   ├── LLMUnavailable    the endpoint is down, or failed until the retries ran out
+│   ├── LLMRefused        the endpoint answered and refused: key, model name, request
+│   └── LLMBadResponse    the endpoint answered with something that is no completion
+├── MemoryFailed          a memory backend is down or refused
+└── SandboxError
+    ├── SandboxUnavailable    this machine cannot run that sandbox
+    └── SandboxDied           the process that ran the code is gone; its state with it
+"""
+
+from __future__ import annotations
+
+from indexes.errors import UnknownName as UnknownIndexName
+
+
+class FunnelError(Exception):
+    """Base of all; `str(error)` is one line that says what was wrong, where, and what to do."""
+
+
+class BadQuestion(FunnelError):
+    """An empty question, or one that asks for the impossible."""
+
+
+class BadSetting(FunnelError):
+    """An environment variable or an option with a wrong value."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name}: {reason}")
+
+
+class UnknownName(FunnelError, UnknownIndexName):
+    """No such model, memory, sandbox or mode; lists the known."""
+
+
+class MissingPackage(FunnelError):
+    """A name that needs an optional package which is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what = what
+        self.extra = extra
+        super().__init__(f"{what} needs an optional package: pip install 'funnel-rlm[{extra}]'.")
+
+
+class BadTrace(FunnelError):
+    """A trace file that does not read."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path} is no trace of funnel: {reason}.")
+
+
+class BudgetError(FunnelError):
+    """Limits of a run."""
+
+
+class BudgetTooSmall(BudgetError):
+    """The limits do not allow a single call."""
+
+    def __init__(self, limit: str, allowed: float, needed: float) -> None:
+        self.limit = limit
+        self.allowed = allowed
+        self.needed = needed
+        super().__init__(
+            f"{limit} = {allowed:g} is too small to start: the first call may take {needed:.3g}. Raise {limit}."
+        )
+
+
+class BudgetExceeded(BudgetError):
+    """The next call would pass a limit; nothing was spent on it."""
+
+    def __init__(self, limit: str, allowed: float, spent: float) -> None:
+        self.limit = limit
+        self.allowed = allowed
+        self.spent = spent
+        super().__init__(f"{limit} = {allowed:g} is used up ({spent:.3g} spent or reserved).")
+
+
+class UnknownPrice(BudgetError):
+    """A dollar limit on a model whose price nobody stated."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(
+            f"max_usd needs the price of {model!r}, which is unknown. State it, in dollars per million tokens: "
+            f"FUNNEL_PRICES='{{\"{model}\": [INPUT, OUTPUT]}}', or limit by --max-calls instead."
+        )
+
+
+class LLMError(FunnelError):
+    """A model endpoint."""
+
+
+class LLMUnavailable(LLMError):
+    """The endpoint is down, or failed until the retries ran out."""
+
+    def __init__(self, model: str, endpoint: str, reason: str) -> None:
+        self.model = model
+        self.endpoint = endpoint
+        self.reason = reason
+        super().__init__(
+            f"The model {model!r} at {endpoint} cannot be reached: {reason}. Check OPENAI_BASE_URL and that it runs."
+        )
+
+
+class LLMRefused(LLMError):
+    """The endpoint answered and refused: key, model name or request."""
+
+    def __init__(self, model: str, endpoint: str, reason: str, *, advice: str) -> None:
+        self.model = model
+        self.endpoint = endpoint
+        self.reason = reason
+        super().__init__(f"{endpoint} refused the call to {model!r}: {reason}. {advice}")
+
+
+class LLMBadResponse(LLMError):
+    """The endpoint answered with something that is no chat completion."""
+
+    def __init__(self, model: str, endpoint: str, reason: str) -> None:
+        self.model = model
+        self.endpoint = endpoint
+        self.reason = reason
+        super().__init__(
+            f"{endpoint} answered for {model!r} with something that is no chat completion: {reason}. "
+            "Check that OPENAI_BASE_URL ends where the API begins, often in /v1."
+        )
+
+
+class MemoryFailed(FunnelError):
+    """A memory backend is down or refused. The URL carries no credentials."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(f"Memory {url}: {reason}")
+
+
+class SandboxError(FunnelError):
+    """The place where model-written code runs."""
+
+
+class SandboxUnavailable(SandboxError):
+    """This machine cannot run that sandbox."""
+
+    def __init__(self, sandbox: str, reason: str) -> None:
+        self.sandbox = sandbox
+        self.reason = reason
+        super().__init__(f"Sandbox {sandbox!r} is not available here: {reason}")
+
+
+class SandboxDied(SandboxError):
+    """The process that ran the code is gone, and its state with it: terminal, unlike an error in the code."""
+
+    def __init__(self, sandbox: str, reason: str) -> None:
+        self.sandbox = sandbox
+        self.reason = reason
+        super().__init__(f"Sandbox {sandbox!r} died: {reason}")
+
+

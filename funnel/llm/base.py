@@ -1,0 +1,88 @@
+"""What a language model is to the rest: messages in, text and token counts out; knows no provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Purpose = Literal["read", "turn", "query", "extract"]
+"""Why the model is called: the reader's one call, an inspector's turn, a sub-call, the last extraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. `schema` is a JSON Schema that the answer must meet, where the endpoint can enforce it."""
+
+    messages: tuple[Message, ...]
+    purpose: Purpose
+    max_output_tokens: int = 4096
+    temperature: float | None = None
+    schema: Mapping[str, Any] | None = None
+
+    def estimated_input_tokens(self) -> int:
+        """An upper bound that needs no tokenizer: two bytes a token, and eight tokens a message.
+
+        English runs at about four bytes a token, dense code and CJK at about two to three.
+        """
+        return sum(len(m.content.encode("utf-8", "replace")) // 2 + 8 for m in self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back. `finish_reason` is the provider's: "stop", "length", …."""
+
+    text: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A failed attempt that will be made again after `wait_s` seconds."""
+
+    attempt: int
+    reason: str
+    wait_s: float
+
+
+OnRetry = Callable[[Retry], None]
+
+
+def _ignore(_retry: Retry) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """How one call is made: how long it may take in all, and who hears of retries."""
+
+    timeout_s: float | None = None
+    on_retry: OnRetry = field(default=_ignore)
+
+
+class LLM(Protocol):
+    """A language model."""
+
+    @property
+    def name(self) -> str:
+        """The model's name, as answers and traces show it and the price table knows it."""
+
+    async def complete(self, request: Request, options: CallOptions = ...) -> Completion:
+        """One completion.
+
+        Raises: `LLMUnavailable`, `LLMRefused`, `LLMBadResponse`; `asyncio.CancelledError` passes through.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""

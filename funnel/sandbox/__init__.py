@@ -1,0 +1,1 @@
+"""Where model-written code runs, behind one protocol, one file an engine."""

@@ -1,0 +1,74 @@
+"""What leaves the system: Answer, Citation, Usage. Stable and documented in docs/answer.md; no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Mode = Literal["auto", "lookup", "deep"]
+Route = Literal["lookup", "deep"]
+Status = Literal["complete", "partial", "declined", "failed"]
+MODES: tuple[Mode, ...] = ("auto", "lookup", "deep")
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A span of a stored document: `document.text[start:stop] == quote` held when the answer left."""
+
+    document_id: str
+    title: str
+    uri: str
+    start: int
+    stop: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer took. `cost_usd` is None when the price of a model that was called is unknown."""
+
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+    wall_s: float = 0.0
+    cached_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The router's word: which route, how probable that depth is needed, and why in plain words."""
+
+    route: Route
+    probability: float
+    reasons: tuple[str, ...]
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer and how it came to be.
+
+    `text` marks its citations as [1], [2], …: `citations[0]`, `citations[1]`, ….
+    `status`: complete; partial (a limit ended the work, this is what was found); declined (nothing in the
+    documents answers it); failed (a part of the system broke; `notices` say which).
+    `route_probability` is the router's probability that the question needs the deep route.
+    """
+
+    question: str
+    text: str
+    status: Status
+    route: Route
+    route_probability: float
+    reasons: tuple[str, ...]
+    citations: tuple[Citation, ...] = ()
+    value: Any = None
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    sandbox: str | None = None
+    trace: str | None = None
+    notices: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as JSON types: what `funnel ask --json` prints."""
+        return asdict(self)
