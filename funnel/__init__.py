@@ -1,0 +1,1 @@
+"""Answers questions over thousands of documents: retrieval first, recursion where it pays."""

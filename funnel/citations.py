@@ -1,0 +1,96 @@
+"""A quote is a span of stored text, or it is no citation; knows text and spans, no model and no store."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from funnel.types import Citation
+
+MARKER = re.compile(r"\[(\d{1,3})\]")
+"""How an answer's text refers to a citation: [1], [2], …."""
+
+_SAME = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " ", "…": "..."})
+_LEAST_WORDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stretch of a stored document in which quotes may be looked for; `start` is where `text` begins."""
+
+    document_id: str
+    title: str
+    uri: str
+    start: int
+    text: str
+
+
+def locate(text: str, quote: str) -> tuple[int, int] | None:
+    """Where `quote` stands in `text`, as (start, stop), or None.
+
+    Exactly, else with white space, quotation marks and dashes treated alike, since models retype these.
+    The words themselves must agree to the letter; the span returned is the stored text's own.
+    """
+    quote = quote.strip()
+    if not quote:
+        return None
+    if (at := text.find(quote)) >= 0:
+        return at, at + len(quote)
+    words = quote.translate(_SAME).split()
+    if len(words) < _LEAST_WORDS:
+        return None
+    pattern = r"\s+".join(_loosely(word) for word in words)
+    found = re.search(pattern, text)
+    return found.span() if found else None
+
+
+def _loosely(word: str) -> str:
+    """A pattern for one word in which quotation marks and dashes match all their kinds."""
+    kinds = {"'": "['‘’]", '"': '["“”]', "-": "[-–—]"}
+    return "".join(kinds.get(c, re.escape(c)) for c in word).replace(r"\.\.\.", r"(?:\.\.\.|…)")
+
+
+def cite(source: Source, quote: str) -> Citation | None:
+    """The citation of `quote` in `source`, or None when the words do not stand there."""
+    span = locate(source.text, quote)
+    if span is None:
+        return None
+    start, stop = span
+    return Citation(
+        document_id=source.document_id,
+        title=source.title,
+        uri=source.uri,
+        start=source.start + start,
+        stop=source.start + stop,
+        quote=source.text[start:stop],
+    )
+
+
+def renumber(text: str, numbered: Mapping[int, Iterable[Citation]]) -> tuple[str, tuple[Citation, ...]]:
+    """Rewrite the markers in `text` so that they count 1, 2, … in order of appearance.
+
+    `numbered` maps each marker's number to the citations it stands for. A marker that stands for none is
+    taken out. Citations that no marker names follow those that are named. Equal spans become one.
+    """
+    order: dict[Citation, int] = {}
+
+    def replace(match: re.Match[str]) -> str:
+        number = int(match.group(1))
+        if number not in numbered:
+            return ""
+        places = [order.setdefault(c, len(order) + 1) for c in numbered[number]]
+        return "".join(f"[{place}]" for place in places)
+
+    rewritten = MARKER.sub(replace, text)
+    for citations in numbered.values():
+        for citation in citations:
+            order.setdefault(citation, len(order) + 1)
+    return _tidy(rewritten, text), tuple(order)
+
+
+def _tidy(rewritten: str, before: str) -> str:
+    """Without the doubled spaces that removed markers leave; untouched where no marker was removed."""
+    if len(MARKER.findall(rewritten)) >= len(MARKER.findall(before)):
+        return rewritten.strip()
+    return re.sub(r"(?<=\S) +(?=[.,;:!?)\n]|$)", "", re.sub(r"(?<=\S)  +", " ", rewritten)).strip()

@@ -1,0 +1,52 @@
+"""What every part of one run shares: who asks, what may be read, what it may cost, who hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from funnel.budget import Ledger
+from funnel.events import Events
+from funnel.llm.meter import Meter
+from funnel.memory.workspace import Workspace
+from funnel.types import Citation, Status
+from indexes.types import Access, Document, DocumentHit, DocumentId
+
+
+class Source(Protocol):
+    """Stage one as the funnel sees it: `indexes.Collection`, or documents that were never indexed."""
+
+    def search(self, query: str, k: int = 20, *, access: Access) -> list[DocumentHit]:
+        """The best `k` documents that `access` may read, best first."""
+
+    def document(self, document_id: DocumentId, *, access: Access) -> Document | None:
+        """The whole document, or None where there is none that `access` may read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One question on its way. `root` calls the model that leads, `sub` the one for parts."""
+
+    id: str
+    question: str
+    access: Access
+    source: Source
+    ledger: Ledger
+    events: Events
+    root: Meter
+    sub: Meter
+    workspace: Workspace
+    span: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the reader or the inspector found; the pipeline checks it and makes the `Answer`."""
+
+    text: str
+    status: Status
+    citations: Sequence[Citation] = ()
+    value: Any = None
+    sandbox: str | None = None
+    notices: Sequence[str] = field(default=())
