@@ -1,0 +1,318 @@
+"""The functions that the model's code calls: each checks its arguments and says what was wrong with them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from funnel.citations import MARKER
+from funnel.errors import LLMError
+from funnel.inspector.shelf import Shelf
+from funnel.llm.base import Message, Request
+from funnel.prompts import fence, render
+from funnel.run import Run
+from funnel.sandbox.base import EndCell, HostError, HostFunction
+from indexes.types import DocumentHit
+
+MAX_MATCHES = 200
+MAX_RESULTS = 100
+MAX_BATCH = 500
+MAX_SUB_CALL_CHARS = 400_000
+MAX_ANSWER_CHARS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What `submit` was given, checked."""
+
+    answer: Any
+    text: str
+    numbers: tuple[int, ...]
+    found: bool
+
+
+Recurse = Callable[[str, Sequence[str], int], Awaitable[str]]
+"""(question, document ids, parent event) → the child's answer."""
+
+
+@dataclass
+class Host:
+    """The host functions of one inspector; `parent` is the event under which their events belong."""
+
+    run: Run
+    shelf: Shelf
+    recurse: Recurse | None
+    documents: tuple[str, ...]
+    status: Callable[[], dict[str, Any]]
+    parent: int = 0
+    output: str = ""
+    remarks: list[str] = field(default_factory=list)
+    submission: Submission | None = None
+    _uncited: bool = False
+    _derived: int = 0
+
+    def functions(self) -> dict[str, HostFunction]:
+        """By the name under which the model's code knows them."""
+        table: dict[str, HostFunction] = {
+            "read": self.read,
+            "grep": self.grep,
+            "search": self.search,
+            "llm_query": self.llm_query,
+            "llm_query_batched": self.llm_query_batched,
+            "rlm_query": self.rlm_query,
+            "note": self.note,
+            "notes": self.notes,
+            "cite": self.cite,
+            "budget": self.budget,
+            "last_output": self.last_output,
+            "submit": self.submit,
+        }
+        return {name: self._traced(name, function) for name, function in table.items()}
+
+    def _traced(self, name: str, function: HostFunction) -> HostFunction:
+        """The function with an event around it, and wrong arguments told as the code's mistake."""
+
+        @wraps(function)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            shown = [_brief(value) for value in args]
+            shown += [f"{key}={_brief(value)}" for key, value in kwargs.items()]
+            with self.run.events.span("host_call", parent=self.parent, name=name, arguments=shown) as span:
+                try:
+                    bound = _SIGNATURES[name].bind(*args, **kwargs)
+                except TypeError as error:
+                    raise HostError(f"{name}(): {error}. Signature: {name}{_SIGNATURES[name]}") from None
+                result = await function(*bound.args, **bound.kwargs, **({"span": span.id} if name in _SPANNED else {}))
+                span.data["result"] = _brief(result)
+                return result
+
+        return call
+
+    async def read(self, doc: Any, start: int = 0, stop: int | None = None) -> str:
+        """Characters start to stop of a document."""
+        _integers(start=start, stop=stop)
+        return await self.shelf.read(doc, start, stop)
+
+    async def grep(
+        self, pattern: str, docs: Any = None, context: int = 80, *, ignore_case: bool = False
+    ) -> list[dict[str, Any]]:
+        """Matches of a regular expression with their spans."""
+        _text(pattern=pattern)
+        _integers(context=context)
+        ids = list(self.shelf.ids) if docs is None else [self.shelf.info(doc).id for doc in _listed(docs)]
+        found = await self.run.workspace.grep(
+            pattern, ids, context=max(0, min(context, 2_000)), limit=MAX_MATCHES, ignore_case=bool(ignore_case)
+        )
+        if found.total > len(found.matches):
+            self.remarks.append(
+                f"grep({pattern!r}) found {found.total:,} matches; the first {len(found.matches)} were returned. "
+                "Narrow the pattern or pass docs=[...] to see the rest."
+            )
+        return [
+            {
+                "doc": match.document_id,
+                "start": match.start,
+                "stop": match.stop,
+                "text": match.text,
+                "before": match.before,
+                "after": match.after,
+            }
+            for match in found.matches
+        ]
+
+    async def search(self, query: str, k: int = 10) -> list[dict[str, Any]]:
+        """The best documents of the whole collection, each with its best passage."""
+        _text(query=query)
+        _integers(k=k)
+        hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
+        return [_found(hit) for hit in hits]
+
+    async def llm_query(self, prompt: str, text: str | None = None, *, span: int) -> str:
+        """A sub-model's answer. A failed call raises, so that no error text is taken for an answer."""
+        request = _sub_request(prompt, text)
+        try:
+            return (await self.run.sub.complete(request, parent=span)).text
+        except LLMError as error:
+            raise HostError(f"llm_query failed, and nothing was answered: {error}") from error
+
+    async def llm_query_batched(self, prompts: Any, texts: Any = None, *, span: int) -> list[dict[str, Any]]:
+        """Many sub-calls at once, in order; each a result with ok, value and error."""
+        asked = _listed(prompts)
+        given = [None] * len(asked) if texts is None else _listed(texts)
+        if len(given) != len(asked):
+            raise HostError(f"{len(asked)} prompts but {len(given)} texts; give one text for each prompt")
+        if len(asked) > MAX_BATCH:
+            raise HostError(f"at most {MAX_BATCH} prompts a call, not {len(asked)}; split the list")
+        requests = [_sub_request(prompt, text) for prompt, text in zip(asked, given, strict=True)]
+        left = self.run.ledger.remaining_calls()
+        if left is not None and len(requests) > left:
+            raise HostError(f"{len(requests)} prompts, but only {left} model calls are left; put several texts into one")
+
+        async def one(request: Request) -> dict[str, Any]:
+            try:
+                completion = await self.run.sub.complete(request, parent=span)
+            except LLMError as error:
+                return {"ok": False, "value": None, "error": str(error)}
+            return {"ok": True, "value": completion.text, "error": None}
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(request)) for request in requests]
+        return [task.result() for task in tasks]
+
+    async def rlm_query(self, question: str, documents: Any = None, *, span: int) -> str:
+        """A child inspector's answer over some of the documents; its markers are this run's markers."""
+        _text(question=question)
+        if self.recurse is None:
+            raise HostError("the deepest level is reached: read the documents here, or use llm_query(prompt, text)")
+        ids = self.documents if documents is None else tuple(self.shelf.info(d).id for d in _listed(documents))
+        if not ids:
+            raise HostError("rlm_query needs at least one document: a list of ids or of elements of context")
+        return await self.recurse(question, ids, span)
+
+    async def note(self, key: str, text: str) -> None:
+        """Keep something for later turns, and for the answer should the budget end."""
+        _text(key=key, text=text)
+        await self.run.workspace.note(key, text)
+        self.run.events.point("note", parent=self.parent, key=key, text=text)
+
+    async def notes(self) -> dict[str, str]:
+        """Everything noted in this run."""
+        return await self.run.workspace.notes()
+
+    async def cite(self, doc: Any, start: Any = None, stop: int | None = None, quote: str | None = None) -> str:
+        """A marker like "[3]" for a span or for a quote that stands in the document word for word."""
+        if isinstance(start, str):
+            start, quote = None, start
+        if quote is not None:
+            _text(quote=quote)
+            return await self.shelf.cite_quote(doc, quote)
+        _integers(start=start, stop=stop)
+        if start is None or stop is None:
+            raise HostError('cite(doc, start, stop) or cite(doc, quote="exact words")')
+        return await self.shelf.cite(doc, start, stop)
+
+    async def budget(self) -> dict[str, Any]:
+        """What is left: turns, calls, seconds, dollars, tokens; None where there is no limit."""
+        return self.status()
+
+    async def last_output(self) -> str:
+        """All that the previous cell printed, however much was shown."""
+        return self.output
+
+    async def submit(self, answer: Any, citations: Any = None, *, found: bool = True) -> None:
+        """End the run with this answer."""
+        text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+        if not text.strip():
+            raise HostError("the answer is empty; to say that there is none: submit('what is missing', found=False)")
+        if len(text) > MAX_ANSWER_CHARS:
+            raise HostError(f"the answer has {len(text):,} characters; at most {MAX_ANSWER_CHARS:,}")
+        numbers = [int(number) for number in MARKER.findall(text)]
+        numbers += [_number(marker) for marker in _listed(citations if citations is not None else [])]
+        known = self.shelf.cited(numbers)
+        if unknown := sorted(set(numbers) - set(known)):
+            raise HostError(
+                f"no citation {', '.join(f'[{n}]' for n in unknown)}: markers come from cite(). "
+                "Do not invent them, and write other numbers without square brackets."
+            )
+        if found and not known and citations is None and not self._uncited:
+            self._uncited = True
+            raise HostError(
+                "the answer cites nothing. Put the markers that cite() returns into the text, "
+                "or submit(answer, citations=[]) if nothing can be cited"
+            )
+        self.submission = Submission(answer, text, tuple(dict.fromkeys(numbers)), bool(found))
+        self.run.events.point("submit", parent=self.parent, answer=text, citations=list(known), found=bool(found))
+        raise EndCell
+
+
+def _signatures() -> Mapping[str, Any]:
+    import inspect
+
+    table = {}
+    for name in (
+        "read", "grep", "search", "llm_query", "llm_query_batched", "rlm_query", "note", "notes", "cite",
+        "budget", "last_output", "submit",
+    ):  # fmt: skip
+        signature = inspect.signature(getattr(Host, name))
+        shown = [
+            p.replace(annotation=inspect.Parameter.empty)
+            for p in signature.parameters.values()
+            if p.name not in {"self", "span"}
+        ]
+        table[name] = signature.replace(parameters=shown, return_annotation=inspect.Signature.empty)
+    return table
+
+
+_SIGNATURES = _signatures()
+_SPANNED = frozenset({"llm_query", "llm_query_batched", "rlm_query"})
+
+
+def _sub_request(prompt: object, text: object) -> Request:
+    _text(prompt=prompt)
+    if text is not None:
+        _text(text=text)
+    size = len(str(prompt)) + len(str(text or ""))
+    if size > MAX_SUB_CALL_CHARS:
+        raise HostError(
+            f"{size:,} characters are too many for one sub-call (at most {MAX_SUB_CALL_CHARS:,}); "
+            "slice the text and use llm_query_batched"
+        )
+    content = str(prompt) if text is None else f"{prompt}\n\n{fence('text', str(text))}"
+    return Request((Message("system", render("sub_call")), Message("user", content)), "query")
+
+
+def _found(hit: DocumentHit) -> dict[str, Any]:
+    passage = hit.passages[0].passage
+    return {
+        "doc": hit.document.id,
+        "title": hit.document.title,
+        "n_chars": hit.document.n_chars,
+        "score": round(hit.score, 4),
+        "start": passage.start,
+        "stop": passage.stop,
+        "text": passage.text,
+    }
+
+
+def _text(**values: object) -> None:
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise HostError(f"{name} must be a str, not {type(value).__name__}")
+        if not value.strip():
+            raise HostError(f"{name} is empty")
+
+
+def _integers(**values: object) -> None:
+    for name, value in values.items():
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise HostError(f"{name} must be an int, not {type(value).__name__}")
+
+
+def _listed(value: object) -> list[Any]:
+    """A list as it is; one str, int or document as a list of one."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if isinstance(value, (str, int, dict)):
+        return [value]
+    raise HostError(f"expected a list, not {type(value).__name__}")
+
+
+def _number(marker: object) -> int:
+    if isinstance(marker, int):
+        return marker
+    if isinstance(marker, str) and (found := MARKER.search(marker)):
+        return int(found.group(1))
+    raise HostError("citations is a list of the markers that cite() returned, like ['[1]', '[4]']")
+
+
+def _brief(value: object, limit: int = 200) -> str:
+    """A value as a trace shows it; values were checked to be small trees when they left the sandbox."""
+    if isinstance(value, str):
+        return json.dumps(value if len(value) <= limit else f"{value[:limit]}… ({len(value):,} characters)", ensure_ascii=False)
+    if isinstance(value, (list, tuple, dict)):
+        head = list(value)[:3]
+        return f"{type(value).__name__} of {len(value)}: {', '.join(_brief(item, 60) for item in head)}"
+    return str(value)

@@ -1,0 +1,121 @@
+"""The documents that a run may read, and the spans that it has cited; one shelf for the whole tree of calls.
+
+Everything on the shelf came through stage one under the asker's access, so nothing else can be read or cited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from funnel.citations import locate
+from funnel.memory.workspace import Workspace
+from funnel.run import Source
+from funnel.sandbox.base import HostError
+from funnel.types import Citation
+from indexes.types import Access, DocumentHit, DocumentId, DocumentInfo
+
+MAX_QUOTE_CHARS = 2_000
+MAX_READ_CHARS = 200_000
+
+
+class Shelf:
+    """Documents by id, in the order in which they came, and citations by number."""
+
+    def __init__(self, source: Source, workspace: Workspace, *, access: Access) -> None:
+        self._source = source
+        self._workspace = workspace
+        self._access = access
+        self._documents: dict[str, DocumentInfo] = {}
+        self._numbers: dict[Citation, int] = {}
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every document on the shelf, first come first."""
+        return tuple(self._documents)
+
+    async def add(self, documents: Iterable[DocumentInfo]) -> tuple[str, ...]:
+        """Put these documents on the shelf; returns their ids. One that has gone meanwhile is left out."""
+        ids = []
+        for info in documents:
+            if info.id not in self._documents:
+                document = await asyncio.to_thread(self._source.document, info.id, access=self._access)
+                if document is None:
+                    continue
+                now = DocumentInfo(
+                    document.id, document.version, document.title, document.uri, len(document.text), document.metadata
+                )
+                await self._workspace.add_document(now, document.text)
+                self._documents[now.id] = now
+            ids.append(str(info.id))
+        return tuple(ids)
+
+    async def search(self, query: str, k: int) -> list[DocumentHit]:
+        """Back into stage one, under the asker's access; what is found is put on the shelf."""
+        hits = await asyncio.to_thread(self._source.search, query, k, access=self._access)
+        shelved = set(await self.add(hit.document for hit in hits))
+        return [hit for hit in hits if hit.document.id in shelved]
+
+    def info(self, document: object) -> DocumentInfo:
+        """The document named by an id or by an element of `context`.
+
+        Raises: `HostError` that says which ids there are.
+        """
+        name = document.get("id", document.get("doc")) if isinstance(document, dict) else document
+        if isinstance(name, str) and name in self._documents:
+            return self._documents[name]
+        if not isinstance(name, str):
+            raise HostError(f"a document is named by its id, a str, not by a {type(name).__name__}")
+        first = ", ".join(repr(known) for known in self.ids[:5])
+        raise HostError(
+            f"there is no document {name[:80]!r} here. Ids are case-sensitive; the first are {first}. "
+            "search(query) finds others."
+        )
+
+    async def read(self, document: object, start: int = 0, stop: int | None = None) -> str:
+        """Characters start to stop of a document, clamped to its length like a slice."""
+        info = self.info(document)
+        begin, end, _ = slice(start, stop).indices(info.n_chars)
+        if end - begin > MAX_READ_CHARS:
+            raise HostError(
+                f"{info.id} has {info.n_chars:,} characters; read at most {MAX_READ_CHARS:,} a call, "
+                f"as read(doc, 0, {MAX_READ_CHARS})"
+            )
+        return await self._workspace.read(DocumentId(info.id), begin, end) if begin < end else ""
+
+    async def cite(self, document: object, start: int, stop: int) -> str:
+        """The marker of that span, like "[3]"; white space at its ends is left out."""
+        info = self.info(document)
+        if not 0 <= start < stop <= info.n_chars:
+            raise HostError(f"no such span: {info.id} has characters 0 to {info.n_chars}, not {start} to {stop}")
+        if stop - start > MAX_QUOTE_CHARS:
+            raise HostError(
+                f"a citation holds at most {MAX_QUOTE_CHARS} characters, this has {stop - start}: "
+                "cite the sentence that carries the point"
+            )
+        text = await self._workspace.read(DocumentId(info.id), start, stop)
+        quote = text.strip()
+        if not quote:
+            raise HostError(f"characters {start} to {stop} of {info.id} are white space")
+        begin = start + text.index(quote)
+        return self._number(Citation(info.id, info.title, info.uri, begin, begin + len(quote), quote))
+
+    async def cite_quote(self, document: object, quote: str) -> str:
+        """The marker of the place where `quote` stands in the document."""
+        info = self.info(document)
+        step = MAX_READ_CHARS
+        for at in range(0, max(info.n_chars, 1), step):
+            window = await self._workspace.read(
+                DocumentId(info.id), at, min(at + step + len(quote) * 2, info.n_chars)
+            )
+            if span := locate(window, quote):
+                return await self.cite(info.id, at + span[0], at + span[1])
+        raise HostError(f"{quote[:80]!r} does not stand in {info.id} word for word; look it up with grep() or read()")
+
+    def cited(self, numbers: Sequence[int]) -> dict[int, list[Citation]]:
+        """The citations with these numbers, by number; unknown numbers are left out."""
+        in_order = list(self._numbers)
+        return {n: [in_order[n - 1]] for n in numbers if 1 <= n <= len(in_order)}
+
+    def _number(self, citation: Citation) -> str:
+        return f"[{self._numbers.setdefault(citation, len(self._numbers) + 1)}]"

@@ -1,0 +1,56 @@
+"""The texts that models see, one file each, and how foreign text is fenced into them; knows no model."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from string import Template
+
+_OPENING = re.compile(r'<(?P<kind>[a-z]+) key="(?P<key>[0-9a-f]{8})"(?P<attributes>[^>\n]*)>\n')
+_ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
+
+
+def render(name: str, **values: object) -> str:
+    """The prompt file `name`.md with its $placeholders filled.
+
+    Raises: `KeyError` for a placeholder without a value: a prompt with a hole never leaves.
+    """
+    return _template(name).substitute({key: str(value) for key, value in values.items()})
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template(files("funnel.prompts").joinpath(f"{name}.md").read_text("utf-8").strip())
+
+
+def fence(kind: str, text: str, **attributes: object) -> str:
+    """`text` between tags that it cannot close: the key is a hash of the text, so no text can contain it.
+
+    The same text gives the same tags, so that equal prompts stay equal for a cache.
+    """
+    key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    listed = "".join(f' {name}="{_plain(str(value))}"' for name, value in attributes.items())
+    return f'<{kind} key="{key}"{listed}>\n{text}\n</{kind} key="{key}">'
+
+
+def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:
+    """Every (attributes, text) of that kind in `prompt`, in order: the inverse of `fence`."""
+    found = []
+    at = 0
+    while opening := _OPENING.search(prompt, at):
+        at = opening.end()
+        closing = f'\n</{opening["kind"]} key="{opening["key"]}">'
+        stop = prompt.find(closing, at - 1)
+        if stop < 0:
+            continue
+        if opening["kind"] == kind:
+            found.append((dict(_ATTRIBUTE.findall(opening["attributes"])), prompt[at:stop]))
+        at = stop + len(closing)
+    return found
+
+
+def _plain(value: str) -> str:
+    """An attribute's value on one line and without the characters that would end it."""
+    return " ".join(value.split()).translate(str.maketrans({'"': "'", "<": "(", ">": ")"}))[:200]

@@ -1,0 +1,128 @@
+"""The lookup route: one call over the passages that stage one found; knows nothing of recursion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from funnel.citations import Source, cite, renumber
+from funnel.llm.base import Message, Request
+from funnel.prompts import fence, render
+from funnel.run import Draft, Run
+from funnel.types import Citation
+from indexes.types import DocumentHit, Hit
+
+MAX_PASSAGES = 20
+MAX_CHARS = 24_000
+
+
+class Quote(BaseModel):
+    """Words that the model says stand in a passage."""
+
+    model_config = ConfigDict(extra="ignore")
+    passage: int
+    quote: str
+
+
+class Reply(BaseModel):
+    """What the reader's model is asked for."""
+
+    model_config = ConfigDict(extra="ignore")
+    found: bool = True
+    answer: str = Field(min_length=1)
+    quotes: list[Quote] = []
+
+
+class Reader:
+    """Answers from retrieved passages with one call; a second one only where the first was malformed."""
+
+    async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
+        """The answer with its quotes located in the passages.
+
+        Raises: `LLMError`, `BudgetError`.
+        """
+        if not hits:
+            return Draft("Nothing in the collection matches the question.", "declined")
+        sources = [_source(hit, document) for document, hit in choose(hits)]
+        messages = (Message("system", render("reader")), Message("user", _prompt(run.question, sources)))
+        completion = await run.root.complete(
+            Request(messages, "read", schema=Reply.model_json_schema()), parent=run.span
+        )
+        reply = _parse(completion.text)
+        if isinstance(reply, str):
+            run.events.point("repair", parent=run.span, reason=reply)
+            repair = Message("user", render("reader_repair", reason=reply))
+            again = (*messages, Message("assistant", completion.text), repair)
+            completion = await run.root.complete(Request(again, "read"), parent=run.span)
+            reply = _parse(completion.text)
+        if isinstance(reply, str):
+            return Draft(
+                completion.text.strip() or "The model returned nothing.",
+                "partial",
+                notices=(f"The model did not keep to the answer format ({reply}); nothing could be cited.",),
+            )
+        return _draft(reply, sources)
+
+
+def choose(hits: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Hit]]:
+    """The best passages of all documents, best first, as many as fit one prompt; at least one."""
+    pairs = [(document, hit) for document in hits for hit in document.passages]
+    pairs.sort(key=lambda pair: (-pair[1].score, pair[1].passage.id))
+    chosen: list[tuple[DocumentHit, Hit]] = []
+    size = 0
+    for document, hit in pairs[:MAX_PASSAGES]:
+        size += len(hit.passage.text)
+        if chosen and size > MAX_CHARS:
+            break
+        chosen.append((document, hit))
+    return chosen
+
+
+def _source(hit: Hit, document: DocumentHit) -> Source:
+    passage, info = hit.passage, document.document
+    return Source(info.id, info.title, info.uri, passage.start, passage.text)
+
+
+def _prompt(question: str, sources: Sequence[Source]) -> str:
+    passages = [
+        fence("passage", source.text, n=number, title=source.title)
+        for number, source in enumerate(sources, start=1)
+    ]
+    return "\n\n".join([fence("question", question), *passages])
+
+
+def _parse(text: str) -> Reply | str:
+    """The reply, or in a few words why it is none. A fence or prose around the object is forgiven."""
+    start, stop = text.find("{"), text.rfind("}")
+    if start < 0 or stop < start:
+        return "no JSON object in it"
+    try:
+        return Reply.model_validate_json(text[start : stop + 1])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the object"
+        return f"{where}: {first['msg']}"
+
+
+def _draft(reply: Reply, sources: Sequence[Source]) -> Draft:
+    """The reply with each quote located; a quote that stands nowhere is dropped, and that is said."""
+    if not reply.found:
+        return Draft(renumber(reply.answer, {})[0], "declined")
+    numbered: dict[int, list[Citation]] = {}
+    dropped = 0
+    for quote in reply.quotes:
+        citation = None
+        if 1 <= quote.passage <= len(sources):
+            citation = cite(sources[quote.passage - 1], quote.quote)
+        if citation is None:
+            dropped += 1
+        else:
+            numbered.setdefault(quote.passage, []).append(citation)
+    text, citations = renumber(reply.answer, numbered)
+    notices = []
+    if dropped:
+        notices.append(f"{dropped} of {len(reply.quotes)} quotes do not stand in the documents and were dropped.")
+    if not citations:
+        notices.append("Nothing in this answer is backed by a quote.")
+    return Draft(text, "complete", citations, notices=tuple(notices))
