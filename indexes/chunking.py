@@ -1,0 +1,142 @@
+"""One document to passages with exact spans; knows section borders and the shape of text, no file format.
+
+Within a section a passage is cut, as near its limit as possible, after a paragraph, else a sentence, else a
+line, else a word, else between two characters that a reader sees as two.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from itertools import pairwise
+
+from indexes.types import Document, Passage, PassageId, Section
+
+_NEWLINE = r"(?:\r\n|\r|\n)"
+_BREAKS = (
+    re.compile(rf"{_NEWLINE}(?:[^\S\r\n]*{_NEWLINE})+"),
+    re.compile(
+        r"[.!?\u2026][\"'\u201d\u2019)\]]*\s+|[\u3002\uff01\uff1f][\u201d\u2019\u300d\u300f\uff09]*\s*"
+    ),
+    re.compile(_NEWLINE),
+    re.compile(r"\s+"),
+)
+_BLANK_LINES = re.compile(rf"(?:[^\S\r\n]*{_NEWLINE})*")
+
+_ZERO_WIDTH_JOINER = "\u200d"
+_MAX_SEQUENCE_CHARS = 64
+"""No real grapheme is longer; stacked marks beyond this are cut rather than searched for ever."""
+
+
+def chunk(document: Document, *, max_chars: int = 2000) -> list[Passage]:
+    """The passages of a document, in order, none longer than `max_chars` characters.
+
+    Guarantees: `document.text[p.start:p.stop] == p.text`; passages do not overlap; no passage crosses a
+    section's border; everything but white space is in a passage; two neighbours of one section never fit
+    into one passage, except round a word of more than `max_chars / 2` characters. Takes linear time.
+
+    Raises: `ValueError` when `max_chars` is not positive.
+    """
+    if max_chars < 1:
+        raise ValueError(f"max_chars = {max_chars}: a passage needs at least one character")
+    text = document.text
+    passages: list[Passage] = []
+    for start, stop, section in _regions(document):
+        for first, last in _pieces(text, start, stop, max_chars):
+            trimmed = _trim(text, first, last)
+            if trimmed is not None:
+                passages.append(
+                    Passage(
+                        id=PassageId(f"{document.id}#{len(passages)}"),
+                        document_id=document.id,
+                        version=document.version,
+                        start=trimmed[0],
+                        stop=trimmed[1],
+                        text=text[trimmed[0] : trimmed[1]],
+                        section=section,
+                    )
+                )
+    return passages
+
+
+def _regions(document: Document) -> Iterator[tuple[int, int, Section | None]]:
+    """The text from border to border, each stretch with the innermost section that covers it."""
+    length = len(document.text)
+    sections = sorted(
+        (s for s in document.sections if 0 <= s.start < s.stop <= length), key=lambda s: (s.start, -s.stop)
+    )
+    borders = sorted({0, length, *(s.start for s in sections), *(s.stop for s in sections)})
+    open_sections: list[Section] = []
+    opened = 0
+    for start, stop in pairwise(borders):
+        while opened < len(sections) and sections[opened].start == start:
+            open_sections.append(sections[opened])
+            opened += 1
+        while open_sections and open_sections[-1].stop <= start:
+            open_sections.pop()
+        yield start, stop, open_sections[-1] if open_sections else None
+
+
+def _pieces(text: str, start: int, stop: int, max_chars: int) -> Iterator[tuple[int, int]]:
+    while stop - start > max_chars:
+        cut = _cut(text, start, start + max_chars)
+        yield start, cut
+        start = cut
+    yield start, stop
+
+
+def _cut(text: str, start: int, limit: int) -> int:
+    """Where to end a passage that begins at `start` and must not pass `limit`: start < cut <= limit."""
+    # Only the second half is searched, so that every two passages together advance by half a limit: this
+    # is what keeps the whole linear. A word is worth going further back for.
+    half = start + (limit - start) // 2
+    for pattern, earliest in (*((p, half) for p in _BREAKS), (_BREAKS[-1], start)):
+        cut = 0
+        for match in pattern.finditer(text, earliest, limit):
+            if not _splits_character(text, match.end()):
+                cut = match.end()
+        if cut > start:
+            return cut
+    for cut in range(limit, max(start, limit - _MAX_SEQUENCE_CHARS), -1):
+        if not _splits_character(text, cut):
+            return cut
+    return limit
+
+
+def _splits_character(text: str, cut: int) -> bool:
+    """Whether what stands before and after `cut` is one character to a reader (UAX #29, the common part)."""
+    before, after = text[cut - 1], text[cut]
+    if after < "\u0300":
+        return (before == "\r" and after == "\n") or (before == _ZERO_WIDTH_JOINER and not after.isspace())
+    return (
+        _ZERO_WIDTH_JOINER in (before, after)
+        or unicodedata.category(after)[0] == "M"
+        or "\U0001f3fb" <= after <= "\U0001f3ff"  # skin tones
+        or "\u1160" <= after <= "\u11ff"  # Korean vowels and finals, decomposed
+        or ("\ud800" <= before <= "\udbff" and "\udc00" <= after <= "\udfff")
+        or (_is_flag_letter(after) and _flag_letters_before(text, cut) % 2 == 1)
+    )
+
+
+def _is_flag_letter(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+def _flag_letters_before(text: str, cut: int) -> int:
+    first = cut
+    while first > max(0, cut - _MAX_SEQUENCE_CHARS) and _is_flag_letter(text[first - 1]):
+        first -= 1
+    return cut - first
+
+
+def _trim(text: str, start: int, stop: int) -> tuple[int, int] | None:
+    """The span without blank lines before it and white space after it; None when nothing is left.
+
+    The first line keeps its indentation, which means something in code.
+    """
+    kept = text[start:stop].rstrip()
+    if not kept:
+        return None
+    blank = _BLANK_LINES.match(kept)
+    return start + (blank.end() if blank else 0), start + len(kept)
