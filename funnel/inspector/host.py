@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any
 
 from funnel.citations import MARKER
-from funnel.errors import LLMError
+from funnel.errors import BudgetExceeded, LLMError
 from funnel.inspector.shelf import Shelf
 from funnel.llm.base import Message, Request
 from funnel.prompts import fence, render
@@ -132,11 +132,10 @@ class Host:
 
     async def llm_query(self, prompt: str, text: str | None = None, *, span: int) -> str:
         """A sub-model's answer. A failed call raises, so that no error text is taken for an answer."""
-        request = _sub_request(prompt, text)
-        try:
-            return (await self.run.sub.complete(request, parent=span)).text
-        except LLMError as error:
-            raise HostError(f"llm_query failed, and nothing was answered: {error}") from error
+        result = await self._sub_call(_sub_request(prompt, text), span)
+        if not result["ok"]:
+            raise HostError(f"llm_query failed, and nothing was answered: {result['error']}")
+        return str(result["value"])
 
     async def llm_query_batched(self, prompts: Any, texts: Any = None, *, span: int) -> list[dict[str, Any]]:
         """Many sub-calls at once, in order; each a result with ok, value and error."""
@@ -150,17 +149,15 @@ class Host:
         left = self.run.ledger.remaining_calls()
         if left is not None and len(requests) > left:
             raise HostError(f"{len(requests)} prompts, but only {left} model calls are left; put several texts into one")
+        return list(await asyncio.gather(*(self._sub_call(request, span) for request in requests)))
 
-        async def one(request: Request) -> dict[str, Any]:
-            try:
-                completion = await self.run.sub.complete(request, parent=span)
-            except LLMError as error:
-                return {"ok": False, "value": None, "error": str(error)}
-            return {"ok": True, "value": completion.text, "error": None}
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(request)) for request in requests]
-        return [task.result() for task in tasks]
+    async def _sub_call(self, request: Request, span: int) -> dict[str, Any]:
+        """One sub-call as ok / value / error: a failed one never looks like an answer."""
+        try:
+            completion = await self.run.sub.complete(request, parent=span)
+        except (LLMError, BudgetExceeded) as error:
+            return {"ok": False, "value": None, "error": str(error)}
+        return {"ok": True, "value": completion.text, "error": None}
 
     async def rlm_query(self, question: str, documents: Any = None, *, span: int) -> str:
         """A child inspector's answer over some of the documents; its markers are this run's markers."""

@@ -1,0 +1,128 @@
+"""One inspector at work on one task: turns of prompt, code, sandbox and feedback until it submits or stops."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from funnel.errors import BudgetExceeded
+from funnel.inspector.host import Host, Recurse, Submission
+from funnel.inspector.opening import context_variable, describe_context
+from funnel.inspector.shelf import Shelf
+from funnel.inspector.turns import Code, Turn, compact, feedback, parse, transcript
+from funnel.llm.base import Request
+from funnel.prompts import render
+from funnel.run import Run
+from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
+
+MAX_REPAIRS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A question over some documents at some depth; `parent` is the event it belongs under."""
+
+    question: str
+    documents: tuple[str, ...]
+    depth: int
+    parent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An inspector that stopped without submitting, and why."""
+
+    reason: str
+    turns: tuple[Turn, ...]
+
+
+class Inspection:
+    """The state of one inspector; it works once."""
+
+    def __init__(self, run: Run, shelf: Shelf, task: Task, *, recurse: Recurse | None) -> None:
+        self._run = run
+        self._shelf = shelf
+        self._task = task
+        self._host = Host(run, shelf, recurse, task.documents, self._left)
+        self._turns: tuple[Turn, ...] = ()
+        self._number = 0
+        self._repairs = 0
+
+    async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
+        """Turn after turn. Raises: `BudgetExceeded` only when not even the first call was possible."""
+        task, host = self._task, self._host
+        system = render("inspector", dialect=sandbox.dialect)
+        opening = await describe_context(task.question, task.documents, self._shelf)
+        variables = {"context": await context_variable(task.documents, self._shelf), "question": task.question}
+        async with sandbox.session(host.functions(), variables, limits) as session:
+            while self._number < self._run.ledger.limits.max_turns:
+                self._number += 1
+                ended = await self._turn(session, system, opening)
+                if ended is not None:
+                    return ended
+        return self._unfinished(f"max_turns = {self._number} is used up")
+
+    async def _turn(self, session: Session, system: str, opening: str) -> Submission | Unfinished | None:
+        """One call and one cell; None when there is more to do."""
+        events, task = self._run.events, self._task
+        with events.span("turn", parent=task.parent, number=self._number, depth=task.depth) as turn:
+            self._turns = compact(self._turns)
+            messages = transcript(system, opening, self._turns, self._closing())
+            try:
+                completion = await self._run.root.complete(Request(messages, "turn"), parent=turn.id)
+            except BudgetExceeded as error:
+                if not self._turns:
+                    raise
+                return self._unfinished(str(error))
+            code = parse(completion.text, cut=completion.finish_reason == "length")
+            if not isinstance(code, Code):
+                events.point("repair", parent=turn.id, reason=code.reason)
+                self._turns = (*self._turns, Turn(completion.text or "(empty)", code.reason))
+                self._repairs += 1
+                ended = self._repairs > MAX_REPAIRS
+                return self._unfinished(f"{self._repairs} replies in a row held no code to run") if ended else None
+            self._repairs = 0
+            try:
+                result = await self._cell(session, code, turn.id)
+            except TimeoutError:
+                return self._unfinished(f"timeout_s = {self._run.ledger.limits.timeout_s:g} is used up")
+            self._host.output = result.stdout
+            self._turns = (*self._turns, Turn(completion.text, feedback(result, self._host.remarks)))
+            return self._host.submission
+
+    async def _cell(self, session: Session, code: Code, parent: int) -> CellResult:
+        """Run one cell until the deadline at the latest."""
+        with self._run.events.span("cell", parent=parent, code=code.source) as cell:
+            self._host.parent = cell.id
+            self._host.remarks.clear()
+            async with asyncio.timeout(self._run.ledger.remaining_s):
+                result = await session.run(code.source)
+            cell.data["stdout"] = result.stdout
+            if result.error is not None:
+                cell.data["error"] = f"{result.error.kind}: {result.error.message}"
+            return result
+
+    def _unfinished(self, reason: str) -> Unfinished:
+        self._run.events.point("budget", parent=self._task.parent, reason=reason)
+        return Unfinished(reason, self._turns)
+
+    def _left(self) -> dict[str, Any]:
+        """What `budget()` returns."""
+        ledger = self._run.ledger
+        seconds, usd = ledger.remaining_s, ledger.remaining_usd()
+        return {
+            "turns_left": ledger.limits.max_turns - self._number,
+            "calls_left": ledger.remaining_calls(),
+            "seconds_left": None if seconds is None else round(seconds),
+            "usd_left": None if usd is None else round(usd, 4),
+            "tokens_left": ledger.remaining_tokens(),
+        }
+
+    def _closing(self) -> str:
+        """The line that ends each message: which turn this is and what is left."""
+        left, of = self._left(), self._run.ledger.limits.max_turns
+        names = {"calls_left": "model calls", "seconds_left": "seconds", "usd_left": "dollars", "tokens_left": "tokens"}
+        budget = ", ".join(f"{left[key]} {name}" for key, name in names.items() if left[key] is not None)
+        line = f"Turn {self._number} of {of}." + (f" Left: {budget}." if budget else "")
+        return f"{line} This is the last turn: submit now what you have." if self._number == of else line
