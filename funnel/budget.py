@@ -1,16 +1,18 @@
 """One ledger for a whole run and its children: reserve before a call, settle after; knows no model.
 
 A reservation is the worst case of a call, so that calls in flight together cannot pass a limit that each
-of them alone would have kept.
+of them alone would have kept. For one event loop; no thread may touch it from outside.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from funnel.errors import BudgetExceeded
+from funnel.errors import BadSetting, BudgetExceeded
 from funnel.types import Usage
 
 MIN_OUTPUT_TOKENS = 64
@@ -19,7 +21,10 @@ MIN_OUTPUT_TOKENS = 64
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may take, children included. None means no limit of that kind."""
+    """What a run may take, children included. None means no limit of that kind.
+
+    Raises: `BadSetting` for a limit below zero or not a number.
+    """
 
     max_usd: float | None = None
     max_calls: int | None = 100
@@ -27,6 +32,13 @@ class Limits:
     timeout_s: float | None = 300.0
     max_turns: int = 16
     max_depth: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth"):
+            value = getattr(self, name)
+            # A cap of NaN would compare as neither passed nor kept.
+            if value is not None and (math.isnan(value) or value < 0):
+                raise BadSetting(name, f"must be 0 or more, not {value:g}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +53,18 @@ class Price:
         return (input_tokens * self.input_usd + output_tokens * self.output_usd) / 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """The worst case of one call. `output_tokens` is what the call may be asked for at most."""
+    """The worst case of one call. `output_tokens` is what the call may be asked for at most.
+
+    Two of the same size are two: compared by identity. `in_flight`: its call is being made now, so that it
+    pays to wait for its end; otherwise it is kept for a later call.
+    """
 
     input_tokens: int
     output_tokens: int
     usd: float
+    in_flight: bool = False
 
 
 class Ledger:
@@ -57,7 +74,8 @@ class Ledger:
         self.limits = limits
         self._clock = clock
         self._started = clock()
-        self._open: list[Reservation] = []
+        self._open: dict[Reservation, None] = {}
+        self._waiting: list[asyncio.Future[None]] = []
         self._calls = 0
         self._cached = 0
         self._input = 0
@@ -92,38 +110,57 @@ class Ledger:
         reserved = sum(r.input_tokens + r.output_tokens for r in self._open)
         return None if limit is None else max(0, limit - self._input - self._output - reserved)
 
-    def reserve(self, *, input_tokens: int, output_tokens: int, price: Price | None) -> Reservation:
+    @property
+    def in_flight(self) -> int:
+        """Open reservations whose calls are being made now."""
+        return sum(reservation.in_flight for reservation in self._open)
+
+    def reserve(
+        self,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        price: Price | None,
+        at_least: int = MIN_OUTPUT_TOKENS,
+        in_flight: bool = False,
+    ) -> Reservation:
         """Set aside the worst case of one call, with fewer output tokens than asked where that fits.
 
-        Raises: `BudgetExceeded` when not even `MIN_OUTPUT_TOKENS` fit; nothing is then reserved.
+        Raises: `BudgetExceeded` when not even `at_least` output tokens fit; nothing is then reserved.
         """
         limits = self.limits
-        if (left_s := self.remaining_s) is not None and left_s <= 0:
-            raise BudgetExceeded("timeout_s", limits.timeout_s or 0, self.elapsed_s)
+        if self.remaining_s == 0:
+            raise self.out_of_time()
         if self.remaining_calls() == 0:
             raise BudgetExceeded("max_calls", limits.max_calls or 0, self._calls + len(self._open))
         granted = output_tokens
-        floor = min(output_tokens, MIN_OUTPUT_TOKENS)
+        floor = min(output_tokens, at_least)
         if (left_tokens := self.remaining_tokens()) is not None:
             granted = min(granted, left_tokens - input_tokens)
             if granted < floor:
-                raise BudgetExceeded("max_tokens", limits.max_tokens or 0, (limits.max_tokens or 0) - left_tokens)
+                raise BudgetExceeded(
+                    "max_tokens", limits.max_tokens or 0, (limits.max_tokens or 0) - left_tokens
+                )
         if (left_usd := self.remaining_usd()) is not None and price is not None:
             affordable = left_usd - price.cost(input_tokens, 0)
             if price.output_usd > 0:
-                granted = min(granted, int(affordable * 1_000_000 / price.output_usd))
+                # The millionth of a token keeps a sum that fits exactly from being rounded to one too few.
+                granted = min(granted, math.floor(affordable * 1_000_000 / price.output_usd + 1e-6))
             if affordable < 0 or granted < floor:
                 raise BudgetExceeded("max_usd", limits.max_usd or 0, (limits.max_usd or 0) - left_usd)
         usd = price.cost(input_tokens, granted) if price else 0.0
-        reservation = Reservation(input_tokens, granted, usd)
-        self._open.append(reservation)
+        reservation = Reservation(input_tokens, granted, usd, in_flight)
+        self._open[reservation] = None
         return reservation
 
     def settle(
         self, reservation: Reservation, *, input_tokens: int, output_tokens: int, price: Price | None
     ) -> float | None:
-        """Book what the call really took and free its reservation. Returns its dollars, None if unpriced."""
-        self._open.remove(reservation)
+        """Book what the call really took, even above its reservation, and free that.
+
+        Returns: its dollars, None if unpriced. Raises: `ValueError` for a reservation that is not open.
+        """
+        self._close(reservation)
         self._calls += 1
         self._input += input_tokens
         self._output += output_tokens
@@ -135,8 +172,27 @@ class Ledger:
         return usd
 
     def release(self, reservation: Reservation) -> None:
-        """Free the reservation of a call that never reached the model."""
-        self._open.remove(reservation)
+        """Free the reservation of a call that took nothing. Raises: `ValueError` as `settle` does."""
+        self._close(reservation)
+
+    async def freed(self) -> None:
+        """Wait until a reservation that is open now has been settled or released."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
+
+    def out_of_time(self) -> BudgetExceeded:
+        """The error that says the deadline has passed."""
+        return BudgetExceeded("timeout_s", self.limits.timeout_s or 0, self.elapsed_s)
+
+    def _close(self, reservation: Reservation) -> None:
+        if reservation not in self._open:
+            raise ValueError("this reservation was settled or released before")
+        del self._open[reservation]
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def count_cached(self) -> None:
         """Count an answer that came from a cache and cost nothing."""

@@ -76,7 +76,8 @@ class BudgetTooSmall(BudgetError):
         self.allowed = allowed
         self.needed = needed
         super().__init__(
-            f"{limit} = {allowed:g} is too small to start: the first call may take {needed:.3g}. Raise {limit}."
+            f"{limit} = {allowed:g} is too small to start: the first call may take {needed:.3g}. "
+            f"Raise {limit}."
         )
 
 
@@ -96,24 +97,28 @@ class UnknownPrice(BudgetError):
     def __init__(self, model: str) -> None:
         self.model = model
         super().__init__(
-            f"max_usd needs the price of {model!r}, which is unknown. State it, in dollars per million tokens: "
-            f"FUNNEL_PRICES='{{\"{model}\": [INPUT, OUTPUT]}}', or limit by --max-calls instead."
+            f"max_usd needs the price of {model!r}, which is unknown. State it, in dollars per million "
+            f"tokens: FUNNEL_PRICES='{{\"{model}\": [INPUT, OUTPUT]}}', or limit by --max-calls instead."
         )
 
 
 class LLMError(FunnelError):
-    """A model endpoint."""
+    """A model endpoint. `may_be_billed`: the work may have been done, and cost money, before it failed."""
+
+    may_be_billed: bool = False
 
 
 class LLMUnavailable(LLMError):
     """The endpoint is down, or failed until the retries ran out."""
 
-    def __init__(self, model: str, endpoint: str, reason: str) -> None:
+    def __init__(self, model: str, endpoint: str, reason: str, *, may_be_billed: bool = False) -> None:
         self.model = model
         self.endpoint = endpoint
         self.reason = reason
+        self.may_be_billed = may_be_billed
         super().__init__(
-            f"The model {model!r} at {endpoint} cannot be reached: {reason}. Check OPENAI_BASE_URL and that it runs."
+            f"The model {model!r} at {endpoint} cannot be reached: {reason}. "
+            "Check OPENAI_BASE_URL and that it runs."
         )
 
 
@@ -129,6 +134,8 @@ class LLMRefused(LLMError):
 
 class LLMBadResponse(LLMError):
     """The endpoint answered with something that is no chat completion."""
+
+    may_be_billed = True
 
     def __init__(self, model: str, endpoint: str, reason: str) -> None:
         self.model = model
@@ -169,5 +176,3 @@ class SandboxDied(SandboxError):
         self.sandbox = sandbox
         self.reason = reason
         super().__init__(f"Sandbox {sandbox!r} died: {reason}")
-
-

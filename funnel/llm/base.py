@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -31,32 +32,43 @@ class Request:
     def estimated_input_tokens(self) -> int:
         """An upper bound that needs no tokenizer: two bytes a token, and eight tokens a message.
 
-        English runs at about four bytes a token, dense code and CJK at about two to three.
+        English runs at about four bytes a token, dense code and CJK at about two to three. A schema travels
+        with the prompt and is counted with it.
         """
-        return sum(len(m.content.encode("utf-8", "replace")) // 2 + 8 for m in self.messages)
+        tokens = sum(len(m.content.encode("utf-8", "replace")) // 2 + 8 for m in self.messages)
+        return tokens if self.schema is None else tokens + len(json.dumps(self.schema)) // 2 + 8
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came back. `finish_reason` is the provider's: "stop", "length", …."""
+    """What came back. `finish_reason` is the provider's: "stop", "length", …; "refusal" when it declined.
+
+    `estimated`: the endpoint stated no usage, so the token counts are upper bounds of our own.
+    """
 
     text: str
     model: str
     input_tokens: int
     output_tokens: int
     finish_reason: str = "stop"
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A failed attempt that will be made again after `wait_s` seconds."""
+    """A failed attempt that will be made again after `wait_s` seconds. `attempt` starts at 1.
+
+    `may_be_billed`: the attempt may have been served before it failed (a timeout, a lost connection).
+    """
 
     attempt: int
     reason: str
     wait_s: float
+    may_be_billed: bool = False
 
 
 OnRetry = Callable[[Retry], None]
+"""Hears of a retry before the wait; what it raises ends the call."""
 
 
 def _ignore(_retry: Retry) -> None:

@@ -1,0 +1,185 @@
+"""The one way by which a run calls a model: a slot, a reservation, a span, the call, the bill.
+
+Knows no provider. Several meters (root model, sub-calls) share one ledger, one stream and one `limit`.
+
+What a call that failed is booked at: nothing, where the endpoint refused it or was never reached; its whole
+reservation, where it may have been served (a timeout, a lost or cancelled call, an answer that does not
+read), because nobody can know and a cap that may have been passed is a cap that was passed. So `usage` is
+never below what was billed; the end event's `usage` says which it was: reported, estimated, worst_case, none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from funnel.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
+from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError, UnknownPrice
+from funnel.events import Events, Span
+from funnel.llm.base import LLM, CallOptions, Completion, Request, Retry
+
+FIRST_CALL_INPUT_TOKENS = 1024
+"""No prompt of ours, with a question and one passage in it, is estimated at less."""
+
+
+class Meter:
+    """Calls one model on one run's budget. `price` is None when nobody stated it."""
+
+    def __init__(
+        self, llm: LLM, ledger: Ledger, events: Events, *, price: Price | None, limit: asyncio.Semaphore
+    ) -> None:
+        self._llm = llm
+        self._ledger = ledger
+        self._events = events
+        self._price = price
+        self._limit = limit
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._llm.name
+
+    @property
+    def price(self) -> Price | None:
+        """The model's price, None if unknown."""
+        return self._price
+
+    def check_start(self, limits: Limits) -> None:
+        """Whether a run within `limits` can make its first call at all, found out before any work.
+
+        Raises: `UnknownPrice` for a dollar cap on a model without a price; `BudgetTooSmall`.
+        """
+        self._check_price(limits)
+        first = FIRST_CALL_INPUT_TOKENS + MIN_OUTPUT_TOKENS
+        usd = self._price.cost(FIRST_CALL_INPUT_TOKENS, MIN_OUTPUT_TOKENS) if self._price else 0.0
+        if limits.max_usd is not None and limits.max_usd < usd:
+            raise BudgetTooSmall("max_usd", limits.max_usd, usd)
+        if limits.max_calls is not None and limits.max_calls < 1:
+            raise BudgetTooSmall("max_calls", limits.max_calls, 1)
+        if limits.max_tokens is not None and limits.max_tokens < first:
+            raise BudgetTooSmall("max_tokens", limits.max_tokens, first)
+        if limits.timeout_s is not None and limits.timeout_s <= 0:
+            raise BudgetTooSmall("timeout_s", limits.timeout_s, 1)
+
+    async def complete(self, request: Request, *, parent: int | None) -> Completion:
+        """One call, its span inside the event `parent`; the output asked for may be cut to what is left.
+
+        Raises: `BudgetExceeded` when the call would pass a limit, or the deadline came while it ran;
+        `UnknownPrice`; what the model raises. Cancelling is safe: the slot and the books are put right.
+        """
+        self._check_price(self._ledger.limits)
+        try:
+            async with asyncio.timeout(self._ledger.remaining_s) as deadline, self._limit:
+                return await self._call(request, await self._reserve(request), parent)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise self._ledger.out_of_time() from None
+
+    def _check_price(self, limits: Limits) -> None:
+        if limits.max_usd is not None and self._price is None:
+            raise UnknownPrice(self.name)
+
+    async def _reserve(self, request: Request) -> Reservation:
+        """The call's reservation; waits for calls in flight, which seldom take all that they reserved."""
+        while True:
+            alone = self._ledger.in_flight == 0
+            try:
+                return self._ledger.reserve(
+                    input_tokens=request.estimated_input_tokens(),
+                    output_tokens=request.max_output_tokens,
+                    price=self._price,
+                    at_least=MIN_OUTPUT_TOKENS if alone else request.max_output_tokens,
+                    in_flight=True,
+                )
+            except BudgetExceeded as exc:
+                if alone or exc.limit not in {"max_usd", "max_tokens"}:
+                    raise
+            await self._ledger.freed()
+
+    async def _call(self, request: Request, reservation: Reservation, parent: int | None) -> Completion:
+        granted = replace(request, max_output_tokens=reservation.output_tokens)
+        messages = [{"role": m.role, "content": m.content} for m in granted.messages]
+        with self._events.span(
+            "model_call",
+            parent=parent,
+            purpose=granted.purpose,
+            model=self.name,
+            messages=messages,
+            max_output_tokens=granted.max_output_tokens,
+        ) as span:
+            bill = _Bill(self._ledger, reservation, self._price, span)
+
+            def on_retry(retry: Retry) -> None:
+                self._events.point(
+                    "retry", parent=span.id, attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s
+                )
+                if retry.may_be_billed:
+                    bill.reserve_again()
+
+            try:
+                completion = await self._llm.complete(
+                    granted, CallOptions(self._ledger.remaining_s, on_retry)
+                )
+            except BaseException as error:
+                bill.fail(error)
+                raise
+            bill.settle(completion)
+            return completion
+
+
+class _Bill:
+    """The open reservation of one call and what the end event says of its cost."""
+
+    def __init__(self, ledger: Ledger, reservation: Reservation, price: Price | None, span: Span) -> None:
+        self._ledger = ledger
+        self._open: Reservation | None = reservation
+        self._size = reservation
+        self._price = price
+        self._data = span.data
+        self._data.update(input_tokens=0, output_tokens=0, cost_usd=0.0, usage="none")
+
+    def settle(self, completion: Completion) -> None:
+        self._data.update(text=completion.text, finish_reason=completion.finish_reason)
+        usage = "estimated" if completion.estimated else "reported"
+        self._book(completion.input_tokens, completion.output_tokens, usage)
+
+    def reserve_again(self) -> None:
+        """The attempt may have cost its worst case, and so may the next. Raises: `BudgetExceeded`."""
+        self._book_worst_case()
+        self._open = self._ledger.reserve(
+            input_tokens=self._size.input_tokens,
+            output_tokens=self._size.output_tokens,
+            price=self._price,
+            at_least=self._size.output_tokens,
+            in_flight=True,
+        )
+
+    def fail(self, error: BaseException) -> None:
+        if self._open is None:
+            return
+        if isinstance(error, LLMError) and not error.may_be_billed:
+            self._ledger.release(self._open)
+            self._open = None
+        else:
+            self._book_worst_case()
+
+    def _book_worst_case(self) -> None:
+        self._book(self._size.input_tokens, self._size.output_tokens, "worst_case")
+
+    def _book(self, input_tokens: int, output_tokens: int, usage: str) -> None:
+        if self._open is None:
+            raise ValueError("this call was booked before")
+        usd = self._ledger.settle(
+            self._open, input_tokens=input_tokens, output_tokens=output_tokens, price=self._price
+        )
+        self._open = None
+        # Lost attempts of the same call stay in its sums.
+        before = self._data
+        total = None if usd is None or before["cost_usd"] is None else before["cost_usd"] + usd
+        before.update(
+            input_tokens=before["input_tokens"] + input_tokens,
+            output_tokens=before["output_tokens"] + output_tokens,
+            cost_usd=total,
+            usage=usage if before["usage"] in {"none", usage} else "worst_case",
+        )

@@ -1,0 +1,41 @@
+"""What models cost, as data; knows no endpoint. What a user states goes first.
+
+List prices in US dollars per million tokens (input, output), as of 2026-11-22. A provider's discounts
+(cached input, batch) are not taken off, so a cost is an upper bound where they apply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from funnel.budget import Price
+
+PRICES: Mapping[str, Price] = {
+    "extractive": Price(0.0, 0.0),
+    "gpt-5": Price(1.25, 10.0),
+    "gpt-5-mini": Price(0.25, 2.0),
+    "gpt-5-nano": Price(0.05, 0.40),
+    "gpt-4.1": Price(2.0, 8.0),
+    "gpt-4.1-mini": Price(0.40, 1.60),
+    "gpt-4.1-nano": Price(0.10, 0.40),
+    "gpt-4o": Price(2.50, 10.0),
+    "gpt-4o-mini": Price(0.15, 0.60),
+    "o3": Price(2.0, 8.0),
+    "o4-mini": Price(1.10, 4.40),
+}
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+
+
+def price_of(model: str, overrides: Mapping[str, tuple[float, float]]) -> Price | None:
+    """The price of a model, None if unknown. A dated snapshot (`gpt-4o-2024-08-06`) costs as its base name.
+
+    `overrides`: (input, output) in dollars per million tokens, by model name; an exact name goes before a
+    base name, an override before the table.
+    """
+    for name in (model, _SNAPSHOT.sub("", model)):
+        if name in overrides:
+            return Price(*overrides[name])
+        if name in PRICES:
+            return PRICES[name]
+    return None

@@ -1,0 +1,146 @@
+"""What the environment says, checked; the only reader of it. Knows no model, memory or sandbox by itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from funnel.errors import BadSetting
+
+EXTRACTIVE = "extractive"
+"""The built-in that quotes sentences and calls no language model."""
+DEFAULT_MODEL = "gpt-5"
+DEFAULT_SUB_MODEL = "gpt-5-mini"
+
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def check_key(key: str) -> str:
+    """The key, if it can stand in an HTTP header. Raises: `ValueError`; it does not repeat the key."""
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ValueError("a key is printable ASCII without spaces")
+    return key
+
+
+def _check_secret(key: SecretStr) -> SecretStr:
+    check_key(key.get_secret_value())
+    return key
+
+
+def _check_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not an http(s) URL")
+    return url
+
+
+def _trace_dir() -> Path:
+    # The XDG rules have a relative path ignored.
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (state if state.is_absolute() else Path.home() / ".local" / "state") / "funnel" / "traces"
+
+
+class Settings(BaseSettings):
+    """Every setting, from the environment or by name; an empty variable counts as unset.
+
+    Raises: `BadSetting` that names the variable and what it must be; a key is never repeated.
+    """
+
+    model_config = SettingsConfigDict(
+        case_sensitive=True, env_ignore_empty=True, extra="forbid", frozen=True,
+        hide_input_in_errors=True, populate_by_name=True,
+    )  # fmt: skip
+
+    api_key: Annotated[SecretStr, AfterValidator(_check_secret)] | None = Field(
+        None, validation_alias="OPENAI_API_KEY", description="a key of printable ASCII without spaces"
+    )
+    base_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
+        None, validation_alias="OPENAI_BASE_URL", description="a URL such as http://localhost:11434/v1"
+    )
+    named_model: str | None = Field(None, validation_alias="FUNNEL_MODEL", description="the name of a model")
+    named_sub_model: str | None = Field(
+        None, validation_alias="FUNNEL_SUB_MODEL", description="the name of a model"
+    )
+    prices: dict[str, tuple[Dollars, Dollars]] = Field(
+        {},
+        validation_alias="FUNNEL_PRICES",
+        description='JSON such as {"my-model": [0.25, 2.0]}: dollars per million input and output tokens',
+    )
+    trace_dir: Path = Field(
+        default_factory=_trace_dir, validation_alias="FUNNEL_TRACE_DIR", description="the path of a directory"
+    )
+    memory: str = Field("memory://", validation_alias="FUNNEL_MEMORY", description="the URL of a memory")
+    sandbox: str = Field("monty", validation_alias="FUNNEL_SANDBOX", description="the name of a sandbox")
+    max_parallel: int = Field(
+        16, ge=1, validation_alias="FUNNEL_MAX_PARALLEL", description="a whole number, 1 or more"
+    )
+    max_usd: Dollars | None = Field(
+        None, validation_alias="FUNNEL_MAX_USD", description="a number of dollars, 0 or more"
+    )
+    max_calls: int = Field(
+        100, ge=1, validation_alias="FUNNEL_MAX_CALLS", description="a whole number, 1 or more"
+    )
+    timeout_s: float = Field(
+        300.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias="FUNNEL_TIMEOUT_S",
+        description="a number of seconds above 0",
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as exc:
+            # Not chained: what pydantic keeps of the input may hold the key.
+            raise _translated(exc, values) from None
+        except SettingsError:
+            # The source decodes JSON for one field only.
+            raise _must_be("prices", os.environ.get("FUNNEL_PRICES")) from None
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a language model is configured; otherwise `extractive` answers."""
+        return self.model != EXTRACTIVE
+
+    @property
+    def model(self) -> str:
+        """The root model: the one named, `gpt-5` where only an endpoint is given, else `extractive`."""
+        return self.named_model or (DEFAULT_MODEL if self._has_endpoint else EXTRACTIVE)
+
+    @property
+    def sub_model(self) -> str:
+        """The model of sub-calls: the one named, else the named root model, else `gpt-5-mini`."""
+        if not self.has_model:
+            return EXTRACTIVE
+        return self.named_sub_model or self.named_model or DEFAULT_SUB_MODEL
+
+    @property
+    def _has_endpoint(self) -> bool:
+        return self.api_key is not None or self.base_url is not None
+
+
+def _translated(exc: ValidationError, values: dict[str, Any]) -> BadSetting:
+    """The first complaint, as one line."""
+    name = str(exc.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
+    for field, info in Settings.model_fields.items():
+        if name in {field, info.validation_alias}:
+            return _must_be(field, values.get(field, os.environ.get(str(info.validation_alias))))
+    return BadSetting(name, f"is no setting. Known: {', '.join(sorted(Settings.model_fields))}.")
+
+
+def _must_be(field: str, value: object) -> BadSetting:
+    info = Settings.model_fields[field]
+    got = "" if field == "api_key" else f", not {_without_password(str(value))[:80]!r}"
+    return BadSetting(str(info.validation_alias), f"must be {info.description}{got}.")
+
+
+def _without_password(value: str) -> str:
+    head, at, tail = value.rpartition("@")
+    return f"***@{tail}" if at and ":" in head else value

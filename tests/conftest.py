@@ -1,0 +1,69 @@
+"""What all tests share: no model can be called for real, nothing but loopback can be reached."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from chat_server import ChatServer
+
+KEPT = {"FUNNEL_DATA"}
+"""Where the real data sets lie, which some tests and every benchmark read."""
+
+
+class NetworkForbidden(AssertionError):
+    """A test tried to leave this machine."""
+
+
+def _allowed(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return host in {"localhost", ""}
+
+
+def _check(family: int, address: Any) -> None:
+    if family in {socket.AF_INET, socket.AF_INET6} and not _allowed(str(address[0])):
+        raise NetworkForbidden(f"a test tried to connect to {address}; only loopback may be reached")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_real_model_and_no_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        _check(self.family, address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        _check(self.family, address)
+        return connect_ex(self, address)
+
+    def guarded_getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name is not None and not _allowed(name):
+            raise NetworkForbidden(f"a test tried to look up {name!r}; only loopback may be reached")
+        return getaddrinfo(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            mine = name.startswith(("OPENAI_", "FUNNEL_")) and name not in KEPT
+            if mine or name.lower() in {"http_proxy", "https_proxy", "all_proxy"}:
+                patch.delenv(name)
+        # Traces go where XDG says; a test must leave nothing in a home directory.
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setattr(socket.socket, "connect", guarded_connect)
+        patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+        patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+        yield
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    """A local endpoint that speaks chat completions."""
+    with ChatServer() as server:
+        yield server
