@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, Self, TextIO
 
 Kind = Literal[
     "run", "retrieve", "route", "turn", "cell", "host_call", "model_call", "batch",
-    "budget", "retry", "cache", "note", "submit", "repair", "error",
+    "budget", "retry", "cache", "note", "submit", "repair", "error", "answer",
 ]  # fmt: skip
 Phase = Literal["start", "end", "point"]
 
@@ -116,3 +116,9 @@ class JsonlSink:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

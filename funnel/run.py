@@ -23,6 +23,9 @@ class Source(Protocol):
     def document(self, document_id: DocumentId, *, access: Access) -> Document | None:
         """The whole document, or None where there is none that `access` may read."""
 
+    def read(self, document_id: DocumentId, start: int, stop: int, *, access: Access) -> str | None:
+        """Characters start to stop of a document, or None where there is none that `access` may read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from funnel.errors import BudgetExceeded
+from funnel.errors import BudgetExceeded, LLMError, SandboxDied
 from funnel.inspector.host import Host, Recurse, Submission
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.shelf import Shelf
@@ -50,7 +50,7 @@ class Inspection:
         self._repairs = 0
 
     async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
-        """Turn after turn. Raises: `BudgetExceeded` only when not even the first call was possible."""
+        """Turn after turn. Raises: `BudgetExceeded`, `LLMError` only when not even the first call was possible."""
         task, host = self._task, self._host
         system = render("inspector", dialect=sandbox.dialect)
         opening = await describe_context(task.question, task.documents, self._shelf)
@@ -71,7 +71,7 @@ class Inspection:
             messages = transcript(system, opening, self._turns, self._closing())
             try:
                 completion = await self._run.root.complete(Request(messages, "turn"), parent=turn.id)
-            except BudgetExceeded as error:
+            except (BudgetExceeded, LLMError) as error:
                 if not self._turns:
                     raise
                 return self._unfinished(str(error))
@@ -87,6 +87,8 @@ class Inspection:
                 result = await self._cell(session, code, turn.id)
             except TimeoutError:
                 return self._unfinished(f"timeout_s = {self._run.ledger.limits.timeout_s:g} is used up")
+            except SandboxDied as error:
+                return self._unfinished(str(error))
             self._host.output = result.stdout
             self._turns = (*self._turns, Turn(completion.text, feedback(result, self._host.remarks)))
             return self._host.submission

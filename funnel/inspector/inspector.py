@@ -7,7 +7,7 @@ from functools import partial
 
 from funnel.budget import Reservation
 from funnel.citations import MARKER, renumber
-from funnel.errors import BudgetExceeded
+from funnel.errors import BudgetExceeded, LLMError
 from funnel.inspector.host import Submission
 from funnel.inspector.inspection import Inspection, Task, Unfinished
 from funnel.inspector.shelf import Shelf
@@ -33,7 +33,7 @@ class Inspector:
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
         """The submitted answer; when the budget ends first, the best that can be told from the work so far.
 
-        Raises: `LLMError`, `SandboxError`; `BudgetExceeded` only when not even the first call was possible.
+        Raises: `SandboxUnavailable`; `BudgetExceeded`, `LLMError` only when not even the first call was possible.
         """
         shelf = Shelf(run.source, run.workspace, access=run.access)
         documents = await shelf.add(hit.document for hit in hits)
@@ -56,7 +56,7 @@ class Inspector:
         """What `rlm_query` returns: the child's answer, or a `HostError` where it has none."""
         try:
             ended = await self._inspect(run, shelf, Task(question, tuple(ids), depth, parent))
-        except BudgetExceeded as error:
+        except (BudgetExceeded, LLMError) as error:
             raise HostError(f"the recursive call could not begin: {error}") from error
         if isinstance(ended, Unfinished):
             raise HostError(f"the recursive call ended without an answer: {ended.reason}")
@@ -85,7 +85,7 @@ class Inspector:
         try:
             request = Request(messages, "extract", max_output_tokens=EXTRACT_OUTPUT_TOKENS)
             text = (await run.root.complete(request, parent=run.span)).text.strip()
-        except BudgetExceeded as error:
+        except (BudgetExceeded, LLMError) as error:
             run.events.point("budget", parent=run.span, reason=str(error))
             text = "\n".join(f"{key}: {value}" for key, value in notes.items())
         notices = (f"The work ended before an answer was submitted: {ended.reason}",)

@@ -1,0 +1,98 @@
+"""The stand-in as an `LLM`: which prompt is before it, and the reply in the form that the prompt asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from funnel.llm.base import CallOptions, Completion, Request
+from funnel.llm.extractive.programs import DISCLAIMER, KEY_WORDS, NONE, program
+from funnel.llm.extractive.question import read_question
+from funnel.llm.extractive.sentences import rank
+from funnel.prompts import fenced
+from indexes.analysis import analyse
+
+NAME = "extractive"
+CHARS_PER_TOKEN = 4
+QUOTES = 3
+LEAST_COVERED = 0.34
+LEAST_OF_BEST = 0.7
+
+
+class Extractive:
+    """No model: term statistics over the sentences of the prompt. Deterministic; costs nothing."""
+
+    @property
+    def name(self) -> str:
+        """`extractive`."""
+        return NAME
+
+    async def complete(self, request: Request, options: CallOptions = CallOptions()) -> Completion:  # noqa: B008 - frozen
+        """The reply to a reader's, an inspector's, a sub-call's or an extraction's prompt."""
+        reply = {"read": _read, "turn": _turn, "query": _query, "extract": _extract}[request.purpose]
+        text = await asyncio.to_thread(reply, request)
+        size = sum(len(message.content) for message in request.messages)
+        return Completion(text, NAME, size // CHARS_PER_TOKEN, len(text) // CHARS_PER_TOKEN)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _read(request: Request) -> str:
+    """The reader's JSON: the best-supported sentences as quotes."""
+    prompt = request.messages[1].content
+    question = _question(prompt)
+    passages = fenced("passage", prompt)
+    texts = [text for _, text in passages]
+    ranked = rank(analyse(question), texts, [attributes.get("title", "") for attributes, _ in passages])
+    best = [s for s in ranked[:QUOTES] if s.covered >= LEAST_COVERED and s.score >= LEAST_OF_BEST * ranked[0].score]
+    if not best:
+        missing = f"{DISCLAIMER} None of the {len(passages)} passages found holds enough of the question's words."
+        return json.dumps({"found": False, "answer": missing, "quotes": []}, ensure_ascii=False)
+    quotes = [(s.text + 1, texts[s.text][s.start : s.stop]) for s in best]
+    lines = [f'- "{" ".join(quote.split())}" [{number}]' for number, quote in quotes]
+    answer = "\n".join([DISCLAIMER, *lines])
+    listed = [{"passage": number, "quote": quote} for number, quote in quotes]
+    return json.dumps({"found": True, "answer": answer, "quotes": listed}, ensure_ascii=False)
+
+
+def _turn(request: Request) -> str:
+    """The next program, by how many were written before."""
+    turn = 1 + sum(message.role == "assistant" for message in request.messages)
+    failed = turn > 1 and "\nError: " in f"\n{_without_output(request.messages[-1].content)}"
+    return f"```python\n{program(read_question(_question(request.messages[1].content)), turn, failed=failed)}\n```"
+
+
+def _query(request: Request) -> str:
+    """Sentences of the text that hold at least two of the key words, best first, one a line; or NONE."""
+    prompt = request.messages[-1].content
+    texts = [text for _, text in fenced("text", prompt)]
+    asked = prompt.split("\n<text key=", 1)[0]
+    _, _, listed = asked.partition(KEY_WORDS)
+    wanted = set(analyse(listed or asked))
+    least = min(2, len(wanted))
+    found = []
+    for supported in rank(sorted(wanted), texts, [""] * len(texts)):
+        sentence = texts[supported.text][supported.start : supported.stop]
+        if len(wanted.intersection(analyse(sentence))) >= least:
+            found.append(" ".join(sentence.split()))
+    return "\n".join(found[:QUOTES]) or NONE
+
+
+def _extract(request: Request) -> str:
+    """The notes of the work, as they stand."""
+    work = "\n".join(text for _, text in fenced("work", request.messages[-1].content))
+    notes = [line for line in work.splitlines() if line.startswith("note ")]
+    return "\n".join([DISCLAIMER, *notes]) if notes else "NOT FOUND"
+
+
+def _question(prompt: str) -> str:
+    found = fenced("question", prompt)
+    return found[0][1] if found else prompt
+
+
+def _without_output(feedback: str) -> str:
+    """Feedback without what cells printed, which may itself hold the word."""
+    for _, text in fenced("output", feedback):
+        feedback = feedback.replace(text, "", 1)
+    return feedback

@@ -1,0 +1,170 @@
+"""The REPL programs that the stand-in writes, turn by turn: survey, gather, read, follow, submit.
+
+They are what a careful model would write for the same question: plain Python over the documented functions,
+nothing that only this author knows.
+"""
+
+from __future__ import annotations
+
+from funnel.llm.extractive.question import Question
+
+DISCLAIMER = "No language model wrote this answer: it quotes the best-supported sentences."
+KEY_WORDS = "Key words: "
+NONE = "NONE"
+
+_SURVEY = """
+names = {names!r}
+words = {words!r}
+print(len(context), "documents,", sum(d["n_chars"] for d in context), "characters")
+for d in context[:8]:
+    print("-", d["id"], "|", d["title"][:80])
+for word in words + names:
+    found = grep(r"\\b" + word.replace(".", "[.]"), context=0, ignore_case=True)
+    print("word", repr(word), "stands in", len(set(m["doc"] for m in found)), "documents")
+"""
+
+_GATHER_COMPARE = """
+groups = {{}}
+for name in names:
+    ids = []
+    for query in [name + " " + " ".join(words), name]:
+        for h in search(query, k=20):
+            label = (h["doc"] + " " + h["title"]).lower()
+            if h["doc"] not in ids and name.lower() in label:
+                ids.append(h["doc"])
+    if not ids:
+        ids = [h["doc"] for h in search(name + " " + " ".join(words), k=5)]
+    groups[name] = ids[:20]
+    print(name, "->", len(ids), "documents:", ids[:6])
+"""
+
+_GATHER_LIST = """
+ids = [d["id"] for d in context]
+queries = [" ".join(words)] + [a + " " + b for i, a in enumerate(words) for b in words[i + 1:]][:6]
+for query in queries:
+    before = len(ids)
+    for h in search(query, k=60):
+        if h["doc"] not in ids:
+            ids.append(h["doc"])
+    print(repr(query), "brought", len(ids) - before, "more documents")
+groups = {{"": ids[:240]}}
+"""
+
+_GATHER_CHAIN = """
+ids = [d["id"] for d in context]
+for name in names:
+    for h in search(name + " " + " ".join(words), k=8):
+        if h["doc"] not in ids:
+            ids.append(h["doc"])
+groups = {{"": ids[:40]}}
+print(len(ids), "documents to read")
+"""
+
+_READ = """
+def excerpt(doc):
+    text = read(doc, 0, 20000)
+    if len(text) < 20000:
+        return text
+    pattern = r"\\b(" + "|".join(w.replace(".", "[.]") for w in words) + ")"
+    found = grep(pattern, docs=[doc], context=300, ignore_case=True)
+    return "\\n\\n".join(m["before"] + m["text"] + m["after"] for m in found[:60]) or text
+
+prompt = ("Quote the sentences that bear on this question, one a line, word for word, or reply NONE.\\n"
+          + question + "\\n{key_words}" + ", ".join(words))
+evidence = []
+calls = budget()["calls_left"]
+room = 200 if calls is None else max(1, (calls - 4) // max(1, len(groups)))
+for group, ids in groups.items():
+    ids = ids[:room]
+    kept = 0
+    for start in range(0, len(ids), 100):
+        part = ids[start:start + 100]
+        replies = llm_query_batched([prompt] * len(part), [excerpt(i) for i in part])
+        for doc, reply in zip(part, replies):
+            if not reply["ok"] or reply["value"].strip() == "NONE":
+                continue
+            for line in reply["value"].split("\\n")[:{per_document}]:
+                try:
+                    mark = cite(doc, quote=line)
+                except RuntimeError:
+                    continue
+                evidence.append((group, doc, line, mark))
+                kept += 1
+    note("read " + (group or "documents"), str(len(ids)) + " read, " + str(kept) + " sentences kept")
+    print(repr(group), len(ids), "read,", kept, "sentences kept")
+for group, doc, line, mark in evidence[:12]:
+    print(mark, doc, "|", line[:120])
+"""
+
+_FOLLOW = """
+import re
+seen = [doc for group, doc, line, mark in evidence]
+leads = []
+for group, doc, line, mark in evidence[:8]:
+    for name in re.findall(r"[A-Z][a-z]+(?: [A-Z][a-z]+)+|[a-z_]+[.][a-z_.]+[a-z]", line):
+        if name not in leads and name.lower() not in question.lower():
+            leads.append(name)
+ids = []
+for name in leads[:5]:
+    for h in search(name + " " + " ".join(words), k=4):
+        if h["doc"] not in seen and h["doc"] not in ids:
+            ids.append(h["doc"])
+print("leads:", leads[:5], "->", len(ids), "more documents")
+if ids:
+    replies = llm_query_batched([prompt] * len(ids), [excerpt(i) for i in ids])
+    for doc, reply in zip(ids, replies):
+        if reply["ok"] and reply["value"].strip() != "NONE":
+            line = reply["value"].split("\\n")[0]
+            try:
+                evidence.append(("", doc, line, cite(doc, quote=line)))
+            except RuntimeError:
+                continue
+"""
+
+_SUBMIT = """
+def support(line):
+    low = line.lower()
+    return sum(1 for w in words if w.lower()[:5] in low)
+
+titles = {{}}
+for group, doc, line, mark in evidence:
+    titles[doc] = doc
+lines = []
+cited = 0
+for group in groups:
+    found = [e for e in evidence if e[0] == group]
+    found.sort(key=lambda e: -support(e[2]))
+    if group:
+        lines.append(group + ":" if found else group + ": nothing found.")
+    for g, doc, line, mark in found[:{most}]:
+        lines.append("- " + doc + ": \\"" + " ".join(line.split()) + "\\" " + mark)
+        cited += 1
+if cited:
+    submit({disclaimer!r} + "\\n" + "\\n".join(lines))
+else:
+    submit({disclaimer!r} + " None was found in " + str(sum(len(i) for i in groups.values())) + " documents.", found=False)
+"""
+
+_GIVE_UP = """
+submit({disclaimer!r} + " Its program failed before it had an answer: " + str(notes()), citations=[], found=False)
+"""
+
+_GATHER = {"compare": _GATHER_COMPARE, "list": _GATHER_LIST, "chain": _GATHER_CHAIN}
+_PER_DOCUMENT = {"compare": 2, "list": 1, "chain": 2}
+_MOST = {"compare": 5, "list": 40, "chain": 6}
+
+
+def program(question: Question, turn: int, *, failed: bool) -> str:
+    """The block of that turn (from 1); `failed` means that the last cell raised."""
+    steps = [_SURVEY, _GATHER[question.shape], _READ, _SUBMIT]
+    if question.shape == "chain":
+        steps.insert(3, _FOLLOW)
+    step = _GIVE_UP if failed or turn > len(steps) else steps[turn - 1]
+    return step.format(
+        names=list(question.names),
+        words=list(question.words) or list(question.names) or question.text.split()[:6],
+        key_words=KEY_WORDS,
+        per_document=_PER_DOCUMENT[question.shape],
+        most=_MOST[question.shape],
+        disclaimer=DISCLAIMER,
+    ).strip()

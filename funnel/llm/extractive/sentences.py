@@ -1,0 +1,78 @@
+"""Sentences of a text, and how well each supports a question; pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from indexes.analysis import analyse
+
+_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\sa-z])|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#)\s)|(?<=[。！？])")
+_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|No|Inc|Ltd|Co|Corp|Fig|al)|\b[A-Z])\.$")
+MAX_SENTENCE_CHARS = 600
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Spans of the sentences of `text`, in order; a heading or a list item counts as one."""
+    spans = []
+    start = 0
+    for end in _END.finditer(text):
+        if _ABBREVIATION.search(text[max(start, end.start() - 8) : end.start()]):
+            continue
+        spans.append((start, end.start()))
+        start = end.end()
+    spans.append((start, len(text)))
+    trimmed = []
+    for begin, stop in spans:
+        sentence = text[begin:stop]
+        quote = sentence.strip()
+        if quote:
+            at = begin + len(sentence) - len(sentence.lstrip())
+            trimmed.append((at, at + min(len(quote), MAX_SENTENCE_CHARS)))
+    return trimmed
+
+
+@dataclass(frozen=True, slots=True)
+class Supported:
+    """A sentence: which text it stands in (0, 1, …), its span there, and how well it supports the question."""
+
+    text: int
+    start: int
+    stop: int
+    score: float
+    covered: float
+
+
+def rank(question: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -> list[Supported]:
+    """Sentences by the IDF-weighted share of question terms that they and their titles hold, best first.
+
+    A title counts half of what the sentence itself does; the first sentences of a text, which say what a
+    thing is, and texts that were ranked higher, win ties. `covered` is the share without these preferences.
+    """
+    wanted = set(question)
+    found: list[tuple[int, int, int, set[str]]] = []
+    for number, text in enumerate(texts):
+        for start, stop in sentences(text):
+            found.append((number, start, stop, wanted.intersection(analyse(text[start:stop]))))
+    titled = [wanted.intersection(analyse(title)) for title in titles]
+    weights = _idf(wanted, (terms for *_, terms in found), len(found))
+    total = sum(weights.values()) or 1.0
+    ranked = []
+    position: Counter[int] = Counter()
+    for number, start, stop, terms in found:
+        own = sum(weights[term] for term in terms)
+        title = sum(weights[term] for term in titled[number] - terms)
+        place = position[number]
+        position[number] += 1
+        covered = (own + title / 2) / total
+        leading = 0.1 * (len(titled[number]) > 0) / (1 + place)
+        ranked.append(Supported(number, start, stop, covered + leading + 0.05 / (1 + number), (own + title) / total))
+    return sorted(ranked, key=lambda s: (-s.score, s.text, s.start))
+
+
+def _idf(wanted: set[str], documents: Iterable[set[str]], n: int) -> dict[str, float]:
+    df = Counter(term for terms in documents for term in terms)
+    return {term: math.log(1 + (n - df[term] + 0.5) / (df[term] + 0.5)) for term in wanted}

@@ -1,0 +1,38 @@
+"""The two models of a funnel and their prices: one leads, one does the parts; knows no provider."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from funnel.budget import Ledger, Price
+from funnel.events import Events
+from funnel.llm.base import LLM
+from funnel.llm.meter import Meter
+from funnel.llm.prices import price_of
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """`prices` override the shipped table; `max_parallel` calls may be in flight in one run."""
+
+    root: LLM
+    sub: LLM
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    max_parallel: int = 16
+
+    def meters(self, ledger: Ledger, events: Events) -> tuple[Meter, Meter]:
+        """The meters of one run, root and sub: one ledger, one stream and one limit for both."""
+        limit = asyncio.Semaphore(self.max_parallel)
+        root, sub = (
+            Meter(llm, ledger, events, price=price_of(llm.name, self.prices), limit=limit)
+            for llm in (self.root, self.sub)
+        )
+        return root, sub
+
+    async def close(self) -> None:
+        """Let go of both models' connections."""
+        await self.root.close()
+        if self.sub is not self.root:
+            await self.sub.close()
