@@ -1,1 +1,40 @@
 """Where model-written code runs, behind one protocol, one file an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from funnel.errors import UnknownName
+
+if TYPE_CHECKING:
+    from funnel.sandbox.base import Probe, Sandbox
+
+
+class Engine(NamedTuple):
+    """How an engine is made, and how `funnel doctor` asks after it; imported when one of them is called."""
+
+    make: Callable[[], Sandbox]
+    probe: Callable[[], Awaitable[Probe]]
+
+
+def _make_monty() -> Sandbox:
+    from funnel.sandbox.monty import MontySandbox  # noqa: PLC0415 - only who uses the engine loads it
+
+    return MontySandbox()
+
+
+async def _probe_monty() -> Probe:
+    from funnel.sandbox.monty import probe  # noqa: PLC0415 - only who uses the engine loads it
+
+    return await probe()
+
+
+SANDBOXES: dict[str, Engine] = {"monty": Engine(_make_monty, _probe_monty)}
+
+
+def open_sandbox(name: str) -> Sandbox:
+    """The engine of that name; the caller closes it. Raises: `UnknownName`."""
+    if name not in SANDBOXES:
+        raise UnknownName("sandbox", name, SANDBOXES)
+    return SANDBOXES[name].make()

@@ -22,7 +22,7 @@ class EndCell(Exception):  # noqa: N818 - a signal, not an error
 
 @dataclass(frozen=True, slots=True)
 class SandboxLimits:
-    """Of one cell, but for `memory_bytes`, which the whole session shares. Host calls do not count as time."""
+    """Of one cell, but for `memory_bytes`, which the session shares. Host calls do not count as time."""
 
     cell_s: float = 10.0
     memory_bytes: int = 512 * 1024 * 1024
@@ -48,7 +48,7 @@ class CellError:
 class CellResult:
     """What one cell did. `ended` means that a host function raised `EndCell`.
 
-    `restored` means that the session had to go back to its state before the cell (time or memory limit).
+    `restored` means that the session went back to its state before the cell: a limit, a crash, or `ended`.
     """
 
     stdout: str = ""
@@ -61,7 +61,11 @@ class Session(Protocol):
     """One namespace that lasts from cell to cell; a cell that raises keeps what it had assigned."""
 
     async def run(self, code: str) -> CellResult:
-        """Run one cell. Raises: `SandboxDied` when the process is gone; nothing else."""
+        """Run one cell.
+
+        Raises: `SandboxDied` when the process is gone; what a host function raised other than `HostError`
+        and `EndCell`, after which the session stands as before the cell.
+        """
 
 
 class Sandbox(Protocol):
@@ -73,7 +77,7 @@ class Sandbox(Protocol):
 
     @property
     def dialect(self) -> str:
-        """What the model must know of this Python: what is missing and what to write instead. May be empty."""
+        """What the model must know of this Python: what is missing, what to write instead. May be empty."""
 
     def session(
         self,

@@ -1,0 +1,121 @@
+"""What to write instead of what the Monty engine lacks, as data; knows no session.
+
+Each entry is a pattern over "Kind: message" and the advice that goes with it; the first match wins.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Hint(NamedTuple):
+    """`pattern` is searched in "Kind: message | source line"."""
+
+    pattern: str
+    advice: str
+
+
+HINTS: tuple[Hint, ...] = (
+    Hint(r"does not yet support yield", "Generators are missing: append to a list and return it."),
+    Hint(r"'del' statement", "`del` is missing: assign None, or use d.pop(key) and slices."),
+    Hint(
+        r"inheritance and metaclasses.*\bException\b",
+        "Own exception classes are missing: raise ValueError or RuntimeError with a message.",
+    ),
+    Hint(
+        r"inheritance and metaclasses",
+        "Inheritance is missing: use a plain class, a @dataclass, a dict or functions.",
+    ),
+    Hint(
+        r"method decorators",
+        "@staticmethod, @classmethod and @property are missing: use a function or an ordinary method.",
+    ),
+    Hint(
+        r"'list' object is not an iterator",
+        "A generator expression is a list here: wrap it, next(iter([x for x in xs if test(x)]), default).",
+    ),
+    Hint(
+        r"callable replacement is not yet supported in re\.sub",
+        "re.sub takes a string only: loop over re.finditer(...), collect text[last:m.start()] and the "
+        'replacement in a list, then "".join it.',
+    ),
+    Hint(
+        r"no attribute '(translate|maketrans)'",
+        "str.translate is missing: use .replace(a, b) or a join over characters.",
+    ),
+    Hint(
+        r"JSONEncoder.*'default'|not JSON serializable",
+        "json.dumps(default=) is missing: convert first (str(d), list(s), dict(c)), then json.dumps.",
+    ),
+    Hint(r"no attribute 'VERBOSE'|no attribute 'X'", "re.VERBOSE is missing: write the pattern on one line."),
+    Hint(
+        r"cannot suspend in this synchronous context",
+        "map(), filter() and sorted(key=) cannot call host functions: use a list comprehension, "
+        "or llm_query_batched(list_of_prompts).",
+    ),
+    Hint(
+        r"can't be awaited|coroutine",
+        "Host functions return their result at once: call them without await; for many at a time use "
+        "llm_query_batched(list_of_prompts).",
+    ),
+    Hint(
+        r"No module named '(concurrent|threading|multiprocessing|queue|joblib)",
+        "No threads or processes here: llm_query_batched(list_of_prompts) runs sub-calls side by side.",
+    ),
+    Hint(
+        r"No module named '(subprocess|socket|requests|urllib|http|httpx|aiohttp|shutil|glob|tempfile|ctypes|"
+        r"signal|importlib|platform)",
+        "No files, processes or network here: use read(), grep() and search() for the documents.",
+    ),
+    Hint(
+        r"No module named '(numpy|pandas|scipy|sklearn|nltk|spacy|tiktoken)",
+        "Only parts of the standard library exist: use lists, dicts, collections, statistics and re.",
+    ),
+    Hint(
+        r"No module named '(enum|abc|types|contextlib|collections\.abc)",
+        "That module is missing: use constants, dicts, plain classes and try/finally.",
+    ),
+    Hint(r"No module named 'pprint'", "pprint is missing: print(json.dumps(x, indent=1))."),
+    Hint(
+        r"No module named",
+        "Available: re json math collections itertools functools datetime random statistics string heapq "
+        "textwrap operator difflib io bisect copy csv dataclasses typing decimal hashlib base64 time.",
+    ),
+    Hint(
+        r"PermissionError|'os\.[a-z_]+' is not supported|not supported in this environment|FileNotFoundError",
+        "No files and no environment here: use read(), grep() and search() for the documents.",
+    ),
+    Hint(
+        r"name '(globals|vars|dir|locals|__import__|compile|__builtins__)' is not defined",
+        "Introspection is missing: refer to variables by name; keep a dict of your own for lookups.",
+    ),
+    Hint(r"name '(exit|quit|sys\.exit)' is not defined|SystemExit", "End with submit(...), not by exiting."),
+    Hint(r"name 'input' is not defined", "Nobody can be asked: work with the documents and the question."),
+    Hint(
+        r"no attribute '__(class|dict|bases|mro|subclasses)__'", "Use type(x).__name__ and isinstance(x, T)."
+    ),
+    Hint(r"RecursionError", "Use a loop with a list as stack instead of deep recursion."),
+)
+
+_COMPILED = tuple((re.compile(hint.pattern, re.DOTALL), hint.advice) for hint in HINTS)
+
+
+def hint_for(kind: str, message: str, source_line: str) -> str:
+    """What to write instead, or "" when the error is an ordinary one."""
+    text = f"{kind}: {message[:2000]} | {source_line[:500]}"
+    return next((advice for pattern, advice in _COMPILED if pattern.search(text)), "")
+
+
+DIALECT = """\
+The code runs in a small, safe Python. Print what you want to see.
+Works: functions, comprehensions, f-strings, try, with, match, simple classes, @dataclass, and the modules \
+re json math collections itertools functools datetime random statistics string heapq textwrap operator \
+difflib io.StringIO bisect copy csv.
+Missing, with what to write instead: yield (return a list); class inheritance and own exceptions (plain \
+class, ValueError); @property and @staticmethod; re.sub with a function (loop over re.finditer); \
+str.translate (replace); json.dumps(default=) (convert first); globals()/dir(); threads; open, os, network \
+(read, grep, search); pip packages.
+Host functions (llm_query, read, ...) return at once: no await. They cannot be called from map(), filter() \
+or a sort key: use a list comprehension, and llm_query_batched(list) for many prompts.\
+"""

@@ -1,0 +1,230 @@
+"""One Monty session: drives cells, answers host calls, goes back to the last good state; owns no pool."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Final, TypeGuard
+
+from pydantic_monty import (
+    AsyncFunctionSnapshot,
+    AsyncFutureSnapshot,
+    AsyncMonty,
+    AsyncMontySession,
+    AsyncSnapshot,
+    MontyComplete,
+    MontyCrashedError,
+    MontyError,
+    MontyRuntimeError,
+    MontySyntaxError,
+    OSPolicy,
+    ResourceLimits,
+)
+
+from funnel.errors import SandboxDied, SandboxUnavailable
+from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
+from funnel.sandbox.hints import hint_for
+from funnel.sandbox.monty_calls import Calls, FromHost, HostCallLimit, Output
+from funnel.sandbox.source import Cell, prepare
+from funnel.sandbox.stdlib import module_source
+
+_NAME: Final = "monty"
+_MAX_RECURSION: Final = 500
+_UNCOUNTED: Final = 2_000_000_000
+"""The engine counts suspensions over a whole session and forgets them at a restore; we count by the cell."""
+
+
+class MontySession:
+    """One namespace that lasts from cell to cell; a cell that raises keeps what it had assigned.
+
+    Not for two `run`s at once.
+    """
+
+    def __init__(
+        self,
+        pool: AsyncMonty,
+        functions: Mapping[str, HostFunction],
+        variables: Mapping[str, Any],
+        limits: SandboxLimits,
+    ) -> None:
+        self._pool = pool
+        self._functions = dict(functions)
+        self._variables = dict(variables)
+        self._limits = limits
+        self._worker: AsyncMontySession | None = None
+        self._dump: bytes | None = None
+        self._feeds = 0
+        self._modules: frozenset[str] = frozenset()
+        self._awaited: dict[str, frozenset[int]] = {}
+        self._stale = False
+        self._good = (0, self._modules)
+
+    async def open(self) -> None:
+        """Take a worker and bind the variables. Raises: `SandboxUnavailable`."""
+        try:
+            await self._take_worker()
+        except MontyError as exc:
+            raise SandboxUnavailable(_NAME, f"the session does not start: {exc}") from exc
+        except (TimeoutError, OSError, RuntimeError) as exc:
+            raise SandboxUnavailable(_NAME, f"no worker process is free: {exc}") from exc
+
+    async def close(self) -> None:
+        """Give the worker back; it ends, also in the middle of a cell."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            with contextlib.suppress(MontyError, RuntimeError):
+                await worker.__aexit__(None, None, None)
+
+    async def run(self, code: str) -> CellResult:
+        """Run one cell.
+
+        Raises: `SandboxDied` when the process is gone and its state cannot be brought back; what a host
+        function raised other than `HostError` and `EndCell`, or cancellation, after which the session stands
+        as before the cell.
+        """
+        cell = prepare(code)
+        if self._stale:
+            await self._restore()
+        out = Output(self._limits.output_bytes)
+        calls = Calls(self._functions, self._limits.host_calls)
+        self._stale = True
+        try:
+            error = await self._attempt(cell, out, calls)
+        except EndCell:
+            return CellResult(stdout=out.text, ended=True, restored=True)
+        except HostCallLimit as exc:
+            error = CellError("RuntimeError", str(exc))
+        finally:
+            await calls.cancel()
+        if restored := self._stale:
+            await self._restore()
+        return CellResult(stdout=out.text, error=error, restored=restored)
+
+    async def _attempt(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
+        """Clears `_stale` when the worker still holds a state worth keeping."""
+        try:
+            try:
+                await self._drive(cell, out, calls)
+            except MontyCrashedError as exc:
+                if calls.made or exc.timed_out:
+                    raise
+                # It may have died between two cells; nothing has left the cell yet, so it may run again.
+                await self._restore()
+                await self._drive(cell, out, calls)
+        except FromHost as carried:
+            raise carried.error from None
+        except MontyCrashedError as exc:
+            return CellError(
+                "SandboxCrashed", f"The cell ended its own process ({exc}). Variables are as before it."
+            )
+        except MontyError as exc:
+            if (breach := self._breach(exc)) is not None:
+                return breach
+            await self._keep()
+            return _error(exc, cell)
+        await self._keep()
+        return None
+
+    async def _drive(self, cell: Cell, out: Output, calls: Calls) -> None:
+        for module in cell.modules:
+            if module not in self._modules:
+                await self._feed(Cell(module_source(module), ""), out, calls)
+                self._modules |= {module}
+        await self._feed(cell, out, calls)
+
+    async def _feed(self, cell: Cell, out: Output, calls: Calls) -> None:
+        assert self._worker is not None  # noqa: S101 - `open` came first
+        self._awaited[f"<python-input-{self._feeds}>"] = cell.awaited
+        self._feeds += 1
+        snapshot = await self._worker.feed_start(
+            cell.text, external_lookup=self._functions, print_callback=out
+        )
+        while not isinstance(snapshot, MontyComplete):
+            if isinstance(snapshot, AsyncFutureSnapshot):
+                snapshot = await calls.settle(snapshot)
+            elif self._is_ours(snapshot, calls):
+                calls.count(host=True)
+                position = snapshot.position
+                later = position.start in self._awaited.get(position.filename, frozenset())
+                snapshot = await (calls.later(snapshot) if later else calls.now(snapshot))
+            else:
+                calls.count(host=False)
+                snapshot = await snapshot.resume_auto()
+
+    @staticmethod
+    def _is_ours(snapshot: AsyncSnapshot, calls: Calls) -> TypeGuard[AsyncFunctionSnapshot]:
+        return (
+            isinstance(snapshot, AsyncFunctionSnapshot)
+            and not snapshot.is_os_function
+            and snapshot.object_id is None
+            and calls.knows(snapshot.function_name)
+        )
+
+    def _breach(self, exc: MontyError) -> CellError | None:
+        """A limit of the engine's, after which its state is not to be trusted."""
+        inner = exc.exception()
+        if "limit exceeded" not in str(inner):
+            return None
+        back = "Variables are as before the cell."
+        if isinstance(inner, TimeoutError):
+            seconds = self._limits.cell_s
+            return CellError(
+                "TimeoutError",
+                f"The cell took more than {seconds:g} s of computing (host calls not counted). {back}",
+                hint="Do less in one cell: narrow with grep() or search() first; no nested loops over text.",
+            )
+        if isinstance(inner, MemoryError):
+            return CellError(
+                "MemoryError",
+                f"The session took more than {self._limits.memory_bytes / 1024**2:g} MB of memory. {back}",
+                hint="Keep slices and counts instead of copies of the text.",
+            )
+        return None
+
+    async def _keep(self) -> None:
+        if self._worker is None:
+            raise SandboxDied(_NAME, "it was closed while a cell ran")
+        self._dump = await self._worker.dump()
+        self._good = (self._feeds, self._modules)
+        self._stale = False
+
+    async def _restore(self) -> None:
+        """Back to the last good state in a new worker. Raises: `SandboxDied`."""
+        await self.close()
+        try:
+            await self._take_worker()
+        except (MontyError, TimeoutError, OSError, RuntimeError) as exc:
+            raise SandboxDied(_NAME, f"its last good state cannot be restored: {exc}") from exc
+        self._stale = False
+
+    async def _take_worker(self) -> None:
+        limits = ResourceLimits(
+            max_feed_duration_secs=self._limits.cell_s,
+            max_memory=self._limits.memory_bytes,
+            max_recursion_depth=_MAX_RECURSION,
+            max_suspensions=_UNCOUNTED,
+        )
+        # Sleeping gains nothing here, and a fixed seed lets a run be repeated cell by cell.
+        policy = OSPolicy(sleep="zero", random_start={"seed": 0})
+        worker = self._pool.checkout(limits=limits, os_policy=policy)
+        await worker.__aenter__()
+        self._worker = worker
+        self._feeds, self._modules = self._good
+        if self._dump is not None:
+            await worker.load_session(self._dump)
+        else:
+            await worker.feed_run("pass", inputs=self._variables)
+            self._feeds = 1
+
+
+def _error(exc: MontyError, cell: Cell) -> CellError:
+    inner = exc.exception()
+    kind = type(inner).__name__
+    message = (inner.msg if isinstance(inner, SyntaxError) else str(inner)).replace(
+        "The monty syntax parser", "This sandbox's Python"
+    )
+    frames = exc.traceback() if isinstance(exc, (MontyRuntimeError, MontySyntaxError)) else []
+    here = [frame.line for frame in frames if frame.filename == frames[0].filename]
+    line = here[-1] if here else None
+    source_line = cell.line(line)
+    return CellError(kind, message, line, source_line, hint_for(kind, message, source_line))
