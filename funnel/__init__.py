@@ -1,1 +1,37 @@
-"""Answers questions over thousands of documents: retrieval first, recursion where it pays."""
+"""Answers questions over thousands of documents: retrieval first, recursion where it pays.
+
+The public names stand here; each is imported when it is first used, so that `import funnel` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from funnel.budget import Limits as Limits
+    from funnel.errors import FunnelError as FunnelError
+    from funnel.factory import build as build
+    from funnel.factory import build_sync as build_sync
+    from funnel.pipeline import Funnel as Funnel
+    from funnel.pipeline import Options as Options
+    from funnel.settings import Settings as Settings
+    from funnel.types import Answer as Answer
+    from funnel.types import Citation as Citation
+
+_HOME = {
+    "Answer": "types",
+    "Citation": "types",
+    "Funnel": "pipeline",
+    "FunnelError": "errors",
+    "Limits": "budget",
+    "Options": "pipeline",
+    "Settings": "settings",
+    "build": "factory",
+    "build_sync": "factory",
+}
+__all__ = sorted(_HOME)  # noqa: PLE0605 - a list of str, which the linter does not see
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'funnel' has no attribute {name!r}")
+    return getattr(import_module(f"funnel.{_HOME[name]}"), name)

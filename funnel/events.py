@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, TextIO
 
+from funnel.errors import BadSetting
+
 Kind = Literal[
     "run", "retrieve", "route", "turn", "cell", "host_call", "model_call", "batch",
     "budget", "retry", "cache", "note", "submit", "repair", "error", "answer",
@@ -100,12 +102,18 @@ class JsonlSink:
     """Appends every event to a file as a line of JSON, flushed, so that a killed run leaves its trace.
 
     The file is readable by its owner only: it holds text of documents.
+
+    Raises: `BadSetting` when the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            reason = f"{path} cannot be written ({error.strerror}). Name another file or set FUNNEL_TRACE_DIR."
+            raise BadSetting("trace", reason) from error
         self._file: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
 
     def __call__(self, event: Event) -> None:

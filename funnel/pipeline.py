@@ -92,12 +92,14 @@ class Funnel:
         """What the parts of this run share, with its trace open."""
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         trace = options.trace or self._trace_dir / f"{name}.jsonl"
-        ledger = Ledger(options.limits)
+        ledger, events = Ledger(options.limits), Events(name)
+        root, sub = self._models.meters(ledger, events)
+        for meter in (root, sub):
+            meter.check_start(options.limits)
         with JsonlSink(trace) as file:
-            events = Events(name, file, *([sink] if sink else []))
-            root, sub = self._models.meters(ledger, events)
-            for meter in (root, sub):
-                meter.check_start(options.limits)
+            events.subscribe(file)
+            if sink:
+                events.subscribe(sink)
             with events.span(
                 "run", parent=None, question=question, mode=options.mode, k=options.k, model=root.name,
                 sub_model=sub.name, sandbox=self._sandbox.name, memory=self._memory.url,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from funnel.budget import Ledger, Price
+from funnel.budget import Ledger
 from funnel.events import Events
 from funnel.llm.base import LLM
 from funnel.llm.meter import Meter
@@ -15,11 +15,12 @@ from funnel.llm.prices import price_of
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """`prices` override the shipped table; `max_parallel` calls may be in flight in one run."""
+    """`prices` ((input, output) in dollars per million tokens) go before the shipped table; `max_parallel`
+    calls may be in flight in one run."""
 
     root: LLM
     sub: LLM
-    prices: Mapping[str, Price] = field(default_factory=dict)
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     max_parallel: int = 16
 
     def meters(self, ledger: Ledger, events: Events) -> tuple[Meter, Meter]:

@@ -1,0 +1,59 @@
+"""Settings → Funnel: the only place where concrete parts meet."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from funnel.budget import Limits
+from funnel.llm.base import LLM
+from funnel.llm.extractive import Extractive
+from funnel.llm.models import Models
+from funnel.memory import open_memory
+from funnel.pipeline import Funnel
+from funnel.router import Router
+from funnel.run import Source
+from funnel.sandbox import open_sandbox
+from funnel.settings import EXTRACTIVE, Settings
+from funnel.sync import SyncFunnel
+
+
+def build(source: Source, settings: Settings | None = None) -> Funnel:
+    """A funnel over `source`, an `indexes.Collection` or `indexes.RawDocuments`, as the settings say.
+
+    Raises: `BadSetting`, `UnknownName`, `MemoryFailed`.
+    """
+    settings = settings or Settings()
+    return Funnel(
+        source,
+        models=models(settings),
+        memory=open_memory(settings.memory),
+        sandbox=open_sandbox(settings.sandbox),
+        trace_dir=settings.trace_dir,
+        router=Router(),
+    )
+
+
+def build_sync(source: Source, settings: Settings | None = None) -> SyncFunnel:
+    """The same for scripts and notebooks: a context manager whose `ask` needs no `await`."""
+    return SyncFunnel(partial(build, source, settings))
+
+
+def models(settings: Settings) -> Models:
+    """The models that the settings name; the built-in stand-in where they name none."""
+    root = _llm(settings.model, settings)
+    sub = root if settings.sub_model == settings.model else _llm(settings.sub_model, settings)
+    return Models(root, sub, prices=settings.prices, max_parallel=settings.max_parallel)
+
+
+def limits(settings: Settings) -> Limits:
+    """The limits that the settings put on a run."""
+    return Limits(max_usd=settings.max_usd, max_calls=settings.max_calls, timeout_s=settings.timeout_s)
+
+
+def _llm(model: str, settings: Settings) -> LLM:
+    if model == EXTRACTIVE:
+        return Extractive()
+    from funnel.llm.openai import OpenAIChat  # noqa: PLC0415 - half a second that the built-in does not need
+
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return OpenAIChat(model, api_key=key, base_url=settings.base_url)

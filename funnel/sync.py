@@ -1,0 +1,60 @@
+"""The funnel for scripts and notebooks: the same calls without `await`; knows no part of it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Self
+
+from funnel.events import Sink
+from funnel.pipeline import Funnel, Options
+from funnel.types import Answer
+
+
+class SyncFunnel:
+    """Runs a `Funnel` in a thread with an event loop of its own, so that it also works inside a notebook.
+
+    Safe for several threads at once. `build` makes the funnel inside that loop, where its parts belong.
+    """
+
+    def __init__(self, build: Callable[[], Funnel]) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="funnel", daemon=True)
+        self._thread.start()
+        try:
+            self._funnel = asyncio.run_coroutine_threadsafe(_call(build), self._loop).result()
+        except BaseException:
+            self._stop()
+            raise
+
+    def ask(self, question: str, options: Options | None = None, *, on_event: Sink | None = None) -> Answer:
+        """As `Funnel.ask`; Ctrl-C cancels the run. `on_event` is called in the funnel's thread."""
+        future = asyncio.run_coroutine_threadsafe(
+            self._funnel.ask(question, options, on_event=on_event), self._loop
+        )
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Close the funnel and end the thread."""
+        asyncio.run_coroutine_threadsafe(self._funnel.close(), self._loop).result()
+        self._stop()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+async def _call(build: Callable[[], Funnel]) -> Funnel:
+    return build()
