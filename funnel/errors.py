@@ -15,6 +15,8 @@ FunnelError
 │   ├── LLMRefused        the endpoint answered and refused: key, model name, request
 │   └── LLMBadResponse    the endpoint answered with something that is no completion
 ├── MemoryFailed          a memory backend is down or refused
+├── UnknownDocument       a document that was never given to this run
+├── BadPattern            no regular expression, or one that takes too long
 └── SandboxError
     ├── SandboxUnavailable    this machine cannot run that sandbox
     └── SandboxDied           the process that ran the code is gone; its state with it
@@ -154,6 +156,25 @@ class MemoryFailed(FunnelError):
         self.url = url
         self.reason = reason
         super().__init__(f"Memory {url}: {reason}")
+
+
+class UnknownDocument(FunnelError):
+    """A document that was never given to this run."""
+
+    def __init__(self, document_id: str) -> None:
+        self.document_id = document_id
+        super().__init__(f"This run has no document {document_id[:200]!r}. Add it to the workspace first.")
+
+
+class BadPattern(FunnelError, ValueError):
+    """No regular expression, or one that takes too long or too much memory. `position` starts at 0."""
+
+    def __init__(self, pattern: str, reason: str, *, advice: str, position: int | None = None) -> None:
+        self.pattern = pattern
+        self.reason = reason
+        self.position = position
+        where = "" if position is None else f" at position {position}"
+        super().__init__(f"The pattern {pattern[:100]!r}: {reason}{where}. {advice}")
 
 
 class SandboxError(FunnelError):

@@ -1,1 +1,56 @@
 """Where an inspector's documents, notes, journal and caches live, one file a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+
+from funnel.errors import MemoryFailed, UnknownName
+from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory.in_memory import InMemory
+from funnel.memory.sqlite import SqliteMemory
+
+ENTRY_POINTS = "funnel.memory"
+"""A package that brings a memory names it here: scheme = "module:function", function(url) -> Memory."""
+
+
+def _in_memory(url: str) -> Memory:
+    if url.partition(":")[2].strip("/"):
+        raise MemoryFailed(url, "it takes nothing after memory://, since it lives in this process only.")
+    return InMemory()
+
+
+_LOADERS: dict[str, Callable[[str], Memory]] = {"memory": _in_memory, "sqlite": SqliteMemory}
+
+
+def _plug_ins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in _LOADERS}
+
+
+def known_memories() -> tuple[str, ...]:
+    """The schemes that `open_memory` understands, those of installed plug-ins included, sorted."""
+    return tuple(sorted([*_LOADERS, *_plug_ins()]))
+
+
+def open_memory(url: str) -> Memory:
+    """The memory at `url`: `memory://`, `sqlite:///file`, `sqlite:////absolute/file`, or a plug-in's.
+
+    Raises: `UnknownName` for another scheme; `MemoryFailed` when it cannot be opened. Neither repeats what
+    follows an unknown scheme, where credentials may stand.
+    """
+    scheme = url.partition(":")[0].lower()
+    if loader := _LOADERS.get(scheme):
+        return loader(url)
+    plug_ins = _plug_ins()
+    if scheme not in plug_ins:
+        raise UnknownName("memory", scheme, known_memories())
+    try:
+        load: Callable[[str], Memory] = plug_ins[scheme].load()
+    except (ImportError, AttributeError) as error:
+        raise MemoryFailed(
+            f"{scheme}:", f"its plug-in {plug_ins[scheme].value} does not load: {error}."
+        ) from error
+    return load(url)
+
+
+__all__ = ["Memory", "Namespace", "known_memories", "namespace", "open_memory"]

@@ -1,0 +1,126 @@
+"""The process that runs regular expressions, started by path; knows pages of text and nothing of funnel.
+
+Frames, both ways: four bytes of length, then the body. Requests are `P` + JSON (a pattern), `N` (a new
+document), `T` or `L` + UTF-8 (its next or last piece of text); each is answered by one frame of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+_MEMORY_BYTES = 1 << 30
+_ORPHAN_S = 60
+"""Past every limit of the parent: a search that still runs has lost it."""
+
+
+@dataclass(slots=True)
+class Scanner:
+    """Finds in pieces of a document what `re.finditer` finds in the whole of it.
+
+    A match is taken once `reach` and `context` characters behind its start are here, so whatever looks at no
+    more than `reach` characters ahead of its start, and behind it, is found exactly. A longer match is cut at
+    `reach` characters, may be cut earlier by the end of the text at hand, or be missed.
+    """
+
+    pattern: re.Pattern[str]
+    reach: int
+    context: int
+    text: str = field(default="", init=False)
+    base: int = field(default=0, init=False)  # where `text` begins in the document
+    at: int = field(default=0, init=False)  # where the search goes on, in `text`
+
+    def start(self) -> None:
+        """Begin another document."""
+        self.text, self.base, self.at = "", 0, 0
+
+    def feed(self, piece: str, *, last: bool, limit: int) -> dict[str, Any]:
+        """How many matches the next piece completes, and the first `limit` of them."""
+        self.text += piece
+        frontier = len(self.text) + 1 if last else len(self.text) - self.reach - self.context
+        count = 0
+        found: list[tuple[int, int, str, str, str]] = []
+        if frontier > self.at:
+            resume = frontier
+            for match in self.pattern.finditer(self.text, self.at):
+                start, stop = match.span()
+                if start >= frontier:
+                    break
+                count += 1
+                resume = max(frontier, stop)
+                if len(found) < limit:
+                    found.append(self._found(start, min(stop, start + self.reach)))
+            # What stays is what the next match may look back at. One character is the least: without it,
+            # \A and ^ would match here.
+            keep = max(0, resume - max(self.reach, self.context, 1))
+            self.text, self.base, self.at = self.text[keep:], self.base + keep, resume - keep
+        return {"count": count, "found": found}
+
+    def _found(self, start: int, stop: int) -> tuple[int, int, str, str, str]:
+        before = self.text[max(0, start - self.context) : start]
+        after = self.text[stop : stop + self.context]
+        return self.base + start, self.base + stop, self.text[start:stop], before, after
+
+
+def _answer(request: bytes, scanner: Scanner | None) -> tuple[dict[str, Any], Scanner | None]:
+    kind, body = request[:1], request[1:]
+    if kind == b"P":
+        asked = json.loads(body)
+        try:
+            pattern = re.compile(asked["pattern"], re.IGNORECASE if asked["ignore_case"] else 0)
+        except re.error as error:
+            return {"error": error.msg, "position": error.pos}, None
+        except (OverflowError, RecursionError) as error:
+            return {"error": str(error)}, None
+        return {}, Scanner(pattern, asked["reach"], asked["context"])
+    assert scanner is not None, "text came before a pattern"  # noqa: S101 - of the parent, which is our own
+    if kind == b"N":
+        scanner.start()
+        return {}, scanner
+    limit = int.from_bytes(body[:4], "big")
+    text = body[4:].decode("utf-8", "surrogatepass")
+    return scanner.feed(text, last=kind == b"L", limit=limit), scanner
+
+
+def main() -> None:
+    """Answer until the parent closes the pipe."""
+    _limit_memory()
+    # `[[` and the like may mean something else in a later Python; nobody reads this process's stderr.
+    warnings.simplefilter("ignore")
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    scanner: Scanner | None = None
+    while len(head := source.read(4)) == 4:  # noqa: PLR2004 - the frame's length
+        request = source.read(int.from_bytes(head, "big"))
+        _set_alarm(_ORPHAN_S)
+        try:
+            answer, scanner = _answer(request, scanner)
+        except MemoryError:
+            answer = {"error": "it needs too much memory"}
+        _set_alarm(0)
+        body = json.dumps(answer).encode()
+        sink.write(len(body).to_bytes(4, "big") + body)
+        sink.flush()
+
+
+def _set_alarm(seconds: int) -> None:
+    """End this process after so many seconds; 0 calls it off."""
+    if hasattr(signal, "alarm"):  # not on Windows
+        signal.alarm(seconds)
+
+
+def _limit_memory() -> None:
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    except (ImportError, OSError, ValueError):
+        return  # not on this system; the time limit still holds
+
+
+if __name__ == "__main__":
+    main()

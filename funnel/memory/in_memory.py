@@ -1,0 +1,112 @@
+"""`memory://`: a memory inside this process; knows no file and is gone with the process."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from funnel.errors import MemoryFailed
+from funnel.memory.base import Namespace, require_keys
+
+
+@dataclass(slots=True)
+class _Space:
+    """One namespace: `order` has the keys of `values`, sorted; `expiring` is a heap, maybe out of date."""
+
+    values: dict[str, tuple[bytes, float | None]] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+    expiring: list[tuple[float, str]] = field(default_factory=list)
+
+
+class InMemory:
+    """A memory in dictionaries, of one event loop. `clock` gives seconds, and only differences count."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._spaces: defaultdict[Namespace, _Space] = defaultdict(_Space)
+        self._closed = False
+
+    @property
+    def url(self) -> str:
+        """Where this is."""
+        return "memory://"
+
+    async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of those keys that exist and have not expired."""
+        space = self._live(where)
+        return {key: space.values[key][0] for key in keys if key in space.values}
+
+    async def put_many(
+        self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
+    ) -> None:
+        """Write all items or none."""
+        require_keys(items)
+        space = self._live(where)
+        expires = None if ttl_s is None else self._clock() + ttl_s
+        for key, value in items.items():
+            self._put(space, key, value, expires)
+
+    async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
+        """Delete; a key that does not exist is no error."""
+        space = self._live(where)
+        for key in keys:
+            self._drop(space, key)
+
+    async def compare_and_set(
+        self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
+    ) -> bool:
+        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        require_keys([key])
+        space = self._live(where)
+        found = space.values[key][0] if key in space.values else None
+        if found != expected:
+            return False
+        self._put(space, key, value, None)
+        return True
+
+    async def scan(
+        self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
+    ) -> list[str]:
+        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        order = self._live(where).order
+        first = max(bisect_left(order, prefix), bisect_right(order, after) if after else 0)
+        found: list[str] = []
+        while first < len(order) and len(found) < limit and order[first].startswith(prefix):
+            found.append(order[first])
+            first += 1
+        return found
+
+    async def close(self) -> None:
+        """Forget everything; a second call does nothing."""
+        self._closed = True
+        self._spaces.clear()
+
+    def _live(self, where: Namespace) -> _Space:
+        """The namespace without what has expired."""
+        if self._closed:
+            raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
+        space = self._spaces[where]
+        now = self._clock()
+        while space.expiring and space.expiring[0][0] <= now:
+            expires, key = heappop(space.expiring)
+            # The key may have been written anew since, with a later end or none.
+            if key in space.values and space.values[key][1] == expires:
+                self._drop(space, key)
+        return space
+
+    @staticmethod
+    def _put(space: _Space, key: str, value: bytes, expires: float | None) -> None:
+        if key not in space.values:
+            insort(space.order, key)
+        space.values[key] = (value, expires)
+        if expires is not None:
+            heappush(space.expiring, (expires, key))
+
+    @staticmethod
+    def _drop(space: _Space, key: str) -> None:
+        if space.values.pop(key, None) is not None:
+            del space.order[bisect_left(space.order, key)]

@@ -1,0 +1,118 @@
+"""Documents in pages over any memory, and the pages read last; knows no run and nobody's rights."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from funnel.errors import MemoryFailed
+from funnel.memory.base import Memory, Namespace
+
+COMPLETE = "complete"
+_WRITE_PAGES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a stored document is cut: every page has `page_chars` characters, but for a shorter last one."""
+
+    n_chars: int
+    page_chars: int
+
+    @property
+    def n_pages(self) -> int:
+        """Pages in all; none for the empty document."""
+        return -(-self.n_chars // self.page_chars)
+
+    def key(self, page: int) -> str:
+        """Pages of another size are other keys, so two writers never mix theirs."""
+        return _key(self.page_chars, page)
+
+
+class Pages:
+    """The pages of documents, each document in a namespace of its own that never changes once complete.
+
+    `cache_bytes` bounds what the pages read last take in this process.
+    """
+
+    def __init__(self, memory: Memory, *, page_chars: int, cache_bytes: int) -> None:
+        self._memory = memory
+        self._page_chars = page_chars
+        self._cache_bytes = cache_bytes
+        self._cached: OrderedDict[tuple[Namespace, str], str] = OrderedDict()
+        self._cached_bytes = 0
+
+    async def store(self, where: Namespace, text: str | Iterable[str]) -> Layout:
+        """Store a document once: the layout is written last, so an import cut short is done again."""
+        if stored := (await self._memory.get_many(where, [COMPLETE])).get(COMPLETE):
+            return Layout(**json.loads(stored))
+        n_chars = 0
+        pages = enumerate(_cut([text] if isinstance(text, str) else text, self._page_chars))
+        while batch := list(islice(pages, _WRITE_PAGES)):
+            n_chars += sum(len(page) for _, page in batch)
+            encoded = {_key(self._page_chars, i): page.encode("utf-8", "surrogatepass") for i, page in batch}
+            await self._memory.put_many(where, encoded)
+        layout = Layout(n_chars, self._page_chars)
+        marker = json.dumps({"n_chars": layout.n_chars, "page_chars": layout.page_chars})
+        await self._memory.put_many(where, {COMPLETE: marker.encode()})
+        return layout
+
+    async def read(self, where: Namespace, layout: Layout, start: int, stop: int) -> str:
+        """Characters `start` to `stop`, 0 <= start <= stop <= n_chars, from the pages that hold them."""
+        if start >= stop:
+            return ""
+        size = layout.page_chars
+        parts = []
+        for page in range(start // size, (stop - 1) // size + 1):
+            text = await self._page(where, layout.key(page))
+            parts.append(text[max(0, start - page * size) : stop - page * size])
+        return "".join(parts)
+
+    async def stream(self, where: Namespace, layout: Layout, *, batch: int) -> AsyncIterator[bytes]:
+        """The whole text as UTF-8, `batch` pages at a time; it passes the cache by, which it would flush."""
+        for first in range(0, layout.n_pages, batch):
+            keys = [layout.key(page) for page in range(first, min(first + batch, layout.n_pages))]
+            found = await self._memory.get_many(where, keys)
+            yield b"".join(self._present(where, found.get(key)) for key in keys)
+
+    async def _page(self, where: Namespace, key: str) -> str:
+        if (where, key) in self._cached:
+            self._cached.move_to_end((where, key))
+            return self._cached[where, key]
+        found = await self._memory.get_many(where, [key])
+        text = self._present(where, found.get(key)).decode("utf-8", "surrogatepass")
+        if (where, key) not in self._cached:
+            self._cached[where, key] = text
+            self._cached_bytes += sys.getsizeof(text)
+        while self._cached_bytes > self._cache_bytes:
+            self._cached_bytes -= sys.getsizeof(self._cached.popitem(last=False)[1])
+        return text
+
+    def _present(self, where: Namespace, page: bytes | None) -> bytes:
+        if page is None:
+            raise MemoryFailed(
+                self._memory.url, f"a page of {where} is gone. Delete what is left of it; add it again."
+            )
+        return page
+
+
+def _key(page_chars: int, page: int) -> str:
+    return f"{page_chars}/{page:010d}"
+
+
+def _cut(pieces: Iterable[str], size: int) -> Iterator[str]:
+    """The same text in pages of `size` characters."""
+    rest = ""
+    for piece in pieces:
+        at = size - len(rest)
+        rest += piece[:at]
+        while len(rest) == size:
+            yield rest
+            rest = piece[at : at + size]
+            at += size
+    if rest:
+        yield rest

@@ -1,0 +1,248 @@
+"""`sqlite:///file`: a memory in one SQLite file that several processes may share; knows no other SQL.
+
+The URL follows SQLAlchemy: three slashes and a relative path, or four for an absolute one. Every statement
+runs in one thread of its own, so the event loop never waits for the disk. WAL with synchronous=NORMAL: what
+was written survives a killed process; a power cut can take the last transactions, never half of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from funnel.errors import MemoryFailed
+from funnel.memory.base import Namespace, require_keys
+
+_APPLICATION_ID = 0x46554E4D  # "FUNM", in the header of the file: no other program's tables are ever touched
+_FORMAT = 1
+_BUSY_S = 30.0
+
+_CREATE = (
+    # The key is UTF-8, whose byte order is that of code points; expires_at is seconds since 1970, NULL stays.
+    """
+    CREATE TABLE items (
+        namespace TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, expires_at REAL,
+        PRIMARY KEY (namespace, key)
+    )
+    """,
+    "CREATE INDEX items_expiring ON items (expires_at) WHERE expires_at IS NOT NULL",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_FORMAT}",
+)
+_GET = """
+SELECT value FROM items WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)
+"""
+_PUT = """
+INSERT INTO items (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
+"""
+
+T = TypeVar("T")
+
+
+class SqliteMemory:
+    """A memory in the SQLite file that `url` names; the file and its folder are made where they are missing.
+
+    `clock` gives seconds since 1970, since processes share the file.
+
+    Raises: `MemoryFailed` when the file cannot be opened, or is no database, or another program's.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._url = url
+        self._clock = clock
+        self._closed = True  # until it is open, so that a failed constructor has nothing to warn of
+        self._path = _path(url)
+        with self._translated():
+            self._connection = _connect(self._path)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="funnel-sqlite")
+        self._closed = False
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn(f"memory {self._url} was never closed", ResourceWarning, source=self, stacklevel=1)
+
+    @property
+    def url(self) -> str:
+        """Where this is."""
+        return self._url
+
+    async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of those keys that exist and have not expired."""
+
+        def get() -> dict[str, bytes]:
+            now = self._clock()
+            rows = {key: self._connection.execute(_GET, (where, _blob(key), now)).fetchone() for key in keys}
+            return {key: row[0] for key, row in rows.items() if row is not None}
+
+        return await self._run(get)
+
+    async def put_many(
+        self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
+    ) -> None:
+        """Write all items or none."""
+        require_keys(items)
+        rows = [(where, _blob(key), value) for key, value in items.items()]
+
+        def put() -> None:
+            with self._transaction() as now:
+                expires_at = None if ttl_s is None else now + ttl_s
+                self._connection.executemany(_PUT, ((*row, expires_at) for row in rows))
+
+        await self._run(put)
+
+    async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
+        """Delete; a key that does not exist is no error."""
+        rows = [(where, _blob(key)) for key in keys]
+
+        def delete() -> None:
+            with self._transaction():
+                self._connection.executemany("DELETE FROM items WHERE namespace = ? AND key = ?", rows)
+
+        await self._run(delete)
+
+    async def compare_and_set(
+        self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
+    ) -> bool:
+        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        require_keys([key])
+        blob = _blob(key)
+
+        def swap() -> bool:
+            with self._transaction():
+                query = "SELECT value FROM items WHERE namespace = ? AND key = ?"
+                row = self._connection.execute(query, (where, blob)).fetchone()
+                if (None if row is None else row[0]) != expected:
+                    return False
+                self._connection.execute(_PUT, (where, blob, value, None))
+                return True
+
+        return await self._run(swap)
+
+    async def scan(
+        self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
+    ) -> list[str]:
+        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        first = _blob(prefix)
+        # No byte of UTF-8 is 0xFF, so this is above every key with the prefix, and any key at all for "".
+        last = first + b"\xff"
+
+        def keys() -> list[str]:
+            rows = self._connection.execute(
+                "SELECT key FROM items WHERE namespace = ? AND key >= ? AND key < ? AND key > ? "
+                "AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?",
+                (where, first, last, _blob(after), self._clock(), max(0, limit)),
+            )
+            return [_text(key) for (key,) in rows]
+
+        return await self._run(keys)
+
+    async def close(self) -> None:
+        """Close the file once what is under way has ended; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._thread.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise MemoryFailed(self._url, "it is closed. Open it again with open_memory.")
+        with self._translated():
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[float]:
+        """One writer at a time, all or nothing, on a file rid of what has expired. Gives the time."""
+        with self._exclusive():
+            now = self._clock()
+            self._connection.execute("DELETE FROM items WHERE expires_at <= ?", (now,))
+            yield now
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            advice = (
+                "Check that the file can be written, that its disk has room and that nobody holds it locked."
+            )
+            raise MemoryFailed(self._url, f"{error}. {advice}") from error
+        except sqlite3.Error as error:
+            raise MemoryFailed(self._url, f"{error}. Name another file, or restore this one.") from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise MemoryFailed(
+                self._url, f"{error.filename or self._path}: {reason}. Name another file."
+            ) from error
+
+    def _prepare(self) -> None:
+        """Make the table, or check that it is ours."""
+        with self._exclusive():
+            (application,) = self._connection.execute("PRAGMA application_id").fetchone()
+            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
+            (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if not tables:
+                for statement in _CREATE:
+                    self._connection.execute(statement)
+            elif application != _APPLICATION_ID:
+                raise MemoryFailed(self._url, "the file is another program's database. Name another file.")
+            elif found > _FORMAT:
+                reason = f"format {found}; this version reads up to {_FORMAT}. Upgrade funnel-rlm."
+                raise MemoryFailed(self._url, reason)
+
+
+def _path(url: str) -> Path:
+    """The file that `url` names."""
+    rest = url.partition(":")[2]
+    if not rest.startswith("///") or rest == "///":
+        raise MemoryFailed(
+            url, "it names no file. Write sqlite:///memory.sqlite, or sqlite:////srv/memory.sqlite for /srv."
+        )
+    return Path(rest.removeprefix("///")).expanduser()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # SQLite would make the file readable by everybody; it holds text of documents.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # No isolation level: this file says itself where a transaction begins and ends.
+    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _blob(key: str) -> bytes:
+    return key.encode("utf-8", "surrogatepass")
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "surrogatepass")

@@ -1,0 +1,245 @@
+"""What one run reads and writes: documents, notes, a journal, over any memory; knows no model and no asker.
+
+Pages of a document version are shared by all runs of a tenant, but a run reads only what was added to it.
+So whoever adds a document has made sure that the run's asker may read it, and needs to make sure of nothing
+else: a run cannot reach another's documents by naming them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+from funnel.errors import UnknownDocument
+from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory.grep import Grepper, Match, Search
+from funnel.memory.pages import Layout, Pages
+
+_SCAN_KEYS = 1_000
+_GREP_PAGES = 4
+_JOURNAL_ENTRIES = 64
+_DOCUMENT, _NOTE, _JOURNAL = "document/", "note/", "journal/"
+
+
+class DocumentLike(Protocol):
+    """What a workspace must know of a document: `indexes.types.DocumentInfo` has it."""
+
+    @property
+    def id(self) -> str:
+        """The document's id, not empty."""
+
+    @property
+    def version(self) -> str:
+        """Names the text: the same id and version are the same characters. Not empty."""
+
+    @property
+    def title(self) -> str:
+        """For people."""
+
+    @property
+    def uri(self) -> str:
+        """Where it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document of this run."""
+
+    id: str
+    version: str
+    title: str
+    uri: str
+    n_chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class GrepResult:
+    """The first matches, and how many there are in all."""
+
+    matches: tuple[Match, ...]
+    total: int
+
+
+class Workspace:
+    """The documents, notes and journal of run `run`; the same memory, tenant and run give the same again.
+
+    An async context manager: leaving it ends the process that greps. The memory stays open, and its owner's.
+    `page_chars` characters go into one stored page; a match of up to `reach` characters is found exactly.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        *,
+        run: str,
+        tenant: str = "local",
+        page_chars: int = 65_536,
+        reach: int = 16_384,
+        cache_bytes: int = 16 * 1024 * 1024,
+        grep_piece_s: float = 3.0,
+    ) -> None:
+        self._memory = memory
+        self._tenant = tenant
+        self._here = namespace(tenant, "run", run)
+        self._pages = Pages(memory, page_chars=page_chars, cache_bytes=cache_bytes)
+        self._reach = reach
+        self._grepper = Grepper(piece_s=grep_piece_s)
+        self._known: dict[str, tuple[Stored, Layout]] = {}
+        self._journal_turn = asyncio.Lock()
+        self._next_entry: int | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the process that greps; a second call does nothing."""
+        await self._grepper.close()
+
+    async def add_document(self, info: DocumentLike, text: str | Iterable[str]) -> Stored:
+        """Give this run a document, whole or in pieces of any size. A stored version is not read again.
+
+        Raises: `MemoryFailed`; `ValueError` for an empty id or version.
+        """
+        layout = await self._pages.store(self._where(info.id, info.version), text)
+        stored = Stored(info.id, info.version, info.title, info.uri, layout.n_chars)
+        entry = {
+            "id": stored.id, "version": stored.version, "title": stored.title, "uri": stored.uri,
+            "n_chars": layout.n_chars, "page_chars": layout.page_chars,
+        }  # fmt: skip
+        await self._memory.put_many(self._here, {_DOCUMENT + info.id: json.dumps(entry).encode()})
+        self._known[info.id] = (stored, layout)
+        return stored
+
+    async def documents(self) -> tuple[Stored, ...]:
+        """The documents of this run, by id."""
+        found = await self._entries(_DOCUMENT)
+        for entry in found.values():
+            stored, layout = _document(entry)
+            self._known[stored.id] = (stored, layout)
+        return tuple(self._known[document_id][0] for document_id in found)
+
+    async def length(self, document_id: str) -> int:
+        """Characters in a document. Raises: `UnknownDocument`."""
+        return (await self._find(document_id))[0].n_chars
+
+    async def read(self, document_id: str, start: int | None = None, stop: int | None = None) -> str:
+        """`text[start:stop]`, with Python's rules for what lies outside; only those pages are fetched.
+
+        Raises: `UnknownDocument`, `MemoryFailed`.
+        """
+        stored, layout = await self._find(document_id)
+        begin, end, _ = slice(start, stop).indices(stored.n_chars)
+        return await self._pages.read(self._where(stored.id, stored.version), layout, begin, end)
+
+    async def grep(
+        self,
+        pattern: str,
+        document_ids: Sequence[str] | None = None,
+        *,
+        context: int = 80,
+        limit: int = 200,
+        ignore_case: bool = False,
+    ) -> GrepResult:
+        """What `re.finditer` finds in these documents, in this order; in all of them by id when None.
+
+        The first `limit` matches come with `context` characters before and after. A match of more than `reach`
+        characters, with what it looks at around it, is cut (and may count once for each piece) or missed.
+        The search goes on to the end for the sake of `total`; cancel it to stop it.
+
+        Raises: `BadPattern`, `UnknownDocument`, `MemoryFailed`.
+        """
+        if document_ids is None:
+            found = [stored.id for stored in await self.documents()]
+        else:
+            found = list(document_ids)
+        known = [await self._find(document_id) for document_id in found]
+        matches: list[Match] = []
+        total = 0
+        async with self._grepper.search(Search(pattern, ignore_case, self._reach, context)) as scan:
+            for stored, layout in known:
+                await scan.document()
+                where = self._where(stored.id, stored.version)
+                pieces = self._pages.stream(where, layout, batch=_GREP_PAGES)
+                async for piece, last in _marked(pieces):
+                    count, some = await scan.feed(
+                        stored.id, piece, last=last, limit=max(0, limit - len(matches))
+                    )
+                    matches += some
+                    total += count
+        return GrepResult(tuple(matches), total)
+
+    async def note(self, key: str, text: str) -> None:
+        """Keep `text` under `key` for this run; an earlier note of that key is replaced."""
+        await self._memory.put_many(self._here, {_NOTE + key: text.encode("utf-8", "surrogatepass")})
+
+    async def notes(self) -> dict[str, str]:
+        """Every note of this run, by key."""
+        found = await self._entries(_NOTE)
+        return {key: text.decode("utf-8", "surrogatepass") for key, text in found.items()}
+
+    async def append(self, event: bytes) -> None:
+        """Write the next entry of the journal. Of two processes that append, neither overwrites the other."""
+        async with self._journal_turn:
+            if self._next_entry is None:
+                self._next_entry = len([key async for key in self._keys(_JOURNAL)])
+            while not await self._memory.compare_and_set(
+                self._here, f"{_JOURNAL}{self._next_entry:012d}", expected=None, value=event
+            ):
+                self._next_entry += 1
+            self._next_entry += 1
+
+    async def journal(self) -> AsyncIterator[bytes]:
+        """Every entry, first appended first."""
+        after = ""
+        while keys := await self._memory.scan(self._here, _JOURNAL, after=after, limit=_JOURNAL_ENTRIES):
+            found = await self._memory.get_many(self._here, keys)
+            for key in keys:
+                yield found[key]
+            after = keys[-1]
+
+    def _where(self, document_id: str, version: str) -> Namespace:
+        return namespace(self._tenant, "document", document_id, version)
+
+    async def _find(self, document_id: str) -> tuple[Stored, Layout]:
+        if document_id not in self._known:
+            key = _DOCUMENT + document_id
+            found = await self._memory.get_many(self._here, [key])
+            if key not in found:
+                raise UnknownDocument(document_id)
+            self._known[document_id] = _document(found[key])
+        return self._known[document_id]
+
+    async def _keys(self, prefix: str) -> AsyncIterator[str]:
+        after = ""
+        while keys := await self._memory.scan(self._here, prefix, after=after, limit=_SCAN_KEYS):
+            for key in keys:
+                yield key
+            after = keys[-1]
+
+    async def _entries(self, prefix: str) -> Mapping[str, bytes]:
+        """Everything of this run under a prefix, by what follows it."""
+        keys = [key async for key in self._keys(prefix)]
+        found = await self._memory.get_many(self._here, keys)
+        return {key.removeprefix(prefix): found[key] for key in keys if key in found}
+
+
+def _document(entry: bytes) -> tuple[Stored, Layout]:
+    found = json.loads(entry)
+    stored = Stored(found["id"], found["version"], found["title"], found["uri"], found["n_chars"])
+    return stored, Layout(found["n_chars"], found["page_chars"])
+
+
+async def _marked(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+    """Each piece and whether it is the last; one empty piece for an empty document, where `^$` matches."""
+    held = b""
+    async for piece in pieces:
+        if held:
+            yield held, False
+        held = piece
+    yield held, True
