@@ -104,6 +104,7 @@ class _Terms(dict[str, tuple[str, ...]]):
         return terms
 
     def _terms(self, token: str) -> Iterator[str]:
+        token = token.replace("\u2019", "'")
         if token[0] == "§":
             number = token.lstrip("§").lstrip()
             yield from (f"§{number}", number)
@@ -119,7 +120,7 @@ class _Terms(dict[str, tuple[str, ...]]):
         if all(len(part) == 1 for part in parts):
             yield from self._word("".join(parts))  # U.S., e.g.
             return
-        whole = _fold(token)
+        whole = _fold(token).removesuffix("'s")
         if len(whole) <= MAX_TERM_CHARS:
             yield whole
         for part in parts:
@@ -154,7 +155,7 @@ class _Terms(dict[str, tuple[str, ...]]):
                     yield from self._plain(part)
 
     def _plain(self, word: str) -> Iterator[str]:
-        folded = _fold(word).replace("\u2019", "'")
+        folded = _fold(word)
         if folded not in STOP_WORDS and (term := self._stem(folded[:MAX_TERM_CHARS])):
             yield term
 

@@ -1,0 +1,131 @@
+"""Lines of JSON to Documents, one record a line, plain or gzipped; BEIR corpora are of this form.
+
+A record holds `_id` or `id`, `text`, and, where known, `title`, `metadata`, `readers`, `url`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
+
+from indexes.errors import BadFile
+from indexes.loaders.decoding import encoding_of, undecodable, unreadable, with_newlines
+from indexes.loaders.source import Source
+from indexes.types import Document, DocumentId, Metadata, Scalar
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _id(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _none_is_empty(value: object) -> object:
+    return "" if value is None else value
+
+
+_Text = Annotated[str, BeforeValidator(_none_is_empty)]
+
+
+class _Record(BaseModel):
+    id: Annotated[str, BeforeValidator(_id), Field(min_length=1, validation_alias=AliasChoices("_id", "id"))]
+    text: str
+    title: _Text = ""
+    url: _Text = Field("", validation_alias=AliasChoices("url", "uri"))
+    metadata: dict[str, Any] | None = None
+    readers: list[str] | None = None
+
+
+def read_records(source: Source) -> Iterator[tuple[Document, int]]:
+    """Each record and its line number (from 1). Records may have empty text; blank lines are passed over.
+
+    The file is read twice, so that a malformed line is found before the first record leaves.
+
+    Raises: `BadFile` with the line.
+    """
+    for _ in _records(source.path):
+        pass
+    for record, line in _records(source.path):
+        yield _document(record, line, source), line
+
+
+def _records(path: Path) -> Iterator[tuple[_Record, int]]:
+    for text, line in _lines(path):
+        try:
+            yield _Record.model_validate(_json(text)), line
+        except ValidationError as exc:
+            raise BadFile(path, _explain(exc), line=line) from exc
+        except (ValueError, RecursionError) as exc:
+            reason = "nested too deeply" if isinstance(exc, RecursionError) else str(exc)
+            raise BadFile(path, f"malformed JSON ({reason})", line=line) from exc
+
+
+def _json(text: str) -> Any:
+    value = json.loads(text)
+    if "\\ud" in text.lower():
+        # Half a surrogate pair can be spelt in JSON, and no encoding can store it.
+        return json.loads(_LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
+    return value
+
+
+def _lines(path: Path) -> Iterator[tuple[str, int]]:
+    line = 0
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opener(path, "rb") as head:
+            encoding = encoding_of(head.read(4))
+        with opener(path, "rt", encoding=encoding) as file:
+            for text in file:
+                line += 1
+                if text.strip():
+                    yield text, line
+    except UnicodeDecodeError as exc:
+        # The decoder works ahead: the bad byte is that many lines into what it was given.
+        raise undecodable(path, exc, line=line + 1 + exc.object.count(b"\n", 0, exc.start)) from exc
+    except (gzip.BadGzipFile, EOFError, zlib.error) as exc:
+        raise BadFile(path, f"its gzip data is damaged ({exc})", line=line or None) from exc
+    except OSError as exc:
+        raise unreadable(path, exc) from exc
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"the record has no {'`_id` or `id`' if where in {'_id', 'id'} else f'`{where}`'}"
+    if not where:
+        return "the line is no JSON object"
+    return f"`{where}`: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _document(record: _Record, line: int, source: Source) -> Document:
+    return Document(
+        id=DocumentId(record.id),
+        text=with_newlines(record.text),
+        title=" ".join(record.title.split()),
+        uri=record.url or f"{source.uri}#L{line}",
+        metadata=_metadata(record.metadata or {}),
+        readers=frozenset(record.readers or ()),
+    )
+
+
+def _metadata(values: dict[str, Any]) -> Metadata:
+    return {key: _metadata_value(value) for key, value in values.items()}
+
+
+def _metadata_value(value: Any) -> Scalar | list[str]:
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, (int, float)):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    # Metadata is flat; what is nested is kept as the JSON that it was.
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,167 @@
+"""One file to read, and which files a path stands for; knows names and folders, not what is in a file.
+
+A walk is sorted, reads no real folder twice (so symlink loops end), and leaves out hidden entries,
+dependency and cache folders, and files of unknown type.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from indexes.errors import BadFile, NothingToIndex, SourceNotFound
+
+MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd"})
+RST = frozenset({".rst", ".rest"})
+HTML = frozenset({".html", ".htm", ".xhtml"})
+PYTHON = frozenset({".py", ".pyi"})
+JSON_LINES = frozenset({".jsonl", ".ndjson"})
+PLAIN = frozenset({
+    ".adoc", ".bash", ".bat", ".c", ".cc", ".cfg", ".clj", ".conf", ".cpp", ".cs", ".css", ".csv", ".cxx",
+    ".dart", ".el", ".erl", ".ex", ".exs", ".f90", ".go", ".gradle", ".graphql", ".groovy", ".h", ".hh",
+    ".hpp", ".hs", ".ini", ".java", ".jl", ".js", ".json", ".jsx", ".kt", ".kts", ".lisp", ".log", ".lua",
+    ".m", ".mjs", ".ml", ".mli", ".nim", ".org", ".php", ".pl", ".pm", ".proto", ".ps1", ".r", ".rb", ".rs",
+    ".scala", ".scm", ".scss", ".sh", ".sql", ".srt", ".svelte", ".swift", ".tcl", ".tex", ".text", ".toml",
+    ".ts", ".tsv", ".tsx", ".txt", ".vue", ".xml", ".yaml", ".yml", ".zig", ".zsh",
+})  # fmt: skip
+PLAIN_NAMES = frozenset({
+    "authors", "changelog", "changes", "contributing", "copying", "dockerfile", "install", "license",
+    "makefile", "news", "notice", "readme", "todo",
+})  # fmt: skip
+_KNOWN = MARKDOWN | RST | HTML | PYTHON | JSON_LINES | PLAIN
+
+_JUNK_FOLDERS = frozenset({"__pycache__", "node_modules", "__macosx"})
+_BEIR_QUESTIONS = ("queries", "questions", "qrels")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to read. `name` is its POSIX path under the root that was given, the root's own name first."""
+
+    path: Path
+    name: str
+    explicit: bool
+
+    @property
+    def suffix(self) -> str:
+        """The lower-case extension without a trailing `.gz`: what the format is told by."""
+        return _suffix(self.path.name)
+
+    @property
+    def uri(self) -> str:
+        """The file's URI."""
+        return self.path.as_uri()
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A path as the caller gave it, and the files that it stands for. `unknown` counts those left out."""
+
+    path: Path
+    sources: tuple[Source, ...]
+    unknown: int = 0
+
+
+def find(paths: Sequence[Path]) -> tuple[Root, ...]:
+    """The files behind each path, in order; a file that two paths reach belongs to the first.
+
+    Raises: `SourceNotFound`; `NothingToIndex` for a folder without a file of a known type; `BadFile` for
+    a path that is neither file nor folder.
+    """
+    seen: set[Path] = set()
+    return tuple(_root(Path(path), seen) for path in paths)
+
+
+def _root(path: Path, seen: set[Path]) -> Root:
+    if not path.exists():
+        raise SourceNotFound(path)
+    real = path.resolve()
+    if path.is_file():
+        # The name is the one that the user typed, also where it is a link to another.
+        source = Source(real, _printable(path.absolute().name), explicit=True)
+        sources = [] if real in seen else [source]
+        seen.add(real)
+        return Root(path, tuple(sources))
+    if not path.is_dir():
+        raise BadFile(path, "it is neither a file nor a folder")
+    walk = _Walk(seen)
+    sources = list(walk.files(real))
+    if not sources and not walk.repeated:
+        reason = (
+            f"none of its {walk.unknown} files is of a known type" if walk.unknown else "no file is in it"
+        )
+        raise NothingToIndex(path, reason=reason)
+    return Root(path, tuple(sources), walk.unknown)
+
+
+class _Walk:
+    def __init__(self, seen: set[Path]) -> None:
+        self._seen = seen
+        self.unknown = 0
+        self.repeated = False
+
+    def files(self, root: Path) -> Iterator[Source]:
+        pending: list[tuple[Path, str, bool]] = [(root, _printable(root.name), True)]
+        while pending:
+            path, name, is_folder = pending.pop()
+            if path in self._seen:
+                self.repeated = True
+                continue
+            self._seen.add(path)
+            if not is_folder:
+                yield Source(path, name, explicit=False)
+                continue
+            pending.extend(reversed(list(self._inside(path, name))))
+
+    def _inside(self, folder: Path, name: str) -> Iterator[tuple[Path, str, bool]]:
+        try:
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name)
+        except OSError:
+            # Listing it is not allowed, so that nothing in it can be named as a problem either.
+            self.unknown += 1
+            return
+        names = {entry.name.lower() for entry in entries}
+        if "pyvenv.cfg" in names:
+            return
+        is_beir = any(entry.startswith("corpus") and _suffix(entry) in JSON_LINES for entry in names)
+        for entry in entries:
+            lower = entry.name.lower()
+            if lower.startswith(".") or lower in _JUNK_FOLDERS:
+                continue
+            if (
+                is_beir
+                and lower.startswith(_BEIR_QUESTIONS)
+                and (_suffix(lower) in JSON_LINES or entry.is_dir())
+            ):
+                continue
+            path = Path(entry.path)
+            if entry.is_symlink():
+                path = Path(os.path.realpath(path))
+            child = f"{name}/{_printable(entry.name)}" if name else _printable(entry.name)
+            if entry.is_dir():
+                yield path, child, True
+            elif entry.is_file() and _is_known(lower):
+                yield path, child, False
+            else:
+                self.unknown += 1
+
+
+def _is_known(name: str) -> bool:
+    stem, dot, _ = name.partition(".")
+    return _suffix(name) in _KNOWN or (not dot and stem in PLAIN_NAMES)
+
+
+def _suffix(name: str) -> str:
+    path = PurePath(name.lower())
+    if path.suffix == ".gz":
+        inner = PurePath(path.stem).suffix
+        return inner if inner in JSON_LINES else path.suffix
+    return path.suffix
+
+
+def _printable(name: str) -> str:
+    """A file name as text that can be stored: bytes that are no UTF-8 are spelt in hexadecimal."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
