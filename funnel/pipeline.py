@@ -104,10 +104,10 @@ class Funnel:
                 "run", parent=None, question=question, mode=options.mode, k=options.k, model=root.name,
                 sub_model=sub.name, sandbox=self._sandbox.name, memory=self._memory.url,
             ) as span:  # fmt: skip
-                workspace = Workspace(self._memory, run=name)
-                yield Run(
-                    name, question, options.access, self._source, ledger, events, root, sub, workspace, span.id
-                ), trace
+                async with Workspace(self._memory, run=name) as workspace:
+                    yield Run(
+                        name, question, options.access, self._source, ledger, events, root, sub, workspace, span.id
+                    ), trace
 
     async def _retrieve(self, run: Run, k: int) -> list[DocumentHit]:
         with run.events.span("retrieve", parent=run.span, query=run.question, k=k) as span:

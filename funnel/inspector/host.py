@@ -6,11 +6,10 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
 from typing import Any
 
 from funnel.citations import MARKER
-from funnel.errors import BudgetExceeded, LLMError
+from funnel.errors import BadPattern, BudgetExceeded, LLMError
 from funnel.inspector.shelf import Shelf
 from funnel.llm.base import Message, Request
 from funnel.prompts import fence, render
@@ -19,6 +18,7 @@ from funnel.sandbox.base import EndCell, HostError, HostFunction
 from indexes.types import DocumentHit
 
 MAX_MATCHES = 200
+MAX_CONTEXT = 2_000
 MAX_RESULTS = 100
 MAX_BATCH = 500
 MAX_SUB_CALL_CHARS = 400_000
@@ -76,7 +76,6 @@ class Host:
     def _traced(self, name: str, function: HostFunction) -> HostFunction:
         """The function with an event around it, and wrong arguments told as the code's mistake."""
 
-        @wraps(function)
         async def call(*args: Any, **kwargs: Any) -> Any:
             shown = [_brief(value) for value in args]
             shown += [f"{key}={_brief(value)}" for key, value in kwargs.items()]
@@ -85,9 +84,12 @@ class Host:
                     bound = _SIGNATURES[name].bind(*args, **kwargs)
                 except TypeError as error:
                     raise HostError(f"{name}(): {error}. Signature: {name}{_SIGNATURES[name]}") from None
-                result = await function(*bound.args, **bound.kwargs, **({"span": span.id} if name in _SPANNED else {}))
+                placed = {"span": span.id} if name in _SPANNED else {}
+                result = await function(*bound.args, **bound.kwargs, **placed)
                 span.data["result"] = _brief(result)
-                return result
+            if self.submission is not None:
+                raise EndCell
+            return result
 
         return call
 
@@ -103,9 +105,12 @@ class Host:
         _text(pattern=pattern)
         _integers(context=context)
         ids = list(self.shelf.ids) if docs is None else [self.shelf.info(doc).id for doc in _listed(docs)]
-        found = await self.run.workspace.grep(
-            pattern, ids, context=max(0, min(context, 2_000)), limit=MAX_MATCHES, ignore_case=bool(ignore_case)
-        )
+        try:
+            found = await self.run.workspace.grep(
+                pattern, ids, context=max(0, min(context, MAX_CONTEXT)), limit=MAX_MATCHES, ignore_case=bool(ignore_case)
+            )
+        except BadPattern as error:
+            raise HostError(str(error)) from error
         if found.total > len(found.matches):
             self.remarks.append(
                 f"grep({pattern!r}) found {found.total:,} matches; the first {len(found.matches)} were returned. "
@@ -222,7 +227,6 @@ class Host:
             )
         self.submission = Submission(answer, text, tuple(dict.fromkeys(numbers)), bool(found))
         self.run.events.point("submit", parent=self.parent, answer=text, citations=list(known), found=bool(found))
-        raise EndCell
 
 
 def _signatures() -> Mapping[str, Any]:

@@ -1,0 +1,29 @@
+"""How an error ends a command: one line on stderr and a non-zero exit; knows no command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.markup import escape
+
+from funnel.cli.show import ERR
+from funnel.errors import FunnelError
+from indexes.errors import IndexesError
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Turn the errors that people cause or can mend into one line; any other is a bug and keeps its traceback."""
+    try:
+        yield
+    except (FunnelError, IndexesError) as error:
+        ERR.print(f"[red]Error:[/] {escape(' '.join(str(error).split()))}")
+        raise typer.Exit(FAILED) from None
+    except KeyboardInterrupt:
+        ERR.print("Stopped.")
+        raise typer.Exit(INTERRUPTED) from None

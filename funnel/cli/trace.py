@@ -1,0 +1,103 @@
+"""`funnel trace`: a run's events as a tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.tree import Tree
+
+from funnel.cli import show
+from funnel.cli.errors import one_line
+from funnel.trace import Node, read_trace
+
+EPILOG = """Examples:
+
+funnel trace ~/.local/state/funnel/traces/20261122-150142-1f3c9a.jsonl
+
+funnel trace run.jsonl --full"""
+SIBLINGS = 4
+CODE_LINES = 6
+OUTPUT_LINES = 4
+
+
+def trace(
+    file: Annotated[Path, typer.Argument(help="The file that an answer names as its trace.")],
+    full: Annotated[bool, typer.Option("--full", help="All code, all output, all calls, unabridged.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the tree as JSON.")] = False,
+) -> None:
+    """Show how an answer came to be: the recursion tree of its run."""
+    with one_line():
+        root = read_trace(file)
+        if as_json:
+            show.print_json(root.as_dict())
+            return
+        tree = Tree(_label(root, full=full))
+        _grow(tree, root, full=full)
+        show.OUT.print(tree)
+
+
+def _grow(tree: Tree, node: Node, *, full: bool) -> None:
+    """Add the children; of many siblings of one kind, only the first few unless `full`."""
+    shown: dict[str, int] = {}
+    for child in node.children:
+        shown[child.kind] = shown.get(child.kind, 0) + 1
+        if not full and shown[child.kind] > SIBLINGS and child.kind in {"model_call", "host_call", "note"}:
+            continue
+        _grow(tree.add(_label(child, full=full)), child, full=full)
+    for kind, count in shown.items():
+        if not full and count > SIBLINGS and kind in {"model_call", "host_call", "note"}:
+            tree.add(f"[dim]… {count - SIBLINGS} more {kind.replace('_', ' ')}s; --full shows them[/]")
+
+
+def _label(node: Node, *, full: bool) -> str:
+    """One line for most kinds; code and output under a cell."""
+    parts = [f"[bold]{node.kind.replace('_', ' ')}[/]", escape(_headline(node))]
+    if node.wall_s is not None:
+        parts.append(f"[dim]{node.wall_s:.2f} s[/]")
+    if not node.ended:
+        parts.append("[yellow]never ended[/]")
+    lines = [" ".join(part for part in parts if part)]
+    if node.kind == "cell":
+        lines += [f"[green]{escape(line)}[/]" for line in _cut(node.data.get("code", ""), CODE_LINES, full=full)]
+        lines += [f"[dim]{escape(line)}[/]" for line in _cut(node.data.get("stdout", ""), OUTPUT_LINES, full=full)]
+    if error := node.data.get("error"):
+        lines.append(f"[red]{escape(str(error))}[/]")
+    return "\n".join(lines)
+
+
+def _headline(node: Node) -> str:
+    data: dict[str, Any] = node.data
+    match node.kind:
+        case "run":
+            return f"{data.get('question', '')!r} model {data.get('model')} sandbox {data.get('sandbox')}"
+        case "retrieve":
+            return f"{len(data.get('documents', []))} documents for {data.get('query', '')!r}"
+        case "route":
+            return f"{data['route']} (p = {data['probability']:.2f}) {'; '.join(data['reasons'])}"
+        case "turn":
+            return f"{data.get('number')}" + (f" at depth {data['depth']}" if data.get("depth") else "")
+        case "host_call":
+            return f"{data.get('name')}({', '.join(data.get('arguments', []))})"
+        case "model_call":
+            cost = data.get("cost_usd")
+            price = "" if cost is None else f", {show.dollars(cost)}"
+            tokens = f"{data.get('input_tokens', 0):,} in + {data.get('output_tokens', 0):,} out{price}"
+            return f"{data.get('purpose')} {data.get('model')}: {tokens}"
+        case "answer":
+            return f"{data.get('status')}, {len(data.get('citations', []))} citations"
+        case "submit":
+            return f"{len(data.get('answer', ''))} characters, citations {data.get('citations')}"
+        case "note":
+            return f"{data.get('key')}: {str(data.get('text'))[:120]}"
+        case _:
+            return str(data.get("reason", ""))
+
+
+def _cut(text: str, lines: int, *, full: bool) -> list[str]:
+    every = text.rstrip().splitlines()
+    if full or len(every) <= lines:
+        return every
+    return [*every[:lines], f"… {len(every) - lines} more lines"]

@@ -1,0 +1,98 @@
+"""Documents that were never indexed, behind the same calls as a Collection; knows BM25 only, and no files.
+
+Everything is in memory, and BM25 is computed when somebody searches for the first time: fit for a folder or
+a book that is asked a few questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from indexes.analysis import analyse
+from indexes.chunking import chunk
+from indexes.errors import DuplicateId
+from indexes.lexical.base import Entry
+from indexes.types import OWNER, Access, Document, DocumentHit, DocumentId, DocumentInfo, Hit, LegScore, Passage
+
+if TYPE_CHECKING:
+    from indexes.lexical.rank_bm25 import RankBM25Engine
+
+LEG = "lexical"
+PASSAGES_EACH = 5
+
+
+class RawDocuments:
+    """The documents by id, in the order given. Raises: `DuplicateId`."""
+
+    def __init__(self, documents: Iterable[Document]) -> None:
+        self._documents: dict[DocumentId, Document] = {}
+        for document in documents:
+            if document.id in self._documents:
+                raise DuplicateId(document.id, self._documents[document.id].uri, document.uri)
+            self._documents[document.id] = document
+
+    def __len__(self) -> int:
+        return len(self._documents)
+
+    def search(self, query: str, k: int = 20, *, access: Access = OWNER) -> list[DocumentHit]:
+        """The best `k` documents by BM25 over their passages, then the others in their order with score 0."""
+        engine, passages = self._engine
+        found: dict[DocumentId, list[tuple[Passage, float]]] = {}
+        for key, score in engine.search(analyse(query), len(passages), access=access):
+            found.setdefault(passages[key].document_id, []).append((passages[key], score))
+        hits = [
+            _hit(self._documents[name], rank, found[name][:PASSAGES_EACH])
+            for rank, name in enumerate(list(found)[:k], start=1)
+        ]
+        others = [d for d in self._documents.values() if d.id not in found and access.may_read(d.readers)]
+        for document in others[: k - len(hits)]:
+            first = next(iter(chunk(document)), None)
+            if first is not None:
+                hits.append(_hit(document, len(hits) + 1, [(first, 0.0)]))
+        return hits
+
+    def document(self, document_id: DocumentId, *, access: Access = OWNER) -> Document | None:
+        """The whole document, or None where there is none that `access` may read."""
+        document = self._documents.get(document_id)
+        return document if document is not None and access.may_read(document.readers) else None
+
+    def read(self, document_id: DocumentId, start: int, stop: int, *, access: Access = OWNER) -> str | None:
+        """Characters start to stop of a document, or None where there is none that `access` may read."""
+        document = self.document(document_id, access=access)
+        return None if document is None else document.text[start:stop]
+
+    @cached_property
+    def _engine(self) -> tuple[RankBM25Engine, list[Passage]]:
+        from indexes.lexical.rank_bm25 import RankBM25Engine  # noqa: PLC0415 - loaded when somebody searches
+
+        passages = [passage for document in self._documents.values() for passage in chunk(document)]
+        engine = RankBM25Engine(Path())
+        engine.apply(
+            (
+                Entry(
+                    key,
+                    tuple(analyse(self._documents[passage.document_id].title) + analyse(passage.text)),
+                    self._documents[passage.document_id].readers,
+                )
+                for key, passage in enumerate(passages)
+            ),
+            (),
+            generation=0,
+        )
+        return engine, passages
+
+
+def _hit(document: Document, rank: int, scored: list[tuple[Passage, float]]) -> DocumentHit:
+    """The document with its passages, best first."""
+    info = DocumentInfo(
+        document.id, document.version, document.title, document.uri, len(document.text), document.metadata
+    )
+    best = scored[0][1]
+    passages = tuple(
+        Hit(passage, score, place, {LEG: LegScore(place, score)})
+        for place, (passage, score) in enumerate(scored, start=1)
+    )
+    return DocumentHit(info, best, rank, {LEG: LegScore(rank, best)}, passages)
