@@ -143,9 +143,9 @@ class Ledger:
                 )
         if (left_usd := self.remaining_usd()) is not None and price is not None:
             affordable = left_usd - price.cost(input_tokens, 0)
-            if price.output_usd > 0:
+            if 0 <= affordable < price.cost(0, granted):
                 # The millionth of a token keeps a sum that fits exactly from being rounded to one too few.
-                granted = min(granted, math.floor(affordable * 1_000_000 / price.output_usd + 1e-6))
+                granted = math.floor(affordable * 1_000_000 / price.output_usd + 1e-6)
             if affordable < 0 or granted < floor:
                 raise BudgetExceeded("max_usd", limits.max_usd or 0, (limits.max_usd or 0) - left_usd)
         usd = price.cost(input_tokens, granted) if price else 0.0

@@ -113,15 +113,20 @@ class LLMError(FunnelError):
 class LLMUnavailable(LLMError):
     """The endpoint is down, or failed until the retries ran out."""
 
-    def __init__(self, model: str, endpoint: str, reason: str, *, may_be_billed: bool = False) -> None:
+    def __init__(
+        self,
+        model: str,
+        endpoint: str,
+        reason: str,
+        *,
+        advice: str = "Check OPENAI_BASE_URL and that it runs.",
+        may_be_billed: bool = False,
+    ) -> None:
         self.model = model
         self.endpoint = endpoint
         self.reason = reason
         self.may_be_billed = may_be_billed
-        super().__init__(
-            f"The model {model!r} at {endpoint} cannot be reached: {reason}. "
-            "Check OPENAI_BASE_URL and that it runs."
-        )
+        super().__init__(f"The model {model!r} at {endpoint} gave no answer: {reason}. {advice}")
 
 
 class LLMRefused(LLMError):

@@ -35,7 +35,9 @@ def _check_secret(key: SecretStr) -> SecretStr:
 
 def _check_url(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    # Reading a port that is out of range raises ValueError, as an unclosed bracket does above.
+    sound = parts.hostname and parts.port != 0 and url.isprintable() and " " not in url
+    if parts.scheme not in {"http", "https"} or not sound:
         raise ValueError("not an http(s) URL")
     return url
 

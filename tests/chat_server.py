@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 Body = Mapping[str, Any]
 
@@ -71,6 +71,7 @@ class ChatServer:
         self.seen: list[Seen] = []
         self.served = Served()
         self.default: Callable[[Body], Reply] = lambda _body: Reply("ok")
+        self.called = threading.Event()
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
@@ -87,7 +88,7 @@ class ChatServer:
         """The next replies, in order."""
         self.replies.extend(replies)
 
-    def __enter__(self) -> ChatServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -101,6 +102,7 @@ class ChatServer:
         """Take the next reply, wait as it says, count what it serves."""
         with self._lock:
             self.seen.append(seen)
+            self.called.set()
             reply = self.replies.pop(0) if self.replies else self.default
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
@@ -166,7 +168,7 @@ def _handler_of(server: ChatServer) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 self.wfile.write(payload)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_args: Any) -> None:
             pass
 
     return Handler

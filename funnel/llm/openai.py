@@ -89,7 +89,10 @@ class OpenAIChat:
             if not deadline.expired():
                 raise
             reason = f"no answer within {options.timeout_s:g} s"
-            raise LLMUnavailable(self._model, self._endpoint, reason, may_be_billed=True) from None
+            advice = "Allow more time, or check that the endpoint runs."
+            raise LLMUnavailable(
+                self._model, self._endpoint, reason, advice=advice, may_be_billed=True
+            ) from None
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -153,11 +156,12 @@ class OpenAIChat:
     def _error(self, failure: Failure, attempts: int) -> LLMError:
         """What this failure is to a caller; not chained: the library's error holds the headers."""
         reason = self._redacted(failure.reason)
-        if failure.advice:
-            return LLMRefused(self._model, self._endpoint, reason, advice=failure.advice)
+        where = self._model, self._endpoint
+        if failure.refused:
+            return LLMRefused(*where, reason, advice=failure.advice)
         if attempts > 1:
             reason += f", after {attempts} attempts"
-        return LLMUnavailable(self._model, self._endpoint, reason, may_be_billed=failure.may_be_billed)
+        return LLMUnavailable(*where, reason, advice=failure.advice, may_be_billed=failure.may_be_billed)
 
     def _redacted(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text

@@ -16,6 +16,9 @@ GATEWAY_GAVE_UP = frozenset({408, 504, 524})
 """Something before the model stopped waiting; the model may have gone on."""
 MAY_PASS = frozenset({408, 409, 429})
 
+CHECK_ENDPOINT = "Check OPENAI_BASE_URL and that it runs."
+CHECK_RATE = "Try again later, or lower FUNNEL_MAX_PARALLEL."
+CHECK_LATER = "The fault is the endpoint's: look at its log or try again later."
 CHECK_KEY = "Check OPENAI_API_KEY."
 CHECK_MODEL = "Check FUNNEL_MODEL and FUNNEL_SUB_MODEL, and that OPENAI_BASE_URL ends where the API begins."
 CHECK_QUOTA = "Check the account's plan and billing."
@@ -26,16 +29,17 @@ PARAMETER = re.compile(r"max_completion_tokens|max_tokens|temperature|response_f
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One attempt that failed. With `advice` the endpoint refused; without, it was not to be had.
+    """One attempt that failed; `refused` where the endpoint will not have this call, however often made.
 
     `may_be_billed`: the attempt may have been served. `parameter`: the one that the endpoint complains of.
     """
 
     reason: str
+    advice: str = CHECK_ENDPOINT
     retry: bool = False
+    refused: bool = False
     may_be_billed: bool = False
     retry_after_s: float | None = None
-    advice: str = ""
     parameter: str | None = None
 
 
@@ -63,17 +67,18 @@ def _refusal(exc: openai.APIStatusError) -> Failure:
     message = _message(exc)
     reason = f"HTTP {status}" + (f", {message}" if message else "")
     if status == 429 and "insufficient_quota" in (exc.code, exc.type):  # noqa: PLR2004 - HTTP says it
-        return Failure(reason, advice=CHECK_QUOTA)
+        return Failure(reason, CHECK_QUOTA, refused=True)
     if status in MAY_PASS or status >= 500:  # noqa: PLR2004
         return Failure(
             reason,
+            CHECK_LATER if status >= 500 else CHECK_RATE,  # noqa: PLR2004
             retry=True,
             may_be_billed=status in GATEWAY_GAVE_UP,
             retry_after_s=_retry_after_s(exc.response.headers),
         )
     advice = {401: CHECK_KEY, 403: CHECK_KEY, 404: CHECK_MODEL}.get(status, CHECK_REQUEST)
     parameter = _parameter(exc, message) if status in {400, 422} else None
-    return Failure(reason, advice=advice, parameter=parameter)
+    return Failure(reason, advice, refused=True, parameter=parameter)
 
 
 def _message(exc: openai.APIStatusError) -> str:

@@ -1,0 +1,242 @@
+"""The ledger: no cap is passed by calls in flight together, and what is booked is what was taken."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from funnel.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price
+from funnel.errors import BadSetting, BudgetExceeded
+
+DOLLAR = Price(1.0, 10.0)
+"""A million input tokens for one dollar, a million output tokens for ten."""
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def exceeded(ledger: Ledger, **call) -> BudgetExceeded:
+    with pytest.raises(BudgetExceeded) as caught:
+        ledger.reserve(**{"input_tokens": 100, "output_tokens": 100, "price": DOLLAR, **call})
+    return caught.value
+
+
+def test_a_call_costs_its_tokens_times_the_price():
+    assert DOLLAR.cost(1000, 200) == (1000 * 1 + 200 * 10) / 1_000_000
+
+
+def test_what_was_settled_is_the_usage():
+    ledger = Ledger(Limits(), clock=Clock())
+    call = ledger.reserve(input_tokens=100, output_tokens=100, price=DOLLAR)
+    assert ledger.settle(call, input_tokens=50, output_tokens=20, price=DOLLAR) == (50 + 200) / 1e6
+    usage = ledger.usage
+    assert (usage.model_calls, usage.input_tokens, usage.output_tokens) == (1, 50, 20)
+    assert usage.cost_usd == (50 + 200) / 1e6
+
+
+def test_a_call_without_a_price_leaves_the_whole_cost_unknown():
+    ledger = Ledger(Limits())
+    for price in (DOLLAR, None, DOLLAR):
+        call = ledger.reserve(input_tokens=1, output_tokens=1, price=price)
+        ledger.settle(call, input_tokens=1, output_tokens=1, price=price)
+    assert ledger.usage.cost_usd is None
+    assert ledger.usage.model_calls == 3
+
+
+def test_reservations_count_against_the_caps_before_they_are_settled():
+    ledger = Ledger(Limits(max_calls=3, max_tokens=1000, max_usd=1.0))
+    ledger.reserve(input_tokens=100, output_tokens=200, price=DOLLAR)
+    assert ledger.remaining_calls() == 3 - 1
+    assert ledger.remaining_tokens() == 1000 - 300
+    assert ledger.remaining_usd() == 1.0 - (100 + 2000) / 1e6
+
+
+def test_a_released_call_leaves_no_trace():
+    ledger = Ledger(Limits(max_calls=1, max_tokens=1000, max_usd=1.0), clock=Clock())
+    before = ledger.usage
+    ledger.release(ledger.reserve(input_tokens=100, output_tokens=200, price=DOLLAR))
+    assert ledger.usage == before
+    assert (ledger.remaining_calls(), ledger.remaining_tokens(), ledger.remaining_usd()) == (1, 1000, 1.0)
+
+
+def test_the_output_is_cut_to_the_tokens_that_are_left():
+    ledger = Ledger(Limits(max_tokens=1000))
+    assert ledger.reserve(input_tokens=300, output_tokens=4096, price=None).output_tokens == 1000 - 300
+
+
+def test_the_output_is_cut_to_the_dollars_that_are_left():
+    ledger = Ledger(Limits(max_usd=0.002))
+    call = ledger.reserve(input_tokens=1000, output_tokens=4096, price=DOLLAR)
+    assert call.output_tokens == (2000 - 1000) / 10
+
+
+def test_dollars_that_fit_exactly_are_not_rounded_to_a_token_less():
+    ledger = Ledger(Limits(max_usd=DOLLAR.cost(1, 64) + DOLLAR.cost(2, 64)))
+    ledger.reserve(input_tokens=1, output_tokens=64, price=DOLLAR)
+    assert ledger.reserve(input_tokens=2, output_tokens=64, price=DOLLAR).output_tokens == 64
+
+
+def test_a_call_that_would_get_less_than_the_least_output_is_refused():
+    ledger = Ledger(Limits(max_tokens=100 + MIN_OUTPUT_TOKENS - 1))
+    assert exceeded(ledger).limit == "max_tokens"
+    assert ledger.usage.model_calls == 0
+
+
+def test_a_caller_may_insist_on_more_than_the_least_output():
+    ledger = Ledger(Limits(max_tokens=100 + 99))
+    assert exceeded(ledger, at_least=100).limit == "max_tokens"
+    assert ledger.reserve(input_tokens=100, output_tokens=100, price=None).output_tokens == 99
+
+
+def test_a_call_that_asks_for_little_may_have_it():
+    ledger = Ledger(Limits(max_tokens=100 + 5))
+    assert ledger.reserve(input_tokens=100, output_tokens=5, price=None).output_tokens == 5
+
+
+def test_the_call_after_the_last_is_refused():
+    ledger = Ledger(Limits(max_calls=1))
+    ledger.reserve(input_tokens=1, output_tokens=1, price=None)
+    error = exceeded(ledger)
+    assert (error.limit, error.allowed, error.spent) == ("max_calls", 1, 1)
+
+
+def test_no_call_begins_after_the_deadline():
+    clock = Clock()
+    ledger = Ledger(Limits(timeout_s=10), clock=clock)
+    clock.now = 10.0
+    assert ledger.remaining_s == 0
+    assert exceeded(ledger).limit == "timeout_s"
+
+
+def test_without_limits_nothing_is_refused_and_nothing_is_left_to_tell():
+    ledger = Ledger(Limits(max_calls=None, timeout_s=None))
+    assert ledger.reserve(input_tokens=10**9, output_tokens=10**9, price=DOLLAR).output_tokens == 10**9
+    left = (ledger.remaining_s, ledger.remaining_calls(), ledger.remaining_tokens(), ledger.remaining_usd())
+    assert left == (None, None, None, None)
+
+
+def test_usage_above_the_reservation_is_booked_as_it_was():
+    ledger = Ledger(Limits(max_tokens=300))
+    call = ledger.reserve(input_tokens=100, output_tokens=100, price=DOLLAR)
+    ledger.settle(call, input_tokens=500, output_tokens=500, price=DOLLAR)
+    assert ledger.usage.input_tokens + ledger.usage.output_tokens == 1000
+    assert ledger.remaining_tokens() == 0
+
+
+def test_a_free_model_runs_under_a_cap_of_no_dollars():
+    ledger = Ledger(Limits(max_usd=0.0))
+    assert ledger.reserve(input_tokens=5, output_tokens=500, price=Price(0, 0)).output_tokens == 500
+
+
+def test_a_reservation_closes_once_even_where_another_has_the_same_size():
+    ledger = Ledger(Limits())
+    first, _second = (ledger.reserve(input_tokens=1, output_tokens=1, price=None) for _ in range(2))
+    ledger.release(first)
+    with pytest.raises(ValueError, match="before"):
+        ledger.release(first)
+    assert ledger.remaining_calls() == 100 - 1
+
+
+def test_only_calls_being_made_count_as_in_flight():
+    ledger = Ledger(Limits())
+    ledger.reserve(input_tokens=1, output_tokens=1, price=None)
+    flying = ledger.reserve(input_tokens=1, output_tokens=1, price=None, in_flight=True)
+    assert ledger.in_flight == 1
+    ledger.release(flying)
+    assert ledger.in_flight == 0
+
+
+async def test_who_waits_for_room_is_woken_by_a_settlement():
+    ledger = Ledger(Limits())
+    call = ledger.reserve(input_tokens=1, output_tokens=1, price=None)
+    waiting = [asyncio.create_task(ledger.freed()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    ledger.settle(call, input_tokens=1, output_tokens=1, price=None)
+    await asyncio.gather(*waiting[1:])
+
+
+@pytest.mark.parametrize(
+    "name", ["max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth"]
+)
+@pytest.mark.parametrize("value", [-1, math.nan])
+def test_a_limit_that_is_no_amount_is_refused_by_name(name, value):
+    with pytest.raises(BadSetting, match=rf"^{name}: must be 0 or more, not "):
+        Limits(**{name: value})
+
+
+tokens = st.integers(0, 5000)
+prices = st.builds(Price, st.floats(0, 100), st.floats(0, 100))
+
+
+@given(prices, tokens, tokens, st.floats(0, 1))
+def test_a_grant_never_costs_more_than_is_left(price, input_tokens, output_tokens, max_usd):
+    ledger = Ledger(Limits(max_usd=max_usd))
+    try:
+        call = ledger.reserve(input_tokens=input_tokens, output_tokens=output_tokens, price=price)
+    except BudgetExceeded:
+        least = price.cost(input_tokens, min(output_tokens, MIN_OUTPUT_TOKENS))
+        assert least > max_usd or math.isclose(least, max_usd)
+    else:
+        assert call.usd <= max_usd + 1e-9
+
+
+class AnyOrderOfCalls(RuleBasedStateMachine):
+    """Reservations, settlements within them and releases, interleaved as they come."""
+
+    open_calls = Bundle("open_calls")
+
+    def __init__(self):
+        super().__init__()
+        self.limits = Limits(max_usd=0.05, max_calls=12, max_tokens=20_000)
+        self.ledger = Ledger(self.limits)
+        self.booked = [0, 0, 0.0, 0]
+
+    @rule(target=open_calls, input_tokens=tokens, output_tokens=tokens, price=prices)
+    def reserve(self, input_tokens, output_tokens, price):
+        try:
+            call = self.ledger.reserve(input_tokens=input_tokens, output_tokens=output_tokens, price=price)
+        except BudgetExceeded:
+            return None
+        return call, price
+
+    @rule(opened=consumes(open_calls), share_in=st.floats(0, 1), share_out=st.floats(0, 1))
+    def settle(self, opened, share_in, share_out):
+        if opened is None:
+            return
+        call, price = opened
+        took = int(call.input_tokens * share_in), int(call.output_tokens * share_out)
+        usd = self.ledger.settle(call, input_tokens=took[0], output_tokens=took[1], price=price)
+        for i, amount in enumerate([*took, usd, 1]):
+            self.booked[i] += amount
+
+    @rule(opened=consumes(open_calls))
+    def release(self, opened):
+        if opened is not None:
+            self.ledger.release(opened[0])
+
+    @invariant()
+    def no_cap_is_passed(self):
+        usage = self.ledger.usage
+        assert usage.cost_usd <= self.limits.max_usd + 1e-9
+        assert usage.model_calls <= self.limits.max_calls
+        assert usage.input_tokens + usage.output_tokens <= self.limits.max_tokens
+
+    @invariant()
+    def usage_is_the_sum_of_what_was_booked(self):
+        usage = self.ledger.usage
+        assert [usage.input_tokens, usage.output_tokens, usage.cost_usd, usage.model_calls] == self.booked
+
+
+TestAnyOrderOfCalls = AnyOrderOfCalls.TestCase
+TestAnyOrderOfCalls.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -1,0 +1,137 @@
+"""What the environment may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from funnel.errors import BadSetting
+from funnel.settings import Settings
+
+
+@pytest.fixture
+def env(monkeypatch):
+    def set_all(**values):
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
+def test_with_nothing_set_no_model_is_configured(env):
+    settings = Settings()
+    assert not settings.has_model
+    assert (settings.model, settings.sub_model) == ("extractive", "extractive")
+    assert (settings.memory, settings.sandbox) == ("memory://", "monty")
+    assert (settings.max_parallel, settings.max_usd, settings.max_calls, settings.timeout_s) == (
+        16,
+        None,
+        100,
+        300,
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "models"),
+    [
+        ({"OPENAI_API_KEY": "k"}, ("gpt-5", "gpt-5-mini")),
+        ({"OPENAI_BASE_URL": "http://h/v1"}, ("gpt-5", "gpt-5-mini")),
+        ({"FUNNEL_MODEL": "m"}, ("m", "m")),
+        ({"FUNNEL_MODEL": "m", "FUNNEL_SUB_MODEL": "s"}, ("m", "s")),
+        ({"OPENAI_API_KEY": "k", "FUNNEL_SUB_MODEL": "s"}, ("gpt-5", "s")),
+        ({"OPENAI_API_KEY": "k", "FUNNEL_MODEL": "extractive"}, ("extractive", "extractive")),
+        ({"OPENAI_API_KEY": "", "FUNNEL_MODEL": ""}, ("extractive", "extractive")),
+    ],
+)
+def test_which_models_a_run_uses(env, values, models):
+    env(**values)
+    assert (Settings().model, Settings().sub_model) == models
+
+
+def test_values_are_read_as_what_they_are(env):
+    env(
+        FUNNEL_PRICES='{"m": [1, 2.5]}', FUNNEL_MAX_USD="0.25", FUNNEL_MAX_PARALLEL="4", FUNNEL_TRACE_DIR="/t"
+    )
+    settings = Settings()
+    assert settings.prices == {"m": (1.0, 2.5)}
+    assert (settings.max_usd, settings.max_parallel, settings.trace_dir) == (0.25, 4, Path("/t"))
+
+
+def test_a_value_given_by_name_goes_before_the_environment(env):
+    env(FUNNEL_MAX_CALLS="7")
+    assert Settings(max_calls=9).max_calls == 9
+
+
+def test_traces_go_where_xdg_says(env):
+    env(XDG_STATE_HOME="/state")
+    assert Settings().trace_dir == Path("/state/funnel/traces")
+
+
+@pytest.mark.parametrize("relative", ["", "state"])
+def test_traces_go_to_the_home_directory_where_xdg_says_nothing_of_use(env, relative):
+    env(XDG_STATE_HOME=relative, HOME="/home/u")
+    assert Settings().trace_dir == Path("/home/u/.local/state/funnel/traces")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("FUNNEL_MAX_USD", "lots", "must be a number of dollars, 0 or more, not 'lots'."),
+        ("FUNNEL_MAX_USD", "nan", "must be a number of dollars, 0 or more, not 'nan'."),
+        ("FUNNEL_MAX_USD", "-1", "must be a number of dollars, 0 or more, not '-1'."),
+        ("FUNNEL_MAX_CALLS", "1.5", "must be a whole number, 1 or more, not '1.5'."),
+        ("FUNNEL_MAX_PARALLEL", "0", "must be a whole number, 1 or more, not '0'."),
+        ("FUNNEL_TIMEOUT_S", "0", "must be a number of seconds above 0, not '0'."),
+        ("FUNNEL_TIMEOUT_S", "inf", "must be a number of seconds above 0, not 'inf'."),
+        ("OPENAI_BASE_URL", "localhost:8000", "must be a URL such as http://localhost:11434/v1, not "),
+        ("OPENAI_BASE_URL", "http://h:99999/v1", "must be a URL such as http://localhost:11434/v1, not "),
+        ("OPENAI_BASE_URL", "http://h/ v1", "must be a URL such as http://localhost:11434/v1, not "),
+        ("OPENAI_BASE_URL", "http://[::1", "must be a URL such as http://localhost:11434/v1, not "),
+        ("FUNNEL_PRICES", "{", 'must be JSON such as {"my-model": [0.25, 2.0]}'),
+        ("FUNNEL_PRICES", '{"m": [1]}', 'must be JSON such as {"my-model": [0.25, 2.0]}'),
+        ("FUNNEL_PRICES", '{"m": [1, -2]}', 'must be JSON such as {"my-model": [0.25, 2.0]}'),
+    ],
+)
+def test_a_wrong_value_names_the_variable_and_what_it_must_be(env, name, value, said):
+    env(**{name: value})
+    with pytest.raises(BadSetting) as caught:
+        Settings()
+    message = str(caught.value)
+    assert message.startswith(f"{name}: {said}")
+    assert "\n" not in message
+    assert caught.value.name == name
+
+
+def test_a_wrong_value_given_by_name_says_what_was_given(env):
+    env(FUNNEL_MAX_CALLS="7")
+    with pytest.raises(BadSetting, match="FUNNEL_MAX_CALLS: must be a whole number, 1 or more, not '0'"):
+        Settings(max_calls=0)
+
+
+def test_a_setting_that_does_not_exist_lists_the_known():
+    with pytest.raises(BadSetting, match=r"max_call: is no setting\. Known: .*max_calls"):
+        Settings(max_call=1)
+
+
+def test_a_key_that_cannot_be_sent_is_not_repeated(env):
+    env(OPENAI_API_KEY="sk-secret with space")
+    with pytest.raises(BadSetting) as caught:
+        Settings()
+    assert str(caught.value) == "OPENAI_API_KEY: must be a key of printable ASCII without spaces."
+    assert caught.value.__suppress_context__
+
+
+def test_a_key_does_not_show_in_what_is_printed(env):
+    env(OPENAI_API_KEY="sk-secret")
+    settings = Settings()
+    assert "sk-secret" not in f"{settings!r} {settings} {settings.model_dump()}"
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "sk-secret"
+
+
+def test_a_password_in_a_url_that_is_refused_is_not_repeated(env):
+    env(OPENAI_BASE_URL="me:pw@host/v1")
+    with pytest.raises(BadSetting) as caught:
+        Settings()
+    assert "pw" not in str(caught.value)
