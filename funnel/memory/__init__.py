@@ -53,4 +53,12 @@ def open_memory(url: str) -> Memory:
     return load(url)
 
 
-__all__ = ["Memory", "Namespace", "known_memories", "namespace", "open_memory"]
+__all__ = [
+    "InMemory",
+    "Memory",
+    "Namespace",
+    "SqliteMemory",
+    "known_memories",
+    "namespace",
+    "open_memory",
+]

@@ -200,19 +200,28 @@ class SqliteMemory:
             ) from error
 
     def _prepare(self) -> None:
-        """Make the table, or check that it is ours."""
+        """Make the table, or check that it is ours; a file that is not ours is left as it is."""
+        self._check_owner()
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._exclusive():
-            (application,) = self._connection.execute("PRAGMA application_id").fetchone()
-            (found,) = self._connection.execute("PRAGMA user_version").fetchone()
-            (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if not tables:
+            # Another process may have been first, meanwhile.
+            if not self._number("SELECT count(*) FROM sqlite_master"):
                 for statement in _CREATE:
                     self._connection.execute(statement)
-            elif application != _APPLICATION_ID:
-                raise MemoryFailed(self._url, "the file is another program's database. Name another file.")
-            elif found > _FORMAT:
-                reason = f"format {found}; this version reads up to {_FORMAT}. Upgrade funnel-rlm."
-                raise MemoryFailed(self._url, reason)
+
+    def _check_owner(self) -> None:
+        if not self._number("SELECT count(*) FROM sqlite_master"):
+            return
+        if self._number("PRAGMA application_id") != _APPLICATION_ID:
+            raise MemoryFailed(self._url, "the file is another program's database. Name another file.")
+        if (found := self._number("PRAGMA user_version")) > _FORMAT:
+            raise MemoryFailed(
+                self._url, f"format {found}; this version reads up to {_FORMAT}. Upgrade funnel-rlm."
+            )
+
+    def _number(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchone()[0])
 
 
 def _path(url: str) -> Path:
@@ -230,14 +239,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     # SQLite would make the file readable by everybody; it holds text of documents.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     # No isolation level: this file says itself where a transaction begins and ends.
-    connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
 
 
 def _blob(key: str) -> bytes:

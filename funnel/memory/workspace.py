@@ -148,7 +148,7 @@ class Workspace:
     ) -> GrepResult:
         """What `re.finditer` finds in these documents, in this order; in all of them by id when None.
 
-        The first `limit` matches come with `context` characters before and after. A match of more than `reach`
+        The first `limit` matches have `context` characters before and after. A match of more than `reach`
         characters, with what it looks at around it, is cut (and may count once for each piece) or missed.
         The search goes on to the end for the sake of `total`; cancel it to stop it.
 

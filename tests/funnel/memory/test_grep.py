@@ -1,0 +1,233 @@
+"""grep finds what re.finditer finds in the whole text, and no pattern can hang or kill the host."""
+
+import asyncio
+import re
+import sys
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from funnel.errors import BadPattern
+from funnel.memory import InMemory
+from funnel.memory.grep_worker import Scanner
+from funnel.memory.workspace import Workspace
+
+LETTERS = st.sampled_from([*"aab ..\n", "\r\n", "É", "é", "e\u0301", "\U0001f600", "\u017f", "字"])
+TEXTS = st.lists(LETTERS, max_size=80).map("".join)
+# None looks at more than 8 characters at once.
+BOUNDED = [
+    "a", "ab", "a?", "", r"\b", r"\B", r"\b\w{1,6}", "(?i)É", "(?m)^", "(?m)$", r"(?m)^.{0,5}$", r"\A", r"\Z",
+    "^", "$", r"(?<=a)b", r"(?<!a)b", r"a(?=\s)", r"(?!a)\w", r"(a|b)\1", ".", "(?s).", r"[^a]{2,4}?",
+    r"\s{1,3}", "e\u0301", "(?:ab?){1,4}",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Info:
+    id: str
+    version: str = "v1"
+    title: str = ""
+    uri: str = ""
+
+
+def scanned(pattern, text, *, page, reach=8, context=0, limit=10_000):
+    scanner = Scanner(re.compile(pattern), reach, context)
+    pieces = [text[at : at + page] for at in range(0, len(text), page)] or [""]
+    found, count = [], 0
+    for n, piece in enumerate(pieces):
+        answer = scanner.feed(piece, last=n == len(pieces) - 1, limit=limit - len(found))
+        found += answer["found"]
+        count += answer["count"]
+    return found, count
+
+
+@pytest.fixture
+async def workspace():
+    async with Workspace(InMemory(), run="1", page_chars=7, reach=32, grep_piece_s=1.0) as opened:
+        yield opened
+
+
+# what is found
+
+
+@settings(max_examples=600, deadline=None)
+@given(pattern=st.sampled_from(BOUNDED), text=TEXTS, page=st.integers(1, 20))
+def test_pages_give_the_spans_of_the_whole_text(pattern, text, page):
+    found, count = scanned(pattern, text, page=page)
+    assert [(start, stop) for start, stop, *_ in found] == [m.span() for m in re.finditer(pattern, text)]
+    assert count == len(found)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    pattern=st.sampled_from(["a", r"\s", "ab?"]),
+    text=TEXTS,
+    page=st.integers(1, 20),
+    context=st.integers(0, 15),
+)
+def test_what_stands_around_a_match_is_the_text_around_it(pattern, text, page, context):
+    found, _ = scanned(pattern, text, page=page, context=context)
+    around = [(text[max(0, a - context) : a], text[a:b], text[b : b + context]) for a, b, *_ in found]
+    assert [(before, middle, after) for _, _, middle, before, after in found] == around
+
+
+@pytest.mark.parametrize("page", [7, 64])
+async def test_a_workspace_finds_what_finditer_finds(page):
+    text = "Der Müller sah 12 Hunde,\r\n3 Katzen und \U0001f600 e\u0301ine Maus.\n" * 9
+    async with Workspace(InMemory(), run="1", page_chars=page, reach=32) as workspace:
+        await workspace.add_document(Info("d"), text)
+        for pattern in [r"\d+ \w+", "\U0001f600", "(?m)^3", r"(?<=e)\u0301", r"\bMaus\.$", "nowhere"]:
+            found = await workspace.grep(pattern, ["d"], context=5)
+            assert [(m.start, m.stop) for m in found.matches] == [
+                m.span() for m in re.finditer(pattern, text)
+            ]
+            assert [m.text for m in found.matches] == [m.group() for m in re.finditer(pattern, text)]
+            assert [m.text for m in found.matches] == [
+                await workspace.read("d", m.start, m.stop) for m in found.matches
+            ]
+
+
+def test_a_match_longer_than_reach_is_cut_into_pieces_no_longer_than_reach():
+    found, _ = scanned("x+", "." + "x" * 100 + ".", page=10)
+    assert all(stop - start <= 8 for start, stop, *_ in found)
+    assert found[0][:2] == (1, 9)
+
+
+def test_a_match_longer_than_reach_in_one_piece_counts_once():
+    assert scanned("x+", "." + "x" * 100 + ".", page=1000) == ([(1, 9, "x" * 8, "", "")], 1)
+
+
+async def test_documents_are_searched_in_the_order_given(workspace):
+    for name in "abc":
+        await workspace.add_document(Info(name), f"only {name}")
+    found = await workspace.grep("only .", ["c", "a"])
+    assert [m.text for m in found.matches] == ["only c", "only a"]
+
+
+async def test_without_ids_all_documents_are_searched_by_id(workspace):
+    for name in "cab":
+        await workspace.add_document(Info(name), f"only {name}")
+    assert [m.document_id for m in (await workspace.grep("only")).matches] == ["a", "b", "c"]
+
+
+async def test_the_total_goes_on_behind_the_limit(workspace):
+    await workspace.add_document(Info("a"), "x" * 50)
+    await workspace.add_document(Info("b"), "x" * 50)
+    found = await workspace.grep("x", limit=60)
+    assert (len(found.matches), found.total) == (60, 100)
+
+
+async def test_case_counts_unless_asked(workspace):
+    await workspace.add_document(Info("d"), "Fox fox FOX")
+    assert (await workspace.grep("fox")).total == 1
+    assert (await workspace.grep("fox", ignore_case=True)).total == 3
+    assert (await workspace.grep("(?i)fox")).total == 3
+
+
+async def test_an_empty_document_is_searched_too(workspace):
+    await workspace.add_document(Info("d"), "")
+    assert (await workspace.grep("^$")).total == 1
+
+
+async def test_lone_surrogates_pass_through(workspace):
+    await workspace.add_document(Info("d"), "a\ud800b")
+    (match,) = (await workspace.grep("\ud800.")).matches
+    assert (match.start, match.text, match.before) == (1, "\ud800b", "a")
+
+
+async def test_many_greps_at_once_do_not_mix(workspace):
+    for n in range(20):
+        await workspace.add_document(Info(f"{n:02d}"), f"<{n}> " * 5)
+    found = await asyncio.gather(*(workspace.grep(f"<{n}>", [f"{n:02d}"]) for n in range(20)))
+    assert [result.total for result in found] == [5] * 20
+
+
+# what a pattern may not do
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)+$", "(?:a?){40}a{40}$"])
+async def test_a_runaway_pattern_ends_while_the_host_goes_on(workspace, pattern):
+    await workspace.add_document(Info("d"), "a" * 39 + "b")
+    turns = 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.01)
+            turns += 1
+
+    busy = asyncio.create_task(others())
+    with pytest.raises(BadPattern, match="more than 1 s on one piece of text"):
+        await workspace.grep(pattern)
+    busy.cancel()
+    assert turns > 10
+    assert (await workspace.grep("b")).total == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")
+async def test_a_pattern_that_takes_all_memory_is_an_error_of_the_pattern():
+    async with Workspace(InMemory(), run="1", grep_piece_s=60.0) as workspace:
+        # Each repeat keeps where 5,000 groups stood: 80 kB, a hundred thousand times.
+        await workspace.add_document(Info("d"), "a" * 100_000)
+        with pytest.raises(BadPattern, match="it needs too much memory"):
+            await workspace.grep("(?:" + "()" * 5_000 + "a|b)*c")
+        assert (await workspace.grep("a")).total == 100_000
+
+
+async def _hanging(workspace):
+    """A grep that never ends by itself, under way, and its process."""
+    await workspace.add_document(Info("d"), "a" * 39 + "b")
+    await workspace.grep("b")
+    grep = asyncio.create_task(workspace.grep("(a+)+$"))
+    await asyncio.sleep(0.1)
+    return grep, workspace._grepper._process
+
+
+async def test_a_worker_that_dies_is_an_error_of_the_pattern(workspace):
+    grep, process = await _hanging(workspace)
+    process.kill()
+    with pytest.raises(BadPattern, match="broke the process"):
+        await grep
+    assert (await workspace.grep("b")).total == 1
+
+
+async def test_a_cancelled_grep_takes_its_process_along(workspace):
+    grep, process = await _hanging(workspace)
+    grep.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await grep
+    assert process.returncode is not None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason", "position"),
+    [
+        ("a(b", "missing ), unterminated subpattern", 1),
+        ("a**", "multiple repeat", 2),
+        ("[z-a]", "bad character range z-a", 1),
+        ("*", "nothing to repeat", 0),
+        ("a{99999999999}", "the repetition number is too large", None),
+        ("(" * 3000, "maximum recursion depth exceeded", None),
+    ],
+)
+async def test_a_bad_pattern_says_what_where_and_what_to_do(workspace, pattern, reason, position):
+    with pytest.raises(BadPattern, match=re.escape("re.escape")) as error:
+        await workspace.grep(pattern)
+    assert (error.value.reason, error.value.position) == (reason, position)
+
+
+async def test_a_bad_pattern_is_a_value_error(workspace):
+    with pytest.raises(ValueError, match="at position 0"):
+        await workspace.grep("(")
+
+
+async def test_an_endless_pattern_is_refused_before_it_is_compiled(workspace):
+    with pytest.raises(BadPattern, match="has 100001 characters, of at most 100000"):
+        await workspace.grep("a" * 100_001)
+
+
+async def test_a_pattern_that_python_warns_of_is_no_error(workspace):
+    await workspace.add_document(Info("d"), "a[b]")
+    assert (await workspace.grep("[[b]")).total == 2
