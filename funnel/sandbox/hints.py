@@ -76,7 +76,6 @@ HINTS: tuple[Hint, ...] = (
         r"No module named '(enum|abc|types|contextlib|collections\.abc)",
         "That module is missing: use constants, dicts, plain classes and try/finally.",
     ),
-    Hint(r"No module named 'pprint'", "pprint is missing: print(json.dumps(x, indent=1))."),
     Hint(
         r"No module named",
         "Available: re json math collections itertools functools datetime random statistics string heapq "
@@ -95,6 +94,31 @@ HINTS: tuple[Hint, ...] = (
     Hint(
         r"no attribute '__(class|dict|bases|mro|subclasses)__'", "Use type(x).__name__ and isinstance(x, T)."
     ),
+    Hint(
+        r"module 'asyncio' has no attribute",
+        "asyncio has run, gather and sleep here; host functions return at once, and "
+        "llm_query_batched(list_of_prompts) runs many side by side.",
+    ),
+    Hint(r"module 'sys' has no attribute 'exit'", "End with submit(...), not by exiting."),
+    Hint(
+        r"module '(os|sys)' has no attribute",
+        "No processes, files or interpreter here: use read(), grep() and search() for the documents.",
+    ),
+    Hint(r"cannot import name '(OrderedDict|ChainMap)'", "A dict keeps its order; merge with {**a, **b}."),
+    Hint(
+        r"name 'callable' is not defined|no attribute '__(name|doc)__'", "Functions cannot be inspected here."
+    ),
+    Hint(
+        r"name '(super|issubclass|classmethod|staticmethod)' is not",
+        "Classes here are plain: no inheritance.",
+    ),
+    Hint(
+        r"object of type '\w+' has no len|TextIOWrapper",
+        "Operators of own classes are few: use a method; print(...).",
+    ),
+    Hint(r"exceptions can only be called with zero or one string", "An exception takes one text: E(f'...')."),
+    Hint(r"type object '\w+' has no attribute", "Unbound methods are missing: use lambda x: x.method()."),
+    Hint(r"[Ww]ildcard imports", "Name what you need: from module import a, b."),
     Hint(r"RecursionError", "Use a loop with a list as stack instead of deep recursion."),
 )
 

@@ -1,8 +1,9 @@
 """The Monty engine: a pool of worker processes that run a small Python; knows no model and no document.
 
 A session holds one worker as long as it is open, also while it waits for a host call; a child's session
-never waits for its parent's worker, because workers start when asked for, up to `max_processes`, and each serves one
-session. What a session holds after a good cell is kept as a dump, and comes back after a cell that broke it.
+never waits for its parent's worker, because workers start when asked for, up to `max_processes`, and each
+serves one session. What a session holds after a good cell is kept as a dump, and comes back after a cell
+that broke it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from funnel.sandbox.monty_session import MontySession
 
 NAME = "monty"
 CHECKOUT_TIMEOUT_S = 60.0
+_GRACE_S = 0.25
+"""What a worker gets to notice its own time limit before it is ended from outside."""
 _EXIT_PAUSE_S = 0.05
 
 
@@ -72,6 +75,7 @@ class MontySandbox:
                     max_processes=self._max_processes,
                     max_checkouts_per_worker=1,
                     checkout_timeout=CHECKOUT_TIMEOUT_S,
+                    feed_duration_limit_grace=_GRACE_S,
                 )
                 try:
                     self._pool = await pool.__aenter__()

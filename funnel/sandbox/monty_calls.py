@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_monty import AsyncFunctionSnapshot, AsyncFutureSnapshot, AsyncSnapshot, ExternalSettledResult
 
 from funnel.sandbox.base import HostError, HostFunction
-from funnel.sandbox.values import NotPlain, plain
+from funnel.sandbox.values import NotPlain, from_host, from_inside
 
 
 class FromHost(Exception):  # noqa: N818 - a carrier, not an error
@@ -91,7 +91,9 @@ class Calls:
 
     async def settle(self, snapshot: AsyncFutureSnapshot) -> AsyncSnapshot:
         """Wait for one call at least of those that the code waits for."""
-        waiting = {call: self._tasks[call] for call in snapshot.pending_call_ids}
+        waiting = {call: self._tasks[call] for call in snapshot.pending_call_ids if call in self._tasks}
+        if not waiting:
+            return await snapshot.resume_auto()
         await asyncio.wait(waiting.values(), return_when=asyncio.FIRST_COMPLETED)
         done = {call: task.result() for call, task in waiting.items() if task.done()}
         return await snapshot.resume(done)
@@ -108,8 +110,8 @@ class Calls:
     ) -> ExternalSettledResult:
         function = self._functions[name]
         try:
-            plain_args = [plain(argument) for argument in args]
-            plain_kwargs = {key: plain(argument) for key, argument in kwargs.items()}
+            plain_args = [from_inside(argument) for argument in args]
+            plain_kwargs = {key: from_inside(argument) for key, argument in kwargs.items()}
             inspect.signature(function).bind(*plain_args, **plain_kwargs)
         except (NotPlain, TypeError) as exc:
             return {"exc_type": "TypeError", "message": f"{name}(): {exc}"}
@@ -120,7 +122,7 @@ class Calls:
         except Exception as exc:  # the session hands it to its caller
             raise FromHost(exc) from exc
         try:
-            return {"return_value": plain(value)}
+            return {"return_value": from_host(value)}
         except NotPlain as exc:
             return {
                 "exc_type": "RuntimeError",

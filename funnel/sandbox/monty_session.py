@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
@@ -27,9 +29,14 @@ from funnel.sandbox.hints import hint_for
 from funnel.sandbox.monty_calls import Calls, FromHost, HostCallLimit, Output
 from funnel.sandbox.source import Cell, prepare
 from funnel.sandbox.stdlib import module_source
+from funnel.sandbox.values import from_host
 
 _NAME: Final = "monty"
 _MAX_RECURSION: Final = 500
+_MAX_MESSAGE: Final = 2_000
+_BACK: Final = "Variables are as before the cell."
+_LIMIT: Final = re.compile(r"limit exceeded|exceeded its memory limit")
+_LOG: Final = logging.getLogger(__name__)
 _UNCOUNTED: Final = 2_000_000_000
 """The engine counts suspensions over a whole session and forgets them at a restore; we count by the cell."""
 
@@ -49,7 +56,7 @@ class MontySession:
     ) -> None:
         self._pool = pool
         self._functions = dict(functions)
-        self._variables = dict(variables)
+        self._variables = from_host(dict(variables))
         self._limits = limits
         self._worker: AsyncMontySession | None = None
         self._dump: bytes | None = None
@@ -101,7 +108,8 @@ class MontySession:
         return CellResult(stdout=out.text, error=error, restored=restored)
 
     async def _attempt(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
-        """Clears `_stale` when the worker still holds a state worth keeping."""
+        """Leaves `_stale` set unless the worker holds a state worth keeping."""
+        error = None
         try:
             try:
                 await self._drive(cell, out, calls)
@@ -110,20 +118,25 @@ class MontySession:
                     raise
                 # It may have died between two cells; nothing has left the cell yet, so it may run again.
                 await self._restore()
+                self._stale = True
                 await self._drive(cell, out, calls)
+            except (MontySyntaxError, MontyRuntimeError) as exc:
+                if (error := self._breach(exc)) is not None:
+                    return error
+                error = _error(exc, cell)
+            await self._keep()
         except FromHost as carried:
             raise carried.error from None
+        except (HostCallLimit, SandboxDied):
+            raise
         except MontyCrashedError as exc:
-            return CellError(
-                "SandboxCrashed", f"The cell ended its own process ({exc}). Variables are as before it."
-            )
-        except MontyError as exc:
-            if (breach := self._breach(exc)) is not None:
-                return breach
-            await self._keep()
-            return _error(exc, cell)
-        await self._keep()
-        return None
+            if exc.timed_out:
+                return self._too_slow()
+            return CellError("SandboxCrashed", f"The cell ended its own process ({exc}). {_BACK}")
+        except Exception as exc:  # noqa: BLE001 - the engine's own faults: the cell is lost, the session is not
+            _LOG.warning("the Monty engine failed on a cell", exc_info=True)
+            return CellError("SandboxFault", f"The sandbox failed on this cell ({_short(str(exc))}). {_BACK}")
+        return error
 
     async def _drive(self, cell: Cell, out: Output, calls: Calls) -> None:
         for module in cell.modules:
@@ -163,23 +176,24 @@ class MontySession:
     def _breach(self, exc: MontyError) -> CellError | None:
         """A limit of the engine's, after which its state is not to be trusted."""
         inner = exc.exception()
-        if "limit exceeded" not in str(inner):
+        if not _LIMIT.search(str(inner)[:200]):
             return None
-        back = "Variables are as before the cell."
         if isinstance(inner, TimeoutError):
-            seconds = self._limits.cell_s
-            return CellError(
-                "TimeoutError",
-                f"The cell took more than {seconds:g} s of computing (host calls not counted). {back}",
-                hint="Do less in one cell: narrow with grep() or search() first; no nested loops over text.",
-            )
+            return self._too_slow()
         if isinstance(inner, MemoryError):
             return CellError(
                 "MemoryError",
-                f"The session took more than {self._limits.memory_bytes / 1024**2:g} MB of memory. {back}",
+                f"The session took more than {self._limits.memory_bytes / 1024**2:.3g} MB of memory. {_BACK}",
                 hint="Keep slices and counts instead of copies of the text.",
             )
         return None
+
+    def _too_slow(self) -> CellError:
+        return CellError(
+            "TimeoutError",
+            f"The cell computed for more than {self._limits.cell_s:g} s (host calls not counted). {_BACK}",
+            hint="Do less in one cell: narrow with grep() or search() first; no nested loops over text.",
+        )
 
     async def _keep(self) -> None:
         if self._worker is None:
@@ -217,14 +231,21 @@ class MontySession:
             self._feeds = 1
 
 
-def _error(exc: MontyError, cell: Cell) -> CellError:
+def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell) -> CellError:
     inner = exc.exception()
     kind = type(inner).__name__
-    message = (inner.msg if isinstance(inner, SyntaxError) else str(inner)).replace(
-        "The monty syntax parser", "This sandbox's Python"
-    )
-    frames = exc.traceback() if isinstance(exc, (MontyRuntimeError, MontySyntaxError)) else []
+    text = inner.msg if isinstance(inner, SyntaxError) else str(inner)
+    message = _short(text.replace("The monty syntax parser", "This sandbox's Python"))
+    frames = exc.traceback()
     here = [frame.line for frame in frames if frame.filename == frames[0].filename]
     line = here[-1] if here else None
-    source_line = cell.line(line)
+    source_line = _short(cell.line(line))
     return CellError(kind, message, line, source_line, hint_for(kind, message, source_line))
+
+
+def _short(text: str) -> str:
+    """Both ends of a long text: a message may carry a whole document."""
+    if len(text) <= _MAX_MESSAGE:
+        return text
+    half = _MAX_MESSAGE // 2
+    return f"{text[:half]} [... {len(text):,} characters ...] {text[-half:]}"

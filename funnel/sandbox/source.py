@@ -1,8 +1,9 @@
 """A cell's text made ready for the Monty engine, line for line; runs nothing and knows no session.
 
 Small gaps of the engine are closed in the text: imports of modules that `stdlib` writes in the sandbox's own
-Python, `del`, `next(generator)`; the value of a last expression is shown as a REPL would. No edit changes a
-line number. Text that CPython cannot parse goes through as it is: the engine reports what is wrong.
+Python, `del`, `next(generator)`, `str.lower`; the value of a last expression is shown as a REPL would. No
+edit changes a line number. Text that CPython cannot parse goes through as it is: the engine reports what is
+wrong.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from funnel.sandbox.stdlib import SOURCES, shim_name
 
 _WAITERS = frozenset({"gather", "create_task", "ensure_future", "wait_for", "wait", "as_completed", "run"})
+_STR_METHODS = frozenset(name for name in dir(str) if not name.startswith("_") and name != "maketrans")
 _MAX_PARSED_CHARACTERS = 200_000
 _LAST_VALUE = "_"
 
@@ -79,6 +81,7 @@ def prepare(code: str) -> Cell:
     text = _Text(code)
     modules: set[str] = set()
     edits: list[_Edit] = []
+    own_str = _binds(tree, "str")
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             edits += _import(text, node, modules)
@@ -88,6 +91,8 @@ def prepare(code: str) -> Cell:
             edits += _delete(text, node)
         elif isinstance(node, ast.Call):
             edits += _next(text, node)
+        elif isinstance(node, ast.Attribute) and not own_str:
+            edits += _unbound(text, node)
     edits += _echo(text, tree)
     ready = text.edited(edits) if edits else code
     return Cell(ready, code, tuple(sorted(modules)), _awaited(ready, _parse(ready) if edits else tree))
@@ -157,6 +162,21 @@ def _next(text: _Text, node: ast.Call) -> Iterator[_Edit]:
         shared = stop == text.span(node)[1]
         yield _Edit(start, start + 1, "(iter([" if shared else "iter([")
         yield _Edit(stop - 1, stop, "]))" if shared else "])")
+
+
+def _binds(tree: ast.Module, name: str) -> bool:
+    return any(
+        (isinstance(node, ast.arg) and node.arg == name)
+        or (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store))
+        for node in ast.walk(tree)
+    )
+
+
+def _unbound(text: _Text, node: ast.Attribute) -> Iterator[_Edit]:
+    """`key=str.lower`: the engine's `str` has no methods, only its values have."""
+    if isinstance(node.value, ast.Name) and node.value.id == "str" and node.attr in _STR_METHODS:
+        start, stop = text.span(node)
+        yield _Edit(start, stop, f"(lambda s, *rest: s.{node.attr}(*rest))")
 
 
 def _echo(text: _Text, tree: ast.Module) -> Iterator[_Edit]:

@@ -9,37 +9,53 @@ from __future__ import annotations
 from typing import Any
 
 MAX_DEPTH = 32
-MAX_NODES = 200_000
+MAX_PARTS = 200_000
 MAX_CHARACTERS = 16 * 1024 * 1024
 MAX_INTEGER_BITS = 4_096
 
 
-class NotPlain(Exception):  # noqa: N818 - reads as what it says: this value is not plain
+class NotPlain(TypeError):  # noqa: N818 - reads as what it says: this value is not plain
     """A value that may not cross; the message says what to pass instead."""
+
+
+def from_inside(value: Any) -> Any:
+    """A copy of `value` out of str, int, float, bool, None, list and dict; tuples and sets become lists.
+
+    Raises: `NotPlain` when it holds anything else or passes one of the limits above.
+    """
+    return _Copier(MAX_PARTS, MAX_CHARACTERS).copy(value, 0)
+
+
+def from_host(value: Any) -> Any:
+    """The same for a value of ours on its way in, whose size the sandbox's own memory limit bounds.
+
+    A lone surrogate, which the engine refuses, becomes "?": one character as before, so offsets hold.
+    Raises: `NotPlain` when it holds anything but JSON types.
+    """
+    return _Copier(None, None).copy(value, 0)
 
 
 class _Copier:
     """Counts what one value takes over all its parts."""
 
-    def __init__(self) -> None:
-        self.nodes = 0
-        self.characters = 0
+    def __init__(self, max_parts: int | None, max_characters: int | None) -> None:
+        self._max_parts = max_parts
+        self._max_characters = max_characters
+        self._parts = 0
+        self._characters = 0
 
     def copy(self, value: Any, depth: int) -> Any:
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            raise NotPlain(f"the value has more than {MAX_NODES:,} parts; pass a smaller one")
+        self._parts += 1
+        if self._max_parts is not None and self._parts > self._max_parts:
+            raise NotPlain(f"the value has more than {self._max_parts:,} parts; pass a smaller one")
         kind = type(value)
         if kind is str:
-            self.characters += len(value)
-            if self.characters > MAX_CHARACTERS:
-                raise NotPlain(f"the text is longer than {MAX_CHARACTERS:,} characters; pass a slice of it")
-            return value
+            return self._text(value)
         if value is None or kind is bool or kind is float:
             return value
         if kind is int:
             if value.bit_length() > MAX_INTEGER_BITS:
-                raise NotPlain("the integer is too large; pass it as a short string or a float")
+                raise NotPlain("the integer is too large; pass it as a float or as text")
             return value
         if depth >= MAX_DEPTH:
             raise NotPlain(f"the value is nested deeper than {MAX_DEPTH} levels; flatten it")
@@ -52,15 +68,15 @@ class _Copier:
             "or lists and dicts of these"
         )
 
+    def _text(self, text: str) -> str:
+        self._characters += len(text)
+        if self._max_characters is not None and self._characters > self._max_characters:
+            raise NotPlain(f"the text is longer than {self._max_characters:,} characters; pass a slice of it")
+        if text.isascii():
+            return text
+        return text.encode("utf-8", "replace").decode()
+
     def _key(self, key: Any) -> Any:
         if type(key) in (list, tuple, dict, set, frozenset):
             raise NotPlain("dict keys must be str, int, float, bool or None; use str(key)")
         return self.copy(key, MAX_DEPTH)
-
-
-def plain(value: Any) -> Any:
-    """A copy of `value` out of str, int, float, bool, None, list and dict; tuples and sets become lists.
-
-    Raises: `NotPlain` when it holds anything else or passes one of the limits above.
-    """
-    return _Copier().copy(value, 0)
