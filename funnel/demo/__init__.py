@@ -1,0 +1,1 @@
+"""What `funnel demo` runs on: material that every installation already has."""
