@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from funnel.citations import Source, cite, renumber
+from funnel.citations import MARKER, Source, cite, renumber
 from funnel.llm.base import Message, Request
 from funnel.prompts import fence, render
 from funnel.run import Draft, Run
@@ -119,10 +122,33 @@ def _draft(reply: Reply, sources: Sequence[Source]) -> Draft:
             dropped += 1
         else:
             numbered.setdefault(quote.passage, []).append(citation)
-    text, citations = renumber(reply.answer, numbered)
+    text, citations = renumber(*_one_by_one(reply.answer, numbered))
     notices = []
     if dropped:
         notices.append(f"{dropped} of {len(reply.quotes)} quotes do not stand in the documents and were dropped.")
     if not citations:
         notices.append("Nothing in this answer is backed by a quote.")
     return Draft(text, "complete", citations, notices=tuple(notices))
+
+
+def _one_by_one(
+    text: str, numbered: dict[int, list[Citation]]
+) -> tuple[str, dict[int, list[Citation]]]:
+    """Markers that each name one quote, for a passage that the text names as often as it was quoted.
+
+    A model names passages; when it names one twice and quotes it twice, the first marker means the first quote.
+    """
+    named = Counter(int(number) for number in MARKER.findall(text))
+    turns = {n: iter(quotes) for n, quotes in numbered.items() if len(quotes) > 1 and named[n] == len(quotes)}
+    single = {n: quotes for n, quotes in numbered.items() if n not in turns}
+    fresh = count(max([*numbered, *named], default=0) + 1)
+
+    def replace(match: re.Match[str]) -> str:
+        number = int(match.group(1))
+        if number not in turns:
+            return match.group()
+        own = next(fresh)
+        single[own] = [next(turns[number])]
+        return f"[{own}]"
+
+    return MARKER.sub(replace, text), single

@@ -1,0 +1,29 @@
+"""The command line: one file a group of commands; each is thin over the library."""
+
+from __future__ import annotations
+
+import logging
+
+import typer
+
+from funnel.cli import ask, collection, demo, doctor, trace
+
+app = typer.Typer(
+    name="funnel",
+    help="Answer questions over thousands of documents: retrieval first, recursion where it pays.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(epilog=collection.INDEX_EPILOG)(collection.index)
+app.command(epilog=collection.SEARCH_EPILOG)(collection.search)
+app.command(epilog=ask.EPILOG)(ask.ask)
+app.command(epilog=trace.EPILOG)(trace.trace)
+app.command(epilog=doctor.EPILOG)(doctor.doctor)
+app.command(epilog=demo.EPILOG)(demo.demo)
+
+
+def main() -> None:
+    """The installed script `funnel`."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    app()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from funnel.cli import show
 from funnel.cli.errors import one_line
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from funnel.run import Source
     from funnel.settings import Settings
     from funnel.types import Answer
+    from indexes import Collection, RawDocuments
 
 EPILOG = """Examples:
 
@@ -31,6 +33,8 @@ funnel ask "Compare the liability clauses of all contracts" --kb kb --max-usd 0.
 
 funnel ask "Where may this code deadlock?" --docs src/ --json"""
 
+DEFAULT_K = 20
+
 
 def ask(
     question: Annotated[str, typer.Argument(help="The question, in quotes.")],
@@ -39,7 +43,10 @@ def ask(
         Path | None, typer.Option(help="A file or folder to ask directly, without an index.")
     ] = None,
     mode: Annotated[str, typer.Option(help="auto lets the router decide; lookup or deep pins the route.")] = "auto",
-    k: Annotated[int, typer.Option("-k", help="How many documents stage one hands on.")] = 20,
+    k: Annotated[
+        int | None,
+        typer.Option("-k", help="How many documents stage one hands on.  [default: 20; with --docs all]"),
+    ] = None,
     max_usd: Annotated[float | None, typer.Option(help="Spend at most so many US dollars.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Call a model at most so often.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until the answer is due.")] = None,
@@ -61,8 +68,9 @@ def ask(
         given: dict[str, Any] = {"max_usd": max_usd, "max_calls": max_calls, "timeout_s": timeout}
         allowed = replace(allowed, **{name: value for name, value in given.items() if value is not None})
         pinned: Mode = mode  # type: ignore[assignment]  # the pipeline checks it and lists the known
-        options = Options(mode=pinned, k=k, limits=allowed, trace=trace)
         with source(kb, docs) as documents:
+            everything = max(1, len(documents)) if docs is not None else DEFAULT_K
+            options = Options(mode=pinned, k=everything if k is None else k, limits=allowed, trace=trace)
             answer = asyncio.run(run(documents, settings, question, options))
         if as_json:
             show.print_json(answer.as_dict())
@@ -71,7 +79,7 @@ def ask(
 
 
 @contextmanager
-def source(kb: Path | None, docs: Path | None) -> Iterator[Source]:
+def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocuments]:
     """The collection or the raw documents that were named; exactly one of the two."""
     from indexes import Collection, RawDocuments  # noqa: PLC0415
 
@@ -84,8 +92,10 @@ def source(kb: Path | None, docs: Path | None) -> Iterator[Source]:
         from indexes.loaders import load  # noqa: PLC0415
 
         loading = load([docs])
-        yield RawDocuments(loading.documents())
-        # TODO problems
+        documents = RawDocuments(loading)
+        for problem in loading.problems:
+            show.ERR.print(f"[yellow]Left out:[/] {escape(str(problem))}")
+        yield documents
 
 
 async def run(source: Source, settings: Settings, question: str, options: Options) -> Answer:

@@ -15,6 +15,7 @@ from indexes.analysis import analyse
 NAME = "extractive"
 CHARS_PER_TOKEN = 4
 QUOTES = 3
+NEAR_CHARS = 200
 LEAST_COVERED = 0.34
 LEAST_OF_BEST = 0.7
 
@@ -44,13 +45,20 @@ def _read(request: Request) -> str:
     question = _question(prompt)
     passages = fenced("passage", prompt)
     texts = [text for _, text in passages]
-    ranked = rank(analyse(question), texts, [attributes.get("title", "") for attributes, _ in passages])
-    best = [s for s in ranked[:QUOTES] if s.covered >= LEAST_COVERED and s.score >= LEAST_OF_BEST * ranked[0].score]
+    titles = [attributes.get("title", "") for attributes, _ in passages]
+    ranked = rank(analyse(question), texts, titles)
+    best = [
+        s
+        for s in ranked[:QUOTES]
+        if s.covered >= LEAST_COVERED and s.score >= LEAST_OF_BEST * ranked[0].score
+    ]
     if not best:
-        missing = f"{DISCLAIMER} None of the {len(passages)} passages found holds enough of the question's words."
+        missing = (
+            f"{DISCLAIMER} None of the {len(passages)} passages found holds enough of the question's words."
+        )
         return json.dumps({"found": False, "answer": missing, "quotes": []}, ensure_ascii=False)
     quotes = [(s.text + 1, texts[s.text][s.start : s.stop]) for s in best]
-    lines = [f'- "{" ".join(quote.split())}" [{number}]' for number, quote in quotes]
+    lines = [f'- {titles[number - 1]}: "{" ".join(quote.split())}" [{number}]' for number, quote in quotes]
     answer = "\n".join([DISCLAIMER, *lines])
     listed = [{"passage": number, "quote": quote} for number, quote in quotes]
     return json.dumps({"found": True, "answer": answer, "quotes": listed}, ensure_ascii=False)
@@ -64,7 +72,11 @@ def _turn(request: Request) -> str:
 
 
 def _query(request: Request) -> str:
-    """Sentences of the text that hold at least two of the key words, best first, one a line; or NONE."""
+    """The sentences of the text that bear on the key words, best first, one a line; or NONE.
+
+    One bears on them when it holds two of them, or one while the few lines around it hold another, as in a
+    signature that names a timeout above a sentence that says what is waited for.
+    """
     prompt = request.messages[-1].content
     texts = [text for _, text in fenced("text", prompt)]
     asked = prompt.split("\n<text key=", 1)[0]
@@ -73,9 +85,11 @@ def _query(request: Request) -> str:
     least = min(2, len(wanted))
     found = []
     for supported in rank(sorted(wanted), texts, [""] * len(texts)):
-        sentence = texts[supported.text][supported.start : supported.stop]
-        if len(wanted.intersection(analyse(sentence))) >= least:
-            found.append(" ".join(sentence.split()))
+        text = texts[supported.text]
+        held = wanted.intersection(analyse(text[supported.start : supported.stop]))
+        around = text[max(0, supported.start - NEAR_CHARS) : supported.stop + NEAR_CHARS]
+        if len(held) >= least or (held and len(wanted.intersection(analyse(around))) >= least):
+            found.append(" ".join(text[supported.start : supported.stop].split()))
     return "\n".join(found[:QUOTES]) or NONE
 
 

@@ -25,10 +25,12 @@ for word in words + names:
 
 _GATHER_COMPARE = """
 groups = {{}}
+titles = {{}}
 for name in names:
     ids = []
     for query in [name + " " + " ".join(words), name]:
         for h in search(query, k=20):
+            titles[h["doc"]] = h["title"]
             label = (h["doc"] + " " + h["title"]).lower()
             if h["doc"] not in ids and name.lower() in label:
                 ids.append(h["doc"])
@@ -40,10 +42,12 @@ for name in names:
 
 _GATHER_LIST = """
 ids = [d["id"] for d in context]
+titles = {{d["id"]: d["title"] for d in context}}
 queries = [" ".join(words)] + [a + " " + b for i, a in enumerate(words) for b in words[i + 1:]][:6]
 for query in queries:
     before = len(ids)
     for h in search(query, k=60):
+        titles[h["doc"]] = h["title"]
         if h["doc"] not in ids:
             ids.append(h["doc"])
     print(repr(query), "brought", len(ids) - before, "more documents")
@@ -52,8 +56,10 @@ groups = {{"": ids[:240]}}
 
 _GATHER_CHAIN = """
 ids = [d["id"] for d in context]
+titles = {{d["id"]: d["title"] for d in context}}
 for name in names:
     for h in search(name + " " + " ".join(words), k=8):
+        titles[h["doc"]] = h["title"]
         if h["doc"] not in ids:
             ids.append(h["doc"])
 groups = {{"": ids[:40]}}
@@ -107,6 +113,7 @@ for group, doc, line, mark in evidence[:8]:
 ids = []
 for name in leads[:5]:
     for h in search(name + " " + " ".join(words), k=4):
+        titles[h["doc"]] = h["title"]
         if h["doc"] not in seen and h["doc"] not in ids:
             ids.append(h["doc"])
 print("leads:", leads[:5], "->", len(ids), "more documents")
@@ -122,22 +129,23 @@ if ids:
 """
 
 _SUBMIT = """
-def support(line):
-    low = line.lower()
+def support(entry):
+    low = (titles.get(entry[1], "") + " " + entry[2]).lower()
     return sum(1 for w in words if w.lower()[:5] in low)
 
-titles = {{}}
-for group, doc, line, mark in evidence:
-    titles[doc] = doc
 lines = []
 cited = 0
 for group in groups:
     found = [e for e in evidence if e[0] == group]
-    found.sort(key=lambda e: -support(e[2]))
+    found.sort(key=lambda e: -support(e))
     if group:
         lines.append(group + ":" if found else group + ": nothing found.")
-    for g, doc, line, mark in found[:{most}]:
-        lines.append("- " + doc + ": \\"" + " ".join(line.split()) + "\\" " + mark)
+    best = support(found[0]) if found else 0
+    for entry in found[:{most}]:
+        if 4 * support(entry) < 3 * best:
+            break
+        g, doc, line, mark = entry
+        lines.append("- " + (titles.get(doc) or doc) + ": \\"" + " ".join(line.split()) + "\\" " + mark)
         cited += 1
 if cited:
     submit({disclaimer!r} + "\\n" + "\\n".join(lines))

@@ -21,7 +21,9 @@ _FRAME = frozenset(
     document documents text texts passage passages collection
     """.split()
 )
-_COMPARE = re.compile(r"\b(compar\w+|contrast\w*|differ\w*|versus|vs\.?|similarit\w+|better than)\b", re.IGNORECASE)
+_COMPARE = re.compile(
+    r"\b(compar\w+|contrast\w*|differ\w*|versus|vs\.?|similarit\w+|better than)\b", re.IGNORECASE
+)
 _LIST = re.compile(
     r"\b(which|what)\s+(?:\w+\s+){0,2}?(?!does\b)\w{3,}s\b|\b(list|find|name|identify|enumerate|show|count)\b|\bhow many\b"
     r"|\b(all|every|each|any)\b",
@@ -32,7 +34,9 @@ _MODAL = re.compile(
     r"|mention\w*|allow\w*|govern\w*|use|uses|using|with)\b",
     re.IGNORECASE,
 )
-_ENUMERATION = re.compile(r"((?:[\w.]+,\s+)*[\w.]+),?\s+(?:and|or|with|to|versus|vs\.?|against)\s+([\w.]+)", re.IGNORECASE)
+_ENUMERATION = re.compile(
+    r"((?:[\w.]+,\s+)*[\w.]+),?\s+(?:and|or|with|to|versus|vs\.?|against)\s+([\w.]+)", re.IGNORECASE
+)
 _QUOTED = re.compile(r"[\"“`']([^\"”`']{2,80})[\"”`']")
 _IDENTIFIER = re.compile(r"\b\w+(?:[._]\w+)+\b|\b[a-z]+[A-Z]\w*\b")
 _PROPER = re.compile(r"(?<=[a-z,;:\d)] )(?:[A-Z][\w'’&-]+)(?: (?:of |the |and )?[A-Z][\w'’&-]+)*")
@@ -77,7 +81,11 @@ def _enumerated(text: str) -> tuple[str, ...]:
 def _content(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """The words that carry meaning, names left out."""
     named = {word.lower() for name in names for word in _WORD.findall(name)}
-    words = [word for word in _WORD.findall(text) if len(word) > 1 and word.lower() not in STOP_WORDS | _FRAME | named]
+    words = [
+        word
+        for word in _WORD.findall(text)
+        if len(word) > 1 and word.lower() not in STOP_WORDS | _FRAME | named
+    ]
     return _unique(words)
 
 

@@ -10,8 +10,13 @@ from dataclasses import dataclass
 
 from indexes.analysis import analyse
 
-_END = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\sa-z])|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#)\s)|(?<=[。！？])")
-_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|No|Inc|Ltd|Co|Corp|Fig|al)|\b[A-Z])\.$")
+_END = re.compile(
+    r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\sa-z])|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#)\s)|(?<=[。！？])"
+)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|No|Inc|Ltd|Co|Corp|Fig|al)|\b[A-Z])\.$"
+)
+_CALL = re.compile(r"[\w.]+\(.*\)(?:\s*->.*)?", re.DOTALL)
 MAX_SENTENCE_CHARS = 600
 
 
@@ -49,8 +54,9 @@ class Supported:
 def rank(question: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -> list[Supported]:
     """Sentences by the IDF-weighted share of question terms that they and their titles hold, best first.
 
-    A title counts half of what the sentence itself does; the first sentences of a text, which say what a
-    thing is, and texts that were ranked higher, win ties. `covered` is the share without these preferences.
+    A title counts half of what the sentence itself does, and a bare call signature a third of a
+    sentence; the first sentences of a text, which say what a thing is, and texts that were ranked higher, win
+    ties. `covered` is the share without these preferences.
     """
     wanted = set(question)
     found: list[tuple[int, int, int, set[str]]] = []
@@ -69,7 +75,9 @@ def rank(question: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -
         position[number] += 1
         covered = (own + title / 2) / total
         leading = 0.1 * (len(titled[number]) > 0) / (1 + place)
-        ranked.append(Supported(number, start, stop, covered + leading + 0.05 / (1 + number), (own + title) / total))
+        ranked.append(
+            Supported(number, start, stop, covered + leading + 0.05 / (1 + number), (own + title) / total)
+        )
     return sorted(ranked, key=lambda s: (-s.score, s.text, s.start))
 
 

@@ -1,0 +1,119 @@
+"""`funnel index` and `funnel search`: stage one from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from funnel.cli import show
+from funnel.cli.errors import one_line
+
+if TYPE_CHECKING:
+    from indexes.loaders import Loading
+
+INDEX_EPILOG = """Examples:
+
+funnel index docs/ --kb kb
+
+funnel index corpus.jsonl notes.md --kb kb --embedder all-MiniLM-L6-v2
+
+A second run only touches what changed; a file that is gone leaves the collection."""
+SEARCH_EPILOG = """Examples:
+
+funnel search "refund policy" --kb kb
+
+funnel search "lru_cache" --kb kb -k 5 --json"""
+PROBLEMS_SHOWN = 10
+
+Tell = Callable[[str, int, int | None], None]
+
+
+def index(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders; .jsonl with id, title, text, metadata.")],
+    kb: Annotated[Path, typer.Option(help="The collection's directory; made if it is not there.")],
+    embedder: Annotated[
+        str | None,
+        typer.Option(help="latent (default), a sentence-transformers name or path, or openai:MODEL."),
+    ] = None,
+    lexical: Annotated[str | None, typer.Option(help="tantivy (default) or rank-bm25.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
+) -> None:
+    """Put files and folders into a collection, or bring it up to date with them."""
+    with one_line(), bars() as tell:
+        from indexes import Collection  # noqa: PLC0415
+        from indexes.loaders import load  # noqa: PLC0415
+
+        loadings = [(path, load([path])) for path in paths]
+        for _, loading in loadings:
+            check(loading, tell)
+        with Collection.open_or_create(kb, embedder=embedder, lexical=lexical) as collection:
+            changes = [
+                collection.sync(loading, source=str(path.resolve()), progress=tell) for path, loading in loadings
+            ]
+            n_documents = len(collection)
+    problems = [str(problem) for _, loading in loadings for problem in loading.problems]
+    report = {
+        "added": sum(len(c.added) for c in changes),
+        "updated": sum(len(c.updated) for c in changes),
+        "deleted": sum(len(c.deleted) for c in changes),
+        "unchanged": sum(c.unchanged for c in changes),
+        "documents": n_documents,
+        "problems": problems,
+    }
+    if as_json:
+        show.print_json(report)
+        return
+    for problem in problems[:PROBLEMS_SHOWN]:
+        show.ERR.print(f"[yellow]Left out:[/] {escape(problem)}")
+    if len(problems) > PROBLEMS_SHOWN:
+        show.ERR.print(f"[yellow]… and {len(problems) - PROBLEMS_SHOWN} more files.[/]")
+    show.OUT.print(
+        f"{report['added']} added, {report['updated']} updated, {report['deleted']} deleted, "
+        f"{report['unchanged']} unchanged: {kb} holds {n_documents} documents."
+    )
+
+
+def check(loading: Loading, tell: Tell) -> None:
+    """Read everything once, so that wrong input is told before the collection is touched."""
+    for _ in loading:
+        tell("reading", loading.done, len(loading.files))
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    kb: Annotated[Path, typer.Option(help="The collection's directory.")],
+    k: Annotated[int, typer.Option("-k", help="How many documents.", min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")] = False,
+) -> None:
+    """Rank documents, with what each leg thought of them."""
+    with one_line():
+        from indexes import Collection  # noqa: PLC0415
+
+        with Collection.open(kb) as collection:
+            found = collection.search(query, k)
+        if as_json:
+            show.print_json([asdict(hit) for hit in found])
+        else:
+            show.hits(found)
+
+
+@contextmanager
+def bars() -> Iterator[Tell]:
+    """Progress bars on stderr, one a stage, for as long as the block lasts."""
+    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=show.ERR, transient=True) as progress:
+
+        def tell(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield tell

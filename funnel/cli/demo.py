@@ -1,0 +1,99 @@
+"""`funnel demo`: the whole funnel on the documentation that ships inside the running Python."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.rule import Rule
+
+from funnel.cli import show
+from funnel.cli.ask import run
+from funnel.cli.collection import bars
+from funnel.cli.errors import one_line
+
+if TYPE_CHECKING:
+    from funnel.budget import Limits
+    from funnel.settings import Settings
+
+EPILOG = """Examples:
+
+funnel demo
+
+funnel demo --dir /tmp/demo"""
+MAX_USD = 0.25
+MAX_CALLS_UNPRICED = 60
+QUESTIONS = (
+    "What does functools.lru_cache do?",
+    "How does textwrap.dedent treat tabs and spaces?",
+    "Compare how threading, multiprocessing and concurrent.futures let a caller wait with a timeout",
+    "Which functions in the standard library can block for ever unless a timeout is given?",
+)
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "funnel" / "demo"
+
+
+def demo(
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Where the collection and the traces go.  [default: ~/.cache/funnel/demo]")
+    ] = None,
+) -> None:
+    """Index Python's own documentation and ask four questions: two to look up, two to dig for."""
+    with one_line():
+        import asyncio  # noqa: PLC0415
+
+        from funnel.demo.python_docs import documents  # noqa: PLC0415
+        from funnel.pipeline import Options  # noqa: PLC0415
+        from funnel.settings import Settings  # noqa: PLC0415
+        from indexes import Collection  # noqa: PLC0415
+
+        where = directory or _cache()
+        settings = Settings()
+        limits = _limits(settings)
+        started = time.perf_counter()
+        with bars() as tell, Collection.open_or_create(where / "kb") as collection:
+            collection.sync(documents(), source="python-docs", progress=tell)
+            n_documents = len(collection)
+        show.OUT.print(
+            f"{n_documents:,} documents from the running Python, indexed in {time.perf_counter() - started:.1f} s "
+            f"into {where / 'kb'}"
+        )
+        spent: float | None = 0.0
+        for number, question in enumerate(QUESTIONS, start=1):
+            show.OUT.print()
+            show.OUT.print(Rule(question, align="left"))
+            if limits.max_usd is not None:
+                limits = replace(limits, max_usd=round(MAX_USD - (spent or 0.0), 6))
+            options = Options(limits=limits, trace=where / "traces" / f"question-{number}.jsonl")
+            with Collection.open(where / "kb") as collection:
+                answer = asyncio.run(run(collection, settings, question, options))
+            spent = None if spent is None or answer.usage.cost_usd is None else spent + answer.usage.cost_usd
+            show.answer(answer)
+        show.OUT.print()
+        show.OUT.print(Rule("Next", align="left"))
+        show.OUT.print(f"funnel trace {where / 'traces' / 'question-3.jsonl'}")
+        show.OUT.print(f'funnel ask "What does textwrap.dedent do?" --kb {where / "kb"}')
+
+
+def _limits(settings: Settings) -> Limits:
+    """The limits of the whole demo, said aloud where a model may cost money."""
+    from funnel.factory import limits  # noqa: PLC0415
+    from funnel.llm.prices import price_of  # noqa: PLC0415
+
+    allowed = limits(settings)
+    if not settings.has_model:
+        show.OUT.print("No model is configured, so no language model will write: answers quote the documents.")
+        return allowed
+    if None in (price_of(name, settings.prices) for name in (settings.model, settings.sub_model)):
+        show.OUT.print(
+            f"Model {settings.model}: its price is unknown, so the demo stops at {MAX_CALLS_UNPRICED} calls a question."
+        )
+        return replace(allowed, max_calls=MAX_CALLS_UNPRICED)
+    show.OUT.print(f"Model {settings.model}: the whole demo is capped at ${MAX_USD:.2f}.")
+    return replace(allowed, max_usd=MAX_USD)

