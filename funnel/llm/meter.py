@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 from funnel.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
 from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError, UnknownPrice
@@ -100,47 +101,52 @@ class Meter:
     async def _call(self, request: Request, reservation: Reservation, parent: int | None) -> Completion:
         granted = replace(request, max_output_tokens=reservation.output_tokens)
         messages = [{"role": m.role, "content": m.content} for m in granted.messages]
-        with self._events.span(
-            "model_call",
-            parent=parent,
-            purpose=granted.purpose,
-            model=self.name,
-            messages=messages,
-            max_output_tokens=granted.max_output_tokens,
-        ) as span:
-            bill = _Bill(self._ledger, reservation, self._price, span)
+        bill = _Bill(self._ledger, reservation, self._price)
+        try:
+            with self._events.span(
+                "model_call",
+                parent=parent,
+                purpose=granted.purpose,
+                model=self.name,
+                messages=messages,
+                max_output_tokens=granted.max_output_tokens,
+            ) as span:
+                try:
+                    completion = await self._send(granted, bill, span)
+                    bill.settle(completion)
+                except BaseException as error:
+                    bill.fail(error)
+                    raise
+                finally:
+                    span.data.update(bill.data)
+                span.data.update(text=completion.text, finish_reason=completion.finish_reason)
+                return completion
+        finally:
+            # Still open only where the start event could not be written, so that nothing was sent.
+            bill.release()
 
-            def on_retry(retry: Retry) -> None:
-                self._events.point(
-                    "retry", parent=span.id, attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s
-                )
-                if retry.may_be_billed:
-                    bill.reserve_again()
+    async def _send(self, request: Request, bill: _Bill, span: Span) -> Completion:
+        def on_retry(retry: Retry) -> None:
+            self._events.point(
+                "retry", parent=span.id, attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s
+            )
+            if retry.may_be_billed:
+                bill.reserve_again()
 
-            try:
-                completion = await self._llm.complete(
-                    granted, CallOptions(self._ledger.remaining_s, on_retry)
-                )
-            except BaseException as error:
-                bill.fail(error)
-                raise
-            bill.settle(completion)
-            return completion
+        return await self._llm.complete(request, CallOptions(self._ledger.remaining_s, on_retry))
 
 
 class _Bill:
-    """The open reservation of one call and what the end event says of its cost."""
+    """The open reservation of one call, and in `data` what the end event says of its cost."""
 
-    def __init__(self, ledger: Ledger, reservation: Reservation, price: Price | None, span: Span) -> None:
+    def __init__(self, ledger: Ledger, reservation: Reservation, price: Price | None) -> None:
         self._ledger = ledger
         self._open: Reservation | None = reservation
         self._size = reservation
         self._price = price
-        self._data = span.data
-        self._data.update(input_tokens=0, output_tokens=0, cost_usd=0.0, usage="none")
+        self.data: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "usage": "none"}
 
     def settle(self, completion: Completion) -> None:
-        self._data.update(text=completion.text, finish_reason=completion.finish_reason)
         usage = "estimated" if completion.estimated else "reported"
         self._book(completion.input_tokens, completion.output_tokens, usage)
 
@@ -156,13 +162,16 @@ class _Bill:
         )
 
     def fail(self, error: BaseException) -> None:
-        if self._open is None:
-            return
         if isinstance(error, LLMError) and not error.may_be_billed:
+            self.release()
+        elif self._open is not None:
+            self._book_worst_case()
+
+    def release(self) -> None:
+        """Let go of what is still reserved; the second time there is nothing."""
+        if self._open is not None:
             self._ledger.release(self._open)
             self._open = None
-        else:
-            self._book_worst_case()
 
     def _book_worst_case(self) -> None:
         self._book(self._size.input_tokens, self._size.output_tokens, "worst_case")
@@ -175,11 +184,10 @@ class _Bill:
         )
         self._open = None
         # Lost attempts of the same call stay in its sums.
-        before = self._data
-        total = None if usd is None or before["cost_usd"] is None else before["cost_usd"] + usd
-        before.update(
-            input_tokens=before["input_tokens"] + input_tokens,
-            output_tokens=before["output_tokens"] + output_tokens,
-            cost_usd=total,
-            usage=usage if before["usage"] in {"none", usage} else "worst_case",
-        )
+        before = self.data
+        self.data = {
+            "input_tokens": before["input_tokens"] + input_tokens,
+            "output_tokens": before["output_tokens"] + output_tokens,
+            "cost_usd": None if usd is None else before["cost_usd"] + usd,
+            "usage": usage if before["usage"] == "none" else "worst_case",
+        }

@@ -272,6 +272,19 @@ async def test_cancelling_a_call_that_waits_for_a_slot_leaves_no_trace():
     assert rig.booked == (1, *WORST)
 
 
+@pytest.mark.parametrize(("phase", "calls"), [("start", 0), ("end", 1)])
+async def test_a_trace_that_cannot_be_written_leaves_no_reservation_behind(phase, calls):
+    def full(event):
+        if event.phase == phase:
+            raise OSError("no space left")
+
+    rig = Rig(ScriptedLLM(["y"]))
+    rig.meter = Meter(ScriptedLLM(["y"]), rig.ledger, Events("r", full), price=PRICE, limit=rig.slots)
+    with pytest.raises(OSError, match="no space"):
+        await rig.ask()
+    assert (rig.booked[0], rig.ledger.in_flight) == (calls, 0)
+
+
 async def test_a_call_waits_for_calls_in_flight_that_hold_the_room_it_needs():
     """Each may take 128 tokens of 150 and takes 12: one after the other, all three fit."""
     rig = Rig(llm := ScriptedLLM(["y" * 8] * 3), Limits(max_tokens=150 + 24))
