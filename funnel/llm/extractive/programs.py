@@ -158,7 +158,7 @@ submit({disclaimer!r} + " Its program failed before it had an answer: " + str(no
 """
 
 _GATHER = {"compare": _GATHER_COMPARE, "list": _GATHER_LIST, "chain": _GATHER_CHAIN}
-_PER_DOCUMENT = {"compare": 2, "list": 1, "chain": 2}
+_PER_DOCUMENT = {"compare": 1, "list": 1, "chain": 2}
 _MOST = {"compare": 5, "list": 40, "chain": 6}
 
 

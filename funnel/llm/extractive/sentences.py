@@ -18,6 +18,9 @@ _ABBREVIATION = re.compile(
 )
 _CALL = re.compile(r"[\w.]+\(.*\)(?:\s*->.*)?", re.DOTALL)
 MAX_SENTENCE_CHARS = 600
+CALL_SHARE = 0.3
+LEADING_SHARE = 0.25
+RANK_SHARE = 0.05
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
@@ -71,13 +74,13 @@ def rank(question: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -
     for number, start, stop, terms in found:
         own = sum(weights[term] for term in terms)
         title = sum(weights[term] for term in titled[number] - terms)
+        is_call = _CALL.fullmatch(texts[number], start, stop) is not None
         place = position[number]
-        position[number] += 1
+        position[number] += not is_call
         covered = (own + title / 2) / total
-        leading = 0.1 * (len(titled[number]) > 0) / (1 + place)
-        ranked.append(
-            Supported(number, start, stop, covered + leading + 0.05 / (1 + number), (own + title) / total)
-        )
+        leading = LEADING_SHARE * bool(titled[number]) / (1 + place)
+        score = (CALL_SHARE if is_call else 1.0) * (covered + leading) + RANK_SHARE / (1 + number)
+        ranked.append(Supported(number, start, stop, score, (own + title) / total))
     return sorted(ranked, key=lambda s: (-s.score, s.text, s.start))
 
 

@@ -1,0 +1,50 @@
+# Every target sets up what it needs by itself: Python 3.11 or later and make are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV)/core  ## Index Python's own documentation and ask it four questions
+	@$(BIN)/funnel demo --dir .demo
+
+test: $(VENV)/all  ## Run all tests
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/all  ## Lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/all  ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "funnel needs Python 3.11 or later; say which: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Setting up $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+
+# The core: what `pip install funnel-rlm` brings.
+$(VENV)/core: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing funnel-rlm ..."
+	@$(PIP) --editable .
+	@touch $@
+
+# Every extra. torch first and by itself, so that its CPU build is taken where there is one.
+$(VENV)/all: pyproject.toml constraints.txt | $(VENV)/core
+	@echo "Installing every extra, torch among them: this takes a while the first time ..."
+	@$(PIP) "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) --editable '.[transformers,test,check]'
+	@touch $@
