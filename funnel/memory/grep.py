@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
@@ -24,7 +25,10 @@ from funnel.errors import BadPattern, MemoryFailed
 
 _WORKER = Path(__file__).with_name("grep_worker.py")
 _START_S = 30.0
+_GRACE_S = 30
+"""How much later than here the worker ends itself, should this process be gone."""
 _MAX_PATTERN_CHARS = 100_000
+_MAX_MATCHES = 2**32 - 1  # what the frame can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class Scan:
         search = self._search
         asked = {
             "pattern": search.pattern, "ignore_case": search.ignore_case,
-            "reach": search.reach, "context": search.context,
+            "reach": search.reach, "context": search.context, "late_s": math.ceil(self._piece_s) + _GRACE_S,
         }  # fmt: skip
         # The worker may just have been started, on a busy machine.
         await self._ask(b"P" + json.dumps(asked).encode(), timeout_s=_START_S)
@@ -129,7 +133,7 @@ class Scan:
         self, document_id: str, piece: bytes, *, last: bool, limit: int
     ) -> tuple[int, list[Match]]:
         """How many matches the next piece (UTF-8) completes, and the first `limit` of them."""
-        request = (b"L" if last else b"T") + limit.to_bytes(4, "big") + piece
+        request = (b"L" if last else b"T") + min(limit, _MAX_MATCHES).to_bytes(4, "big") + piece
         answer = await self._ask(request, timeout_s=self._piece_s)
         return answer["count"], [Match(document_id, *found) for found in answer["found"]]
 

@@ -1,7 +1,8 @@
 """The process that runs regular expressions, started by path; knows pages of text and nothing of funnel.
 
 Frames, both ways: four bytes of length, then the body. Requests are `P` + JSON (a pattern), `N` (a new
-document), `T` or `L` + UTF-8 (its next or last piece of text); each is answered by one frame of JSON.
+document), `T` or `L` + how many matches to return + UTF-8 (its next or last piece of text); each is answered
+by one frame of JSON.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _MEMORY_BYTES = 1 << 30
-_ORPHAN_S = 60
-"""Past every limit of the parent: a search that still runs has lost it."""
 
 
 @dataclass(slots=True)
@@ -31,6 +30,7 @@ class Scanner:
     pattern: re.Pattern[str]
     reach: int
     context: int
+    late_s: int = 0
     text: str = field(default="", init=False)
     base: int = field(default=0, init=False)  # where `text` begins in the document
     at: int = field(default=0, init=False)  # where the search goes on, in `text`
@@ -77,7 +77,7 @@ def _answer(request: bytes, scanner: Scanner | None) -> tuple[dict[str, Any], Sc
             return {"error": error.msg, "position": error.pos}, None
         except (OverflowError, RecursionError) as error:
             return {"error": str(error)}, None
-        return {}, Scanner(pattern, asked["reach"], asked["context"])
+        return {}, Scanner(pattern, asked["reach"], asked["context"], asked["late_s"])
     assert scanner is not None, "text came before a pattern"  # noqa: S101 - of the parent, which is our own
     if kind == b"N":
         scanner.start()
@@ -96,7 +96,8 @@ def main() -> None:
     scanner: Scanner | None = None
     while len(head := source.read(4)) == 4:  # noqa: PLR2004 - the frame's length
         request = source.read(int.from_bytes(head, "big"))
-        _set_alarm(_ORPHAN_S)
+        # A search that runs past every limit of the parent has lost it.
+        _set_alarm(scanner.late_s if scanner else 0)
         try:
             answer, scanner = _answer(request, scanner)
         except MemoryError:

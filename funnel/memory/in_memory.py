@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left, bisect_right, insort
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -27,7 +26,7 @@ class InMemory:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._spaces: defaultdict[Namespace, _Space] = defaultdict(_Space)
+        self._spaces: dict[Namespace, _Space] = {}
         self._closed = False
 
     @property
@@ -45,7 +44,7 @@ class InMemory:
     ) -> None:
         """Write all items or none."""
         require_keys(items)
-        space = self._live(where)
+        space = self._spaces[where] = self._live(where)
         expires = None if ttl_s is None else self._clock() + ttl_s
         for key, value in items.items():
             self._put(space, key, value, expires)
@@ -66,6 +65,7 @@ class InMemory:
         if found != expected:
             return False
         self._put(space, key, value, None)
+        self._spaces[where] = space
         return True
 
     async def scan(
@@ -86,10 +86,10 @@ class InMemory:
         self._spaces.clear()
 
     def _live(self, where: Namespace) -> _Space:
-        """The namespace without what has expired."""
+        """The namespace without what has expired; a new one is not kept until something is written to it."""
         if self._closed:
             raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
-        space = self._spaces[where]
+        space = self._spaces.get(where) or _Space()
         now = self._clock()
         while space.expiring and space.expiring[0][0] <= now:
             expires, key = heappop(space.expiring)

@@ -152,8 +152,10 @@ class Workspace:
         characters, with what it looks at around it, is cut (and may count once for each piece) or missed.
         The search goes on to the end for the sake of `total`; cancel it to stop it.
 
-        Raises: `BadPattern`, `UnknownDocument`, `MemoryFailed`.
+        Raises: `BadPattern`, `UnknownDocument`, `MemoryFailed`; `ValueError` for a number below 0.
         """
+        if context < 0 or limit < 0:
+            raise ValueError(f"context = {context} and limit = {limit}: neither may be below 0")
         if document_ids is None:
             found = [stored.id for stored in await self.documents()]
         else:

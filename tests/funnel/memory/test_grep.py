@@ -1,7 +1,10 @@
 """grep finds what re.finditer finds in the whole text, and no pattern can hang or kill the host."""
 
 import asyncio
+import json
 import re
+import signal
+import subprocess
 import sys
 from dataclasses import dataclass
 
@@ -10,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnel.errors import BadPattern
-from funnel.memory import InMemory
+from funnel.memory import InMemory, grep_worker
 from funnel.memory.grep_worker import Scanner
 from funnel.memory.workspace import Workspace
 
@@ -216,6 +219,27 @@ async def test_a_bad_pattern_says_what_where_and_what_to_do(workspace, pattern, 
     with pytest.raises(BadPattern, match=re.escape("re.escape")) as error:
         await workspace.grep(pattern)
     assert (error.value.reason, error.value.position) == (reason, position)
+
+
+@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="this system has no alarm")
+def test_a_worker_whose_parent_is_gone_ends_itself():
+    asked = {"pattern": "(a+)+$", "ignore_case": False, "reach": 8, "context": 0, "late_s": 1}
+    frames = [b"P" + json.dumps(asked).encode(), b"L" + bytes(4) + b"a" * 39 + b"b"]
+    sent = b"".join(len(frame).to_bytes(4, "big") + frame for frame in frames)
+    command = [sys.executable, "-I", "-S", grep_worker.__file__]
+    ended = subprocess.run(command, input=sent, capture_output=True, timeout=60, check=False)
+    assert ended.returncode == -signal.SIGALRM
+
+
+@pytest.mark.parametrize("wrong", [{"context": -1}, {"limit": -1}])
+async def test_a_number_below_zero_is_refused(workspace, wrong):
+    with pytest.raises(ValueError, match="neither may be below 0"):
+        await workspace.grep("a", **wrong)
+
+
+async def test_a_limit_may_be_as_large_as_one_likes(workspace):
+    await workspace.add_document(Info("d"), "aaa")
+    assert len((await workspace.grep("a", limit=10**12)).matches) == 3
 
 
 async def test_a_bad_pattern_is_a_value_error(workspace):

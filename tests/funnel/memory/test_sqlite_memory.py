@@ -34,6 +34,21 @@ async def main():
 asyncio.run(main())
 """
 
+WRITER = """
+import asyncio, sys
+from funnel.memory import namespace, open_memory
+
+async def main():
+    memory, n = open_memory(sys.argv[1]), 0
+    while True:
+        n += 1
+        await memory.put_many(namespace("tenant", "run", "1"), {str(i): b"%9d" % n * 1000 for i in range(50)})
+        sys.stdout.write("x")
+        sys.stdout.flush()
+
+asyncio.run(main())
+"""
+
 
 class TestSqlite(MemoryContract):
     @pytest.fixture
@@ -157,6 +172,48 @@ async def test_a_newer_format_is_refused(tmp_path):
     file.execute("PRAGMA user_version = 99")
     file.close()
     assert "Upgrade" in _refusal(url)
+
+
+async def test_a_file_that_another_program_holds_locked_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("funnel.memory.sqlite._BUSY_S", 0.01)
+    memory = open_memory(f"sqlite:///{tmp_path}/memory.sqlite")
+    holder = sqlite3.connect(tmp_path / "memory.sqlite", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(MemoryFailed, match="database is locked"):
+        await memory.put_many(HERE, {"a": b"1"})
+    holder.close()
+    await memory.put_many(HERE, {"a": b"2"})
+    assert await memory.get_many(HERE, ["a"]) == {"a": b"2"}
+    await memory.close()
+
+
+async def test_a_damaged_file_is_one_clear_error(tmp_path):
+    url = f"sqlite:///{tmp_path}/memory.sqlite"
+    first = open_memory(url)
+    await first.put_many(HERE, {f"{n:04d}": b"x" * 500 for n in range(500)})
+    await first.close()
+    with (tmp_path / "memory.sqlite").open("r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * 200_000)
+    second = open_memory(url)
+    with pytest.raises(MemoryFailed, match="malformed"):
+        await second.get_many(HERE, [f"{n:04d}" for n in range(500)])
+    await second.close()
+
+
+async def test_writes_killed_half_way_leave_all_or_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path}/memory.sqlite"
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WRITER, url, stdout=asyncio.subprocess.PIPE
+    )
+    await writer.stdout.readexactly(20)
+    writer.kill()
+    await writer.communicate()
+    memory = open_memory(url)
+    found = await memory.get_many(HERE, [str(n) for n in range(50)])
+    assert len(found) == 50
+    assert len(set(found.values())) == 1
+    await memory.close()
 
 
 def test_a_memory_that_nobody_closed_warns(tmp_path):
