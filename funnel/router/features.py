@@ -1,24 +1,35 @@
 """What the router sees: signals from the wording of a question and from the shape of its hits; no weights.
 
-Every signal is small, named and explainable; none of them is a bag of words, which would learn the style
-of the questions that it was fitted on. Presence signals are 0 when absent, and a retrieval signal that
-cannot be computed is left out, so absence never argues. The wording signals know English only.
+Every signal is small, named and explainable; none is a bag of words, which would learn the style of the
+questions that it was fitted on, and none looks at capitals or the length. A signal of the wording is 0 when
+its cue is absent, a signal of the hits is left out when they cannot tell, so absence never argues. The
+wording is read as English; in any other language only names, lists and hits speak.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from indexes.analysis import analyse
 from indexes.types import DocumentHit
 
-MAX_CHARS = 2_000
-"""A longer question is read at both ends only: its task stands there, a pasted text in the middle."""
+MAX_CHARS = 1_000
+"""A longer question is read at both ends only: the task stands there, a pasted text in the middle."""
 
-_TOP = 10
-_NEAR = 5
+MAX_FACT_WORDS = 10
+"""A question for a single fact is no longer than this."""
+
+TOP = 10
+"""Documents whose scores are compared."""
+
+NEAR = 5
+"""Documents whose best passages are read."""
+
+_PASSAGE_CHARS = 2_000
+_MIN_SCORES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,219 +41,267 @@ class Signal:
     lookup: str = ""
 
 
-_THING = (
-    r"(?:documents?|docs|files?|papers?|articles?|contracts?|agreements?|leases?|clauses?|policies|filings?|"
-    r"reports?|transcripts?|interviews?|episodes?|meetings?|calls?|emails?|messages?|tickets?|issues?|reviews?|"
-    r"comments?|records?|entries|rows|instances?|data points?|cases?|chapters?|sections?|pages?|letters?|"
-    r"modules?|functions?|class(?:es)?|methods?|tests?|commits?|studies|submissions?|speakers?|guests?|"
-    r"customers?|patients?|suppliers?)"
+@dataclass(frozen=True, slots=True)
+class _Cue:
+    """Words that are either there or not; `says` is completed with the words found."""
+
+    says: str
+    pattern: re.Pattern[str]
+
+    def signal(self, text: str) -> Signal:
+        match = self.pattern.search(text)
+        if match is None:
+            return Signal(0.0, "")
+        return Signal(1.0, f"{self.says} ({_shorten(match.group())!r})")
+
+
+def _regex(*alternatives: str) -> re.Pattern[str]:
+    return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
+_DOCUMENTS = (
+    r"(?:documents|docs|files|papers|articles|contracts|agreements|leases|policies|filings|reports|transcripts|"
+    r"interviews|episodes|emails|messages|tickets|reviews|comments|records|chapters|letters|studies|submissions|"
+    r"judgments|judgements|rulings|minutes|notebooks|diaries|logs|manuals|guidelines|versions|drafts|posts|"
+    r"threads|books|stories|poems|essays|speeches|surveys|responses|invoices|notes|sources|texts|complaints)"
 )
 _MANY = (
-    r"(?:documents|docs|files|papers|articles|contracts|agreements|leases|clauses|policies|filings|reports|"
-    r"transcripts|interviews|episodes|meetings|calls|emails|messages|tickets|issues|reviews|comments|records|"
-    r"entries|rows|instances|data points|cases|chapters|letters|modules|functions|classes|methods|tests|"
-    r"commits|studies|submissions|speakers|guests|customers|patients|suppliers|places|collection|corpus|"
-    r"repository|repo|codebase|code base|data ?set|standard library|archive|library)"
+    rf"(?:{_DOCUMENTS}|clauses|meetings|calls|issues|entries|rows|instances|data points|cases|modules|"
+    r"functions|classes|methods|tests|commits|experiments|speakers|guests|customers|patients|suppliers|places|"
+    r"collection|corpus|repository|repo|codebase|code base|data ?set|standard library|archive|library)"
 )
 _COMPARATIVE = (
     r"(?:more|less|fewer|earlier|later|first|last|older|younger|bigger|smaller|larger|longer|shorter|higher|"
     r"lower|better|worse|closer|further|farther|taller|newer|sooner|faster|slower|cheaper)"
 )
+_ROLE = (
+    r"(?:father|mother|parent|son|daughter|brother|sister|spouse|wife|husband|widow|child|children|"
+    r"grand\w+|stepmother|stepfather|\w+-in-law|director|composer|performer|singer|author|writer|producer|"
+    r"founder|owner|creator|inventor|designer|architect|publisher|manufacturer|developer|employer|manager|"
+    r"teacher|student|mentor|coach|editor|leader|president|predecessor|successor|capital|birthplace|hometown|"
+    r"city of birth|place of (?:birth|death))"
+)
 
-_PATTERNS: dict[str, str] = {
-    "compares": (
-        r"\b(?:compar\w+|versus|vs\.?|contrast\w*|differ(?:s|ed|ent|ence|ences|ently)?|distinguish\w*|"
-        r"similarit\w+|in common|alike|pros and cons|trade-?offs?|for and against|contradict\w*|conflicts? with|"
-        r"inconsisten\w+)\b"
+CUES: dict[str, _Cue] = {
+    "compares": _Cue(
+        "asks to compare",
+        _regex(
+            r"\b(?:compar\w+|versus|vs\.?|contrast\w*|differ(?:s|ed|ent|ence|ences|ently)?|distinguish\w*)\b",
+            r"\b(?:similarit\w+|in common|alike|pros and cons|trade-?offs?|for and against)\b",
+            r"\b(?:contradict\w*|conflicts? with|(?:in)?consisten(?:t|cy|cies) (?:with|between|across|among))\b",
+            r"\b(?:(?:dis)?agree(?:s|d|ment)? (?:on|about|with|over)|diverge\w*|discrepanc\w+|relationship between)\b",
+        ),
     ),
-    "chooses": (
-        rf"\b{_COMPARATIVE}\b[^?]*\bor\b|\bboth\b[^?]*\bor\b|\bthe same \w+(?: \w+)?\??$|\bthe same\b[^?]*\bas\b|"
-        rf"\b{_COMPARATIVE}\b[^?]*\bthan\b|^between\b[^?]*\band\b"
+    "chooses": _Cue(
+        "weighs one thing against another",
+        _regex(
+            rf"\b{_COMPARATIVE}\b[^?]{{0,200}}\b(?:or|than)\b",
+            rf"\bor\b[^?]{{0,200}}\b{_COMPARATIVE}\b",
+            r"\bboth\b",
+            r"\bthe same \w+(?: \w+)?\??$",
+            r"\bthe same\b[^?]{0,80}\bas\b",
+            r"^between\b[^?]{0,80}\band\b",
+        ),
     ),
-    "exhaustive": r"\b(?:every|all|each|entire|complete list|exhaustive(?:ly)?|across|anywhere|any of|no matter)\b",
-    "which_many": (
-        rf"\b(?:which|what) (?:of (?:the|these|those|our|my)\b|(?:\w+ ){{0,2}}?(?!(?:is|was|does|has|this|his)\b)"
-        rf"{_MANY}\b)|\b(?:which|what) (?:\w+ )?\w{{2,}}(?<!s)s (?:are|were|have|can|could|may|might|do|did|will|would)\b"
+    "exhaustive": _Cue(
+        "asks for every one of a kind, which needs an exhaustive scan",
+        _regex(
+            r"\b(?:every|everything|everyone|all|each|entire|complete list|exhaustive(?:ly)?|across|anywhere|any of|throughout)\b"
+        ),
     ),
-    "lists": (
-        r"^(?:please |can you |could you )?(?:list|enumerate|find|identify|collect|gather|name all|group|rank|sort|"
-        r"classify|trace|show me all|give me (?:all|every|a list))\b|\blist (?:all|every|each|the)\b|\ba list of\b"
+    "which_many": _Cue(
+        "asks which ones of many",
+        _regex(
+            r"\b(?:which|what) of (?:the|these|those|our|my)\b",
+            rf"\b(?:which|what) (?:\w+ ){{0,2}}?(?!(?:is|was|does|has|this|his)\b){_MANY}\b",
+            r"\b(?:which|what) (?:\w+ )?\w{2,40}(?<!s)s (?:are|were|have|can|could|may|might|do|did|will|would)\b",
+        ),
     ),
-    "counts": (
-        rf"\bhow many (?:of\b|(?:\w+ ){{0,2}}?{_MANY}\b)|\b(?:number|count|percentage|share|proportion|fraction|"
-        rf"average|median|total number) of (?:the |our |these |all )?(?:\w+ ){{0,2}}?{_MANY}\b|"
-        r"\bcount (?:the|each|every|all|how)\b|\bhow many pairs\b|\b(?:most|least) (?:common|frequent|often)\b"
+    "lists": _Cue(
+        "asks for a list",
+        _regex(
+            r"^(?:please |can you |could you )?(?:list|enumerate|find|identify|collect|gather|group|rank|sort)\b",
+            r"^(?:please |can you |could you )?(?:classify|trace|(?:name|show me|give me) (?:all|every|a list))\b",
+            r"\blist (?:all|every|each|the)\b",
+            r"\ba list of\b",
+        ),
     ),
-    "how_many": r"\bhow many\b",
-    "superlative": r"\b(?:most|least|fewest|best|worst|\w{2,}(?<!for)(?<!inter)est)\b",
-    "change": (
-        r"\b(?:chang\w+|evol\w+|develop(?:s|ed|ment|ments)?|over time|over the (?:\w+ )?(?:years?|months?|decades?|"
-        r"course)|through(?:out)? the|shift(?:s|ed)?|transform\w*|progress(?:es|ed|ion)?|trends?|trac(?:e|ing)|"
-        r"grow(?:s|n|th)?|declin\w+|increase[sd]?|decrease[sd]?)\b"
+    "counts": _Cue(
+        "asks for a count over many documents",
+        _regex(
+            rf"\bhow many (?:of\b|pairs\b|(?:\w+ ){{0,2}}?{_MANY}\b)",
+            r"\b(?:number|count|percentage|share|proportion|fraction|average|median) of "
+            rf"(?:the |our |these |all )?(?:\w+ ){{0,2}}?{_MANY}\b",
+            r"\bhow many\b[^?]{0,80}\b(?:these|those|all|our)\b",
+            r"\bcount (?:the|each|every|all|how)\b",
+            r"\b(?:most|least) (?:common|frequent|often)(?:ly)?\b",
+            r"\bhow (?:often|frequently)\b",
+        ),
     ),
-    "theme": (
-        r"\b(?:themes?|topics?|motifs?|recurring|patterns?|perspectives?|perce(?:ive[ds]?|ptions?)|viewpoints?|"
-        r"opinions?|attitudes?|sentiments?|challenges|concerns|strategies|arguments|lessons|insights?|takeaways|"
-        r"implications|summar(?:y|i[sz]e[ds]?)|overview|overall|root causes|main (?:points|ideas|reasons))\b"
+    "superlative": _Cue(
+        "asks for the extreme of a set",
+        _regex(
+            r"\b(?:most|least|fewest|best|worst|(?:larg|small|bigg|high|low|long|short|old|young|new|earli|lat|"
+            r"fast|slow|strong|weak|rich|poor|cheap|great|tall|deep|clos|near|far)e?st)\b"
+        ),
     ),
-    "why": (
-        r"\b(?:why|explain\w*|reason(?:s|ing)?|motivat\w+|rationale|account(?:s|ed)? for|contribut\w+ to|"
-        r"led to|leads? to|caus(?:e[sd]?|ing)|justif\w+|infer\w*|impl(?:y|ies)|signific\w+|reveal\w*|reflect\w*|"
-        r"demonstrat\w+|highlight\w*|symboli[sz]\w+|analy[sz]e[sd]?|evaluate[sd]?|assess\w*|affect\w*|impact\w*|"
-        r"influenc\w+)\b"
+    "change": _Cue(
+        "asks how something changes",
+        _regex(
+            r"\b(?:chang(?:e|es|ed|ing)|evol\w+|develop(?:s|ed)? (?:over|from|through|between|during|as))\b",
+            r"\bover time\b|\bover the (?:\w+ )?(?:years?|months?|decades?|course)\b",
+            r"\b(?:shift(?:s|ed)?|transform(?:s|ed|ation)?|progress(?:es|ed|ion)|trends|trace)\b",
+            r"\b(?:growing|declin(?:e[sd]?|ing)|increased?|decreased?)\b",
+        ),
     ),
-    "how_process": r"^(?:and |so )?how (?:do|does|did|has|have|is|are|was|were|would|might|should)\b",
-    "discusses": r"\b(?:discuss\w*|mention\w*|emphasi[sz]\w*|describ\w+|talk about|talks about)\b",
-    "relative": (
-        r"(?<=\w )(?:who|whom|whose|that|which|where)\b(?= (?!is the\b|was the\b)\w)|"
-        r"\b(?:starring|featuring|directed by|written by|based (?:in|on)|located in|founded by|owned by|born in|"
-        r"known (?:for|as)|named after)\b"
+    "theme": _Cue(
+        "asks for a theme or an overview",
+        _regex(
+            r"\b(?:themes?|topics?|motifs?|recurring|patterns?|perspectives?|perce(?:ive[ds]?|ptions?))\b",
+            r"\b(?:viewpoints?|opinions?|attitudes?|sentiments?|challenges|concerns|strategies|arguments)\b",
+            r"\b(?:lessons|insights?|takeaways|implications|summar(?:y|i[sz]e[ds]?)|overview|overall)\b",
+            r"\b(?:root causes|main (?:points|ideas|reasons))\b",
+        ),
     ),
-    "of_chain": r"\bof\b|\w['\N{RIGHT SINGLE QUOTATION MARK}]s\b",
-    "asks_twice": (
-        r"[,;.?]? and (?:also )?(?:what|how|which|who|why|when|where|whether|explain|group|count)\b|\?[^?]*\w[^?]*\?"
+    "why": _Cue(
+        "asks for reasons or effects",
+        _regex(
+            r"\b(?:why|explain\w*|reason(?:s|ing)?|motivat\w+|rationale|account(?:s|ed)? for|led to|leads? to)\b",
+            r"\b(?:contribut\w+ to|caus(?:e[sd]?|ing)|justif\w+|infer\w*|impl(?:y|ies)|significance)\b",
+            r"\b(?:reveals?|reflects?|demonstrates?|highlights?|symboli[sz]\w+|analy[sz]e[sd]?|evaluate[sd]?)\b",
+            r"\b(?:assess\w*|affects?|affected|effects?|impact\w*|influenc\w+)\b",
+        ),
     ),
-    "yes_no": r"^(?:is|are|was|were|do|does|did|has|have|can|could|will|would|should)\b",
-    "wh_short": (
-        r"^(?:so |and |please )?(?:who|when|where|define|what (?:is|was|are|were|does|did|do|year|date|time)|"
-        r"in (?:what|which) (?:year|city|country|month)|on (?:what|which) (?:date|day)|how (?:much|long|old|tall|far|"
-        r"big|large|high|deep)|what'?s|who'?s|where'?s|when'?s)\b"
+    "how_process": _Cue(
+        "asks how something comes about",
+        _regex(r"^(?:and |so )?how (?:do|does|did|has|have|is|are|was|were|would|might|should)\b"),
+    ),
+    "many_documents": _Cue(
+        "speaks of many documents together",
+        _regex(rf"\b(?:the|these|those|our|all|most|some|any|between|across) (?:\w+ ){{0,2}}?{_DOCUMENTS}\b"),
+    ),
+    "discusses": _Cue(
+        "asks what is said about a subject",
+        _regex(r"\b(?:discuss\w*|mention\w*|emphasi[sz]\w*|describ\w+|talks? about)\b"),
+    ),
+    "yes_no": _Cue(
+        "asks for a judgement",
+        _regex(r"^(?:is|are|was|were|do|does|did|has|have|can|could|will|would|should)\b"),
+    ),
+    "asks_twice": _Cue(
+        "asks more than one thing",
+        _regex(
+            r"\band (?:also )?(?:what|how|which|who|why|when|where|whether|explain|group|count)\b",
+            r"\?[^?]{0,80}\w[^?]*\?",
+        ),
     ),
 }
-_RE: dict[str, re.Pattern[str]] = {
-    name: re.compile(pattern, re.IGNORECASE) for name, pattern in _PATTERNS.items()
-}
 
-_SAY: dict[str, tuple[str, str]] = {
-    "compares": ("asks to compare: {found}", ""),
-    "chooses": ("weighs one thing against another: {found}", ""),
-    "exhaustive": ("asks for everything of a kind, which needs an exhaustive scan: {found}", ""),
-    "which_many": ("asks which ones of many: {found}", ""),
-    "lists": ("asks for a list: {found}", ""),
-    "counts": ("asks for a count over many documents: {found}", ""),
-    "how_many": ("asks for a number of things: {found}", "asks for one number: {found}"),
-    "superlative": ("asks for the extreme of a set: {found}", "asks for one extreme: {found}"),
-    "change": ("asks how something changes: {found}", ""),
-    "theme": ("asks for a theme or an overview: {found}", ""),
-    "why": ("asks for reasons or effects: {found}", ""),
-    "how_process": ("asks how something comes about: {found}", "asks how to do one thing: {found}"),
-    "discusses": ("asks what is said about a subject: {found}", ""),
-    "yes_no": ("asks for a judgement: {found}", "asks for a yes or no: {found}"),
-    "asks_twice": ("asks more than one thing: {found}", ""),
-}  # fmt: skip
-
+_RELATIVE = _regex(
+    r"(?<=\w )(?<!\band )(?:who|whom|whose|that|which|where)\b(?= \w)",
+    r"\b(?:starring|featuring|directed by|written by|based (?:in|on)|located|founded by|owned by|born in|"
+    r"known (?:for|as)|named after)\b",
+)
+_IN_WHICH = _regex(r"^(?:in|on|at|to|for|from|by|with|of|under|during) (?:which|whom|whose)\b")
+_OF = _regex(r"\bof\b", r"\w's\b")
+_ROLE_OF = _regex(rf"\b{_ROLE} (?:of|to)\b", rf"\w's? (?:\w+ )?{_ROLE}\b")
+_ROLE_ASKED = _regex(rf"^(?:who|what) (?:is|was|are|were) (?:the |\w+'s )?(?:\w+ )?{_ROLE}\b")
+_FACT = _regex(
+    r"^(?:so |and |please )?(?:who|when|where|define|what (?:is|was|are|were|does|did|do|year|date|time)|"
+    r"in (?:what|which) (?:year|city|country|month)|on (?:what|which) (?:date|day)|"
+    r"how (?:much|long|old|tall|far|big|large|high|deep)|(?:what|who|where|when)'?s)\b"
+)
 _WORD = re.compile(r"\w+")
-_QUOTED = re.compile(
-    r"[\"\u201c\u00ab\u300c]([^\"\u201d\u00bb\u300d]{2,120})[\"\u201d\u00bb\u300d]|`([^`]{1,80})`"
-)
-_LISTED = re.compile(
-    r"(\w[\w.' -]{0,60})((?:, (?!and\b|or\b|but\b)[\w.' -]{1,60})+),? (?:and|or|&) \w", re.IGNORECASE
-)
-_STOP = frozenset(
-    "a about after all also an and any are as at be been between both but by can could did do does each every find "
-    "for from give had has have how i if in into is it its list many me more most much my of on or our out over "
-    "please she show so some tell than that the their them there these they this those through to under us was we "
-    "were what when where which who whom whose why will with would you your he his her".split()
-)
+_QUOTED = re.compile(r"[\"“«「]([^\"”»」]{2,120})[\"”»」]|`([^`]{1,80})`")
+_CODE = re.compile(r"\b[A-Za-z_]\w+(?:\.[A-Za-z_]\w+)+|\b[A-Za-z]\w*_\w+|\b\w+\(\)")
+_LISTED = re.compile(r"((?:, (?!(?:and|or|but)\b|\d)[^,;:?]{1,60}){1,12})(,?) (and|or|&) \w", re.IGNORECASE)
 
 
 def text_signals(question: str) -> dict[str, Signal]:
     """The signals of the wording. Any text is accepted; no cue gives zeros."""
-    text = _both_ends(question)
-    signals: dict[str, Signal] = {}
-    for name, (deep, lookup) in _SAY.items():
-        match = _RE[name].search(text)
-        found = f'"{_shorten(match.group())}"' if match else ""
-        signals[name] = Signal(1.0 if match else 0.0, deep.format(found=found), lookup.format(found=found))
-    n_links = min(4, len(_RE["relative"].findall(text)) + max(0, len(_RE["of_chain"].findall(text)) - 1))
-    signals["chain"] = Signal(
-        float(n_links), "goes from one thing to another by way of a third, as in 'the X of the Y that ...'"
-    )
+    text = _readable(question)
+    signals = {name: cue.signal(text) for name, cue in CUES.items()}
+    n_relative = min(3, len(_RELATIVE.findall(_IN_WHICH.sub("", text))))
+    n_of = len(_OF.findall(text))
+    by_role = bool(_ROLE_OF.search(text)) and (n_of > 1 or not _ROLE_ASKED.search(text))
     n_things = _named_things(text)
-    signals["things"] = Signal(
-        float(min(n_things, 4) - 1) if n_things > 1 else 0.0, f"names {n_things} things"
+    short = len(_WORD.findall(text)) <= MAX_FACT_WORDS
+    fact = short and n_relative == 0 and not by_role and n_things <= 1 and bool(_FACT.search(text))
+    opening = " ".join(text.lower().split()[:2])
+    signals["relative"] = Signal(float(n_relative), "describes what it asks about instead of naming it")
+    signals["nested"] = Signal(
+        float(min(3, max(0, n_of - 1))), "asks for one thing by way of another, 'the X of the Y of Z'"
     )
-    n_words = len(_WORD.findall(text))
-    single = bool(_RE["wh_short"].search(text)) and n_words <= 10 and not n_links and n_things < 2
-    opening = " ".join(text.split()[:2]).lower()
-    signals["single_fact"] = Signal(float(single), "", f"a short question for a single fact: {opening!r}")
-    signals["length"] = Signal(
-        math.log2(1 + min(n_words, 60)), f"a long question: {n_words} words", "a short question"
+    signals["role"] = Signal(float(by_role), "names someone or something only by its relation to another")
+    signals["things"] = Signal(float(max(0, min(n_things, 4) - 1)), f"names {n_things} things to look at")
+    signals["single_fact"] = Signal(
+        float(fact), "", f"a short question for a single fact ({_shorten(opening)!r})"
     )
     return signals
 
 
 def hit_signals(question: str, hits: Sequence[DocumentHit]) -> dict[str, Signal]:
-    """The signals of the hits, each between 0 and 1. Too few hits leave out what they cannot tell.
+    """The signals of the hits, each between 0 and 1; a signal that the hits cannot tell is left out.
 
-    They depend on the order of the scores and their relative distances only, so they mean the same under
-    every fusion: scores may be shifted or scaled.
+    `margin`: how far the first document stands out, (s1 - s2) / (s1 - s10). Neither a shift nor a scale of the
+    scores changes it, so it means the same under every fusion. `coverage`: the share of the question's terms
+    in the best passage. `scattered`: the share that only the next documents hold.
     """
     signals: dict[str, Signal] = {}
-    scores = [hit.score for hit in hits[:_TOP] if math.isfinite(hit.score)]
-    if len(scores) >= 3 and scores[0] > scores[-1]:
-        low, span = scores[-1], scores[0] - scores[-1]
-        margin = (scores[0] - scores[1]) / span
-        rest = [(score - low) / span for score in scores]
-        total = sum(rest)
-        entropy = -sum(r / total * math.log(r / total) for r in rest if r > 0)
-        effective = math.exp(entropy)
+    scores = [hit.score for hit in hits[:TOP] if math.isfinite(hit.score)]
+    if len(scores) >= _MIN_SCORES and scores[0] > scores[-1]:
+        margin = (scores[0] - scores[1]) / (scores[0] - scores[-1])
         pair = f"score {scores[0]:.2f} against {scores[1]:.2f} for the next document"
         signals["margin"] = Signal(
-            margin, f"no document stands out: {pair}", f"one document stands out: {pair}"
+            min(1.0, max(0.0, margin)), f"no document stands out: {pair}", f"one document stands out: {pair}"
         )
-        shape = f"{effective:.0f} of the first {len(scores)} documents"
-        signals["spread"] = Signal(
-            effective / len(scores), f"evidence spread over {shape}", f"evidence concentrated in {shape}"
-        )
-    terms = _content_words(question)
-    if terms and hits and hits[0].passages:
-        texts = [_stems(hit.passages[0].passage.text) for hit in hits[:_NEAR] if hit.passages]
-        covered = len(terms & texts[0]) / len(terms)
-        together = len(terms & frozenset().union(*texts)) / len(terms)
-        said = f"{len(terms & texts[0])} of {len(terms)} terms of the question"
+    asked = _terms(_readable(question))
+    found = [_hit_terms(hit) & asked for hit in hits[:NEAR]]
+    if asked and found:
+        first, together = len(found[0]), len(frozenset().union(*found))
+        share = f"{first} of the question's {len(asked)} terms"
         signals["coverage"] = Signal(
-            covered, f"the best passage holds only {said}", f"the best passage holds {said}"
+            first / len(asked), f"the best passage holds only {share}", f"the best passage holds {share}"
         )
         signals["scattered"] = Signal(
-            together - covered,
-            f"the best passage holds {said}, the first {len(texts)} documents together more",
+            (together - first) / len(asked),
+            f"the evidence is scattered: {together - first} of {len(asked)} terms stand only in later documents",
+            "the next documents add few terms of the question",
         )
-    names = sorted({name for hit in hits[:_TOP] for name in hit.legs})
-    if len(names) >= 2:
-        near = [hit for hit in hits[:_TOP] if any(leg.rank <= _NEAR for leg in hit.legs.values())]
-        agreed = sum(all(name in hit.legs and hit.legs[name].rank <= _TOP for name in names) for hit in near)
-        if near:
-            said = f"{agreed} of the {len(near)} best documents found by both searches"
-            signals["agreement"] = Signal(
-                agreed / len(near), f"the searches disagree: {said}", f"the searches agree: {said}"
-            )
     return signals
 
 
-def _both_ends(text: str) -> str:
+def _readable(text: str) -> str:
     if len(text) > MAX_CHARS:
         text = f"{text[: MAX_CHARS // 2]} {text[-MAX_CHARS // 2 :]}"
-    return " ".join(text.split())
+    return " ".join(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
 
 
-def _shorten(text: str, limit: int = 40) -> str:
+def _shorten(text: str, limit: int = 32) -> str:
     text = text.strip(" ,.;?").lower()
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
 def _named_things(text: str) -> int:
-    quoted = len({a or b for a, b in _QUOTED.findall(text)})
-    listed = max((2 + match.group(2).count(",") for match in _LISTED.finditer(text)), default=0)
-    return max(quoted, listed)
+    """How many things are named apart: quoted, written as code, or enumerated."""
+    quoted = len({first or second for first, second in _QUOTED.findall(text)})
+    bare = _QUOTED.sub(" ", text)
+    code = len(set(_CODE.findall(bare)))
+    listed = 0
+    for items, comma, joint in _LISTED.findall(bare):
+        # "Which is older, A or B?" names two; "A, B and C" three.
+        alternatives = joint.lower() == "or" and items.count(",") == 1 and not comma
+        listed = max(listed, items.count(",") + (1 if alternatives else 2))
+    return max(quoted, code, listed)
 
 
-def _content_words(text: str) -> frozenset[str]:
-    return frozenset(_stem(w) for w in _WORD.findall(_both_ends(text).casefold()) if w not in _STOP)
+def _hit_terms(hit: DocumentHit) -> frozenset[str]:
+    passage = hit.passages[0].passage.text[:_PASSAGE_CHARS] if hit.passages else ""
+    return _terms(f"{hit.document.title} {passage}")
 
 
-def _stems(text: str) -> frozenset[str]:
-    return frozenset(map(_stem, _WORD.findall(text[:MAX_CHARS].casefold())))
-
-
-_stem: Callable[[str], str] = lambda word: word[:6]  # noqa: E731 - crude and quick: enough to count shared terms
+def _terms(text: str) -> frozenset[str]:
+    # Each word once, and those of plain ASCII apart: the analyser is many times quicker on them.
+    words = set(_WORD.findall(text))
+    plain = {word for word in words if word.isascii()}
+    return frozenset(analyse(" ".join(plain)) + analyse(" ".join(words - plain)))

@@ -63,6 +63,8 @@ class Router:
     """Pure and synchronous: the same question and hits give the same decision."""
 
     def __init__(self, *, threshold: float = 0.5, weights: Weights | None = None) -> None:
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold = {threshold} is no probability: give one from 0 to 1.")
         self.threshold = threshold
         self.weights = weights or shipped_weights()
 
@@ -105,7 +107,7 @@ def _reasons(route: Route, weighed: Sequence[tuple[float, Signal]], limit: int) 
     opposing = [f"against that: {text}" for deep, text in said if text and deep != (route == "deep")]
     if not agreeing:
         agreeing = [
-            "nothing in the question asks for more than one fact"
+            "nothing in the wording asks for more than one fact"
             if route == "lookup"
             else "no single cue decides; the small ones together point to several passages"
         ]

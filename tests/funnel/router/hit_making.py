@@ -1,0 +1,16 @@
+"""Document hits for the router's tests, from (score, text) pairs, best first."""
+
+from __future__ import annotations
+
+from indexes.types import DocumentHit, DocumentId, DocumentInfo, Hit, LegScore, Passage, PassageId
+
+
+def hits_of(*found: tuple[float, str]) -> list[DocumentHit]:
+    hits = []
+    for rank, (score, text) in enumerate(found, 1):
+        document = DocumentId(f"d{rank}")
+        passage = Passage(PassageId(f"d{rank}:0"), document, "v", 0, len(text), text)
+        legs = {"lexical": LegScore(rank, score)}
+        info = DocumentInfo(document, "v", "", "", len(text))
+        hits.append(DocumentHit(info, score, rank, legs, (Hit(passage, score, rank, legs),)))
+    return hits
