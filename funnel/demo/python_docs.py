@@ -39,7 +39,7 @@ _LEFT_OUT = frozenset({
 # `posix` and `nt` are documented as `os`; `readline` and `_tkinter` touch the terminal or the display.
 _NOT_IMPORTED = frozenset({"posix", "nt", "readline", "_tkinter", "xxsubtype"})
 _DOCUMENTED_THOUGH_PRIVATE = frozenset({"_thread"})
-_IMPLICIT = re.compile(r"^\(\$(?:module|type)(?:, /)?(?:, )?|(?<=\()\$")
+_IMPLICIT = re.compile(r"^\(\$(?:(?:module|type)(?:, /)?(?:, )?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,9 @@ class _Library:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._files = dict(_source_files(root)) if root.is_dir() else {}
+        # From 3.13 on this module is a name for a private one and has no file.
+        if (file := root / "_collections_abc.py").is_file():
+            self._files.setdefault("collections.abc", file)
         self._read: dict[str, _Module | None] = {}
 
     def names(self) -> list[str]:
@@ -261,7 +264,7 @@ def _all(tree: ast.Module) -> frozenset[str] | None:
     """`__all__` where it is one plain list; None where it is computed or absent."""
     values = [
         node
-        for node in ast.walk(tree)
+        for node in _statements(tree.body)
         if isinstance(node, (ast.Assign, ast.AugAssign))
         and any(
             isinstance(target, ast.Name) and target.id == "__all__"
