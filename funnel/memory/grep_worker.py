@@ -75,7 +75,7 @@ def _answer(request: bytes, scanner: Scanner | None) -> tuple[dict[str, Any], Sc
             pattern = re.compile(asked["pattern"], re.IGNORECASE if asked["ignore_case"] else 0)
         except re.error as error:
             return {"error": error.msg, "position": error.pos}, None
-        except (OverflowError, RecursionError) as error:
+        except (OverflowError, RecursionError, ValueError) as error:
             return {"error": str(error)}, None
         return {}, Scanner(pattern, asked["reach"], asked["context"], asked["late_s"])
     assert scanner is not None, "text came before a pattern"  # noqa: S101 - of the parent, which is our own

@@ -212,6 +212,7 @@ async def test_a_cancelled_grep_takes_its_process_along(workspace):
         ("[z-a]", "bad character range z-a", 1),
         ("*", "nothing to repeat", 0),
         ("a{99999999999}", "the repetition number is too large", None),
+        ("(?a)(?u)x", "ASCII and UNICODE flags are incompatible", None),
         ("(" * 3000, "maximum recursion depth exceeded", None),
     ],
 )
