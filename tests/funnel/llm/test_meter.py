@@ -315,21 +315,22 @@ async def test_two_meters_share_one_limit(chat_server):
 
 # A tree of calls as a recursive run makes them: a node asks, then its children ask, together or in turn.
 outcomes = st.sampled_from(
-    ["ok"] * 5 + ["once_429", "once_500", "refused", "down", "once_lost", "lost", "html"]
+    ["ok"] * 6 + ["once_429", "once_500", "refused", "down", "once_lost", "lost", "html"]
 )
-call = {"outcome": outcomes, "prompt": st.integers(0, 400), "reply": st.integers(0, 1200)}
-nodes = st.recursive(
-    st.fixed_dictionaries(call),
+node = {"outcome": outcomes, "prompt": st.integers(0, 400), "reply": st.sampled_from([0, 30, 900, 1200])}
+trees = st.recursive(
+    st.fixed_dictionaries(node),
     lambda inner: st.fixed_dictionaries(
-        {**call, "children": st.lists(inner, max_size=4), "together": st.booleans()}
+        {**node, "children": st.lists(inner, min_size=2, max_size=6), "together": st.booleans()}
     ),
-    max_leaves=12,
+    max_leaves=16,
 )
+# One call reserves about 300 tokens, 0.0026 dollars: each cap lets some of a tree through and stops the rest.
 caps = st.builds(
     Limits,
-    max_usd=st.none() | st.floats(0, 0.02),
-    max_calls=st.none() | st.integers(0, 10),
-    max_tokens=st.none() | st.integers(0, 4000),
+    max_usd=st.none() | st.floats(0.001, 0.02),
+    max_calls=st.none() | st.integers(1, 10),
+    max_tokens=st.none() | st.integers(100, 3000),
 )
 
 
@@ -364,8 +365,8 @@ async def run_tree(rig, node, ids):
             await child
 
 
-@settings(max_examples=30, deadline=None)
-@given(nodes, caps)
+@settings(max_examples=40, deadline=None)
+@given(trees, caps)
 async def test_over_any_tree_of_calls_no_cap_is_passed_and_no_bill_is_above_what_was_reported(tree, limits):
     with ChatServer() as server:
         server.default = Provider()
