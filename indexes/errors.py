@@ -6,6 +6,7 @@ IndexesError
 │   ├── NothingToIndex     a folder or file without a single document
 │   ├── BadFile            binary, undecodable or malformed; carries the line where there is one
 │   └── DuplicateId        two documents under one id
+├── BadQuery               an empty query, or one that asks for no result
 ├── UnknownName            no engine, embedder or option of that name; lists the known
 ├── MissingExtra           a name that needs an optional package which is not installed
 ├── EmbedderFailed         an embedder could not be loaded or refused to embed
@@ -69,6 +70,10 @@ class DuplicateId(SourceError):
         super().__init__(
             f"Two documents have the id {document_id!r}: {first} and {second}. Give one of them another id."
         )
+
+
+class BadQuery(IndexesError, ValueError):
+    """An empty query, or one that asks for no result."""
 
 
 class UnknownName(IndexesError):
@@ -144,7 +149,9 @@ class CollectionLocked(CollectionError):
     def __init__(self, path: Path | str, holder: str) -> None:
         self.path = Path(path)
         self.holder = holder
-        super().__init__(f"{holder} is writing to the collection {path}. Wait for it to end, then run this again.")
+        super().__init__(
+            f"{holder} is writing to the collection {path}. Wait for it to end, then run this again."
+        )
 
 
 class CollectionDamaged(CollectionError):
@@ -153,4 +160,6 @@ class CollectionDamaged(CollectionError):
     def __init__(self, path: Path | str, reason: str) -> None:
         self.path = Path(path)
         self.reason = reason
-        super().__init__(f"The catalog of {path} does not read: {reason}. Restore it from a copy, or index again.")
+        super().__init__(
+            f"The catalog of {path} does not read: {reason}. Restore it from a copy, or index again."
+        )

@@ -56,11 +56,17 @@ class VectorEngine(Protocol):
     def generation(self) -> int:
         """The catalog generation that the engine covers; -1 when it is empty or unreadable."""
 
+    def refresh(self) -> None:
+        """Look at the files again: another process may have written."""
+
     def apply(self, keys: Keys, vectors: Vectors, removed: Iterable[int], *, generation: int) -> None:
         """Take in `vectors` (n, dimension) under `keys` (n,), drop `removed`, and cover `generation`."""
 
     def clear(self) -> None:
         """Forget everything; `generation` is -1 afterwards."""
+
+    def keys(self) -> Keys:
+        """The keys of every passage held, ascending."""
 
     def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> list[tuple[int, float]]:
         """(passage key, inner product), best first, ties by key; only among `allowed` keys when given."""

@@ -32,11 +32,21 @@ class LexicalEngine(Protocol):
     def generation(self) -> int:
         """The catalog generation that the engine covers; -1 when it is empty or unreadable."""
 
+    @property
+    def shared(self) -> bool:
+        """Whether the engine lives in files that other processes read, so that a writer needs the lock."""
+
+    def refresh(self) -> None:
+        """Look at the files again: another process may have written."""
+
     def apply(self, added: Iterable[Entry], removed: Iterable[int], *, generation: int) -> None:
-        """Take in and drop passages, and cover `generation` from now on: all of it or, after a crash, none."""
+        """Take in and drop passages, and cover `generation` from now on: after a crash, all of it or none."""
 
     def clear(self) -> None:
         """Forget everything; `generation` is -1 afterwards."""
+
+    def keys(self) -> Keys:
+        """The keys of every passage held, ascending."""
 
     def search(self, terms: Sequence[str], k: int, *, access: Access) -> Scored:
         """The best `k` passages that `access` may read, trimmed inside the engine, not after it."""

@@ -1,0 +1,124 @@
+"""The one truth of a collection: a SQLite file, its connections and transactions; knows no engine.
+
+Each write transaction that changes anything raises the generation by one; an engine at generation g asks a
+`Reader` for what came and went since g.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from indexes import schema
+from indexes.catalog_reader import Reader
+from indexes.catalog_writer import Writer
+from indexes.errors import CollectionDamaged, CollectionError, CollectionNotFound
+
+_BUSY_S = 30.0
+_OPEN_FOR_LATER = 8
+
+
+@dataclass
+class Catalog:
+    """The SQLite file of a collection. Thread-safe; writers are expected to hold the collection's lock."""
+
+    path: Path
+    _idle: deque[sqlite3.Connection] = field(default_factory=deque, init=False, repr=False)
+    _lock: Lock = field(default_factory=Lock, init=False, repr=False)
+    _closed: bool = field(default=False, init=False, repr=False)
+
+    @classmethod
+    def create(cls, path: Path, settings: Mapping[str, str]) -> Catalog:
+        """An empty catalog with these settings in the file `path`, which must not be one yet."""
+        catalog = cls(path)
+        with catalog._connection() as db:
+            schema.create(db, settings)
+        return catalog
+
+    @classmethod
+    def open(cls, path: Path) -> Catalog:
+        """The catalog in the file `path`.
+
+        Raises: `CollectionNotFound`, `CollectionTooNew`, `CollectionDamaged`.
+        """
+        if not path.is_file():
+            raise CollectionNotFound(path.parent)
+        catalog = cls(path)
+        try:
+            with catalog._connection() as db:
+                schema.check(db, path.parent)
+        except BaseException:
+            catalog.close()
+            raise
+        return catalog
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """One consistent view; others go on writing meanwhile."""
+        with self._connection() as db, _transaction(db, "BEGIN"):
+            yield Reader(db)
+
+    @contextmanager
+    def write(self) -> Iterator[Writer]:
+        """A write transaction: rolled back by an exception, and when nothing changed."""
+        with self._connection() as db, _transaction(db, "BEGIN IMMEDIATE"):
+            writer = Writer(db)
+            yield writer
+            if writer.changed:
+                db.execute("UPDATE settings SET value = value + 1 WHERE name = 'generation'")
+
+    def set(self, name: str, value: str) -> None:
+        """Record a value that is no part of any generation."""
+        with self._connection() as db:
+            db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def close(self) -> None:
+        """Close every connection that is not in use; those in use close when they are given back."""
+        with self._lock:
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        db = self._take()
+        try:
+            yield db
+        except sqlite3.OperationalError as exc:  # a full disk, no permission, a file busy for too long
+            raise CollectionError(f"The catalog {self.path} cannot be used: {exc}.") from exc
+        except sqlite3.DatabaseError as exc:
+            raise CollectionDamaged(self.path.parent, str(exc)) from exc
+        finally:
+            self._give_back(db)
+
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA foreign_keys = ON")
+        return db
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        with self._lock:
+            if not self._closed and len(self._idle) < _OPEN_FOR_LATER:
+                self._idle.append(db)
+                return
+        db.close()
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
+    db.execute(begin)
+    try:
+        yield
+    except BaseException:
+        if db.in_transaction:  # a full disk has ended it already
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")

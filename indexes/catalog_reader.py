@@ -1,0 +1,231 @@
+"""One consistent view of the catalog: documents, spans, passages, what changed since; writes nothing.
+
+Text is kept as UTF-8 pages of `PAGE_CHARS` characters, so that a span is read without its document.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection as Sized
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexes.types import Access, Document, DocumentId, DocumentInfo, Passage, PassageId, Section
+
+PAGE_CHARS = 32_768
+
+_ROWS = """
+SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.readers
+FROM passages p JOIN documents d ON d.number = p.document WHERE p.added > ? ORDER BY p.key
+"""
+_PLACES = """
+SELECT p.key, p.id, p.start, p.stop, p.section, d.number, d.id, d.version, d.readers
+FROM passages p JOIN documents d ON d.number = p.document WHERE p.key IN (SELECT value FROM json_each(?))
+"""
+_OPEN_KEYS = """
+SELECT DISTINCT p.key FROM readers r JOIN passages p ON p.document = r.document
+WHERE p.key > ? AND r.principal IN (SELECT value FROM json_each(?)) ORDER BY p.key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A passage as engines take it in. `digest` is the SHA-256 of `text`, the title's line included."""
+
+    key: int
+    text: str
+    readers: frozenset[str]
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a passage stands, without its text."""
+
+    key: int
+    id: PassageId
+    document: int
+    document_id: DocumentId
+    version: str
+    start: int
+    stop: int
+    section: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much the catalog holds."""
+
+    documents: int
+    passages: int
+    chars: int
+
+
+class Reader:
+    """One consistent view of the catalog, as of the moment it was opened."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    @property
+    def generation(self) -> int:
+        """The number of the last write; 0 before the first."""
+        return int(self.setting("generation") or 0)
+
+    def setting(self, name: str) -> str | None:
+        """A value recorded by `Catalog.set`."""
+        row = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def counts(self) -> Counts:
+        """How much there is."""
+        documents, chars = self._db.execute(
+            "SELECT count(*), coalesce(sum(n_chars), 0) FROM documents"
+        ).fetchone()
+        return Counts(documents, self.n_added(-1), chars)
+
+    def ids(self, access: Access) -> list[DocumentId]:
+        """The ids of the documents that `access` may read, sorted."""
+        rows = self._db.execute("SELECT id, readers FROM documents ORDER BY id")
+        return [DocumentId(i) for i, readers in rows if access.may_read(_readers(readers))]
+
+    def number(self, document_id: str, access: Access) -> int | None:
+        """The catalog's own number of a document; None when there is none that `access` may read."""
+        found = self._db.execute(
+            "SELECT number, readers FROM documents WHERE id = ?", (document_id,)
+        ).fetchone()
+        return found[0] if found and access.may_read(_readers(found[1])) else None
+
+    def info(self, number: int) -> DocumentInfo:
+        """What is known of a document, without its text."""
+        row = self._db.execute(
+            "SELECT id, version, title, uri, n_chars, metadata FROM documents WHERE number = ?", (number,)
+        ).fetchone()
+        id_, version, title, uri, n_chars, metadata = row
+        return DocumentInfo(DocumentId(id_), version, title, uri, n_chars, json.loads(metadata))
+
+    def document(self, number: int) -> Document:
+        """A whole document."""
+        info = self.info(number)
+        (readers,) = self._db.execute("SELECT readers FROM documents WHERE number = ?", (number,)).fetchone()
+        return Document(
+            id=info.id,
+            text=self.text(number, 0, info.n_chars),
+            title=info.title,
+            uri=info.uri,
+            metadata=info.metadata,
+            readers=_readers(readers),
+            sections=self.sections(number),
+        )
+
+    def sections(self, number: int) -> tuple[Section, ...]:
+        """The sections of a document."""
+        (found,) = self._db.execute("SELECT sections FROM documents WHERE number = ?", (number,)).fetchone()
+        return tuple(Section(**section) for section in json.loads(found))
+
+    def text(self, number: int, start: int, stop: int) -> str:
+        """Characters [start, stop) of a document, from the pages that hold them and no others."""
+        start = max(start, 0)
+        first = start // PAGE_CHARS
+        pages = self._db.execute(
+            "SELECT text FROM pages WHERE document = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal",
+            (number, first, max(stop - 1, 0) // PAGE_CHARS),
+        )
+        offset = first * PAGE_CHARS
+        return "".join(_decode(page) for (page,) in pages)[start - offset : max(stop - offset, 0)]
+
+    def places(self, keys: Iterable[int], access: Access) -> dict[int, Place]:
+        """Where these passages stand, by key; without those that are gone or closed to `access`."""
+        rows = self._db.execute(_PLACES, (json.dumps(list(keys)),))
+        return {
+            key: Place(key, PassageId(id_), number, DocumentId(document_id), version, start, stop, section)
+            for key, id_, start, stop, section, number, document_id, version, readers in rows
+            if access.may_read(_readers(readers))
+        }
+
+    def passages(self, number: int, places: Iterable[Place]) -> list[Passage]:
+        """These passages of one document, with their texts."""
+        sections = self.sections(number)
+        return [
+            Passage(
+                id=place.id,
+                document_id=place.document_id,
+                version=place.version,
+                start=place.start,
+                stop=place.stop,
+                text=self.text(number, place.start, place.stop),
+                section=None if place.section is None else sections[place.section],
+            )
+            for place in places
+        ]
+
+    def keys(self, principals: Sized[str] | None = None, *, after: int = 0) -> NDArray[np.int64]:
+        """Passage keys above `after`, ascending; where `principals` are given, what one of them may read."""
+        if principals is None:
+            rows = self._db.execute("SELECT key FROM passages WHERE key > ? ORDER BY key", (after,))
+        else:
+            rows = self._db.execute(_OPEN_KEYS, (after, json.dumps(sorted(principals))))
+        return np.fromiter((key for (key,) in rows), np.int64)
+
+    def n_added(self, since: int) -> int:
+        """How many passages came after generation `since`."""
+        return int(self._db.execute("SELECT count(*) FROM passages WHERE added > ?", (since,)).fetchone()[0])
+
+    def added(self, since: int) -> Iterator[Row]:
+        """The passages that came after generation `since`, by ascending key."""
+        current, text = -1, ""
+        for key, number, start, stop, digest, title, readers in self._db.execute(_ROWS, (since,)):
+            if number != current:
+                current, text = number, self.text(number, 0, 1 << 62)
+            yield Row(key, indexed_text(title, text[start:stop]), _readers(readers), digest)
+
+    def removed(self, since: int) -> list[int]:
+        """The keys of the passages that went after generation `since`."""
+        return [key for (key,) in self._db.execute("SELECT key FROM removed WHERE generation > ?", (since,))]
+
+    def forgotten(self, since: int) -> list[bytes]:
+        """The digests that went after generation `since` and that no passage has any more."""
+        rows = self._db.execute(
+            "SELECT digest FROM removed WHERE generation > ? AND digest NOT IN (SELECT digest FROM passages)",
+            (since,),
+        )
+        return [digest for (digest,) in rows]
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with the catalog itself, one line each."""
+        for (line,) in self._db.execute("PRAGMA integrity_check"):
+            if line != "ok":
+                yield f"catalog: {line}"
+        for number, id_, version, n_chars in self._db.execute(
+            "SELECT number, id, version, n_chars FROM documents"
+        ):
+            text = self.text(number, 0, 1 << 62)
+            if len(text) != n_chars or Document(DocumentId(id_), text).version != version:
+                yield f"document {id_!r}: its text is not the text of version {version}"
+            spans = "SELECT id, start, stop FROM passages WHERE document = ?"
+            for passage, start, stop in self._db.execute(spans, (number,)):
+                if not 0 <= start < stop <= n_chars:
+                    yield f"passage {passage!r}: [{start}, {stop}) is no span of {n_chars} characters"
+
+
+def indexed_text(title: str, text: str) -> str:
+    """What both legs index of a passage: the document's title, then the passage's own text."""
+    return f"{title}\n{text}" if title else text
+
+
+def _readers(value: str) -> frozenset[str]:
+    return frozenset(json.loads(value))
+
+
+def encode(text: str) -> bytes:
+    """Text as it is stored."""
+    # Lone surrogates occur in real files, and offsets count them.
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decode(page: bytes) -> str:
+    return page.decode("utf-8", "surrogatepass")

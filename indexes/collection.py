@@ -1,0 +1,323 @@
+"""A collection of documents in one directory: write, search, read, verify. Delegates to catalog and legs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from indexes import analysis, batch, fusion
+from indexes.catalog import Catalog
+from indexes.catalog_reader import Reader
+from indexes.catalog_writer import Writer
+from indexes.dense import embedder as embedder_named
+from indexes.dense.base import Embedder, FittedEmbedder, Keys
+from indexes.errors import BadQuery, CollectionError, CollectionLocked, CollectionMismatch, CollectionNotFound
+from indexes.legs import Leg, LexicalLeg, Tell
+from indexes.lexical import lexical_engine
+from indexes.lock import WriterLock
+from indexes.ranking import Found, ranked
+from indexes.types import OWNER, Access, Changes, Document, DocumentHit, DocumentId, DocumentInfo, Hit
+
+CATALOG = "catalog.sqlite"
+DEFAULT_EMBEDDER = "latent"
+DEFAULT_LEXICAL = "tantivy"
+
+_LEAST_CANDIDATES = 100
+_CANDIDATES_A_RESULT = 5
+_KEYS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a collection stands. `legs`: the catalog generation that each leg covers."""
+
+    documents: int
+    passages: int
+    chars: int
+    embedder: str
+    lexical: str
+    generation: int
+    legs: dict[str, int]
+
+
+class Collection:
+    """Documents that are searched by terms and by meaning. Thread-safe; one process writes at a time.
+
+    Made by `create`, `open` or `open_or_create`; whoever made it closes it. `fuse` and `weights` may be set
+    to another fusion; a weight of zero switches a leg off.
+    """
+
+    def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
+        from indexes.dense.legs import dense_leg  # noqa: PLC0415  # FAISS takes a while to import
+
+        self.path = catalog.path.parent
+        self._catalog = catalog
+        self._lock = WriterLock(self.path)
+        self._writing = RLock()
+        with catalog.read() as reader:
+            self.embedder, self.lexical = reader.setting("embedder") or "", reader.setting("lexical") or ""
+        engine = lexical_engine(self.lexical)(self.path / "lexical")
+        self._legs: dict[str, Leg] = {
+            "lexical": LexicalLeg(engine, analysis.analyse),
+            "dense": dense_leg(self.path / "dense", embedder, catalog),
+        }
+        fitted = isinstance(embedder, FittedEmbedder)
+        dense = fusion.DENSE_WEIGHT_LATENT if fitted else fusion.DENSE_WEIGHT_PRETRAINED
+        self.fuse: fusion.Fuse = fusion.convex
+        self.weights: dict[str, float] = {"lexical": 1 - dense, "dense": dense}
+
+    @classmethod
+    def create(
+        cls, path: Path | str, *, embedder: str | Embedder = DEFAULT_EMBEDDER, lexical: str = DEFAULT_LEXICAL
+    ) -> Self:
+        """An empty collection in the directory `path`.
+
+        Raises: `UnknownName`, `MissingExtra`, `EmbedderFailed`, `CollectionError` where there is one already.
+        """
+        path = Path(path).absolute()
+        lexical_engine(lexical)
+        made = embedder_named(embedder) if isinstance(embedder, str) else embedder
+        if not isinstance(made, FittedEmbedder):
+            _ = made.dimension  # a model that cannot be loaded is told before anything is written
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise CollectionError(f"{path} cannot be made a collection's directory: {exc.strerror}.") from exc
+        with WriterLock(path).hold():
+            if _exists(path):
+                raise CollectionError(
+                    f"There is a collection in {path} already. Open it, or name another directory."
+                )
+            settings = {"embedder": made.name, "lexical": lexical, "analyser": str(analysis.VERSION)}
+            catalog = Catalog.create(path / CATALOG, settings)
+        return cls._ready(catalog, made)
+
+    @classmethod
+    def open(
+        cls, path: Path | str, *, embedder: str | Embedder | None = None, lexical: str | None = None
+    ) -> Self:
+        """The collection in the directory `path`, its engines caught up.
+
+        Raises: `CollectionNotFound`, `CollectionMismatch` when a name is given that it was not built with,
+        `CollectionTooNew`, `CollectionDamaged`.
+        """
+        path = Path(path).absolute()
+        catalog = Catalog.open(path / CATALOG)
+        try:
+            with catalog.read() as reader:
+                built = {kind: reader.setting(kind) or "" for kind in ("embedder", "lexical")}
+            wanted = built["embedder"] if embedder is None else embedder
+            made = embedder_named(wanted) if isinstance(wanted, str) else wanted
+            _same(path, built, {"embedder": made.name, "lexical": lexical or built["lexical"]})
+        except BaseException:
+            catalog.close()
+            raise
+        return cls._ready(catalog, made)
+
+    @classmethod
+    def open_or_create(
+        cls, path: Path | str, *, embedder: str | Embedder | None = None, lexical: str | None = None
+    ) -> Self:
+        """The collection in `path`, made there with these names or the defaults when there is none."""
+        try:
+            return cls.open(path, embedder=embedder, lexical=lexical)
+        except CollectionNotFound:
+            return cls.create(path, embedder=embedder or DEFAULT_EMBEDDER, lexical=lexical or DEFAULT_LEXICAL)
+
+    @classmethod
+    def _ready(cls, catalog: Catalog, embedder: Embedder) -> Self:
+        try:
+            collection = cls(catalog, embedder)
+            collection._renew()
+            collection._follow()
+        except BaseException:
+            catalog.close()
+            raise
+        return collection
+
+    def upsert(self, documents: Iterable[Document], *, progress: Tell | None = None) -> Changes:
+        """Store documents by id: new ones, and those whose fingerprint differs. All of them or none.
+
+        Raises: `DuplicateId`, `EmbedderFailed`, `CollectionLocked`, and what the iterable raises.
+        """
+        return self._write(
+            lambda writer, tell: batch.upsert(writer, documents, source=None, tell=tell), progress
+        )
+
+    def sync(self, documents: Iterable[Document], *, source: str, progress: Tell | None = None) -> Changes:
+        """Make the documents of `source` exactly these: upsert, and delete its others. All or nothing.
+
+        Raises: as `upsert`; `DuplicateId` also for an id that is stored from another source.
+        """
+        return self._write(
+            lambda writer, tell: batch.upsert(writer, documents, source=source, tell=tell), progress
+        )
+
+    def delete(self, ids: Iterable[str]) -> Changes:
+        """Remove documents; an id that is not there is passed over. Raises: `CollectionLocked`."""
+        return self._write(lambda writer, _: batch.delete(writer, ids), None)
+
+    def search(self, query: str, k: int = 20, *, access: Access = OWNER) -> list[DocumentHit]:
+        """The best `k` documents that `access` may read, ties by id. Raises: `BadQuery`, `EmbedderFailed`."""
+        if not query.strip():
+            raise BadQuery("The query is empty. Ask with at least one word.")
+        if k < 1:
+            raise BadQuery(f"k = {k} asks for no result. Ask for at least one.")
+        self._follow()
+        depth = max(_LEAST_CANDIDATES, _CANDIDATES_A_RESULT * k)
+        asked = [name for name in self._legs if self.weights.get(name)]
+        found = {name: self._legs[name].search(query, depth, access=access) for name in asked}
+        with self._catalog.read() as reader:
+            places = reader.places({key for scored in found.values() for key, _ in scored}, access)
+            documents = ranked(found, places, fuse=self.fuse, weights=self.weights)[:k]
+            return [_hit(reader, passages, rank) for rank, passages in enumerate(documents, 1)]
+
+    def document(self, document_id: str, *, access: Access = OWNER) -> Document | None:
+        """The whole document; None when there is none that `access` may read."""
+        with self._catalog.read() as reader:
+            number = reader.number(document_id, access)
+            return None if number is None else reader.document(number)
+
+    def info(self, document_id: str, *, access: Access = OWNER) -> DocumentInfo | None:
+        """What is known of the document without its text; None when there is none that `access` may read."""
+        with self._catalog.read() as reader:
+            number = reader.number(document_id, access)
+            return None if number is None else reader.info(number)
+
+    def read(self, document_id: str, start: int, stop: int, *, access: Access = OWNER) -> str | None:
+        """Characters [start, stop), read without the others; None for no document that `access` may read."""
+        with self._catalog.read() as reader:
+            number = reader.number(document_id, access)
+            return None if number is None else reader.text(number, start, stop)
+
+    def ids(self, *, access: Access = OWNER) -> list[DocumentId]:
+        """The ids of the documents that `access` may read, sorted."""
+        with self._catalog.read() as reader:
+            return reader.ids(access)
+
+    def __len__(self) -> int:
+        with self._catalog.read() as reader:
+            return reader.counts().documents
+
+    def status(self) -> Status:
+        """How much there is, and which generation each leg covers."""
+        with self._catalog.read() as reader:
+            counts, generation = reader.counts(), reader.generation
+        legs = {name: leg.generation for name, leg in self._legs.items()}
+        return Status(
+            counts.documents, counts.passages, counts.chars, self.embedder, self.lexical, generation, legs
+        )
+
+    def verify(self) -> list[str]:
+        """What is wrong, one line each: texts, spans, generations, and the keys that each leg holds."""
+        with self._writing, self._catalog.read() as reader:
+            problems = list(reader.problems())
+            for name, leg in self._legs.items():
+                if leg.generation != reader.generation:
+                    problems.append(
+                        f"{name} leg: it covers generation {leg.generation} of {reader.generation}"
+                    )
+                problems += _differences(name, reader.keys(), leg.keys())
+        return problems
+
+    def close(self) -> None:
+        """Let go of files; the collection is not to be used afterwards."""
+        for leg in self._legs.values():
+            leg.close()
+        self._catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, change: Callable[[Writer, Tell], Changes], progress: Tell | None) -> Changes:
+        tell = progress or _silent
+        with self._writing, self._lock.hold():
+            with self._catalog.write() as writer:
+                changes = change(writer, tell)
+                for leg in self._legs.values():
+                    leg.prepare(writer, tell)
+            self._catch_up(self._behind(), tell)
+        return changes
+
+    def _follow(self) -> None:
+        """Bring the legs to the catalog's generation; while another is at it they serve what they have."""
+        if not self._behind() or not self._writing.acquire(blocking=False):
+            return
+        try:
+            for leg in self._behind():
+                leg.refresh()
+            behind = self._behind()
+            self._catch_up([leg for leg in behind if not leg.shared], _silent)
+            if any(leg.shared for leg in behind):
+                try:
+                    with self._lock.hold(wait_s=0):
+                        self._catch_up(self._behind(), _silent)
+                except CollectionLocked:
+                    pass
+        finally:
+            self._writing.release()
+
+    def _behind(self) -> list[Leg]:
+        with self._catalog.read() as reader:
+            generation = reader.generation
+        return [leg for leg in self._legs.values() if leg.generation != generation]
+
+    def _catch_up(self, legs: Iterable[Leg], tell: Tell) -> None:
+        for leg in legs:
+            leg.refresh()
+            with self._catalog.read() as reader:
+                if leg.generation != reader.generation:
+                    leg.follow(reader, tell)
+
+    def _renew(self) -> None:
+        """Clear legs built with another version of the analyser: their terms are no longer the query's."""
+        with self._catalog.read() as reader:
+            if reader.setting("analyser") == str(analysis.VERSION):
+                return
+        with self._lock.hold():
+            for leg in self._legs.values():
+                leg.clear()
+            self._catalog.set("analyser", str(analysis.VERSION))
+
+
+def _hit(reader: Reader, found: list[Found], rank: int) -> DocumentHit:
+    best = found[0]
+    number = best.place.document
+    passages = reader.passages(number, [passage.place for passage in found])
+    hits = tuple(Hit(p, f.score, f.rank, f.legs) for p, f in zip(passages, found, strict=True))
+    return DocumentHit(reader.info(number), best.score, rank, best.legs, hits)
+
+
+def _differences(leg: str, stored: Keys, held: Keys) -> Iterator[str]:
+    for what, odd in (("lacks", np.setdiff1d(stored, held)), ("still has", np.setdiff1d(held, stored))):
+        if len(odd):
+            yield f"{leg} leg: it {what} {len(odd)} passages, first {odd[:_KEYS_SHOWN].tolist()}"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        Catalog.open(path / CATALOG).close()
+    except CollectionNotFound:
+        return False
+    return True
+
+
+def _same(path: Path, built: dict[str, str], asked: dict[str, str]) -> None:
+    for kind, name in asked.items():
+        if name != built[kind]:
+            raise CollectionMismatch(path, kind, built[kind], name)
+
+
+def _silent(_stage: str, _done: int, _total: int | None) -> None:
+    """Nobody watches."""

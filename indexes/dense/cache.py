@@ -1,0 +1,84 @@
+"""Vectors of pretrained embedders, by embedder and digest of the text; knows neither documents nor models.
+
+Kept beside the catalog and committed batch by batch: when a long run is cut off, what was embedded stays,
+and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from indexes.dense.base import Vectors
+from indexes.errors import CollectionError
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS vectors (
+    embedder TEXT NOT NULL,
+    digest   TEXT NOT NULL,
+    vector   BLOB NOT NULL,
+    PRIMARY KEY (embedder, digest)
+)
+"""
+_FIND = """
+SELECT digest, vector FROM vectors WHERE embedder = ? AND digest IN (SELECT value FROM json_each(?))
+"""
+_BATCH = 10_000
+_BUSY_S = 30.0
+
+
+class VectorCache:
+    """One SQLite file, opened anew for each call: calls are few and large, and come from any thread."""
+
+    def __init__(self, path: Path, embedder: str) -> None:
+        self._path = path
+        self._embedder = embedder
+
+    def missing(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of the digests that have no vector."""
+        with self._open() as db:
+            rows = db.execute("SELECT digest FROM vectors WHERE embedder = ?", (self._embedder,))
+            return set(digests) - {bytes.fromhex(digest) for (digest,) in rows}
+
+    def get(self, digests: Sequence[bytes]) -> Vectors:
+        """float32 (n_digests, dimension). Raises: `KeyError` when one of them has no vector."""
+        wanted = sorted({digest.hex() for digest in digests})
+        found: dict[str, bytes] = {}
+        with self._open() as db:
+            for at in range(0, len(wanted), _BATCH):
+                asked = json.dumps(wanted[at : at + _BATCH])
+                found.update(db.execute(_FIND, (self._embedder, asked)))
+        return np.stack([np.frombuffer(found[digest.hex()], np.float32) for digest in digests])
+
+    def put(self, digests: Sequence[bytes], vectors: Vectors) -> None:
+        """Keep one batch for good."""
+        rows = [
+            (self._embedder, d.hex(), v.astype(np.float32).tobytes())
+            for d, v in zip(digests, vectors, strict=True)
+        ]
+        with self._open() as db:
+            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+
+    def forget(self, digests: Iterable[bytes]) -> None:
+        """Drop the vectors of texts that are nowhere any more."""
+        with self._open() as db:
+            rows = [(self._embedder, digest.hex()) for digest in digests]
+            db.executemany("DELETE FROM vectors WHERE embedder = ? AND digest = ?", rows)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as db:
+                db.execute("PRAGMA journal_mode = WAL")
+                with db:
+                    db.execute(_TABLE)
+                    yield db
+        except sqlite3.Error as exc:
+            raise CollectionError(
+                f"The vectors in {self._path} cannot be used: {exc}. Remove that file: they are made anew."
+            ) from exc

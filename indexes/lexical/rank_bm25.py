@@ -1,0 +1,97 @@
+"""The plain reference engine: rank-bm25 in memory; knows terms and keys, and forgets all when closed.
+
+Exact where tantivy rounds, slow where tantivy is quick: every query walks every passage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rank_bm25 import BM25Okapi
+
+from indexes.lexical.base import Entry, Keys, Scored
+from indexes.types import Access
+
+K1 = 1.2
+B = 0.75
+
+
+class LuceneBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
+    """BM25 with Lucene's idf, ln(1 + (N - n + 0.5) / (n + 0.5)), which is never negative.
+
+    Kamphuis et al. 2020, Which BM25 Do You Mean?, ECIR, table 1; Lucene's BM25Similarity; tantivy's bm25.rs.
+    """
+
+    def _calc_idf(self, nd: Mapping[str, int]) -> None:
+        n = self.corpus_size
+        self.idf = {term: math.log(1 + (n - count + 0.5) / (count + 0.5)) for term, count in nd.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Replaced as one, so that a search beside a write sees the one or the other."""
+
+    entries: tuple[Entry, ...]
+    model: LuceneBM25 | None
+    generation: int
+
+
+_EMPTY = _State((), None, -1)
+
+
+class RankBM25Engine:
+    """rank-bm25 over the passages given so far. Nothing is written: each opening fills it anew."""
+
+    shared = False
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._state = _EMPTY
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation that it covers; -1 before the first `apply`."""
+        return self._state.generation
+
+    def refresh(self) -> None:
+        """Nothing to look at: no other process writes here."""
+
+    def apply(self, added: Iterable[Entry], removed: Iterable[int], *, generation: int) -> None:
+        """Take in and drop passages and cover `generation`."""
+        entries = {entry.key: entry for entry in self._state.entries}
+        for key in removed:
+            entries.pop(key, None)
+        entries |= {entry.key: entry for entry in added}
+        held = tuple(entries[key] for key in sorted(entries))
+        # With no term at all the mean length is zero, and there is nothing to find either.
+        model = LuceneBM25([e.terms for e in held], k1=K1, b=B) if any(e.terms for e in held) else None
+        self._state = _State(held, model, generation)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._state = _EMPTY
+
+    def keys(self) -> Keys:
+        """The keys of every passage held, ascending."""
+        return np.array([entry.key for entry in self._state.entries], np.int64)
+
+    def search(self, terms: Sequence[str], k: int, *, access: Access) -> Scored:
+        """The best `k` passages that `access` may read; a repeated term counts as often as it stands."""
+        state = self._state
+        if state.model is None or not terms:
+            return []
+        entries = state.entries
+        scores = state.model.get_scores(terms)
+        found = [
+            (entries[i].key, float(scores[i]))
+            for i in np.flatnonzero(scores > 0)
+            if access.may_read(entries[i].readers)
+        ]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k]
+
+    def close(self) -> None:
+        """Nothing to let go of."""

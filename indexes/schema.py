@@ -1,0 +1,131 @@
+"""The tables of the catalog and their ordered migrations; knows SQL and the format number, no documents."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from indexes.errors import CollectionNotFound, CollectionTooNew
+
+APPLICATION_ID = 0x46554E4C
+"""Marks the file as ours, so that another program's database is never taken for a collection."""
+
+_FIRST = """
+CREATE TABLE settings (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+INSERT INTO settings VALUES ('generation', '0');
+
+CREATE TABLE documents (
+    number      INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          TEXT NOT NULL UNIQUE,
+    version     TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    title       TEXT NOT NULL,
+    uri         TEXT NOT NULL,
+    n_chars     INTEGER NOT NULL,
+    metadata    TEXT NOT NULL,
+    readers     TEXT NOT NULL,
+    sections    TEXT NOT NULL,
+    source      TEXT NOT NULL
+);
+CREATE INDEX documents_source ON documents (source);
+
+CREATE TABLE readers (
+    principal TEXT NOT NULL,
+    document  INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    PRIMARY KEY (principal, document)
+) WITHOUT ROWID;
+CREATE INDEX readers_document ON readers (document);
+
+-- Text as UTF-8 in pages of equal length in characters: a span is read without the rest of its document.
+CREATE TABLE pages (
+    number   INTEGER PRIMARY KEY,
+    document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    ordinal  INTEGER NOT NULL,
+    text     BLOB NOT NULL,
+    UNIQUE (document, ordinal)
+);
+
+-- A key is never used twice, so that an engine which lags behind can hold no passage under another's key.
+CREATE TABLE passages (
+    key      INTEGER PRIMARY KEY AUTOINCREMENT,
+    document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    ordinal  INTEGER NOT NULL,
+    id       TEXT NOT NULL UNIQUE,
+    start    INTEGER NOT NULL,
+    stop     INTEGER NOT NULL,
+    section  INTEGER,
+    digest   BLOB NOT NULL,
+    added    INTEGER NOT NULL
+);
+CREATE INDEX passages_document ON passages (document, ordinal);
+CREATE INDEX passages_added ON passages (added);
+CREATE INDEX passages_digest ON passages (digest);
+
+-- What engines and caches have to forget: key and digest of each passage that went, and when.
+CREATE TABLE removed (
+    key        INTEGER PRIMARY KEY,
+    digest     BLOB NOT NULL,
+    generation INTEGER NOT NULL
+);
+CREATE INDEX removed_generation ON removed (generation);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)
+"""Step n turns format n into format n + 1; a step that has been released is never changed."""
+
+
+def create(connection: sqlite3.Connection, settings: Mapping[str, str]) -> None:
+    """Bring an empty database to the newest format and record `settings`, all of it or none."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    _migrate(connection, 0, settings)
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the catalog of the collection `path` to the newest format.
+
+    Raises: `CollectionNotFound`, `CollectionTooNew`.
+    """
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise CollectionNotFound(path)
+    found = _format(connection)
+    if found > len(MIGRATIONS):
+        raise CollectionTooNew(path, found, len(MIGRATIONS))
+    if found < len(MIGRATIONS):
+        _migrate(connection, found, {})
+
+
+def _migrate(connection: sqlite3.Connection, found: int, settings: Mapping[str, str]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have migrated while this one waited for the lock.
+        found = max(found, _format(connection))
+        for step in MIGRATIONS[found:]:
+            for statement in _statements(step):
+                connection.execute(statement)
+        connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _format(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(script: str) -> list[str]:
+    # executescript() would commit the open transaction first.
+    statements: list[str] = []
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements
