@@ -16,13 +16,17 @@ class HostError(Exception):
     """What a host function raises to tell the code what it did wrong; a RuntimeError inside the sandbox."""
 
 
-class EndCell(Exception):  # noqa: N818 - a signal, not an error
+class EndCell(Exception):
     """What a host function raises to end the cell at once, for good: no `except` inside can catch it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxLimits:
-    """Of one cell, but for `memory_bytes`, which the session shares. Host calls do not count as time."""
+    """Of one cell, but for `memory_bytes`. Host calls do not count as time.
+
+    `memory_bytes` is what the session's process may take, what the engine needs to keep a state to go back
+    to included: give it at least four times the text that the session is to hold.
+    """
 
     cell_s: float = 10.0
     memory_bytes: int = 512 * 1024 * 1024

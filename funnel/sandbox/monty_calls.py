@@ -13,7 +13,7 @@ from funnel.sandbox.base import HostError, HostFunction
 from funnel.sandbox.values import NotPlain, from_host, from_inside
 
 
-class FromHost(Exception):  # noqa: N818 - a carrier, not an error
+class FromHost(Exception):
     """Carries what a host function raised past the handlers of the engine's own errors."""
 
     def __init__(self, error: Exception) -> None:
@@ -21,7 +21,7 @@ class FromHost(Exception):  # noqa: N818 - a carrier, not an error
         self.error = error
 
 
-class HostCallLimit(Exception):  # noqa: N818 - becomes a CellError
+class HostCallLimit(Exception):
     """A limit that we count, not the engine."""
 
 

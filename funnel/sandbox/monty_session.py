@@ -29,10 +29,12 @@ from funnel.sandbox.hints import hint_for
 from funnel.sandbox.monty_calls import Calls, FromHost, HostCallLimit, Output
 from funnel.sandbox.source import Cell, prepare
 from funnel.sandbox.stdlib import module_source
-from funnel.sandbox.values import from_host
+from funnel.sandbox.values import from_host, text_bytes
 
 _NAME: Final = "monty"
 _MAX_RECURSION: Final = 500
+_KEPT_TIMES: Final = 4
+"""To write its variables out, a worker needs this many times their size (measured: 3.7-4.2)."""
 _MAX_MESSAGE: Final = 2_000
 _BACK: Final = "Variables are as before the cell."
 _LIMIT: Final = re.compile(r"limit exceeded|exceeded its memory limit")
@@ -68,6 +70,13 @@ class MontySession:
 
     async def open(self) -> None:
         """Take a worker and bind the variables. Raises: `SandboxUnavailable`."""
+        needed = _KEPT_TIMES * text_bytes(self._variables)
+        if needed > self._limits.memory_bytes:
+            raise SandboxUnavailable(
+                _NAME,
+                f"the variables need memory_bytes = {needed:,} (four times their text), "
+                f"and it is {self._limits.memory_bytes:,}. Raise it, or hand the text over in pieces",
+            )
         try:
             await self._take_worker()
         except MontyError as exc:
@@ -109,22 +118,8 @@ class MontySession:
 
     async def _attempt(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
         """Leaves `_stale` set unless the worker holds a state worth keeping."""
-        error = None
         try:
-            try:
-                await self._drive(cell, out, calls)
-            except MontyCrashedError as exc:
-                if calls.made or exc.timed_out:
-                    raise
-                # It may have died between two cells; nothing has left the cell yet, so it may run again.
-                await self._restore()
-                self._stale = True
-                await self._drive(cell, out, calls)
-            except (MontySyntaxError, MontyRuntimeError) as exc:
-                if (error := self._breach(exc)) is not None:
-                    return error
-                error = _error(exc, cell)
-            await self._keep()
+            return await self._complete(cell, out, calls)
         except FromHost as carried:
             raise carried.error from None
         except (HostCallLimit, SandboxDied):
@@ -133,9 +128,29 @@ class MontySession:
             if exc.timed_out:
                 return self._too_slow()
             return CellError("SandboxCrashed", f"The cell ended its own process ({exc}). {_BACK}")
-        except Exception as exc:  # noqa: BLE001 - the engine's own faults: the cell is lost, the session is not
+        except Exception as exc:  # noqa: BLE001 - the engine's own faults: the cell is lost, the session not
+            if isinstance(exc, MontyError) and (breach := self._breach(exc)) is not None:
+                return breach
             _LOG.warning("the Monty engine failed on a cell", exc_info=True)
             return CellError("SandboxFault", f"The sandbox failed on this cell ({_short(str(exc))}). {_BACK}")
+
+    async def _complete(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
+        error = None
+        try:
+            await self._drive(cell, out, calls)
+        except MontyCrashedError as exc:
+            if calls.made or exc.timed_out:
+                raise
+            # It may have died between two cells; nothing has left the cell yet, so it may run again.
+            await self._restore()
+            self._stale = True
+            await self._drive(cell, out, calls)
+        except (MontySyntaxError, MontyRuntimeError) as exc:
+            if self._breach(exc) is not None:
+                raise
+            error = _error(exc, cell)
+        # Writing the state out takes memory of the worker, so that this too can break the limit.
+        await self._keep()
         return error
 
     async def _drive(self, cell: Cell, out: Output, calls: Calls) -> None:
@@ -183,7 +198,8 @@ class MontySession:
         if isinstance(inner, MemoryError):
             return CellError(
                 "MemoryError",
-                f"The session took more than {self._limits.memory_bytes / 1024**2:.3g} MB of memory. {_BACK}",
+                f"The session took more than {self._limits.memory_bytes / 1024**2:.3g} MB of memory (a quarter"
+                f" can be kept from cell to cell). {_BACK}",
                 hint="Keep slices and counts instead of copies of the text.",
             )
         return None

@@ -14,7 +14,7 @@ MAX_CHARACTERS = 16 * 1024 * 1024
 MAX_INTEGER_BITS = 4_096
 
 
-class NotPlain(TypeError):  # noqa: N818 - reads as what it says: this value is not plain
+class NotPlain(TypeError):
     """A value that may not cross; the message says what to pass instead."""
 
 
@@ -33,6 +33,17 @@ def from_host(value: Any) -> Any:
     Raises: `NotPlain` when it holds anything but JSON types.
     """
     return _Copier(None, None).copy(value, 0)
+
+
+def text_bytes(value: Any) -> int:
+    """The UTF-8 size of all text in a value of ours."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+    if isinstance(value, dict):
+        return sum(text_bytes(key) + text_bytes(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return sum(text_bytes(item) for item in value)
+    return 0
 
 
 class _Copier:
