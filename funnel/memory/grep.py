@@ -1,7 +1,7 @@
 r"""Regular expressions over pages of text, in a process that can be killed; knows no memory and no document.
 
 The pattern comes from a language model or a stranger, and `re` holds the interpreter for as long as it
-backtracks: `(a+)+$` on forty characters stops every task of the host. Three ways out were measured.
+backtracks: `(a+)+$` on forty characters stops every task of the host. Three ways out were weighed.
 google-re2 never backtracks, but its `\d` and `\w` are ASCII and it has no lookaround, so patterns that are
 right in Python fail or find less. `regex` has a timeout and lets other threads run, but `(?:a{9999}){9999}`
 takes gigabytes before it starts, and its `\w` and `{e}` mean other things. A worker process under a memory
