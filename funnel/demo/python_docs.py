@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -66,7 +65,7 @@ class _TakenOver:
 class _Module:
     """What a module documents, the names that it takes over from others, and its `__all__` if it is plain."""
 
-    items: tuple[_Item, ...]
+    items: tuple[_Item, ...] = ()
     taken_over: tuple[_TakenOver, ...] = ()
     uri: str = ""
     exported: frozenset[str] | None = None
@@ -98,10 +97,10 @@ class _Library:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._files = dict(_source_files(root)) if root.is_dir() else {}
-        # From 3.13 on this module is a name for a private one and has no file.
-        if (file := root / "_collections_abc.py").is_file():
-            self._files.setdefault("collections.abc", file)
-        self._read: dict[str, _Module | None] = {}
+        # Another name for a private module, put into `sys.modules`, which no parser sees.
+        if "_collections_abc" in self._files:
+            self._files["collections.abc"] = self._files["_collections_abc"]
+        self._read: dict[str, _Module] = {}
 
     def names(self) -> list[str]:
         """The public modules, those with source first."""
@@ -119,8 +118,6 @@ class _Library:
 
     def documents(self, name: str) -> Iterator[Document]:
         module = self._module(name)
-        if module is None:
-            return
         for item in module.items:
             yield _document(name, item, module.uri)
         for taken in module.taken_over:
@@ -130,8 +127,6 @@ class _Library:
 
     def _taken_over(self, name: str, taken: _TakenOver) -> Iterator[Document]:
         source = self._module(taken.origin)
-        if source is None:
-            return
         for item in source.items:
             top, dot, rest = item.name.partition(".")
             if not top or taken.theirs not in {"*", top}:
@@ -140,7 +135,7 @@ class _Library:
             if not public.startswith("_"):
                 yield _document(name, replace(item, name=public + dot + rest), source.uri)
 
-    def _module(self, name: str) -> _Module | None:
+    def _module(self, name: str) -> _Module:
         if name not in self._read:
             file = self._files.get(name)
             self._read[name] = _from_source(name, file) if file else _from_import(name)
@@ -182,14 +177,14 @@ def _document(module: str, item: _Item, uri: str) -> Document:
     )
 
 
-def _from_source(name: str, file: Path) -> _Module | None:
+def _from_source(name: str, file: Path) -> _Module:
     try:
         with tokenize.open(file) as source:
             tree = parse(source.read())
     except (OSError, SyntaxError, UnicodeDecodeError):
-        return None
+        tree = None
     if tree is None:
-        return None
+        return _Module()
     items = tuple(_items(tree))
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     return _Module(items, tuple(_imports(tree, package)), file.as_uri(), _all(tree))
@@ -276,21 +271,20 @@ def _all(tree: ast.Module) -> frozenset[str] | None:
     return frozenset(str(e.value) for e in values[0].value.elts if isinstance(e, ast.Constant))
 
 
-def _from_import(name: str) -> _Module | None:
-    """A module in C, imported; None where this interpreter has none of that name."""
+def _from_import(name: str) -> _Module:
+    """A module in C, imported; nothing where this interpreter has none of that name."""
     if name not in sys.builtin_module_names and not _is_extension(name):
-        return None
+        return _Module()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             module = importlib.import_module(name)
         except ImportError:
-            return None
+            return _Module()
     file = getattr(module, "__file__", None)
     return _Module(tuple(_live_items(module)), uri=Path(file).as_uri() if file else "")
 
 
-@cache
 def _is_extension(name: str) -> bool:
     if name not in sys.stdlib_module_names or name in _NOT_IMPORTED:
         return False

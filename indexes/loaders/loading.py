@@ -38,9 +38,9 @@ def load(paths: Sequence[Path]) -> Loading:
 class Loading:
     """An iterable of documents, one file in memory at a time; each iteration reads afresh.
 
-    While and after it is iterated: `done` files of `len(files)` are read, `problems` names the files of
-    a folder that could not be, `empty` counts files and records without words. `unknown` counts files
-    that were left out for their type.
+    While and after it is iterated: `done` files of `len(files)` are read, `problems` names the files and
+    folders inside a folder that could not be, `empty` counts files and records without words. `unknown`
+    counts files that were left out for their type.
 
     Iterating raises: `BadFile` for a file named by the caller, `DuplicateId`, and `NothingToIndex` once a
     path has given no document at all.
@@ -50,13 +50,13 @@ class Loading:
         self._roots = tuple(roots)
         self.files: tuple[Path, ...] = tuple(source.path for root in roots for source in root.sources)
         self.unknown = sum(root.unknown for root in roots)
-        self.problems: list[BadFile] = []
+        self.problems: list[BadFile] = [problem for root in roots for problem in root.problems]
         self.done = 0
         self.empty = 0
 
     def __iter__(self) -> Iterator[Document]:
         """Read every file and give its documents, in the order of the paths and of names within them."""
-        self.problems.clear()
+        self.problems = [problem for root in self._roots for problem in root.problems]
         self.done = self.empty = 0
         places: dict[DocumentId, tuple[Path, int]] = {}
         for root in self._roots:

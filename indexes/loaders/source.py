@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from indexes.errors import BadFile, NothingToIndex, SourceNotFound
+from indexes.loaders.decoding import unreadable
 
 MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd"})
 RST = frozenset({".rst", ".rest"})
@@ -57,27 +58,34 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A path as the caller gave it, and the files that it stands for. `unknown` counts those left out."""
+    """A path as the caller gave it, and the files that it stands for.
+
+    `unknown` counts the files left out for their type, `problems` holds the folders that cannot be listed.
+    """
 
     path: Path
     sources: tuple[Source, ...]
     unknown: int = 0
+    problems: tuple[BadFile, ...] = ()
 
 
 def find(paths: Sequence[Path]) -> tuple[Root, ...]:
     """The files behind each path, in order; a file that two paths reach belongs to the first.
 
     Raises: `SourceNotFound`; `NothingToIndex` for a folder without a file of a known type; `BadFile` for
-    a path that is neither file nor folder.
+    a path that cannot be reached or is neither file nor folder.
     """
     seen: set[Path] = set()
     return tuple(_root(Path(path), seen) for path in paths)
 
 
 def _root(path: Path, seen: set[Path]) -> Root:
-    if not path.exists():
-        raise SourceNotFound(path)
-    real = path.resolve()
+    try:
+        if not path.exists():
+            raise SourceNotFound(path)
+        real = path.resolve()
+    except OSError as exc:
+        raise unreadable(path, exc) from exc
     if path.is_file():
         # The name is the one that the user typed, also where it is a link to another.
         source = Source(real, _printable(path.absolute().name), explicit=True)
@@ -88,18 +96,21 @@ def _root(path: Path, seen: set[Path]) -> Root:
         raise BadFile(path, "it is neither a file nor a folder")
     walk = _Walk(seen)
     sources = list(walk.files(real))
+    if not sources and walk.problems:
+        raise walk.problems[0]
     if not sources and not walk.repeated:
         reason = (
             f"none of its {walk.unknown} files is of a known type" if walk.unknown else "no file is in it"
         )
         raise NothingToIndex(path, reason=reason)
-    return Root(path, tuple(sources), walk.unknown)
+    return Root(path, tuple(sources), walk.unknown, tuple(walk.problems))
 
 
 class _Walk:
     def __init__(self, seen: set[Path]) -> None:
         self._seen = seen
         self.unknown = 0
+        self.problems: list[BadFile] = []
         self.repeated = False
 
     def files(self, root: Path) -> Iterator[Source]:
@@ -119,9 +130,8 @@ class _Walk:
         try:
             with os.scandir(folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
-        except OSError:
-            # Listing it is not allowed, so that nothing in it can be named as a problem either.
-            self.unknown += 1
+        except OSError as exc:
+            self.problems.append(unreadable(folder, exc))
             return
         names = {entry.name.lower() for entry in entries}
         if "pyvenv.cfg" in names:

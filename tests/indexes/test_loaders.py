@@ -197,6 +197,31 @@ def test_a_second_iteration_reads_afresh(tmp_path):
     assert len(list(loading)) == len(list(loading)) == len(loading.problems) == loading.done - 1 == 1
 
 
+def test_a_folder_that_cannot_be_listed_is_reported_and_the_others_are_read(tmp_path, monkeypatch):
+    write(tmp_path / "a.txt", "words")
+    write(tmp_path / "b" / "c.txt", "words")
+    scandir = os.scandir
+
+    def guarded(path):
+        if os.fspath(path).endswith("b"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    loading = load([tmp_path])
+    assert len(list(loading)) == 1
+    assert [str(problem) for problem in loading.problems] == [
+        f"{tmp_path / 'b'}: it cannot be read (Permission denied)."
+    ]
+    with pytest.raises(BadFile, match="Permission denied"):
+        load([tmp_path / "b"])
+
+
+def test_a_path_that_cannot_be_reached_is_a_bad_file(tmp_path):
+    with pytest.raises(BadFile, match="name too long"):
+        load([tmp_path / ("x" * 300)])
+
+
 # Records
 
 
