@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
@@ -83,6 +83,7 @@ def test_a_composed_and_a_decomposed_letter_are_the_same_term():
     assert analyse("caf\u00e9") == analyse("cafe\u0301")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(), max_size=300))
 def test_a_term_is_never_empty_or_too_long_and_holds_no_space(text):
     for term in analyse(text):

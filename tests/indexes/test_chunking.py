@@ -4,7 +4,7 @@ import unicodedata
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexes.chunking import chunk
@@ -37,6 +37,7 @@ def documents(draw: st.DrawFn) -> Document:
     return document(text, *(Section(min(s), max(s), title=str(i)) for i, s in enumerate(spans)))
 
 
+@settings(deadline=None)
 @given(documents(), st.integers(1, 60))
 def test_passages_are_exact_ordered_bounded_and_numbered(source, max_chars):
     stop = 0
@@ -50,6 +51,7 @@ def test_passages_are_exact_ordered_bounded_and_numbered(source, max_chars):
         stop = passage.stop
 
 
+@settings(deadline=None)
 @given(documents(), st.integers(1, 60))
 def test_everything_but_white_space_is_in_a_passage(source, max_chars):
     passages = chunk(source, max_chars=max_chars)
@@ -58,6 +60,7 @@ def test_everything_but_white_space_is_in_a_passage(source, max_chars):
     assert not "".join(source.text[a:b] for a, b in zip(stops, starts, strict=True)).strip()
 
 
+@settings(deadline=None)
 @given(documents(), st.integers(1, 60))
 def test_no_passage_crosses_a_border_and_each_knows_a_section_around_it(source, max_chars):
     borders = {border for s in source.sections if s.start < s.stop for border in (s.start, s.stop)}
@@ -67,6 +70,7 @@ def test_no_passage_crosses_a_border_and_each_knows_a_section_around_it(source, 
         assert passage.section in around if around else passage.section is None
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("abc \n."), max_size=500))
 def test_two_neighbours_never_fit_into_one_passage(text):
     words = " ".join(word[:10] for word in text.split())
@@ -75,6 +79,7 @@ def test_two_neighbours_never_fit_into_one_passage(text):
         assert right.stop - left.start > 40
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["e\u0301", "\U0001f469\u200d\U0001f680", "\U0001f44d\U0001f3fd", "\r\n", "x"]))
 )
