@@ -88,7 +88,9 @@ class Events:
             raise
         finally:
             now = self._now()
-            self._emit(Event(self.run, span.id, parent, kind, "end", now, {**span.data, "wall_s": now - started}))
+            self._emit(
+                Event(self.run, span.id, parent, kind, "end", now, {**span.data, "wall_s": now - started})
+            )
 
     def _now(self) -> float:
         return self._clock() - self._started
@@ -112,7 +114,9 @@ class JsonlSink:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as error:
-            reason = f"{path} cannot be written ({error.strerror}). Name another file or set FUNNEL_TRACE_DIR."
+            reason = (
+                f"{path} cannot be written ({error.strerror}). Name another file or set FUNNEL_TRACE_DIR."
+            )
             raise BadSetting("trace", reason) from error
         self._file: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
 

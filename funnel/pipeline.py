@@ -42,7 +42,14 @@ class Funnel:
     """Answers questions over one source. `async with` closes the models, memory and sandbox it was given."""
 
     def __init__(
-        self, source: Source, *, models: Models, memory: Memory, sandbox: Sandbox, trace_dir: Path, router: Router
+        self,
+        source: Source,
+        *,
+        models: Models,
+        memory: Memory,
+        sandbox: Sandbox,
+        trace_dir: Path,
+        router: Router,
     ) -> None:
         self._source = source
         self._models = models
@@ -53,7 +60,9 @@ class Funnel:
         self._reader = Reader()
         self._inspector = Inspector(sandbox)
 
-    async def ask(self, question: str, options: Options | None = None, *, on_event: Sink | None = None) -> Answer:
+    async def ask(
+        self, question: str, options: Options | None = None, *, on_event: Sink | None = None
+    ) -> Answer:
         """One cited answer. `on_event` hears every event of the run as it happens.
 
         Raises: `BadQuestion`; `BudgetTooSmall` and `UnknownPrice` before anything is spent; `LLMError`,
@@ -88,7 +97,9 @@ class Funnel:
             await asyncio.gather(task, return_exceptions=True)
 
     @asynccontextmanager
-    async def _run(self, question: str, options: Options, sink: Sink | None) -> AsyncIterator[tuple[Run, Path]]:
+    async def _run(
+        self, question: str, options: Options, sink: Sink | None
+    ) -> AsyncIterator[tuple[Run, Path]]:
         """What the parts of this run share, with its trace open."""
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         trace = options.trace or self._trace_dir / f"{name}.jsonl"
@@ -105,9 +116,21 @@ class Funnel:
                 sub_model=sub.name, sandbox=self._sandbox.name, memory=self._memory.url,
             ) as span:  # fmt: skip
                 async with Workspace(self._memory, run=name) as workspace:
-                    yield Run(
-                        name, question, options.access, self._source, ledger, events, root, sub, workspace, span.id
-                    ), trace
+                    yield (
+                        Run(
+                            name,
+                            question,
+                            options.access,
+                            self._source,
+                            ledger,
+                            events,
+                            root,
+                            sub,
+                            workspace,
+                            span.id,
+                        ),
+                        trace,
+                    )
 
     async def _retrieve(self, run: Run, k: int) -> list[DocumentHit]:
         with run.events.span("retrieve", parent=run.span, query=run.question, k=k) as span:
@@ -128,7 +151,11 @@ class Funnel:
         kept = {}
         for number, citation in enumerate(draft.citations, start=1):
             stored = await asyncio.to_thread(
-                self._source.read, DocumentId(citation.document_id), citation.start, citation.stop, access=run.access
+                self._source.read,
+                DocumentId(citation.document_id),
+                citation.start,
+                citation.stop,
+                access=run.access,
             )
             if stored == citation.quote:
                 kept[number] = [citation]

@@ -125,18 +125,18 @@ def _draft(reply: Reply, sources: Sequence[Source]) -> Draft:
     text, citations = renumber(*_one_by_one(reply.answer, numbered))
     notices = []
     if dropped:
-        notices.append(f"{dropped} of {len(reply.quotes)} quotes do not stand in the documents and were dropped.")
+        notices.append(
+            f"{dropped} of {len(reply.quotes)} quotes do not stand in the documents and were dropped."
+        )
     if not citations:
         notices.append("Nothing in this answer is backed by a quote.")
     return Draft(text, "complete", citations, notices=tuple(notices))
 
 
-def _one_by_one(
-    text: str, numbered: dict[int, list[Citation]]
-) -> tuple[str, dict[int, list[Citation]]]:
+def _one_by_one(text: str, numbered: dict[int, list[Citation]]) -> tuple[str, dict[int, list[Citation]]]:
     """Markers that each name one quote, for a passage that the text names as often as it was quoted.
 
-    A model names passages; when it names one twice and quotes it twice, the first marker means the first quote.
+    A model names passages; naming one twice and quoting it twice, it means first by first.
     """
     named = Counter(int(number) for number in MARKER.findall(text))
     turns = {n: iter(quotes) for n, quotes in numbered.items() if len(quotes) > 1 and named[n] == len(quotes)}

@@ -62,7 +62,9 @@ def _take(nodes: dict[int, Node], event: dict[str, Any]) -> None:
         node.wall_s = event["data"].pop("wall_s")
         node.data.update(event["data"])
         return
-    node = Node(event["id"], event["kind"], event["at_s"], dict(event["data"]), ended=event["phase"] == "point")
+    node = Node(
+        event["id"], event["kind"], event["at_s"], dict(event["data"]), ended=event["phase"] == "point"
+    )
     nodes[node.id] = node
     if event["parent"] is not None:
         nodes[event["parent"]].children.append(node)

@@ -15,7 +15,17 @@ from indexes.analysis import analyse
 from indexes.chunking import chunk
 from indexes.errors import DuplicateId
 from indexes.lexical.base import Entry
-from indexes.types import OWNER, Access, Document, DocumentHit, DocumentId, DocumentInfo, Hit, LegScore, Passage
+from indexes.types import (
+    OWNER,
+    Access,
+    Document,
+    DocumentHit,
+    DocumentId,
+    DocumentInfo,
+    Hit,
+    LegScore,
+    Passage,
+)
 
 if TYPE_CHECKING:
     from indexes.lexical.rank_bm25 import RankBM25Engine

@@ -42,7 +42,9 @@ def ask(
     docs: Annotated[
         Path | None, typer.Option(help="A file or folder to ask directly, without an index.")
     ] = None,
-    mode: Annotated[str, typer.Option(help="auto lets the router decide; lookup or deep pins the route.")] = "auto",
+    mode: Annotated[
+        str, typer.Option(help="auto lets the router decide; lookup or deep pins the route.")
+    ] = "auto",
     k: Annotated[
         int | None,
         typer.Option("-k", help="How many documents stage one hands on.  [default: 20; with --docs all]"),
@@ -51,17 +53,18 @@ def ask(
     max_calls: Annotated[int | None, typer.Option(help="Call a model at most so often.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until the answer is due.")] = None,
     memory: Annotated[
-        str | None, typer.Option(help="Where the inspector keeps what it reads and notes: memory://, sqlite:///FILE.")
+        str | None,
+        typer.Option(help="Where the inspector keeps what it reads and notes: memory://, sqlite:///FILE."),
     ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write the run's events to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Answer a question from a collection, or from files as they are, with citations."""
     with one_line():
-        from funnel.budget import Limits  # noqa: PLC0415
-        from funnel.factory import limits  # noqa: PLC0415
-        from funnel.pipeline import Options  # noqa: PLC0415
-        from funnel.settings import Settings  # noqa: PLC0415
+        from funnel.budget import Limits
+        from funnel.factory import limits
+        from funnel.pipeline import Options
+        from funnel.settings import Settings
 
         settings = Settings(**({} if memory is None else {"memory": memory}))
         allowed: Limits = limits(settings)
@@ -81,15 +84,17 @@ def ask(
 @contextmanager
 def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocuments]:
     """The collection or the raw documents that were named; exactly one of the two."""
-    from indexes import Collection, RawDocuments  # noqa: PLC0415
+    from indexes import Collection, RawDocuments
 
     if (kb is None) == (docs is None):
-        raise BadSetting("--kb or --docs", "name exactly one: a collection (--kb DIR), or files (--docs PATH).")
+        raise BadSetting(
+            "--kb or --docs", "name exactly one: a collection (--kb DIR), or files (--docs PATH)."
+        )
     if kb is not None:
         with Collection.open(kb) as collection:
             yield collection
     elif docs is not None:
-        from indexes.loaders import load  # noqa: PLC0415
+        from indexes.loaders import load
 
         loading = load([docs])
         documents = RawDocuments(loading)
@@ -100,7 +105,7 @@ def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocum
 
 async def run(source: Source, settings: Settings, question: str, options: Options) -> Answer:
     """The answer, with a line on stderr that says what is going on."""
-    from funnel.factory import build  # noqa: PLC0415
+    from funnel.factory import build
 
     async with build(source, settings) as funnel:
         with show.ERR.status("retrieving") as line:
@@ -130,4 +135,6 @@ class Progress:
             self.open_calls.discard(event.id)
             self.calls += 1
             self.tokens += event.data.get("input_tokens", 0) + event.data.get("output_tokens", 0)
-        self.show(f"{self.stage} · {self.calls} calls · {len(self.open_calls)} in flight · {self.tokens:,} tokens")
+        self.show(
+            f"{self.stage} · {self.calls} calls · {len(self.open_calls)} in flight · {self.tokens:,} tokens"
+        )

@@ -36,7 +36,9 @@ Tell = Callable[[str, int, int | None], None]
 
 
 def index(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders; .jsonl with id, title, text, metadata.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Files and folders; .jsonl with id, title, text, metadata.")
+    ],
     kb: Annotated[Path, typer.Option(help="The collection's directory; made if it is not there.")],
     embedder: Annotated[
         str | None,
@@ -47,15 +49,16 @@ def index(
 ) -> None:
     """Put files and folders into a collection, or bring it up to date with them."""
     with one_line(), bars() as tell:
-        from indexes import Collection  # noqa: PLC0415
-        from indexes.loaders import load  # noqa: PLC0415
+        from indexes import Collection
+        from indexes.loaders import load
 
         loadings = [(path, load([path])) for path in paths]
         for _, loading in loadings:
             check(loading, tell)
         with Collection.open_or_create(kb, embedder=embedder, lexical=lexical) as collection:
             changes = [
-                collection.sync(loading, source=str(path.resolve()), progress=tell) for path, loading in loadings
+                collection.sync(loading, source=str(path.resolve()), progress=tell)
+                for path, loading in loadings
             ]
             n_documents = len(collection)
     problems = [str(problem) for _, loading in loadings for problem in loading.problems]
@@ -94,7 +97,7 @@ def search(
 ) -> None:
     """Rank documents, with what each leg thought of them."""
     with one_line():
-        from indexes import Collection  # noqa: PLC0415
+        from indexes import Collection
 
         with Collection.open(kb) as collection:
             found = collection.search(query, k)

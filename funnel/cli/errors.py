@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Turn the errors that people cause or can mend into one line; any other is a bug and keeps its traceback."""
+    """One line for errors that people cause or can mend; any other is a bug and keeps its traceback."""
     try:
         yield
     except (FunnelError, IndexesError) as error:

@@ -30,9 +30,8 @@ def print_json(value: Any) -> None:
 def answer(result: Answer) -> None:
     """Route and reasons, the text, its citations, what it took, where the trace lies."""
     reasons = "; ".join(result.reasons)
-    OUT.print(
-        f"[bold]{result.route}[/] [dim](depth needed: p = {result.route_probability:.2f})  {escape(reasons)}[/]"
-    )
+    probability = f"depth needed: p = {result.route_probability:.2f}"
+    OUT.print(f"[bold]{result.route}[/] [dim]({probability})  {escape(reasons)}[/]")
     OUT.print()
     OUT.print(escape(result.text))
     if result.citations:
@@ -60,7 +59,8 @@ def usage(used: Usage) -> str:
     """Calls, tokens, dollars, seconds in one line."""
     cost = "price unknown" if used.cost_usd is None else dollars(used.cost_usd)
     calls = f"{used.model_calls} calls" + (f" ({used.cached_calls} cached)" if used.cached_calls else "")
-    return f"{calls} · {used.input_tokens:,} in + {used.output_tokens:,} out tokens · {cost} · {used.wall_s:.1f} s"
+    tokens = f"{used.input_tokens:,} in + {used.output_tokens:,} out tokens"
+    return f"{calls} · {tokens} · {cost} · {used.wall_s:.1f} s"
 
 
 def dollars(usd: float) -> str:
@@ -82,7 +82,9 @@ def hits(found: Sequence[DocumentHit]) -> None:
     table.add_column("document", overflow="fold")
     table.add_column("passage", no_wrap=True, overflow="ellipsis")
     for hit in found:
-        shown = [f"{hit.legs[leg].rank}: {hit.legs[leg].score:.3f}" if leg in hit.legs else "-" for leg in legs]
+        shown = [
+            f"{hit.legs[leg].rank}: {hit.legs[leg].score:.3f}" if leg in hit.legs else "-" for leg in legs
+        ]
         text = " ".join(hit.passages[0].passage.text.split())[:100]
         table.add_row(str(hit.rank), f"{hit.score:.3f}", *shown, escape(hit.document.id), escape(text))
     OUT.print(table, soft_wrap=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,9 @@ OUTPUT_LINES = 4
 
 def trace(
     file: Annotated[Path, typer.Argument(help="The file that an answer names as its trace.")],
-    full: Annotated[bool, typer.Option("--full", help="All code, all output, all calls, unabridged.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="All code, all output, all calls, unabridged.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the tree as JSON.")] = False,
 ) -> None:
     """Show how an answer came to be: the recursion tree of its run."""
@@ -61,39 +64,44 @@ def _label(node: Node, *, full: bool) -> str:
         parts.append("[yellow]never ended[/]")
     lines = [" ".join(part for part in parts if part)]
     if node.kind == "cell":
-        lines += [f"[green]{escape(line)}[/]" for line in _cut(node.data.get("code", ""), CODE_LINES, full=full)]
-        lines += [f"[dim]{escape(line)}[/]" for line in _cut(node.data.get("stdout", ""), OUTPUT_LINES, full=full)]
+        lines += [
+            f"[green]{escape(line)}[/]" for line in _cut(node.data.get("code", ""), CODE_LINES, full=full)
+        ]
+        lines += [
+            f"[dim]{escape(line)}[/]" for line in _cut(node.data.get("stdout", ""), OUTPUT_LINES, full=full)
+        ]
     if error := node.data.get("error"):
         lines.append(f"[red]{escape(str(error))}[/]")
     return "\n".join(lines)
 
 
 def _headline(node: Node) -> str:
-    data: dict[str, Any] = node.data
-    match node.kind:
-        case "run":
-            return f"{data.get('question', '')!r} model {data.get('model')} sandbox {data.get('sandbox')}"
-        case "retrieve":
-            return f"{len(data.get('documents', []))} documents for {data.get('query', '')!r}"
-        case "route":
-            return f"{data['route']} (p = {data['probability']:.2f}) {'; '.join(data['reasons'])}"
-        case "turn":
-            return f"{data.get('number')}" + (f" at depth {data['depth']}" if data.get("depth") else "")
-        case "host_call":
-            return f"{data.get('name')}({', '.join(data.get('arguments', []))})"
-        case "model_call":
-            cost = data.get("cost_usd")
-            price = "" if cost is None else f", {show.dollars(cost)}"
-            tokens = f"{data.get('input_tokens', 0):,} in + {data.get('output_tokens', 0):,} out{price}"
-            return f"{data.get('purpose')} {data.get('model')}: {tokens}"
-        case "answer":
-            return f"{data.get('status')}, {len(data.get('citations', []))} citations"
-        case "submit":
-            return f"{len(data.get('answer', ''))} characters, citations {data.get('citations')}"
-        case "note":
-            return f"{data.get('key')}: {str(data.get('text'))[:120]}"
-        case _:
-            return str(data.get("reason", ""))
+    """What a node of that kind is about."""
+    return _HEADLINES.get(node.kind, _reason)(node.data)
+
+
+def _reason(data: dict[str, Any]) -> str:
+    return str(data.get("reason", ""))
+
+
+def _model_call(data: dict[str, Any]) -> str:
+    cost = data.get("cost_usd")
+    price = "" if cost is None else f", {show.dollars(cost)}"
+    tokens = f"{data.get('input_tokens', 0):,} in + {data.get('output_tokens', 0):,} out{price}"
+    return f"{data.get('purpose')} {data.get('model')}: {tokens}"
+
+
+_HEADLINES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "run": lambda d: f"{d.get('question', '')!r} model {d.get('model')} sandbox {d.get('sandbox')}",
+    "retrieve": lambda d: f"{len(d.get('documents', []))} documents for {d.get('query', '')!r}",
+    "route": lambda d: f"{d['route']} (p = {d['probability']:.2f}) {'; '.join(d['reasons'])}",
+    "turn": lambda d: f"{d.get('number')}" + (f" at depth {d['depth']}" if d.get("depth") else ""),
+    "host_call": lambda d: f"{d.get('name')}({', '.join(d.get('arguments', []))})",
+    "model_call": _model_call,
+    "answer": lambda d: f"{d.get('status')}, {len(d.get('citations', []))} citations",
+    "submit": lambda d: f"{len(d.get('answer', ''))} characters, citations {d.get('citations')}",
+    "note": lambda d: f"{d.get('key')}: {str(d.get('text'))[:120]}",
+}
 
 
 def _cut(text: str, lines: int, *, full: bool) -> list[str]:

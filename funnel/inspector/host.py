@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,12 @@ from funnel.prompts import fence, render
 from funnel.run import Run
 from funnel.sandbox.base import EndCell, HostError, HostFunction
 from indexes.types import DocumentHit
+
+NAMES = (
+    "read", "grep", "search", "llm_query", "llm_query_batched", "rlm_query", "note", "notes", "cite",
+    "budget", "last_output", "submit",
+)  # fmt: skip
+"""The host functions, by the names under which the model's code knows them."""
 
 MAX_MATCHES = 200
 MAX_CONTEXT = 2_000
@@ -53,25 +60,10 @@ class Host:
     remarks: list[str] = field(default_factory=list)
     submission: Submission | None = None
     _uncited: bool = False
-    _derived: int = 0
 
     def functions(self) -> dict[str, HostFunction]:
         """By the name under which the model's code knows them."""
-        table: dict[str, HostFunction] = {
-            "read": self.read,
-            "grep": self.grep,
-            "search": self.search,
-            "llm_query": self.llm_query,
-            "llm_query_batched": self.llm_query_batched,
-            "rlm_query": self.rlm_query,
-            "note": self.note,
-            "notes": self.notes,
-            "cite": self.cite,
-            "budget": self.budget,
-            "last_output": self.last_output,
-            "submit": self.submit,
-        }
-        return {name: self._traced(name, function) for name, function in table.items()}
+        return {name: self._traced(name, getattr(self, name)) for name in NAMES}
 
     def _traced(self, name: str, function: HostFunction) -> HostFunction:
         """The function with an event around it, and wrong arguments told as the code's mistake."""
@@ -107,13 +99,17 @@ class Host:
         ids = list(self.shelf.ids) if docs is None else [self.shelf.info(doc).id for doc in _listed(docs)]
         try:
             found = await self.run.workspace.grep(
-                pattern, ids, context=max(0, min(context, MAX_CONTEXT)), limit=MAX_MATCHES, ignore_case=bool(ignore_case)
+                pattern,
+                ids,
+                context=max(0, min(context, MAX_CONTEXT)),
+                limit=MAX_MATCHES,
+                ignore_case=bool(ignore_case),
             )
         except BadPattern as error:
             raise HostError(str(error)) from error
         if found.total > len(found.matches):
             self.remarks.append(
-                f"grep({pattern!r}) found {found.total:,} matches; the first {len(found.matches)} were returned. "
+                f"grep({pattern!r}) found {found.total:,} matches; the first {MAX_MATCHES} were returned. "
                 "Narrow the pattern or pass docs=[...] to see the rest."
             )
         return [
@@ -153,7 +149,9 @@ class Host:
         requests = [_sub_request(prompt, text) for prompt, text in zip(asked, given, strict=True)]
         left = self.run.ledger.remaining_calls()
         if left is not None and len(requests) > left:
-            raise HostError(f"{len(requests)} prompts, but only {left} model calls are left; put several texts into one")
+            raise HostError(
+                f"{len(requests)} prompts, but only {left} calls are left; put several texts into one"
+            )
         return list(await asyncio.gather(*(self._sub_call(request, span) for request in requests)))
 
     async def _sub_call(self, request: Request, span: int) -> dict[str, Any]:
@@ -168,8 +166,12 @@ class Host:
         """A child inspector's answer over some of the documents; its markers are this run's markers."""
         _text(question=question)
         if self.recurse is None:
-            raise HostError("the deepest level is reached: read the documents here, or use llm_query(prompt, text)")
-        ids = self.documents if documents is None else tuple(self.shelf.info(d).id for d in _listed(documents))
+            raise HostError(
+                "the deepest level is reached: read the documents here, or use llm_query(prompt, text)"
+            )
+        ids = (
+            self.documents if documents is None else tuple(self.shelf.info(d).id for d in _listed(documents))
+        )
         if not ids:
             raise HostError("rlm_query needs at least one document: a list of ids or of elements of context")
         return await self.recurse(question, ids, span)
@@ -184,7 +186,9 @@ class Host:
         """Everything noted in this run."""
         return await self.run.workspace.notes()
 
-    async def cite(self, doc: Any, start: Any = None, stop: int | None = None, quote: str | None = None) -> str:
+    async def cite(
+        self, doc: Any, start: Any = None, stop: int | None = None, quote: str | None = None
+    ) -> str:
         """A marker like "[3]" for a span or for a quote that stands in the document word for word."""
         if isinstance(start, str):
             start, quote = None, start
@@ -208,7 +212,9 @@ class Host:
         """End the run with this answer."""
         text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
         if not text.strip():
-            raise HostError("the answer is empty; to say that there is none: submit('what is missing', found=False)")
+            raise HostError(
+                "the answer is empty; to say that there is none: submit('what is missing', found=False)"
+            )
         if len(text) > MAX_ANSWER_CHARS:
             raise HostError(f"the answer has {len(text):,} characters; at most {MAX_ANSWER_CHARS:,}")
         numbers = [int(number) for number in MARKER.findall(text)]
@@ -226,28 +232,23 @@ class Host:
                 "or submit(answer, citations=[]) if nothing can be cited"
             )
         self.submission = Submission(answer, text, tuple(dict.fromkeys(numbers)), bool(found))
-        self.run.events.point("submit", parent=self.parent, answer=text, citations=list(known), found=bool(found))
+        self.run.events.point(
+            "submit", parent=self.parent, answer=text, citations=list(known), found=bool(found)
+        )
 
 
-def _signatures() -> Mapping[str, Any]:
-    import inspect
-
-    table = {}
-    for name in (
-        "read", "grep", "search", "llm_query", "llm_query_batched", "rlm_query", "note", "notes", "cite",
-        "budget", "last_output", "submit",
-    ):  # fmt: skip
-        signature = inspect.signature(getattr(Host, name))
-        shown = [
-            p.replace(annotation=inspect.Parameter.empty)
-            for p in signature.parameters.values()
-            if p.name not in {"self", "span"}
-        ]
-        table[name] = signature.replace(parameters=shown, return_annotation=inspect.Signature.empty)
-    return table
+def _signature(name: str) -> inspect.Signature:
+    """A function as the model's code sees it: without `self`, `span` and annotations."""
+    signature = inspect.signature(getattr(Host, name))
+    shown = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+        if parameter.name not in {"self", "span"}
+    ]
+    return signature.replace(parameters=shown, return_annotation=inspect.Signature.empty)
 
 
-_SIGNATURES = _signatures()
+_SIGNATURES = {name: _signature(name) for name in NAMES}
 _SPANNED = frozenset({"llm_query", "llm_query_batched", "rlm_query"})
 
 
@@ -312,7 +313,10 @@ def _number(marker: object) -> int:
 def _brief(value: object, limit: int = 200) -> str:
     """A value as a trace shows it; values were checked to be small trees when they left the sandbox."""
     if isinstance(value, str):
-        return json.dumps(value if len(value) <= limit else f"{value[:limit]}… ({len(value):,} characters)", ensure_ascii=False)
+        return json.dumps(
+            value if len(value) <= limit else f"{value[:limit]}… ({len(value):,} characters)",
+            ensure_ascii=False,
+        )
     if isinstance(value, (list, tuple, dict)):
         head = list(value)[:3]
         return f"{type(value).__name__} of {len(value)}: {', '.join(_brief(item, 60) for item in head)}"

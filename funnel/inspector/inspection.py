@@ -1,4 +1,4 @@
-"""One inspector at work on one task: turns of prompt, code, sandbox and feedback until it submits or stops."""
+"""One inspector at work on one task: prompt, code, sandbox and feedback until it submits or stops."""
 
 from __future__ import annotations
 
@@ -50,11 +50,17 @@ class Inspection:
         self._repairs = 0
 
     async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
-        """Turn after turn. Raises: `BudgetExceeded`, `LLMError` only when not even the first call was possible."""
+        """Turn after turn.
+
+        Raises: `BudgetExceeded`, `LLMError` only when not even the first call was possible.
+        """
         task, host = self._task, self._host
         system = render("inspector", dialect=sandbox.dialect)
         opening = await describe_context(task.question, task.documents, self._shelf)
-        variables = {"context": await context_variable(task.documents, self._shelf), "question": task.question}
+        variables = {
+            "context": await context_variable(task.documents, self._shelf),
+            "question": task.question,
+        }
         async with sandbox.session(host.functions(), variables, limits) as session:
             while self._number < self._run.ledger.limits.max_turns:
                 self._number += 1
@@ -81,7 +87,11 @@ class Inspection:
                 self._turns = (*self._turns, Turn(completion.text or "(empty)", code.reason))
                 self._repairs += 1
                 ended = self._repairs > MAX_REPAIRS
-                return self._unfinished(f"{self._repairs} replies in a row held no code to run") if ended else None
+                return (
+                    self._unfinished(f"{self._repairs} replies in a row held no code to run")
+                    if ended
+                    else None
+                )
             self._repairs = 0
             try:
                 result = await self._cell(session, code, turn.id)
@@ -124,7 +134,12 @@ class Inspection:
     def _closing(self) -> str:
         """The line that ends each message: which turn this is and what is left."""
         left, of = self._left(), self._run.ledger.limits.max_turns
-        names = {"calls_left": "model calls", "seconds_left": "seconds", "usd_left": "dollars", "tokens_left": "tokens"}
+        names = {
+            "calls_left": "model calls",
+            "seconds_left": "seconds",
+            "usd_left": "dollars",
+            "tokens_left": "tokens",
+        }
         budget = ", ".join(f"{left[key]} {name}" for key, name in names.items() if left[key] is not None)
         line = f"Turn {self._number} of {of}." + (f" Left: {budget}." if budget else "")
         return f"{line} This is the last turn: submit now what you have." if self._number == of else line

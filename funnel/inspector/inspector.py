@@ -33,7 +33,8 @@ class Inspector:
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
         """The submitted answer; when the budget ends first, the best that can be told from the work so far.
 
-        Raises: `SandboxUnavailable`; `BudgetExceeded`, `LLMError` only when not even the first call was possible.
+        Raises: `SandboxUnavailable`; `BudgetExceeded` and `LLMError` only when not even the first call was
+        possible.
         """
         shelf = Shelf(run.source, run.workspace, access=run.access)
         documents = await shelf.add(hit.document for hit in hits)
@@ -52,7 +53,9 @@ class Inspector:
         recurse = partial(self._child, run, shelf, task.depth + 1) if may_recurse else None
         return await Inspection(run, shelf, task, recurse=recurse).work(self._sandbox, self._limits)
 
-    async def _child(self, run: Run, shelf: Shelf, depth: int, question: str, ids: Sequence[str], parent: int) -> str:
+    async def _child(
+        self, run: Run, shelf: Shelf, depth: int, question: str, ids: Sequence[str], parent: int
+    ) -> str:
         """What `rlm_query` returns: the child's answer, or a `HostError` where it has none."""
         try:
             ended = await self._inspect(run, shelf, Task(question, tuple(ids), depth, parent))

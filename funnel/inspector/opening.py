@@ -1,5 +1,7 @@
-"""How a task begins: the `context` variable, and what the first message says of it; bounded in size,
-whatever the documents weigh."""
+"""How a task begins: the `context` variable, and what the first message says of it.
+
+Both are bounded in size, whatever the documents weigh.
+"""
 
 from __future__ import annotations
 

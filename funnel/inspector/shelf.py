@@ -43,7 +43,12 @@ class Shelf:
                 if document is None:
                     continue
                 now = DocumentInfo(
-                    document.id, document.version, document.title, document.uri, len(document.text), document.metadata
+                    document.id,
+                    document.version,
+                    document.title,
+                    document.uri,
+                    len(document.text),
+                    document.metadata,
                 )
                 await self._workspace.add_document(now, document.text)
                 self._documents[now.id] = now
@@ -87,7 +92,9 @@ class Shelf:
         """The marker of that span, like "[3]"; white space at its ends is left out."""
         info = self.info(document)
         if not 0 <= start < stop <= info.n_chars:
-            raise HostError(f"no such span: {info.id} has characters 0 to {info.n_chars}, not {start} to {stop}")
+            raise HostError(
+                f"no such span: {info.id} has characters 0 to {info.n_chars}, not {start} to {stop}"
+            )
         if stop - start > MAX_QUOTE_CHARS:
             raise HostError(
                 f"a citation holds at most {MAX_QUOTE_CHARS} characters, this has {stop - start}: "
@@ -110,7 +117,9 @@ class Shelf:
             )
             if span := locate(window, quote):
                 return await self.cite(info.id, at + span[0], at + span[1])
-        raise HostError(f"{quote[:80]!r} does not stand in {info.id} word for word; look it up with grep() or read()")
+        raise HostError(
+            f"{quote[:80]!r} does not stand in {info.id} word for word; look it up with grep() or read()"
+        )
 
     def cited(self, numbers: Sequence[int]) -> dict[int, list[Citation]]:
         """The citations with these numbers, by number; unknown numbers are left out."""

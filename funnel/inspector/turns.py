@@ -1,5 +1,7 @@
-"""What passes between model and sandbox, as text: code out of a reply, feedback on a cell, a bounded
-transcript; pure, no I/O."""
+"""What passes between model and sandbox, as text; pure, no I/O.
+
+Code out of a reply, feedback on a cell, and a transcript that stays bounded.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,13 @@ def parse(reply: str, *, cut: bool = False) -> Code | Malformed:
     if len(blocks) == 1 and blocks[0].strip():
         return Code(blocks[0])
     if len(blocks) > 1:
-        return Malformed(f"Your reply has {len(blocks)} python blocks; nothing was run. Write all code in one block.")
+        return Malformed(
+            f"Your reply has {len(blocks)} python blocks; nothing was run. Write all code in one block."
+        )
     if cut:
-        return Malformed("Your reply was cut off before its python block ended; nothing was run. Write less code.")
+        return Malformed(
+            "Your reply was cut off before its python block ended; nothing was run. Write less code."
+        )
     if not reply.strip():
         return Malformed("Your reply was empty. Write one ```python block.")
     return Malformed(
@@ -56,10 +62,8 @@ def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str
     if len(text) <= head + tail:
         return text
     dropped = len(text) - head - tail
-    return (
-        f"{text[:head]}\n[... {dropped:,} of {len(text):,} characters not shown; last_output() has them all ...]\n"
-        f"{text[-tail:]}"
-    )
+    note = f"[... {dropped:,} of {len(text):,} characters not shown; last_output() has them all ...]"
+    return f"{text[:head]}\n{note}\n{text[-tail:]}"
 
 
 def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:

@@ -15,8 +15,11 @@ from funnel.llm.prices import price_of
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """`prices` ((input, output) in dollars per million tokens) go before the shipped table; `max_parallel`
-    calls may be in flight in one run."""
+    """What a funnel calls, and what that costs.
+
+    `prices` ((input, output) in dollars per million tokens) go before the shipped table; `max_parallel`
+    calls may be in flight in one run.
+    """
 
     root: LLM
     sub: LLM

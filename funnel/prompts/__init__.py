@@ -53,4 +53,4 @@ def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:
 
 def _plain(value: str) -> str:
     """An attribute's value on one line and without the characters that would end it."""
-    return " ".join(value.split()).translate(str.maketrans({'"': "'", "<": "(", ">": ")"}))[:200]
+    return " ".join(value.split()).translate(str.maketrans('"<>', "'()"))[:200]

@@ -28,8 +28,9 @@ class Extractive:
         """`extractive`."""
         return NAME
 
-    async def complete(self, request: Request, options: CallOptions = CallOptions()) -> Completion:  # noqa: B008 - frozen
+    async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
         """The reply to a reader's, an inspector's, a sub-call's or an extraction's prompt."""
+        del options  # nothing here waits
         reply = {"read": _read, "turn": _turn, "query": _query, "extract": _extract}[request.purpose]
         text = await asyncio.to_thread(reply, request)
         size = sum(len(message.content) for message in request.messages)
@@ -68,7 +69,8 @@ def _turn(request: Request) -> str:
     """The next program, by how many were written before."""
     turn = 1 + sum(message.role == "assistant" for message in request.messages)
     failed = turn > 1 and "\nError: " in f"\n{_without_output(request.messages[-1].content)}"
-    return f"```python\n{program(read_question(_question(request.messages[1].content)), turn, failed=failed)}\n```"
+    question = read_question(_question(request.messages[1].content))
+    return f"```python\n{program(question, turn, failed=failed)}\n```"
 
 
 def _query(request: Request) -> str:

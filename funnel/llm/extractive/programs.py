@@ -150,11 +150,12 @@ for group in groups:
 if cited:
     submit({disclaimer!r} + "\\n" + "\\n".join(lines))
 else:
-    submit({disclaimer!r} + " None was found in " + str(sum(len(i) for i in groups.values())) + " documents.", found=False)
+    searched = sum(len(ids) for ids in groups.values())
+    submit({disclaimer!r} + " None was found in " + str(searched) + " documents.", found=False)
 """
 
 _GIVE_UP = """
-submit({disclaimer!r} + " Its program failed before it had an answer: " + str(notes()), citations=[], found=False)
+submit({disclaimer!r} + " Its program failed before it had an answer: " + str(notes()), found=False)
 """
 
 _GATHER = {"compare": _GATHER_COMPARE, "list": _GATHER_LIST, "chain": _GATHER_CHAIN}

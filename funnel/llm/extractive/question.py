@@ -11,21 +11,22 @@ from indexes.analysis import STOP_WORDS
 Shape = Literal["compare", "list", "chain"]
 
 # Words that frame a question and say nothing of what an answer would contain.
-_FRAME = frozenset(
-    """
-    across almost also always another anything around because compare comparison contrast could describe difference
-    differences different differ ever every everything exactly example explain explained find forever given gives
-    give happen happens how know let lets list like made make makes many may mean means mention mentions might much
-    must name need needs never please report said say says several shall show similar since still summarise summarize
-    tell thing things unless used uses use using various versus want way ways whether within without work works yet
+_FRAME_WORDS = """
+    across almost also always another anything around because compare comparison contrast could
+    describe difference differences different differ ever every everything exactly example explain
+    explained find forever given gives give happen happens how know let lets list like made make
+    makes many may mean means mention mentions might much must name need needs never please report
+    said say says several shall show similar since still summarise summarize tell thing things
+    unless used uses use using various versus want way ways whether within without work works yet
     document documents text texts passage passages collection
-    """.split()
-)
+"""
+_FRAME = frozenset(_FRAME_WORDS.split())
 _COMPARE = re.compile(
     r"\b(compar\w+|contrast\w*|differ\w*|versus|vs\.?|similarit\w+|better than)\b", re.IGNORECASE
 )
 _LIST = re.compile(
-    r"\b(which|what)\s+(?:\w+\s+){0,2}?(?!does\b)\w{3,}s\b|\b(list|find|name|identify|enumerate|show|count)\b|\bhow many\b"
+    r"\b(which|what)\s+(?:\w+\s+){0,2}?(?!does\b)\w{3,}s\b|\bhow many\b"
+    r"|\b(list|find|name|identify|enumerate|show|count)\b"
     r"|\b(all|every|each|any)\b",
     re.IGNORECASE,
 )

@@ -45,7 +45,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Supported:
-    """A sentence: which text it stands in (0, 1, …), its span there, and how well it supports the question."""
+    """A sentence: which text it stands in (0, 1, …), its span there, how well it supports the question."""
 
     text: int
     start: int
