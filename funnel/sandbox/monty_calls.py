@@ -70,7 +70,7 @@ class Calls:
         if self.made > self._limit or self._suspended > max(1_000, 2 * self._limit):
             raise HostCallLimit(
                 f"The cell made more than {self._limit:,} host calls. Make fewer: pass lists to the batched "
-                "functions, or spread the work over several cells. Variables are as before the cell."
+                "functions, or spread the work over several cells."
             )
 
     def knows(self, name: str) -> bool:

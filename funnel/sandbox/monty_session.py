@@ -36,7 +36,6 @@ _MAX_RECURSION: Final = 500
 _KEPT_TIMES: Final = 4
 """To write its variables out, a worker needs this many times their size (measured: 3.7-4.2)."""
 _MAX_MESSAGE: Final = 2_000
-_BACK: Final = "Variables are as before the cell."
 _LIMIT: Final = re.compile(r"limit exceeded|exceeded its memory limit")
 _LOG: Final = logging.getLogger(__name__)
 _UNCOUNTED: Final = 2_000_000_000
@@ -127,12 +126,12 @@ class MontySession:
         except MontyCrashedError as exc:
             if exc.timed_out:
                 return self._too_slow()
-            return CellError("SandboxCrashed", f"The cell ended its own process ({exc}). {_BACK}")
+            return CellError("SandboxCrashed", f"The cell ended its own process ({exc}).")
         except Exception as exc:  # noqa: BLE001 - the engine's own faults: the cell is lost, the session not
             if isinstance(exc, MontyError) and (breach := self._breach(exc)) is not None:
                 return breach
             _LOG.warning("the Monty engine failed on a cell", exc_info=True)
-            return CellError("SandboxFault", f"The sandbox failed on this cell ({_short(str(exc))}). {_BACK}")
+            return CellError("SandboxFault", f"The sandbox failed on this cell ({_short(str(exc))}).")
 
     async def _complete(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
         error = None
@@ -198,8 +197,8 @@ class MontySession:
         if isinstance(inner, MemoryError):
             return CellError(
                 "MemoryError",
-                f"The session took more than {self._limits.memory_bytes / 1024**2:.3g} MB of memory (a quarter"
-                f" can be kept from cell to cell). {_BACK}",
+                f"The session took more than {self._limits.memory_bytes / 1024**2:.3g} MB of memory "
+                "(a quarter of it can be kept from cell to cell).",
                 hint="Keep slices and counts instead of copies of the text.",
             )
         return None
@@ -207,7 +206,7 @@ class MontySession:
     def _too_slow(self) -> CellError:
         return CellError(
             "TimeoutError",
-            f"The cell computed for more than {self._limits.cell_s:g} s (host calls not counted). {_BACK}",
+            f"The cell computed for more than {self._limits.cell_s:g} s (host calls not counted).",
             hint="Do less in one cell: narrow with grep() or search() first; no nested loops over text.",
         )
 

@@ -6,12 +6,17 @@ printed, compared or serialised before it was copied here, where every visit of 
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 MAX_DEPTH = 32
 MAX_PARTS = 200_000
 MAX_CHARACTERS = 16 * 1024 * 1024
 MAX_INTEGER_BITS = 4_096
+_REPRESENTED = re.compile(
+    r"dict_(keys|values|items)\(\[|range\(\d+, -?\d+|deque\(\[|<(function|built-in|re\.Match|class) "
+)
+"""Some objects cross as the text that they print as, and would pass for a prompt or a name."""
 
 
 class NotPlain(TypeError):
@@ -23,6 +28,10 @@ def from_inside(value: Any) -> Any:
 
     Raises: `NotPlain` when it holds anything else or passes one of the limits above.
     """
+    if type(value) is str and _REPRESENTED.match(value) and value[-1] in ")>":
+        raise NotPlain(
+            f"{value[:60]!r} is how an object prints; pass list(...) of it, or the text that you mean"
+        )
     return _Copier(MAX_PARTS, MAX_CHARACTERS).copy(value, 0)
 
 
@@ -46,6 +55,15 @@ def text_bytes(value: Any) -> int:
     return 0
 
 
+_BASES: tuple[type, ...] = (str, bool, int, float, list, tuple, dict, set, frozenset)
+
+
+def _base(value: Any) -> type:
+    """The plain type that it is or derives from: an enum of texts is text, a named tuple a tuple."""
+    kind = type(value)
+    return kind if kind in _BASES else next((base for base in _BASES if isinstance(value, base)), kind)
+
+
 class _Copier:
     """Counts what one value takes over all its parts."""
 
@@ -59,15 +77,15 @@ class _Copier:
         self._parts += 1
         if self._max_parts is not None and self._parts > self._max_parts:
             raise NotPlain(f"the value has more than {self._max_parts:,} parts; pass a smaller one")
-        kind = type(value)
+        kind = _base(value)
         if kind is str:
             return self._text(value)
         if value is None or kind is bool or kind is float:
-            return value
+            return value if type(value) is kind or value is None else kind(value)
         if kind is int:
             if value.bit_length() > MAX_INTEGER_BITS:
                 raise NotPlain("the integer is too large; pass it as a float or as text")
-            return value
+            return int(value)
         if depth >= MAX_DEPTH:
             raise NotPlain(f"the value is nested deeper than {MAX_DEPTH} levels; flatten it")
         if kind in (list, tuple, set, frozenset):
@@ -75,7 +93,7 @@ class _Copier:
         if kind is dict:
             return {self._key(key): self.copy(item, depth + 1) for key, item in value.items()}
         raise NotPlain(
-            f"a value of type {kind.__name__} cannot be passed; pass str, int, float, bool, None, "
+            f"a value of type {type(value).__name__} cannot be passed; pass str, int, float, bool, None, "
             "or lists and dicts of these"
         )
 
@@ -84,7 +102,7 @@ class _Copier:
         if self._max_characters is not None and self._characters > self._max_characters:
             raise NotPlain(f"the text is longer than {self._max_characters:,} characters; pass a slice of it")
         if text.isascii():
-            return text
+            return str.__str__(text)
         return text.encode("utf-8", "replace").decode()
 
     def _key(self, key: Any) -> Any:
