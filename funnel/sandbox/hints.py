@@ -90,6 +90,8 @@ HINTS: tuple[Hint, ...] = (
         "Introspection is missing: refer to variables by name; keep a dict of your own for lookups.",
     ),
     Hint(r"name '(exit|quit|sys\.exit)' is not defined|SystemExit", "End with submit(...), not by exiting."),
+    Hint(r"name '(FINAL|FINAL_VAR|SUBMIT|final_answer)' is not defined", "Finish with submit(answer)."),
+    Hint(r"this module has no attribute", "That module is here in part only: write the function yourself."),
     Hint(r"name 'input' is not defined", "Nobody can be asked: work with the documents and the question."),
     Hint(
         r"no attribute '__(class|dict|bases|mro|subclasses)__'", "Use type(x).__name__ and isinstance(x, T)."

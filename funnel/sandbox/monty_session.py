@@ -36,6 +36,11 @@ _MAX_RECURSION: Final = 500
 _KEPT_TIMES: Final = 4
 """To write its variables out, a worker needs this many times their size (measured: 3.7-4.2)."""
 _MAX_MESSAGE: Final = 2_000
+_WORDING: Final = {
+    "The monty syntax parser": "This sandbox's Python",
+    "Internal error in monty: ": "",
+    "'_Std' object": "this module",
+}
 _LIMIT: Final = re.compile(r"limit exceeded|exceeded its memory limit")
 _LOG: Final = logging.getLogger(__name__)
 _UNCOUNTED: Final = 2_000_000_000
@@ -250,7 +255,9 @@ def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell) -> CellError:
     inner = exc.exception()
     kind = type(inner).__name__
     text = inner.msg if isinstance(inner, SyntaxError) else str(inner)
-    message = _short(text.replace("The monty syntax parser", "This sandbox's Python"))
+    for theirs, ours in _WORDING.items():
+        text = text.replace(theirs, ours)
+    message = _short(text)
     frames = exc.traceback()
     here = [frame.line for frame in frames if frame.filename == frames[0].filename]
     line = here[-1] if here else None

@@ -272,6 +272,8 @@ HINTED = [
     Hinted("print(context.__class__.__name__)", "type(x)"),
     Hinted("exit()", "submit"),
     Hinted("import sys\nsys.exit(0)", "submit"),
+    Hinted("FINAL(context)", "submit(answer)"),
+    Hinted("from statistics import harmonic_mean", "yourself"),
     Hinted("name = input('name? ')", "Nobody"),
     Hinted("def walk(n):\n    return walk(n + 1)\nwalk(0)", "loop"),
     Hinted("from collections import *", "Name what you need"),
