@@ -1,4 +1,6 @@
-"""Fits the router's weights and reports how far they carry: FUNNEL_DATA=DIR python benchmarks/router.py [--write].
+"""Fits the router's weights and reports how far they carry.
+
+FUNNEL_DATA=DIR python benchmarks/router.py [--write]
 
 The labels are those of a question's source, not measured need. What is reported is therefore out of source:
 a family of sources is held out whole, fitted on the others, and judged alone. `--write` replaces
@@ -19,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sklearn
@@ -38,35 +41,32 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 FAMILY = {
-    "hotpotqa_dev": "hotpotqa", "hotpotqa_train_sample": "hotpotqa", "lara_book": "lara", "lara_financial": "lara",
+    "hotpotqa_dev": "hotpotqa", "hotpotqa_train_sample": "hotpotqa",
+    "lara_book": "lara", "lara_financial": "lara",
     "graphrag_kevin_scott": "graphrag", "graphrag_msft_calls": "graphrag",
 }  # fmt: skip
 """Sources with one author or one way of making questions are held out together; others stand alone."""
 
-BOTH_LABELS = ("cuad_clauses", "lara_financial", "lara_book", "graphrag_msft_calls")
 LOOKUP_SOURCES = ("nq_open_dev", "xquad_en")
 DEEP_FAMILIES = ("hotpotqa", "2wiki", "musique_train_sample", "oolong_trec")
-
 COLLECTIONS = ("wiki_mixed", "cuad_clauses", "lara")
 N_DOCUMENTS = 20
-BY_HAND = ("REQUIRED_", "", "SECOND_", "UNSEEN_")
-"""Prefixes of the sets in the test that holds the questions."""
+BY_HAND = ("REQUIRED_", "", "SECOND_", "UNSEEN_")  # prefixes of the sets in the file of questions
 
 PRIOR = {
     "compares": 2.5, "chooses": 1.5, "exhaustive": 2.0, "which_many": 1.5, "lists": 1.5, "counts": 2.0,
-    "superlative": 0.2, "change": 1.2, "theme": 1.5, "why": 1.2, "how_process": 0.5, "discusses": 0.5, "many_documents": 1.0,
-    "yes_no": 0.3, "asks_twice": 1.2, "relative": 0.6, "nested": 0.3, "role": 0.8, "things": 1.0,
-    "single_fact": -1.5, "margin": -0.5, "coverage": -0.5, "scattered": 0.8,
+    "superlative": 0.2, "change": 1.2, "theme": 1.5, "why": 1.2, "how_process": 0.5, "discusses": 0.5,
+    "many_documents": 1.0, "yes_no": 0.3, "asks_twice": 1.2, "relative": 0.6, "nested": 0.3, "role": 0.8,
+    "things": 1.0, "single_fact": -1.5, "margin": -0.5, "coverage": -0.5, "scattered": 0.8,
 }  # fmt: skip
-"""Log-odds set by hand before the first fit. The fit is drawn towards them: the sources leave most cues rare."""
+"""Log-odds set by hand. The fit is drawn towards them, because most cues are rare in these sources."""
 
 CENTRE = {"margin": 0.4, "coverage": 0.7, "scattered": 0.2}
 """About the mean over the three collections; a hit signal that cannot be told counts as this."""
 
 TEXT = tuple(name for name in PRIOR if name not in CENTRE)
 HITS = tuple(CENTRE)
-SOURCE_CAP = 150
-"""Questions of a source and label weigh together as this many at most: 2,000 of one style are not 2,000 facts."""
+SOURCE_CAP = 150  # what a source and label weigh at most: 2,000 questions of one style are not 2,000 facts
 
 TEXT_PULL, HITS_PULL = 0.1, 0.02
 """Strength of the pull towards PRIOR, chosen by the held-out log loss printed below."""
@@ -83,18 +83,19 @@ class Table:
 
     @property
     def family(self) -> NDArray[np.str_]:
+        """What is held out together."""
         return np.array([FAMILY.get(source, source) for source in self.source])
 
 
-def read(path: Path) -> list[dict[str, object]]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as lines:
-        return [json.loads(line) for line in lines]
+def read(path: Path) -> list[dict[str, Any]]:
+    raw = path.read_bytes()
+    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 def load_questions(data: Path, transform: Callable[[str], str] = str) -> Table:
     rows = read(data / "router" / "router.jsonl")
-    questions = [transform(str(row["question"])) for row in rows]
+    questions = [transform(row["question"]) for row in rows]
     signals = [text_signals(question) for question in questions]
     return Table(
         np.array([[found[name].value for name in TEXT] for found in signals]),
@@ -177,11 +178,10 @@ def report_text(table: Table, z: Floats) -> None:
             group = (table.source == source) & (table.y == label)
             cells.append(f"{np.mean((z[group] > 0) == label):.3f} of {group.sum()}" if group.any() else "-")
         group = table.source == source
-        both = f"{roc_auc_score(table.y[group], z[group]):.3f}" if source in BOTH_LABELS else "-"
+        both = f"{roc_auc_score(table.y[group], z[group]):.3f}" if np.ptp(table.y[group]) else "-"
         print(f"{source:24}{cells[0]:>14}{cells[1]:>14}{both:>8}")
-    print(
-        f"balanced accuracy {w @ ((z > 0) == table.y):.3f}, AUROC {roc_auc_score(table.y, z, sample_weight=w):.3f}"
-    )
+    auroc = roc_auc_score(table.y, z, sample_weight=w)
+    print(f"balanced accuracy {w @ ((z > 0) == table.y):.3f}, AUROC {auroc:.3f}")
     print("\nTwo families held out together, lookup against deep: AUROC")
     for lookup in LOOKUP_SOURCES:
         cells = []
@@ -222,7 +222,7 @@ def search_all(data: Path, name: str, questions: Sequence[str]) -> list[list[Doc
 
 
 def load_hits(data: Path, table: Table, z: Floats) -> dict[str, tuple[Floats, Floats, Floats, Floats]]:
-    """A collection's part for `fit`: centred hit signals, labels, weights, and `z` of the wording as offset."""
+    """A collection's part for `fit`: centred hit signals, labels, weights, wording as offset."""
     row_of = {question: row for row, question in enumerate(table.question)}
     parts = {}
     for name in COLLECTIONS:
@@ -244,22 +244,21 @@ def report_hits(parts: dict[str, tuple[Floats, Floats, Floats, Floats]]) -> None
         others = [part for other, part in parts.items() if other != name]
         theta = fit(others, HITS, HITS_PULL)[: len(HITS)]
         alone = ", ".join(f"{s} {roc_auc_score(y, x[:, i]):.3f}" for i, s in enumerate(HITS))
+        z = offset + x @ theta
         print(
-            f"  {name:14} n={len(y)}  {roc_auc_score(y, offset):.3f} -> {roc_auc_score(y, offset + x @ theta):.3f}"
-            f"  {log_loss(offset, y, w):.3f} -> {log_loss(offset + x @ theta, y, w):.3f}  (each alone: {alone})"
+            f"  {name:14} n={len(y)}  {roc_auc_score(y, offset):.3f} -> {roc_auc_score(y, z):.3f}"
+            f"  {log_loss(offset, y, w):.3f} -> {log_loss(z, y, w):.3f}  (each alone: {alone})"
         )
 
 
 def report_outcomes(data: Path, router: Router) -> None:
-    print(
-        "\nMeasured need (one 8B model, exact match): does the probability find where several retrievals helped?"
-    )
+    print("\nMeasured need (one 8B model, exact match): is it probable where several retrievals helped?")
     rows = read(data / "router_outcomes" / "outcomes.jsonl.gz")
     p = np.array([router.decide(str(row["question"]), []).probability for row in rows])
     source = np.array([str(row["source"]) for row in rows])
     gain = np.array(
         [row["outcomes"]["multi_step"]["em"] - row["outcomes"]["single_step"]["em"] for row in rows]
-    )  # type: ignore[index]  # outside data
+    )
     for name in ("all", *np.unique(source)):
         group = (source == name) | (name == "all")
         helped = roc_auc_score(gain[group] > 0, p[group])
@@ -273,10 +272,11 @@ def report_outcomes(data: Path, router: Router) -> None:
 
 def report_style(table: Table, data: Path, theta: Floats) -> None:
     bare = load_questions(data, lambda question: question.lower().rstrip(" ?"))
-    moved = abs(table.x @ theta[:-1] - bare.x @ theta[:-1])
-    flipped = np.mean((table.x @ theta[:-1] > -theta[-1]) != (bare.x @ theta[:-1] > -theta[-1]))
-    print(f"\nStyle: without capitals and question mark {np.mean(moved > 0):.4f} of the questions score otherwise, "
-          f"{flipped:.4f} change their route")  # fmt: skip
+    before, after = (x @ theta[:-1] + theta[-1] for x in (table.x, bare.x))
+    print(
+        f"\nStyle: without capitals and question mark {np.mean(before != after):.4f} of the questions score "
+        f"otherwise, {np.mean((before > 0) != (after > 0)):.4f} change their route"
+    )
 
 
 def report_by_hand(weights: Weights) -> None:
@@ -305,8 +305,6 @@ def as_weights(theta_text: Floats, theta_hits: Floats, data: Path) -> dict[str, 
             "calibrated on held-out sources",
             "text_fitted_on": sorted(set(load_questions(data).source.tolist())),
             "hits_fitted_on": list(COLLECTIONS),
-            "python": platform.python_version(),
-            "scikit_learn": sklearn.__version__,
         },
     }
 
@@ -318,9 +316,7 @@ def main() -> None:
     if "FUNNEL_DATA" not in os.environ:
         sys.exit("FUNNEL_DATA is not set: name the directory that holds router/router.jsonl.")
     data = Path(os.environ["FUNNEL_DATA"])
-    print(
-        f"command: {' '.join(sys.argv)}  machine: {platform.machine()}, {os.cpu_count()} cores, no random numbers"
-    )
+    print(f"command: {' '.join(sys.argv)}; {platform.machine()}, {os.cpu_count()} cores; no random numbers")
     print(f"python {platform.python_version()}, scikit-learn {sklearn.__version__}, numpy {np.__version__}")
     table = load_questions(data)
     z = held_out(table)
@@ -331,9 +327,10 @@ def main() -> None:
     line = LogisticRegression(C=1e6).fit(z[:, None], table.y, w * len(w))
     slope, shift = float(line.coef_[0, 0]), float(line.intercept_[0])
     calibrated = slope * z + shift
-    print(f"\nCalibration on held-out scores: slope {slope:.3f}, shift {shift:+.3f}; expected calibration error "
-          f"{calibration_error(z, table.y, w):.3f} -> {calibration_error(calibrated, table.y, w):.3f}, "
-          f"log loss {log_loss(z, table.y, w):.3f} -> {log_loss(calibrated, table.y, w):.3f}")  # fmt: skip
+    print(f"\nCalibration on held-out scores: slope {slope:.3f}, shift {shift:+.3f}")
+    for name, score in (("before", z), ("after", calibrated)):
+        error, loss = calibration_error(score, table.y, w), log_loss(score, table.y, w)
+        print(f"  {name:6} expected calibration error {error:.3f}, log loss {loss:.3f}")
     theta = slope * fit_text(table, np.arange(len(table.y)))
     theta[-1] += shift
     parts = load_hits(data, table, calibrated)
@@ -341,8 +338,7 @@ def main() -> None:
     theta_hits = fit(list(parts.values()), HITS, HITS_PULL)[: len(HITS)]
     raw = as_weights(theta, theta_hits, data)
     weights = Weights.from_json(json.dumps(raw))
-    print("\nWeights: " + ", ".join(f"{name} {weight.weight:+.2f}" for name, weight in weights.signals.items())
-          + f"; intercept {weights.intercept:+.2f}")  # fmt: skip
+    print("\nWeights:", ", ".join(f"{name} {w.weight:+.2f}" for name, w in weights.signals.items()))
     report_outcomes(data, Router(weights=weights))
     report_style(table, data, theta)
     report_by_hand(weights)

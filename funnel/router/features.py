@@ -1,9 +1,10 @@
 """What the router sees: signals from the wording of a question and from the shape of its hits; no weights.
 
 Every signal is small, named and explainable; none is a bag of words, which would learn the style of the
-questions that it was fitted on, and none looks at capitals or the length. A signal of the wording is 0 when
-its cue is absent, a signal of the hits is left out when they cannot tell, so absence never argues. The
-wording is read as English; in any other language only names, lists and hits speak.
+questions that it was fitted on; none looks at capitals, and the length counts only where a single fact is
+asked for. A signal of the wording is 0 when its cue is absent, a signal of the hits is left out when they
+cannot tell, so absence never argues. The wording is read as English; in any other language only quotes,
+lists, code and hits speak.
 """
 
 from __future__ import annotations
@@ -60,16 +61,17 @@ def _regex(*alternatives: str) -> re.Pattern[str]:
 
 
 _DOCUMENTS = (
-    r"(?:documents|docs|files|papers|articles|contracts|agreements|leases|policies|filings|reports|transcripts|"
-    r"interviews|episodes|emails|messages|tickets|reviews|comments|records|chapters|letters|studies|submissions|"
-    r"judgments|judgements|rulings|minutes|notebooks|diaries|logs|manuals|guidelines|versions|drafts|posts|"
+    r"(?:documents|docs|files|papers|articles|contracts|agreements|leases|policies|filings|reports|"
+    r"transcripts|interviews|episodes|emails|messages|tickets|reviews|comments|records|chapters|letters|studies|"
+    r"submissions|judgments|judgements|rulings|minutes|notebooks|diaries|logs|manuals|guidelines|versions|drafts|posts|"
     r"threads|books|stories|poems|essays|speeches|surveys|responses|invoices|notes|sources|texts|complaints)"
 )
 _MANY = (
     rf"(?:{_DOCUMENTS}|clauses|meetings|calls|issues|entries|rows|instances|data points|cases|modules|"
-    r"functions|classes|methods|tests|commits|experiments|speakers|guests|customers|patients|suppliers|places|"
-    r"collection|corpus|repository|repo|codebase|code base|data ?set|standard library|archive|library)"
+    r"functions|classes|methods|tests|commits|experiments|speakers|guests|customers|patients|suppliers|"
+    r"places|collection|corpus|repository|repo|codebase|code base|data ?set|standard library|archive|library)"
 )
+_PLEASE = r"(?:please |can you |could you )?"
 _COMPARATIVE = (
     r"(?:more|less|fewer|earlier|later|first|last|older|younger|bigger|smaller|larger|longer|shorter|higher|"
     r"lower|better|worse|closer|further|farther|taller|newer|sooner|faster|slower|cheaper)"
@@ -88,8 +90,9 @@ CUES: dict[str, _Cue] = {
         _regex(
             r"\b(?:compar\w+|versus|vs\.?|contrast\w*|differ(?:s|ed|ent|ence|ences|ently)?|distinguish\w*)\b",
             r"\b(?:similarit\w+|in common|alike|pros and cons|trade-?offs?|for and against)\b",
-            r"\b(?:contradict\w*|conflicts? with|(?:in)?consisten(?:t|cy|cies) (?:with|between|across|among))\b",
-            r"\b(?:(?:dis)?agree(?:s|d|ment)? (?:on|about|with|over)|diverge\w*|discrepanc\w+|relationship between)\b",
+            r"\b(?:contradict\w*|conflicts? with|diverge\w*|discrepanc\w+|relationship between)\b",
+            r"\b(?:in)?consisten(?:t|cy|cies) (?:with|between|across|among)\b",
+            r"\b(?:dis)?agree(?:s|d|ment)? (?:on|about|with|over)\b",
         ),
     ),
     "chooses": _Cue(
@@ -106,7 +109,8 @@ CUES: dict[str, _Cue] = {
     "exhaustive": _Cue(
         "asks for every one of a kind, which needs an exhaustive scan",
         _regex(
-            r"\b(?:every|everything|everyone|all|each|entire|complete list|exhaustive(?:ly)?|across|anywhere|any of|throughout)\b"
+            r"\b(?:every|everything|everyone|all|each|entire|complete list|exhaustive(?:ly)?)\b",
+            r"\b(?:across|anywhere|any of|throughout)\b",
         ),
     ),
     "which_many": _Cue(
@@ -114,14 +118,15 @@ CUES: dict[str, _Cue] = {
         _regex(
             r"\b(?:which|what) of (?:the|these|those|our|my)\b",
             rf"\b(?:which|what) (?:\w+ ){{0,2}}?(?!(?:is|was|does|has|this|his)\b){_MANY}\b",
-            r"\b(?:which|what) (?:\w+ )?\w{2,40}(?<!s)s (?:are|were|have|can|could|may|might|do|did|will|would)\b",
+            r"\b(?:which|what) (?:\w+ )?\w{2,40}(?<!s)s "
+            r"(?:are|were|have|can|could|may|might|do|did|will|would)\b",
         ),
     ),
     "lists": _Cue(
         "asks for a list",
         _regex(
-            r"^(?:please |can you |could you )?(?:list|enumerate|find|identify|collect|gather|group|rank|sort)\b",
-            r"^(?:please |can you |could you )?(?:classify|trace|(?:name|show me|give me) (?:all|every|a list))\b",
+            rf"^{_PLEASE}(?:list|enumerate|find|identify|collect|gather|group|rank|sort|classify|trace)\b",
+            rf"^{_PLEASE}(?:name|show me|give me) (?:all|every|a list)\b",
             r"\blist (?:all|every|each|the)\b",
             r"\ba list of\b",
         ),
@@ -141,8 +146,8 @@ CUES: dict[str, _Cue] = {
     "superlative": _Cue(
         "asks for the extreme of a set",
         _regex(
-            r"\b(?:most|least|fewest|best|worst|(?:larg|small|bigg|high|low|long|short|old|young|new|earli|lat|"
-            r"fast|slow|strong|weak|rich|poor|cheap|great|tall|deep|clos|near|far)e?st)\b"
+            r"\b(?:most|least|fewest|best|worst|(?:larg|small|bigg|high|low|long|short|old|young|new|"
+            r"earli|lat|fast|slow|strong|weak|rich|poor|cheap|great|tall|deep|clos|near|far)e?st)\b"
         ),
     ),
     "change": _Cue(
@@ -166,10 +171,11 @@ CUES: dict[str, _Cue] = {
     "why": _Cue(
         "asks for reasons or effects",
         _regex(
-            r"\b(?:why|explain\w*|reason(?:s|ing)?|motivat\w+|rationale|account(?:s|ed)? for|led to|leads? to)\b",
+            r"\b(?:why|explain\w*|reason(?:s|ing)?|motivat\w+|rationale)\b",
+            r"\b(?:account(?:s|ed)? for|led to|leads? to)\b",
             r"\b(?:contribut\w+ to|caus(?:e[sd]?|ing)|justif\w+|infer\w*|impl(?:y|ies)|significance)\b",
-            r"\b(?:reveals?|reflects?|demonstrates?|highlights?|symboli[sz]\w+|analy[sz]e[sd]?|evaluate[sd]?)\b",
-            r"\b(?:assess\w*|affects?|affected|effects?|impact\w*|influenc\w+)\b",
+            r"\b(?:reveals?|reflects?|demonstrates?|highlights?|symboli[sz]\w+)\b",
+            r"\b(?:analy[sz]e[sd]?|evaluate[sd]?|assess\w*|affects?|affected|effects?|impact\w*|influenc\w+)\b",
         ),
     ),
     "how_process": _Cue(
@@ -243,9 +249,9 @@ def text_signals(question: str) -> dict[str, Signal]:
 def hit_signals(question: str, hits: Sequence[DocumentHit]) -> dict[str, Signal]:
     """The signals of the hits, each between 0 and 1; a signal that the hits cannot tell is left out.
 
-    `margin`: how far the first document stands out, (s1 - s2) / (s1 - s10). Neither a shift nor a scale of the
-    scores changes it, so it means the same under every fusion. `coverage`: the share of the question's terms
-    in the best passage. `scattered`: the share that only the next documents hold.
+    `margin`: how far the first document stands out, (s1 - s2) / (s1 - s10). Shifting or scaling
+    the scores does not change it, so it means the same under every fusion. `coverage`: the share of the
+    question's terms in the best passage. `scattered`: the share that only the next documents hold.
     """
     signals: dict[str, Signal] = {}
     scores = [hit.score for hit in hits[:TOP] if math.isfinite(hit.score)]
@@ -265,7 +271,7 @@ def hit_signals(question: str, hits: Sequence[DocumentHit]) -> dict[str, Signal]
         )
         signals["scattered"] = Signal(
             (together - first) / len(asked),
-            f"the evidence is scattered: {together - first} of {len(asked)} terms stand only in later documents",
+            f"the evidence is scattered: {together - first} of {len(asked)} terms only in later documents",
             "the next documents add few terms of the question",
         )
     return signals

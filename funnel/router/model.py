@@ -60,7 +60,15 @@ def shipped_weights() -> Weights:
 
 
 class Router:
-    """Pure and synchronous: the same question and hits give the same decision."""
+    """Pure and synchronous: the same question and hits give the same decision.
+
+    Args:
+        threshold: the probability from which a question goes deep.
+        weights: another fitted model than the one shipped.
+
+    Raises:
+        ValueError: a threshold outside 0 to 1.
+    """
 
     def __init__(self, *, threshold: float = 0.5, weights: Weights | None = None) -> None:
         if not 0 <= threshold <= 1:
@@ -72,6 +80,9 @@ class Router:
         """The route of `question`, given what stage one found for it; no hits is allowed.
 
         `mode` lookup or deep pins the route; probability and reasons are computed all the same.
+
+        `probability` is that of the question needing the deep route, calibrated against questions labelled by
+        their source, half of them deep.
 
         Raises: `UnknownName` when `mode` is none of `MODES`.
         """
