@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from indexes import analysis, batch, fusion
+from indexes import analysis, batch, fusion, terms
 from indexes.catalog import Catalog
 from indexes.catalog_reader import Reader
 from indexes.catalog_writer import Writer
@@ -64,7 +64,7 @@ class Collection:
             self.embedder, self.lexical = reader.setting("embedder") or "", reader.setting("lexical") or ""
         engine = lexical_engine(self.lexical)(self.path / "lexical")
         self._legs: dict[str, Leg] = {
-            "lexical": LexicalLeg(engine, analysis.analyse),
+            "lexical": LexicalLeg(engine, terms.terms),
             "dense": dense_leg(self.path / "dense", embedder, catalog),
         }
         fitted = isinstance(embedder, FittedEmbedder)
@@ -248,6 +248,7 @@ class Collection:
                 for leg in self._legs.values():
                     leg.prepare(writer, tell)
             self._catch_up(self._behind(), tell)
+        terms.forget()
         return changes
 
     def _follow(self) -> None:
