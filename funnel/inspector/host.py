@@ -16,6 +16,7 @@ from funnel.llm.base import Message, Request
 from funnel.prompts import fence, render
 from funnel.run import Run
 from funnel.sandbox.base import EndCell, HostError, HostFunction
+from indexes.errors import IndexesError
 from indexes.types import DocumentHit
 
 NAMES = (
@@ -128,7 +129,10 @@ class Host:
         """The best documents of the whole collection, each with its best passage."""
         _text(query=query)
         _integers(k=k)
-        hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
+        try:
+            hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
+        except IndexesError as error:
+            raise HostError(f"search failed: {error}") from error
         return [_found(hit) for hit in hits]
 
     async def llm_query(self, prompt: str, text: str | None = None, *, span: int) -> str:

@@ -17,6 +17,8 @@ from funnel.run import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 
 MAX_REPAIRS = 3
+TURN_OUTPUT_TOKENS = 8_192
+"""A reasoning model thinks within these, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Inspection:
             self._turns = compact(self._turns)
             messages = transcript(system, opening, self._turns, self._closing())
             try:
-                completion = await self._run.root.complete(Request(messages, "turn"), parent=turn.id)
+                completion = await self._run.root.complete(Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS), parent=turn.id)
             except (BudgetExceeded, LLMError) as error:
                 if not self._turns:
                     raise

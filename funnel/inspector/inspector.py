@@ -19,7 +19,7 @@ from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
 from indexes.types import DocumentHit
 
 EXTRACT_INPUT_CHARS = 16_000
-EXTRACT_OUTPUT_TOKENS = 1_000
+EXTRACT_OUTPUT_TOKENS = 4_000
 WORTH_RESERVING_CALLS = 4
 
 
