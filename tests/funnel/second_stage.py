@@ -1,0 +1,99 @@
+"""Small documents, scripted models and one run over them, for the tests of the second stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from funnel.budget import Ledger, Limits
+from funnel.events import Event, Events
+from funnel.llm.base import LLM, Request
+from funnel.llm.models import Models
+from funnel.llm.scripted import ScriptedLLM
+from funnel.memory import InMemory, Memory
+from funnel.memory.workspace import Workspace
+from funnel.run import Run
+from indexes import RawDocuments
+from indexes.types import OWNER, PUBLIC, Access, Document, DocumentId
+
+FREE = {"scripted": (0.0, 0.0)}
+
+
+def doc(name: str, text: str, title: str = "", *, readers: Sequence[str] = ()) -> Document:
+    """A document; its title is its name unless one is given."""
+    return Document(
+        DocumentId(name), text, title=title or name, uri=f"file:///{name}", readers=frozenset(readers)
+    )
+
+
+SHOP = (
+    doc("refunds", "We refund within 14 days. Shipping is not refunded. Ask the desk for a form.", "Refunds"),
+    doc("leases", "The lease of Hill House ends in May 2026. Ada Roth signed it.", "Leases"),
+    doc("roth", "Ada Roth led Project Heron. The board withdrew its grant in 2019.", "Ada Roth"),
+)
+
+
+def cell(*lines: str) -> str:
+    """A model's turn: a word and one python block."""
+    return "So:\n```python\n" + "\n".join(lines) + "\n```"
+
+
+def reading(answer: str, *quotes: tuple[int, str], found: bool = True) -> str:
+    """A reader's reply."""
+    listed = [{"passage": passage, "quote": quote} for passage, quote in quotes]
+    return json.dumps({"found": found, "answer": answer, "quotes": listed})
+
+
+def prompt(request: Request) -> str:
+    """All that the model was shown."""
+    return "\n".join(message.content for message in request.messages)
+
+
+def last(request: Request) -> str:
+    """What the model was told last."""
+    return request.messages[-1].content
+
+
+@dataclass
+class Bench:
+    """Where a run's parts can be looked at. `root` and `sub` are scripted unless a test brings its own."""
+
+    run: Run
+    source: RawDocuments
+    memory: Memory
+    seen: list[Event] = field(default_factory=list)
+
+    def data(self, kind: str, phase: str = "point") -> list[dict[str, Any]]:
+        return [dict(event.data) for event in self.seen if (event.kind, event.phase) == (kind, phase)]
+
+    def hits(self, k: int = 20):
+        return self.run.source.search(self.run.question, k, access=self.run.access)
+
+
+@asynccontextmanager
+async def a_run(
+    root: LLM,
+    *,
+    sub: LLM | None = None,
+    documents: Sequence[Document] = SHOP,
+    question: str = "How long do refunds take?",
+    limits: Limits | None = None,
+    access: Access = OWNER,
+    prices: dict[str, tuple[float, float]] | None = None,
+) -> AsyncIterator[Bench]:
+    """A run as the pipeline makes it, over documents without an index."""
+    seen: list[Event] = []
+    ledger, events = Ledger(limits or Limits()), Events("r", seen.append)
+    models = Models(root, sub or ScriptedLLM([], name="sub"), prices=prices or FREE)
+    leads, parts = models.meters(ledger, events)
+    memory, source = InMemory(), RawDocuments(documents)
+    with events.span("run", parent=None) as span:
+        async with Workspace(memory, run="r") as workspace:
+            run = Run("r", question, access, source, ledger, events, leads, parts, workspace, span.id)
+            yield Bench(run, source, memory, seen)
+
+
+__all__ = ["FREE", "PUBLIC", "SHOP", "Bench", "a_run", "cell", "doc", "last", "prompt", "reading"]
