@@ -6,6 +6,7 @@ import hashlib
 import re
 from functools import cache
 from importlib.resources import files
+from itertools import count
 from string import Template
 
 _OPENING = re.compile(r'<(?P<kind>[a-z]+) key="(?P<key>[0-9a-f]{8})"(?P<attributes>[^>\n]*)>\n')
@@ -26,13 +27,18 @@ def _template(name: str) -> Template:
 
 
 def fence(kind: str, text: str, **attributes: object) -> str:
-    """`text` between tags that it cannot close: the key is a hash of the text, so no text can contain it.
+    """`text` between tags that it cannot close: their key is a hash of the text that does not stand in it.
 
     The same text gives the same tags, so that equal prompts stay equal for a cache.
     """
-    key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    # Eight digits can be searched for until a text holds its own hash; then the next hash serves.
+    key = next(key for attempt in count() if (key := _key(text, attempt)) not in text)
     listed = "".join(f' {name}="{_plain(str(value))}"' for name, value in attributes.items())
     return f'<{kind} key="{key}"{listed}>\n{text}\n</{kind} key="{key}">'
+
+
+def _key(text: str, attempt: int) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"." * attempt).hexdigest()[:8]
 
 
 def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:
