@@ -6,10 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import count
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from funnel.citations import MARKER, Source, cite, renumber
+from funnel.errors import BudgetExceeded, LLMError
 from funnel.llm.base import Message, Request
 from funnel.prompts import fence, render
 from funnel.run import Draft, Run
@@ -33,7 +35,7 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     found: bool = True
-    answer: str = Field(min_length=1)
+    answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     quotes: list[Quote] = []
 
 
@@ -43,7 +45,7 @@ class Reader:
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
         """The answer with its quotes located in the passages.
 
-        Raises: `LLMError`, `BudgetError`.
+        Raises: `LLMError`, `BudgetExceeded` when not even the first call was possible.
         """
         if not hits:
             return Draft("Nothing in the collection matches the question.", "declined")
@@ -57,15 +59,20 @@ class Reader:
             run.events.point("repair", parent=run.span, reason=reply)
             repair = Message("user", render("reader_repair", reason=reply))
             again = (*messages, Message("assistant", completion.text), repair)
-            completion = await run.root.complete(Request(again, "read"), parent=run.span)
+            try:
+                completion = await run.root.complete(Request(again, "read"), parent=run.span)
+            except (BudgetExceeded, LLMError) as error:
+                return _unquoted(completion.text, reply, str(error))
             reply = _parse(completion.text)
         if isinstance(reply, str):
-            return Draft(
-                completion.text.strip() or "The model returned nothing.",
-                "partial",
-                notices=(f"The model did not keep to the answer format ({reply}); nothing could be cited.",),
-            )
+            return _unquoted(completion.text, reply)
         return _draft(reply, sources)
+
+
+def _unquoted(text: str, reason: str, *more: str) -> Draft:
+    """What the model said where it did not keep to the form: its markers name passages, so they go."""
+    notice = f"The model did not keep to the answer format ({reason}); nothing could be cited."
+    return Draft(renumber(text, {})[0] or "The model returned nothing.", "partial", notices=(notice, *more))
 
 
 def choose(hits: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Hit]]:
