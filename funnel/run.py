@@ -11,7 +11,7 @@ from funnel.events import Events
 from funnel.llm.meter import Meter
 from funnel.memory.workspace import Workspace
 from funnel.types import Citation, Status
-from indexes.types import Access, Document, DocumentHit, DocumentId
+from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo
 
 
 class Source(Protocol):
@@ -20,8 +20,14 @@ class Source(Protocol):
     def search(self, query: str, k: int = 20, *, access: Access) -> list[DocumentHit]:
         """The best `k` documents that `access` may read, best first."""
 
+    def ids(self, *, access: Access) -> list[DocumentId]:
+        """The ids of every document that `access` may read, sorted."""
+
     def document(self, document_id: DocumentId, *, access: Access) -> Document | None:
         """The whole document, or None where there is none that `access` may read."""
+
+    def info(self, document_id: DocumentId, *, access: Access) -> DocumentInfo | None:
+        """What is known of a document without its text, or None likewise."""
 
     def read(self, document_id: DocumentId, start: int, stop: int, *, access: Access) -> str | None:
         """Characters start to stop of a document, or None where there is none that `access` may read."""

@@ -64,10 +64,19 @@ class RawDocuments:
                 hits.append(_hit(document, len(hits) + 1, [(first, 0.0)]))
         return hits
 
+    def ids(self, *, access: Access = OWNER) -> list[DocumentId]:
+        """The ids of every document that `access` may read, sorted."""
+        return sorted(d.id for d in self._documents.values() if access.may_read(d.readers))
+
     def document(self, document_id: DocumentId, *, access: Access = OWNER) -> Document | None:
         """The whole document, or None where there is none that `access` may read."""
         document = self._documents.get(document_id)
         return document if document is not None and access.may_read(document.readers) else None
+
+    def info(self, document_id: DocumentId, *, access: Access = OWNER) -> DocumentInfo | None:
+        """What is known of a document without its text, or None likewise."""
+        document = self.document(document_id, access=access)
+        return None if document is None else _info(document)
 
     def read(self, document_id: DocumentId, start: int, stop: int, *, access: Access = OWNER) -> str | None:
         """Characters start to stop of a document, or None where there is none that `access` may read."""
@@ -95,14 +104,17 @@ class RawDocuments:
         return engine, passages
 
 
-def _hit(document: Document, rank: int, scored: list[tuple[Passage, float]]) -> DocumentHit:
-    """The document with its passages, best first."""
-    info = DocumentInfo(
+def _info(document: Document) -> DocumentInfo:
+    return DocumentInfo(
         document.id, document.version, document.title, document.uri, len(document.text), document.metadata
     )
+
+
+def _hit(document: Document, rank: int, scored: list[tuple[Passage, float]]) -> DocumentHit:
+    """The document with its passages, best first."""
     best = scored[0][1]
     passages = tuple(
         Hit(passage, score, place, {LEG: LegScore(place, score)})
         for place, (passage, score) in enumerate(scored, start=1)
     )
-    return DocumentHit(info, best, rank, {LEG: LegScore(rank, best)}, passages)
+    return DocumentHit(_info(document), best, rank, {LEG: LegScore(rank, best)}, passages)

@@ -21,13 +21,14 @@ from indexes.types import DocumentHit
 
 NAMES = (
     "read", "grep", "search", "llm_query", "llm_query_batched", "rlm_query", "note", "notes", "cite",
-    "budget", "last_output", "submit",
+    "documents", "budget", "last_output", "submit",
 )  # fmt: skip
 """The host functions, by the names under which the model's code knows them."""
 
 MAX_MATCHES = 200
 MAX_CONTEXT = 2_000
-MAX_RESULTS = 100
+MAX_RESULTS = 500
+MAX_LISTED = 1_000
 MAX_BATCH = 500
 MAX_SUB_CALL_CHARS = 400_000
 MAX_ANSWER_CHARS = 100_000
@@ -54,7 +55,7 @@ class Host:
     run: Run
     shelf: Shelf
     recurse: Recurse | None
-    documents: tuple[str, ...]
+    given: tuple[str, ...]
     status: Callable[[], dict[str, Any]]
     parent: int = 0
     output: str = ""
@@ -97,7 +98,11 @@ class Host:
         """Matches of a regular expression with their spans."""
         _text(pattern=pattern)
         _integers(context=context)
-        ids = list(self.shelf.ids) if docs is None else [self.shelf.info(doc).id for doc in _listed(docs)]
+        ids = (
+            list(self.shelf.ids)
+            if docs is None
+            else [(await self.shelf.find(doc)).id for doc in _listed(docs)]
+        )
         try:
             found = await self.run.workspace.grep(
                 pattern,
@@ -129,11 +134,19 @@ class Host:
         """The best documents of the whole collection, each with its best passage."""
         _text(query=query)
         _integers(k=k)
+        if k > MAX_RESULTS:
+            self.remarks.append(f"search() returns at most {MAX_RESULTS} documents, not {k}.")
         try:
             hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
         except IndexesError as error:
             raise HostError(f"search failed: {error}") from error
         return [_found(hit) for hit in hits]
+
+    async def documents(self, start: int = 0, limit: int = MAX_LISTED) -> list[dict[str, Any]]:
+        """Every document of the collection that the asker may read, by id, in pages."""
+        _integers(start=start, limit=limit)
+        listed = await self.shelf.listed(max(0, start), max(1, min(limit, MAX_LISTED)))
+        return [{"id": info.id, "title": info.title, "n_chars": info.n_chars} for info in listed]
 
     async def llm_query(self, prompt: str, text: str | None = None, *, span: int) -> str:
         """A sub-model's answer. A failed call raises, so that no error text is taken for an answer."""
@@ -164,6 +177,8 @@ class Host:
             completion = await self.run.sub.complete(request, parent=span)
         except (LLMError, BudgetExceeded) as error:
             return {"ok": False, "value": None, "error": str(error)}
+        if not completion.text.strip():
+            return {"ok": False, "value": None, "error": "the sub-model returned nothing"}
         return {"ok": True, "value": completion.text, "error": None}
 
     async def rlm_query(self, question: str, documents: Any = None, *, span: int) -> str:
@@ -173,9 +188,8 @@ class Host:
             raise HostError(
                 "the deepest level is reached: read the documents here, or use llm_query(prompt, text)"
             )
-        ids = (
-            self.documents if documents is None else tuple(self.shelf.info(d).id for d in _listed(documents))
-        )
+        named = self.given if documents is None else _listed(documents)
+        ids = [str((await self.shelf.find(document)).id) for document in named]
         if not ids:
             raise HostError("rlm_query needs at least one document: a list of ids or of elements of context")
         return await self.recurse(question, ids, span)

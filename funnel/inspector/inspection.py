@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from funnel.errors import BudgetExceeded, LLMError, SandboxDied
@@ -23,12 +24,16 @@ TURN_OUTPUT_TOKENS = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A question over some documents at some depth; `parent` is the event it belongs under."""
+    """A question over some documents at some depth; `parent` is the event it belongs under.
+
+    `best`: the span by which stage one found a document, where it did.
+    """
 
     question: str
     documents: tuple[str, ...]
     depth: int
     parent: int
+    best: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Inspection:
         """
         task, host = self._task, self._host
         system = render("inspector", dialect=sandbox.dialect)
-        opening = await describe_context(task.question, task.documents, self._shelf)
+        opening = await describe_context(task.question, task.documents, self._shelf, task.best)
         variables = {
             "context": await context_variable(task.documents, self._shelf),
             "question": task.question,
@@ -78,7 +83,9 @@ class Inspection:
             self._turns = compact(self._turns)
             messages = transcript(system, opening, self._turns, self._closing())
             try:
-                completion = await self._run.root.complete(Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS), parent=turn.id)
+                completion = await self._run.root.complete(
+                    Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS), parent=turn.id
+                )
             except (BudgetExceeded, LLMError) as error:
                 if not self._turns:
                     raise

@@ -38,9 +38,13 @@ class Inspector:
         """
         shelf = Shelf(run.source, run.workspace, access=run.access)
         documents = await shelf.add(hit.document for hit in hits)
+        best = {
+            str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)
+            for hit in hits
+        }
         kept = _reserve_extraction(run)
         try:
-            ended = await self._inspect(run, shelf, Task(run.question, documents, 0, run.span))
+            ended = await self._inspect(run, shelf, Task(run.question, documents, 0, run.span, best))
         finally:
             if kept is not None:
                 run.ledger.release(kept)

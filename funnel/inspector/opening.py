@@ -5,18 +5,19 @@ Both are bounded in size, whatever the documents weigh.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from funnel.inspector.shelf import Shelf
 from funnel.prompts import fence
+from indexes.types import DocumentInfo
 
 INLINE_CHARS = 100_000
 INLINE_TOTAL_CHARS = 4_000_000
 LISTED = 40
-SHOWN = 3
-HEAD_CHARS = 400
-TAIL_CHARS = 120
+SHOWN = 5
+HEAD_CHARS = 500
+TAIL_CHARS = 200
 
 
 async def context_variable(documents: Sequence[str], shelf: Shelf) -> list[dict[str, Any]]:
@@ -32,15 +33,25 @@ async def context_variable(documents: Sequence[str], shelf: Shelf) -> list[dict[
     return context
 
 
-async def describe_context(question: str, documents: Sequence[str], shelf: Shelf) -> str:
-    """The first message: the question, and what `context` holds."""
+async def describe_context(
+    question: str, documents: Sequence[str], shelf: Shelf, best: Mapping[str, tuple[int, int]]
+) -> str:
+    """The first message: the question, and what `context` holds.
+
+    `best` are the spans by which stage one found the documents, for those that it found.
+    """
     infos = [shelf.info(name) for name in documents]
     total = sum(info.n_chars for info in infos)
-    lines = [fence("question", question), ""]
+    whole = await shelf.count()
+    lines = [
+        fence("question", question),
+        "",
+        f"The whole collection holds {whole:,} documents that you may search.",
+    ]
     if not infos:
         lines.append("context is empty: stage one found nothing. Use search() with other words.")
         return "\n".join(lines)
-    lines.append(f"context holds {len(infos)} documents, {total:,} characters in all, best match first:")
+    lines.append(f"context holds {len(infos)} of them, {total:,} characters in all, best match first:")
     lines += [
         f"  context[{i}] id={info.id!r} title={info.title[:120]!r} n_chars={info.n_chars}"
         for i, info in enumerate(infos[:LISTED])
@@ -49,11 +60,19 @@ async def describe_context(question: str, documents: Sequence[str], shelf: Shelf
         lines.append(f"  … and {len(infos) - LISTED} more")
     if any(info.n_chars > INLINE_CHARS for info in infos) or total > INLINE_TOTAL_CHARS:
         lines.append("Large documents have text None: use read() and grep().")
-    lines.append("How the first of them begin and end:")
-    for info in infos[:SHOWN]:
-        head = await shelf.read(info.id, 0, HEAD_CHARS + TAIL_CHARS)
-        if info.n_chars > HEAD_CHARS + TAIL_CHARS:
-            tail = await shelf.read(info.id, info.n_chars - TAIL_CHARS, info.n_chars)
-            head = f"{head[:HEAD_CHARS]}\n[…]\n{tail}"
-        lines.append(fence("excerpt", head, id=info.id))
+    lines.append("From the first of them:")
+    lines += [await _excerpt(info, shelf, best.get(info.id)) for info in infos[:SHOWN]]
     return "\n".join(lines)
+
+
+async def _excerpt(info: DocumentInfo, shelf: Shelf, best: tuple[int, int] | None) -> str:
+    """A short document whole; of a long one what stage one found it by, or else how it begins and ends."""
+    if info.n_chars <= HEAD_CHARS + TAIL_CHARS:
+        return fence("excerpt", await shelf.read(info.id), id=info.id, what="whole")
+    if best is not None:
+        start, stop = best[0], min(best[1], best[0] + HEAD_CHARS + TAIL_CHARS)
+        text = await shelf.read(info.id, start, stop)
+        return fence("excerpt", text, id=info.id, what=f"best match, characters {start} to {stop}")
+    head = await shelf.read(info.id, 0, HEAD_CHARS)
+    tail = await shelf.read(info.id, info.n_chars - TAIL_CHARS, info.n_chars)
+    return fence("excerpt", f"{head}\n[…]\n{tail}", id=info.id, what="beginning and end")

@@ -55,31 +55,47 @@ class Shelf:
             ids.append(str(info.id))
         return tuple(ids)
 
+    async def count(self) -> int:
+        """How many documents of the whole collection the asker may read."""
+        return len(await asyncio.to_thread(self._source.ids, access=self._access))
+
     async def search(self, query: str, k: int) -> list[DocumentHit]:
         """Back into stage one, under the asker's access; what is found is put on the shelf."""
         hits = await asyncio.to_thread(self._source.search, query, k, access=self._access)
         shelved = set(await self.add(hit.document for hit in hits))
         return [hit for hit in hits if hit.document.id in shelved]
 
-    def info(self, document: object) -> DocumentInfo:
-        """The document named by an id or by an element of `context`.
+    async def listed(self, start: int, limit: int) -> list[DocumentInfo]:
+        """The documents of the whole collection that the asker may read, by id; not put on the shelf."""
 
-        Raises: `HostError` that says which ids there are.
+        def look() -> list[DocumentInfo | None]:
+            ids = self._source.ids(access=self._access)[start : start + limit]
+            return [self._source.info(name, access=self._access) for name in ids]
+
+        return [info for info in await asyncio.to_thread(look) if info is not None]
+
+    def info(self, name: str) -> DocumentInfo:
+        """A document on the shelf."""
+        return self._documents[name]
+
+    async def find(self, document: object) -> DocumentInfo:
+        """The document named by an id or by an element of `context`; put on the shelf if it is not there yet.
+
+        Raises: `HostError` where the asker may read no such document.
         """
         name = document.get("id", document.get("doc")) if isinstance(document, dict) else document
-        if isinstance(name, str) and name in self._documents:
-            return self._documents[name]
         if not isinstance(name, str):
             raise HostError(f"a document is named by its id, a str, not by a {type(name).__name__}")
-        first = ", ".join(repr(known) for known in self.ids[:5])
-        raise HostError(
-            f"there is no document {name[:80]!r} here. Ids are case-sensitive; the first are {first}. "
-            "search(query) finds others."
-        )
+        if name not in self._documents:
+            info = await asyncio.to_thread(self._source.info, DocumentId(name), access=self._access)
+            if info is None or not await self.add([info]):
+                first = ", ".join(repr(known) for known in self.ids[:3])
+                raise HostError(f"there is no document {name[:80]!r}. Ids are case-sensitive, like {first}.")
+        return self._documents[name]
 
     async def read(self, document: object, start: int = 0, stop: int | None = None) -> str:
         """Characters start to stop of a document, clamped to its length like a slice."""
-        info = self.info(document)
+        info = await self.find(document)
         begin, end, _ = slice(start, stop).indices(info.n_chars)
         if end - begin > MAX_READ_CHARS:
             raise HostError(
@@ -90,7 +106,7 @@ class Shelf:
 
     async def cite(self, document: object, start: int, stop: int) -> str:
         """The marker of that span, like "[3]"; white space at its ends is left out."""
-        info = self.info(document)
+        info = await self.find(document)
         if not 0 <= start < stop <= info.n_chars:
             raise HostError(
                 f"no such span: {info.id} has characters 0 to {info.n_chars}, not {start} to {stop}"
@@ -109,7 +125,7 @@ class Shelf:
 
     async def cite_quote(self, document: object, quote: str) -> str:
         """The marker of the place where `quote` stands in the document."""
-        info = self.info(document)
+        info = await self.find(document)
         step = MAX_READ_CHARS
         for at in range(0, max(info.n_chars, 1), step):
             window = await self._workspace.read(

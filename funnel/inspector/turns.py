@@ -16,6 +16,7 @@ from funnel.sandbox.base import CellError, CellResult
 HEAD_CHARS = 6_000
 TAIL_CHARS = 2_000
 MAX_TRANSCRIPT_CHARS = 80_000
+MAX_REMARKS = 10
 _KEEP_WHOLE = 3
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 _PYTHON = {"", "python", "py", "python3", "repl"}
@@ -73,11 +74,16 @@ def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:
         parts.append(f"Output, {len(result.stdout):,} characters:\n{fence('output', shorten(result.stdout))}")
     elif result.error is None:
         parts.append("The cell printed nothing. Use print() to see values.")
-    parts.extend(remarks)
+    once = list(dict.fromkeys(remarks))
+    parts += once[:MAX_REMARKS]
+    if len(once) > MAX_REMARKS:
+        parts.append(f"… and {len(once) - MAX_REMARKS:,} more remarks of this kind.")
     if result.error is not None:
         parts.append(describe(result.error))
-    if result.restored:
-        parts.append("The variables are as they were before this cell.")
+        if result.restored:
+            parts.append("The variables are as they were before this cell.")
+        elif result.error.kind != "SyntaxError":
+            parts.append("What the cell assigned before that line is kept.")
     return "\n".join(parts)
 
 
@@ -88,8 +94,6 @@ def describe(error: CellError) -> str:
         lines.append(f"  line {error.line}: {error.source_line.strip()[:300]}")
     if error.hint:
         lines.append(f"Instead: {error.hint}")
-    if error.kind not in {"SyntaxError", "MemoryError", "TimeoutError"}:
-        lines.append("What the cell assigned before that line is kept.")
     return "\n".join(lines)
 
 
