@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -164,7 +165,8 @@ class Funnel:
         lost = len(draft.citations) - len(kept)
         text, citations = renumber(draft.text, kept)
         notice = f"{lost} citations were dropped: the documents no longer say so at these places."
-        return Draft(text, draft.status, citations, draft.value, draft.sandbox, (*draft.notices, notice))
+        value = None if draft.value is None else json.loads(text)
+        return Draft(text, draft.status, citations, value, draft.sandbox, (*draft.notices, notice))
 
     def _answer(self, run: Run, decision: Decision, draft: Draft, trace: Path) -> Answer:
         return Answer(

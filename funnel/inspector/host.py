@@ -97,7 +97,7 @@ class Host:
     ) -> list[dict[str, Any]]:
         """Matches of a regular expression with their spans."""
         _text(pattern=pattern)
-        _integers(context=context)
+        _numbers_given(context=context)
         ids = (
             list(self.shelf.ids)
             if docs is None
@@ -115,8 +115,8 @@ class Host:
             raise HostError(str(error)) from error
         if found.total > len(found.matches):
             self.remarks.append(
-                f"grep({pattern!r}) found {found.total:,} matches; the first {MAX_MATCHES} were returned. "
-                "Narrow the pattern or pass docs=[...] to see the rest."
+                f"grep({pattern[:100]!r}) found {found.total:,} matches; "
+                f"the first {MAX_MATCHES} were returned. Narrow the pattern or pass docs=[...] to see the rest."
             )
         return [
             {
@@ -133,7 +133,7 @@ class Host:
     async def search(self, query: str, k: int = 10) -> list[dict[str, Any]]:
         """The best documents of the whole collection, each with its best passage."""
         _text(query=query)
-        _integers(k=k)
+        _numbers_given(k=k)
         if k > MAX_RESULTS:
             self.remarks.append(f"search() returns at most {MAX_RESULTS} documents, not {k}.")
         try:
@@ -144,7 +144,7 @@ class Host:
 
     async def documents(self, start: int = 0, limit: int = MAX_LISTED) -> list[dict[str, Any]]:
         """Every document of the collection that the asker may read, by id, in pages."""
-        _integers(start=start, limit=limit)
+        _numbers_given(start=start, limit=limit)
         listed = await self.shelf.listed(max(0, start), max(1, min(limit, MAX_LISTED)))
         return [{"id": info.id, "title": info.title, "n_chars": info.n_chars} for info in listed]
 
@@ -228,15 +228,17 @@ class Host:
 
     async def submit(self, answer: Any, citations: Any = None, *, found: bool = True) -> None:
         """End the run with this answer."""
-        text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
-        if not text.strip():
+        # Indented, a list of one number is no marker: `[5]` would be one.
+        text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, indent=2)
+        if answer is None or not text.strip():
             raise HostError(
                 "the answer is empty; to say that there is none: submit('what is missing', found=False)"
             )
         if len(text) > MAX_ANSWER_CHARS:
             raise HostError(f"the answer has {len(text):,} characters; at most {MAX_ANSWER_CHARS:,}")
         numbers = [int(number) for number in MARKER.findall(text)]
-        numbers += [_number(marker) for marker in _listed(citations if citations is not None else [])]
+        for marker in _listed(citations if citations is not None else []):
+            numbers += _markers(marker)
         known = self.shelf.cited(numbers)
         if unknown := sorted(set(numbers) - set(known)):
             raise HostError(
@@ -311,6 +313,13 @@ def _integers(**values: object) -> None:
             raise HostError(f"{name} must be an int, not {type(value).__name__}")
 
 
+def _numbers_given(**values: object) -> None:
+    _integers(**values)
+    for name, value in values.items():
+        if value is None:
+            raise HostError(f"{name} must be an int, not None")
+
+
 def _listed(value: object) -> list[Any]:
     """A list as it is; one str, int or document as a list of one."""
     if isinstance(value, (list, tuple)):
@@ -320,11 +329,11 @@ def _listed(value: object) -> list[Any]:
     raise HostError(f"expected a list, not {type(value).__name__}")
 
 
-def _number(marker: object) -> int:
+def _markers(marker: object) -> list[int]:
     if isinstance(marker, int):
-        return marker
-    if isinstance(marker, str) and (found := MARKER.search(marker)):
-        return int(found.group(1))
+        return [marker]
+    if isinstance(marker, str) and (found := MARKER.findall(marker)):
+        return [int(number) for number in found]
     raise HostError("citations is a list of the markers that cite() returned, like ['[1]', '[4]']")
 
 

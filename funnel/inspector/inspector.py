@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import partial
 
@@ -79,7 +80,7 @@ class Inspector:
             text,
             "complete" if submission.found else "declined",
             citations,
-            value=None if isinstance(submission.answer, str) else submission.answer,
+            value=None if isinstance(submission.answer, str) else json.loads(text),
             sandbox=self._sandbox.name,
             notices=("Nothing in this answer is backed by a quote.",) if bare else (),
         )

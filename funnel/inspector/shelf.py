@@ -17,6 +17,8 @@ from indexes.types import Access, DocumentHit, DocumentId, DocumentInfo
 
 MAX_QUOTE_CHARS = 2_000
 MAX_READ_CHARS = 200_000
+MAX_CITATIONS = 999
+"""A marker has three digits, so that a year in brackets is none."""
 
 
 class Shelf:
@@ -143,4 +145,6 @@ class Shelf:
         return {n: [in_order[n - 1]] for n in numbers if 1 <= n <= len(in_order)}
 
     def _number(self, citation: Citation) -> str:
+        if citation not in self._numbers and len(self._numbers) >= MAX_CITATIONS:
+            raise HostError(f"{MAX_CITATIONS} spans are cited, the most there may be: cite what you submit")
         return f"[{self._numbers.setdefault(citation, len(self._numbers) + 1)}]"
