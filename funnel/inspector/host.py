@@ -115,8 +115,8 @@ class Host:
             raise HostError(str(error)) from error
         if found.total > len(found.matches):
             self.remarks.append(
-                f"grep({pattern[:100]!r}) found {found.total:,} matches; "
-                f"the first {MAX_MATCHES} were returned. Narrow the pattern or pass docs=[...] to see the rest."
+                f"grep({pattern[:100]!r}) found {found.total:,} matches; the first {MAX_MATCHES} were "
+                "returned. Narrow the pattern or pass docs=[...] to see the rest."
             )
         return [
             {
