@@ -36,16 +36,17 @@ def read_trace(path: Path) -> Node:
     Raises: `BadTrace` when it does not exist or is no trace.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        # Not by characters: a text may hold other line separators, and the last line may end inside one.
+        lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         raise BadTrace(str(path), "there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise BadTrace(str(path), f"it cannot be read ({error})") from error
     nodes: dict[int, Node] = {}
     for number, line in enumerate(lines, start=1):
         try:
-            _take(nodes, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError):
+            _take(nodes, json.loads(line.decode("utf-8")))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             if number == len(lines) and nodes:
                 break  # the last line of a killed run
             raise BadTrace(str(path), f"line {number} holds no event") from None
@@ -65,6 +66,6 @@ def _take(nodes: dict[int, Node], event: dict[str, Any]) -> None:
     node = Node(
         event["id"], event["kind"], event["at_s"], dict(event["data"]), ended=event["phase"] == "point"
     )
-    nodes[node.id] = node
     if event["parent"] is not None:
         nodes[event["parent"]].children.append(node)
+    nodes[node.id] = node

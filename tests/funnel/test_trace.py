@@ -1,0 +1,146 @@
+"""Events on their way to a file and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from funnel.errors import BadSetting, BadTrace
+from funnel.events import Events, JsonlSink
+from funnel.trace import read_trace
+
+
+def write(path, *, text="x"):
+    """A run with a turn, a call inside it, and a note."""
+    with JsonlSink(path) as sink:
+        events = Events("r", sink, clock=iter(range(100)).__next__)
+        with events.span("run", parent=None, question=text) as run:
+            with events.span("turn", parent=run.id, number=1) as turn:
+                events.point("note", parent=turn.id, key="k", text=text)
+            run.data["done"] = True
+
+
+def test_a_trace_reads_back_as_the_tree_of_its_run(tmp_path):
+    write(tmp_path / "t.jsonl")
+    run = read_trace(tmp_path / "t.jsonl")
+    [turn] = run.children
+    [note] = turn.children
+    assert [(n.kind, n.ended, n.at_s, n.wall_s) for n in (run, turn, note)] == [
+        ("run", True, 1, 4), ("turn", True, 2, 2), ("note", True, 3, None),
+    ]  # fmt: skip
+    assert run.data == {"question": "x", "done": True}
+    assert note.data == {"key": "k", "text": "x"}
+
+
+def test_a_tree_is_json(tmp_path):
+    write(tmp_path / "t.jsonl")
+    shown = json.loads(json.dumps(read_trace(tmp_path / "t.jsonl").as_dict()))
+    assert shown["children"][0]["children"][0]["data"]["text"] == "x"
+
+
+@pytest.mark.parametrize(
+    "text", ["line\nline", "a\u2028b\u2029c\x85d\x0be\x1cf", "\ud800 alone", "🦊 é", '"\\', "\x00"]
+)
+def test_any_text_comes_back_as_it_was(tmp_path, text):
+    write(tmp_path / "t.jsonl", text=text)
+    assert read_trace(tmp_path / "t.jsonl").data["question"] == text
+
+
+def test_a_killed_run_has_nodes_that_never_ended(tmp_path):
+    path = tmp_path / "t.jsonl"
+    write(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]))
+    run = read_trace(path)
+    assert (run.ended, run.children[0].ended, run.children[0].children[0].ended) == (False, False, True)
+
+
+@pytest.mark.parametrize("cut", range(1, 40))
+def test_a_run_that_was_killed_while_it_wrote_a_line_is_read_up_to_there(tmp_path, cut):
+    path = tmp_path / "t.jsonl"
+    write(path, text="é" * 8)
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert read_trace(path).children[0].kind == "turn"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"hello\n", "line 1 holds no event"),
+        (b"{}\n", "line 1 holds no event"),
+        (b"5\n", "line 1 holds no event"),
+        (b"[]\n{}\n", "line 1 holds no event"),
+        (b'{"phase": "end", "id": 1, "data": {"wall_s": 1}}\n', "line 1 holds no event"),
+        (b"\xff\xfe\x00\n", "line 1 holds no event"),
+        (b"[" * 100_000, "line 1 holds no event"),
+    ],
+)
+def test_a_file_that_is_no_trace_says_why(tmp_path, content, reason):
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(BadTrace) as raised:
+        read_trace(path)
+    assert str(raised.value) == f"{path} is no trace of funnel: {reason}."
+
+
+def test_a_broken_line_in_the_middle_is_named(tmp_path):
+    path = tmp_path / "t.jsonl"
+    write(path)
+    lines = path.read_text().split("\n")
+    lines[2] = lines[2][:20]
+    path.write_text("\n".join(lines))
+    with pytest.raises(BadTrace, match="line 3 holds no event"):
+        read_trace(path)
+
+
+def test_an_event_inside_itself_is_no_event(tmp_path):
+    path = tmp_path / "t.jsonl"
+    event = {"run": "r", "id": 1, "parent": 1, "kind": "run", "phase": "start", "at_s": 0, "data": {}}
+    path.write_text(f"{json.dumps(event)}\n" * 2)
+    with pytest.raises(BadTrace, match="line 1 holds no event"):
+        read_trace(path)
+
+
+def test_no_file_and_a_folder_are_told(tmp_path):
+    with pytest.raises(BadTrace, match="there is no such file"):
+        read_trace(tmp_path / "none.jsonl")
+    with pytest.raises(BadTrace, match="it cannot be read"):
+        read_trace(tmp_path)
+
+
+def test_only_its_owner_may_read_a_trace(tmp_path):
+    before = os.umask(0)
+    try:
+        write(tmp_path / "new.jsonl")
+    finally:
+        os.umask(before)
+    (tmp_path / "old.jsonl").write_text("public")
+    (tmp_path / "old.jsonl").chmod(0o644)
+    write(tmp_path / "old.jsonl")
+    for name in ("new.jsonl", "old.jsonl"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_a_trace_may_go_to_what_is_no_file():
+    before = Path(os.devnull).stat().st_mode
+    write(Path(os.devnull))
+    assert Path(os.devnull).stat().st_mode == before
+
+
+def test_a_trace_that_cannot_be_written_says_where_and_what_to_do(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadSetting, match=r"cannot be written .*Name another file or set FUNNEL_TRACE_DIR"):
+        JsonlSink(tmp_path / "file" / "t.jsonl")
+
+
+def test_the_end_of_a_thing_that_raised_carries_its_error():
+    seen = []
+    events = Events("r", seen.append)
+    with pytest.raises(ValueError, match="no"), events.span("turn", parent=None):
+        raise ValueError("no")
+    assert [(e.phase, e.data.get("error")) for e in seen] == [("start", None), ("end", "ValueError: no")]
