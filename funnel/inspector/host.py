@@ -29,6 +29,7 @@ MAX_MATCHES = 200
 MAX_CONTEXT = 2_000
 MAX_RESULTS = 500
 MAX_LISTED = 1_000
+MAX_ALL = 5_000
 MAX_BATCH = 500
 MAX_SUB_CALL_CHARS = 400_000
 MAX_ANSWER_CHARS = 100_000
@@ -98,11 +99,7 @@ class Host:
         """Matches of a regular expression with their spans."""
         _text(pattern=pattern)
         _numbers_given(context=context)
-        ids = (
-            list(self.shelf.ids)
-            if docs is None
-            else [(await self.shelf.find(doc)).id for doc in _listed(docs)]
-        )
+        ids = await self._scope(docs)
         try:
             found = await self.run.workspace.grep(
                 pattern,
@@ -121,14 +118,30 @@ class Host:
         return [
             {
                 "doc": match.document_id,
+                "title": self.shelf.info(match.document_id).title,
                 "start": match.start,
                 "stop": match.stop,
                 "text": match.text,
                 "before": match.before,
                 "after": match.after,
+                "line": " ".join(f"{match.before}>>{match.text}<<{match.after}".split()),
             }
             for match in found.matches
         ]
+
+    async def _scope(self, docs: Any) -> list[str]:
+        """The ids that `docs` means: None is what is on the shelf, "all" the whole collection."""
+        if docs is None:
+            return list(self.shelf.ids)
+        if docs != "all":
+            return [str((await self.shelf.find(doc)).id) for doc in _listed(docs)]
+        everything = await self.shelf.listed(0, MAX_ALL + 1)
+        if len(everything) > MAX_ALL:
+            raise HostError(
+                f"the collection has more than {MAX_ALL:,} documents, too many to grep them all: "
+                "narrow them with search(query, k=500) and pass their ids"
+            )
+        return list(await self.shelf.add(everything))
 
     async def search(self, query: str, k: int = 10) -> list[dict[str, Any]]:
         """The best documents of the whole collection, each with its best passage."""
@@ -210,12 +223,14 @@ class Host:
         """A marker like "[3]" for a span or for a quote that stands in the document word for word."""
         if isinstance(start, str):
             start, quote = None, start
+        elif isinstance(doc, dict) and start is None and quote is None:
+            start, stop = doc.get("start"), doc.get("stop")
         if quote is not None:
             _text(quote=quote)
             return await self.shelf.cite_quote(doc, quote)
         _integers(start=start, stop=stop)
         if start is None or stop is None:
-            raise HostError('cite(doc, start, stop) or cite(doc, quote="exact words")')
+            raise HostError('cite(match), cite(doc, start, stop) or cite(doc, quote="exact words")')
         return await self.shelf.cite(doc, start, stop)
 
     async def budget(self) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from indexes.types import DocumentInfo
 INLINE_CHARS = 100_000
 INLINE_TOTAL_CHARS = 4_000_000
 LISTED = 40
-SHOWN = 5
+EXCERPTS_CHARS = 8_000
+WHOLE_CHARS = 1_500
 HEAD_CHARS = 500
 TAIL_CHARS = 200
 
@@ -61,13 +62,19 @@ async def describe_context(
     if any(info.n_chars > INLINE_CHARS for info in infos) or total > INLINE_TOTAL_CHARS:
         lines.append("Large documents have text None: use read() and grep().")
     lines.append("From the first of them:")
-    lines += [await _excerpt(info, shelf, best.get(info.id)) for info in infos[:SHOWN]]
+    room = EXCERPTS_CHARS
+    for info in infos:
+        excerpt = await _excerpt(info, shelf, best.get(info.id))
+        room -= len(excerpt)
+        if room < 0:
+            break
+        lines.append(excerpt)
     return "\n".join(lines)
 
 
 async def _excerpt(info: DocumentInfo, shelf: Shelf, best: tuple[int, int] | None) -> str:
     """A short document whole; of a long one what stage one found it by, or else how it begins and ends."""
-    if info.n_chars <= HEAD_CHARS + TAIL_CHARS:
+    if info.n_chars <= WHOLE_CHARS:
         return fence("excerpt", await shelf.read(info.id), id=info.id, what="whole")
     if best is not None:
         start, stop = best[0], min(best[1], best[0] + HEAD_CHARS + TAIL_CHARS)

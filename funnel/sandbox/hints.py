@@ -135,7 +135,7 @@ def hint_for(kind: str, message: str, source_line: str) -> str:
 
 DIALECT = """\
 The code runs in a small, safe Python. Print what you want to see.
-Works: functions, comprehensions, f-strings, try, with, match, simple classes, @dataclass, and the modules \
+Works: functions, comprehensions, f-strings, try, with, match, simple classes, @dataclass, and after import \
 re json math collections itertools functools datetime random statistics string heapq textwrap operator \
 difflib io.StringIO bisect copy csv.
 Missing, with what to write instead: yield (return a list); class inheritance and own exceptions (plain \
