@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.rule import Rule
+from rich.markup import escape
 
 from funnel.cli import show
 from funnel.cli.ask import run
@@ -70,7 +70,7 @@ def demo(
         spent: float | None = 0.0
         for number, question in enumerate(QUESTIONS, start=1):
             show.OUT.print()
-            show.OUT.print(Rule(question, align="left"))
+            show.OUT.print(f"[bold]{number}. {escape(question)}[/]")
             if limits.max_usd is not None:
                 limits = replace(limits, max_usd=round(MAX_USD - (spent or 0.0), 6))
             options = Options(limits=limits, trace=where / "traces" / f"question-{number}.jsonl")
@@ -79,7 +79,7 @@ def demo(
             spent = None if spent is None or answer.usage.cost_usd is None else spent + answer.usage.cost_usd
             show.answer(answer)
         show.OUT.print()
-        show.OUT.print(Rule("Next", align="left"))
+        show.OUT.print("[bold]Next[/]")
         show.OUT.print(f"funnel trace {where / 'traces' / 'question-3.jsonl'}")
         show.OUT.print(f'funnel ask "What does textwrap.dedent do?" --kb {where / "kb"}')
 

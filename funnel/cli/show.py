@@ -58,7 +58,8 @@ def _citation(number: int, citation: Citation) -> str:
 def usage(used: Usage) -> str:
     """Calls, tokens, dollars, seconds in one line."""
     cost = "price unknown" if used.cost_usd is None else dollars(used.cost_usd)
-    calls = f"{used.model_calls} calls" + (f" ({used.cached_calls} cached)" if used.cached_calls else "")
+    calls = f"{used.model_calls} call{'' if used.model_calls == 1 else 's'}"
+    calls += f" ({used.cached_calls} cached)" if used.cached_calls else ""
     tokens = f"{used.input_tokens:,} in + {used.output_tokens:,} out tokens"
     return f"{calls} · {tokens} · {cost} · {used.wall_s:.1f} s"
 

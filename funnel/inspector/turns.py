@@ -63,7 +63,7 @@ def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str
     if len(text) <= head + tail:
         return text
     dropped = len(text) - head - tail
-    note = f"[... {dropped:,} of {len(text):,} characters not shown, from {head:,} on; last_output() has all ...]"
+    note = f"[... {dropped:,} of {len(text):,} characters not shown, from {head:,} on; see last_output() ...]"
     return f"{text[:head]}\n{note}\n{text[-tail:]}"
 
 
