@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from indexes.errors import IndexesError
 from indexes.lexical.base import Entry, Keys, LexicalEngine, Scored
 
 if TYPE_CHECKING:
@@ -81,10 +82,12 @@ class LexicalLeg:
         """Nothing can fail."""
 
     def follow(self, catalog: Reader, tell: Tell) -> None:
-        """Bring the engine to the catalog's generation."""
-        past = since(self, catalog)
-        entries = self._entries(catalog.added(past), catalog.n_added(past), tell)
-        self._engine.apply(entries, catalog.removed(past), generation=catalog.generation)
+        """Bring the engine to the catalog's generation; one that cannot follow is built anew."""
+        try:
+            self._apply(catalog, tell)
+        except IndexesError:
+            self._engine.clear()
+            self._apply(catalog, tell)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -101,6 +104,11 @@ class LexicalLeg:
     def close(self) -> None:
         """Let go of files."""
         self._engine.close()
+
+    def _apply(self, catalog: Reader, tell: Tell) -> None:
+        past = since(self, catalog)
+        entries = self._entries(catalog.added(past), catalog.n_added(past), tell)
+        self._engine.apply(entries, catalog.removed(past), generation=catalog.generation)
 
     def _entries(self, rows: Iterable[Row], total: int, tell: Tell) -> Iterator[Entry]:
         for done, row in enumerate(rows, 1):

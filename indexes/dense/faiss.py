@@ -55,6 +55,11 @@ class FaissEngine:
         """The name of the embedding space that its vectors stand in."""
         return self._space
 
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors that it holds; 0 when it holds nothing."""
+        return 0 if self._state[0] is None else int(self._state[0].d)
+
     def refresh(self) -> None:
         """Look at the directory again: another process may have written."""
         for _ in range(_RETRIES):

@@ -104,10 +104,10 @@ class LatentEmbedder:
     def load(self, path: Path) -> None:
         """Read what `save` wrote. Raises: `EmbedderFailed` when it does not read."""
         try:
-            with np.load(path, allow_pickle=False) as found:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 listed = json.loads(found["terms"].tobytes())
                 idf, components = found["idf"], found["components"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:
             raise EmbedderFailed(NAME, f"{path} does not read as its space: {exc}") from exc
         shapes = (idf.shape, components.shape[:1], components.ndim, idf.dtype, components.dtype)
         if shapes != ((len(listed),), (len(listed),), 2, np.float32, np.float32):

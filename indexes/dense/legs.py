@@ -33,6 +33,9 @@ FIT_PASSAGES = 20_000
 REFIT_SHARE = 0.5
 """A space is fitted anew when more than this share of what it was fitted to has come or gone since."""
 
+_UNRELATED = 1e-6
+"""At a right angle to the query or beyond, give or take rounding, nothing is near it."""
+
 _FIT = "fit"
 _EMBED_BLOCK = 256
 _FOLD_BLOCK = 4096
@@ -108,7 +111,8 @@ class _DenseLeg:
         space = self._space
         if space is None:
             return []
-        return space.engine.search(space.embedder.embed_query(query), k, allowed=self._allowed.keys(access))
+        scored = space.engine.search(space.embedder.embed_query(query), k, allowed=self._allowed.keys(access))
+        return [(key, score) for key, score in scored if score > _UNRELATED]
 
     def close(self) -> None:
         """Let go of the vectors."""
@@ -123,11 +127,12 @@ class PretrainedLeg(_DenseLeg):
         super().__init__(directory, catalog)
         self._embedder = embedder
         self._cache = cache
-        self._space = _Space(embedder, FaissEngine(directory, embedder.name))
+        self._engine = FaissEngine(directory, embedder.name)
+        self._space = _Space(embedder, self._engine)
 
     def refresh(self) -> None:
         """Look at the files again."""
-        self._space = _Space(self._embedder, FaissEngine(self._directory, self._embedder.name))
+        self._engine.refresh()
 
     def prepare(self, catalog: Reader, tell: Tell) -> None:
         """See that each passage that came has its vector, before the catalog commits to it.
@@ -151,11 +156,11 @@ class PretrainedLeg(_DenseLeg):
         self.prepare(catalog, tell)
         rows = [(row.key, row.digest) for row in catalog.added(past)]
         keys = np.array([key for key, _ in rows], np.int64)
-        vectors = self._cache.get([digest for _, digest in rows])
-        engine = (
-            FaissEngine(self._directory, self._embedder.name) if self._space is None else self._space.engine
-        )
-        engine.apply(keys, vectors, catalog.removed(past), generation=catalog.generation)
+        if rows:
+            vectors = self._cache.get([digest for _, digest in rows])
+        else:
+            vectors = np.empty((0, self._engine.dimension or self._embedder.dimension), np.float32)
+        self._engine.apply(keys, vectors, catalog.removed(past), generation=catalog.generation)
         self._cache.forget(catalog.forgotten(past))
 
 
@@ -173,6 +178,9 @@ class FittedLeg(_DenseLeg):
         manifest = read_manifest(self._directory)
         if manifest is None or not manifest.space.startswith(f"{self._blank.name}-"):
             self._space = None
+            return
+        if self._space is not None and self._space.engine.space == manifest.space:
+            self._space.engine.refresh()
             return
         embedder = copy(self._blank)
         try:

