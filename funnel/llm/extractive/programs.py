@@ -13,13 +13,14 @@ KEY_WORDS = "Key words: "
 NONE = "NONE"
 
 _SURVEY = """
+import re
 names = {names!r}
 words = {words!r}
 print(len(context), "documents,", sum(d["n_chars"] for d in context), "characters")
 for d in context[:8]:
     print("-", d["id"], "|", d["title"][:80])
 for word in words + names:
-    found = grep(r"\\b" + word.replace(".", "[.]"), context=0, ignore_case=True)
+    found = grep(r"\\b" + re.escape(word), context=0, ignore_case=True)
     print("word", repr(word), "stands in", len(set(m["doc"] for m in found)), "documents")
 """
 
@@ -35,7 +36,9 @@ for name in names:
             if h["doc"] not in ids and name.lower() in label:
                 ids.append(h["doc"])
     if not ids:
-        ids = [h["doc"] for h in search(name + " " + " ".join(words), k=5)]
+        for h in search(name + " " + " ".join(words), k=5):
+            if name.lower() in h["text"].lower():
+                ids.append(h["doc"])
     groups[name] = ids[:20]
     print(name, "->", len(ids), "documents:", ids[:6])
 """
@@ -71,7 +74,7 @@ def excerpt(doc):
     text = read(doc, 0, 20000)
     if len(text) < 20000:
         return text
-    pattern = r"\\b(" + "|".join(w.replace(".", "[.]") for w in words) + ")"
+    pattern = r"\\b(" + "|".join(re.escape(w) for w in words) + ")"
     found = grep(pattern, docs=[doc], context=300, ignore_case=True)
     return "\\n\\n".join(m["before"] + m["text"] + m["after"] for m in found[:60]) or text
 
@@ -103,29 +106,31 @@ for group, doc, line, mark in evidence[:12]:
 """
 
 _FOLLOW = """
-import re
 seen = [doc for group, doc, line, mark in evidence]
 leads = []
 for group, doc, line, mark in evidence[:8]:
     for name in re.findall(r"[A-Z][a-z]+(?: [A-Z][a-z]+)+|[a-z_]+[.][a-z_.]+[a-z]", line):
         if name not in leads and name.lower() not in question.lower():
             leads.append(name)
-ids = []
+found = []
 for name in leads[:5]:
     for h in search(name + " " + " ".join(words), k=4):
         titles[h["doc"]] = h["title"]
-        if h["doc"] not in seen and h["doc"] not in ids:
-            ids.append(h["doc"])
-print("leads:", leads[:5], "->", len(ids), "more documents")
-if ids:
-    replies = llm_query_batched([prompt] * len(ids), [excerpt(i) for i in ids])
-    for doc, reply in zip(ids, replies):
+        if h["doc"] not in seen and name.lower() in (h["title"] + " " + h["text"]).lower():
+            seen.append(h["doc"])
+            found.append((name, h["doc"]))
+print("leads:", leads[:5], "->", len(found), "more documents")
+if found:
+    prompts = [prompt + ", " + name for name, doc in found]
+    replies = llm_query_batched(prompts, [excerpt(doc) for name, doc in found])
+    for (name, doc), reply in zip(found, replies):
         if reply["ok"] and reply["value"].strip() != "NONE":
             line = reply["value"].split("\\n")[0]
             try:
-                evidence.append(("", doc, line, cite(doc, quote=line)))
+                evidence.append((name, doc, line, cite(doc, quote=line)))
             except RuntimeError:
                 continue
+            groups.setdefault(name, []).append(doc)
 """
 
 _SUBMIT = """

@@ -25,7 +25,7 @@ _COMPARE = re.compile(
     r"\b(compar\w+|contrast\w*|differ\w*|versus|vs\.?|similarit\w+|better than)\b", re.IGNORECASE
 )
 _LIST = re.compile(
-    r"\b(which|what)\s+(?:\w+\s+){0,2}?(?!does\b)\w{3,}s\b|\bhow many\b"
+    r"\b(which|what)\s+(?!does\b)(?:\w+\s+){0,2}?\w{3,}s\b|\bhow many\b"
     r"|\b(list|find|name|identify|enumerate|show|count)\b"
     r"|\b(all|every|each|any)\b",
     re.IGNORECASE,
@@ -35,8 +35,9 @@ _MODAL = re.compile(
     r"|mention\w*|allow\w*|govern\w*|use|uses|using|with)\b",
     re.IGNORECASE,
 )
+_MEMBER = r"(?:(?-i:[A-Z][\w'’&-]*(?: [A-Z][\w'’&-]*)+)|[\w.]+)"
 _ENUMERATION = re.compile(
-    r"((?:[\w.]+,\s+)*[\w.]+),?\s+(?:and|or|with|to|versus|vs\.?|against)\s+([\w.]+)", re.IGNORECASE
+    rf"((?:{_MEMBER},\s+)*{_MEMBER}),?\s+(?:and|or|with|to|versus|vs\.?|against)\s+({_MEMBER})", re.IGNORECASE
 )
 _QUOTED = re.compile(r"[\"“`']([^\"”`']{2,80})[\"”`']")
 _IDENTIFIER = re.compile(r"\b\w+(?:[._]\w+)+\b|\b[a-z]+[A-Z]\w*\b")
@@ -59,7 +60,9 @@ def read_question(text: str) -> Question:
     text = " ".join(text.split())
     compare = _COMPARE.search(text)
     enumerated = _enumerated(text[compare.end() :] if compare else text) if compare else ()
-    names = _unique([*enumerated, *_QUOTED.findall(text), *_IDENTIFIER.findall(text), *_PROPER.findall(text)])
+    # Where things are compared, other names in the question say what of them is compared.
+    named = [*_QUOTED.findall(text), *_IDENTIFIER.findall(text), *_PROPER.findall(text)]
+    names = _unique([*enumerated] if len(enumerated) > 1 else [*enumerated, *named])
     if compare and len(names) > 1:
         shape: Shape = "compare"
     else:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from indexes.analysis import analyse
 
 _END = re.compile(
-    r"(?<=[.!?。！？])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[^\sa-z])|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#)\s)|(?<=[。！？])"
+    r"(?<=[.!?。！？])([\"'”’)\]]*)\s+(?=[\"'“‘(\[]?[^\sa-z])|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#)\s)|(?<=[。！？])"
 )
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|No|Inc|Ltd|Co|Corp|Fig|al)|\b[A-Z])\.$"
@@ -30,7 +30,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
     for end in _END.finditer(text):
         if _ABBREVIATION.search(text[max(start, end.start() - 8) : end.start()]):
             continue
-        spans.append((start, end.start()))
+        spans.append((start, end.start() + len(end[1] or "")))
         start = end.end()
     spans.append((start, len(text)))
     trimmed = []
