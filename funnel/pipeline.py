@@ -164,7 +164,10 @@ class Funnel:
             return draft
         lost = len(draft.citations) - len(kept)
         text, citations = renumber(draft.text, kept)
-        notice = f"{lost} citations were dropped: the documents no longer say so at these places."
+        notice = (
+            f"{lost} of {len(draft.citations)} citations were dropped: "
+            "the documents no longer say so at these places."
+        )
         value = None if draft.value is None else json.loads(text)
         return Draft(text, draft.status, citations, value, draft.sandbox, (*draft.notices, notice))
 
