@@ -248,7 +248,6 @@ class Collection:
                 for leg in self._legs.values():
                     leg.prepare(writer, tell)
             self._catch_up(self._behind(), tell)
-        terms.forget()
         return changes
 
     def _follow(self) -> None:
@@ -275,11 +274,14 @@ class Collection:
         return [leg for leg in self._legs.values() if leg.generation != generation]
 
     def _catch_up(self, legs: Iterable[Leg], tell: Tell) -> None:
-        for leg in legs:
-            leg.refresh()
-            with self._catalog.read() as reader:
-                if leg.generation != reader.generation:
-                    leg.follow(reader, tell)
+        try:
+            for leg in legs:
+                leg.refresh()
+                with self._catalog.read() as reader:
+                    if leg.generation != reader.generation:
+                        leg.follow(reader, tell)
+        finally:
+            terms.forget()
 
     def _renew(self) -> None:
         """Clear legs built with another version of the analyser: their terms are no longer the query's."""

@@ -41,18 +41,12 @@ class VectorCache:
 
     def missing(self, digests: Iterable[bytes]) -> set[bytes]:
         """Those of the digests that have no vector."""
-        with self._open() as db:
-            rows = db.execute("SELECT digest FROM vectors WHERE embedder = ?", (self._embedder,))
-            return set(digests) - {bytes.fromhex(digest) for (digest,) in rows}
+        wanted = set(digests)
+        return wanted - {bytes.fromhex(digest) for digest in self._found(wanted)}
 
     def get(self, digests: Sequence[bytes]) -> Vectors:
         """float32 (n_digests, dimension). Raises: `KeyError` when one of them has no vector."""
-        wanted = sorted({digest.hex() for digest in digests})
-        found: dict[str, bytes] = {}
-        with self._open() as db:
-            for at in range(0, len(wanted), _BATCH):
-                asked = json.dumps(wanted[at : at + _BATCH])
-                found.update(db.execute(_FIND, (self._embedder, asked)))
+        found = self._found(digests)
         return np.stack([np.frombuffer(found[digest.hex()], np.float32) for digest in digests])
 
     def put(self, digests: Sequence[bytes], vectors: Vectors) -> None:
@@ -69,6 +63,15 @@ class VectorCache:
         with self._open() as db:
             rows = [(self._embedder, digest.hex()) for digest in digests]
             db.executemany("DELETE FROM vectors WHERE embedder = ? AND digest = ?", rows)
+
+    def _found(self, digests: Iterable[bytes]) -> dict[str, bytes]:
+        wanted = sorted({digest.hex() for digest in digests})
+        found: dict[str, bytes] = {}
+        with self._open() as db:
+            for at in range(0, len(wanted), _BATCH):
+                asked = json.dumps(wanted[at : at + _BATCH])
+                found.update(db.execute(_FIND, (self._embedder, asked)))
+        return found
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

@@ -48,7 +48,10 @@ class SentenceTransformersEmbedder:
     @property
     def dimension(self) -> int:
         """Length of a vector. Raises: `EmbedderFailed`."""
-        return int(self._model().get_sentence_embedding_dimension())
+        model = self._model()
+        # Renamed in sentence-transformers 6.
+        known = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
+        return int(known())
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """float32 (n_texts, dimension), rows L2-normalised; blank texts are zero rows.

