@@ -20,6 +20,7 @@ check: $(VENV)/all  ## Lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing
 	$(BIN)/lint-imports
 
 format: $(VENV)/all  ## Format the code and mend what ruff can mend

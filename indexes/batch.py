@@ -11,8 +11,10 @@ from indexes.legs import Tell
 from indexes.types import Changes, Document, DocumentId
 
 
-def upsert(writer: Writer, documents: Iterable[Document], *, source: str | None, tell: Tell) -> Changes:
-    """Store the documents that are new or changed; with a `source`, remove those of its own that went.
+def upsert(
+    writer: Writer, documents: Iterable[Document], *, source: str | None, prune: bool, tell: Tell
+) -> Changes:
+    """Store the documents that are new or changed; to `prune` is to remove those of the source that went.
 
     Raises: `DuplicateId`, `SourceError`, and whatever the iterator raises; the transaction is then void.
     """
@@ -38,7 +40,7 @@ def upsert(writer: Writer, documents: Iterable[Document], *, source: str | None,
                 writer.put(document, chunk(document), source=stored.source)
                 updated.append(document.id)
         tell("reading", done, None)
-    gone = () if source is None else tuple(i for i in writer.ids_of(source) if i not in seen)
+    gone = tuple(i for i in writer.ids_of(source) if i not in seen) if source is not None and prune else ()
     return Changes(
         tuple(added),
         tuple(updated),

@@ -147,16 +147,22 @@ class Collection:
         Raises: `DuplicateId`, `EmbedderFailed`, `CollectionLocked`, and what the iterable raises.
         """
         return self._write(
-            lambda writer, tell: batch.upsert(writer, documents, source=None, tell=tell), progress
+            lambda writer, tell: batch.upsert(writer, documents, source=None, prune=False, tell=tell),
+            progress,
         )
 
-    def sync(self, documents: Iterable[Document], *, source: str, progress: Tell | None = None) -> Changes:
+    def sync(
+        self, documents: Iterable[Document], *, source: str, prune: bool = True, progress: Tell | None = None
+    ) -> Changes:
         """Make the documents of `source` exactly these: upsert, and delete its others. All or nothing.
+
+        Without `prune` nothing is deleted: for documents that are known to be incomplete.
 
         Raises: as `upsert`; `DuplicateId` also for an id that is stored from another source.
         """
         return self._write(
-            lambda writer, tell: batch.upsert(writer, documents, source=source, tell=tell), progress
+            lambda writer, tell: batch.upsert(writer, documents, source=source, prune=prune, tell=tell),
+            progress,
         )
 
     def delete(self, ids: Iterable[str]) -> Changes:

@@ -78,7 +78,11 @@ class Document:
     def fingerprint(self) -> str:
         """First 16 hex digits of the SHA-256 of every field: equal means nothing to do."""
         parts = [
-            self.version, self.title, self.uri, sorted(self.readers), dict(self.metadata),
+            self.version,
+            self.title,
+            self.uri,
+            sorted(self.readers),
+            dict(self.metadata),
             [(s.start, s.stop, s.title, s.page, s.line) for s in self.sections],
         ]
         blob = json.dumps(parts, sort_keys=True, ensure_ascii=True, default=str)

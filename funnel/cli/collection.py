@@ -24,7 +24,8 @@ funnel index docs/ --kb kb
 
 funnel index corpus.jsonl notes.md --kb kb --embedder all-MiniLM-L6-v2
 
-A second run only touches what changed; a file that is gone leaves the collection."""
+A second run only touches what changed; a file that is gone leaves the collection, unless another file
+could not be read: then nothing is taken out."""
 SEARCH_EPILOG = """Examples:
 
 funnel search "refund policy" --kb kb
@@ -52,16 +53,14 @@ def index(
         from indexes import Collection
         from indexes.loaders import load
 
-        loadings = [(path, load([path])) for path in paths]
-        for _, loading in loadings:
-            check(loading, tell)
+        distinct = list({path.resolve(): path for path in paths}.values())
+        problems = check(load(distinct), tell)
         with Collection.open_or_create(kb, embedder=embedder, lexical=lexical) as collection:
             changes = [
-                collection.sync(loading, source=str(path.resolve()), progress=tell)
-                for path, loading in loadings
+                collection.sync(load([path]), source=str(path.resolve()), prune=not problems, progress=tell)
+                for path in distinct
             ]
             n_documents = len(collection)
-    problems = [str(problem) for _, loading in loadings for problem in loading.problems]
     report = {
         "added": sum(len(c.added) for c in changes),
         "updated": sum(len(c.updated) for c in changes),
@@ -83,10 +82,14 @@ def index(
     )
 
 
-def check(loading: Loading, tell: Tell) -> None:
-    """Read everything once, so that wrong input is told before the collection is touched."""
+def check(loading: Loading, tell: Tell) -> list[str]:
+    """Read everything once, so that wrong input is told before the collection is touched.
+
+    Returns what was wrong with the files of folders that will be left out.
+    """
     for _ in loading:
-        tell("reading", loading.done, len(loading.files))
+        tell("checking", loading.done, len(loading.files))
+    return [str(problem) for problem in loading.problems]
 
 
 def search(
@@ -112,7 +115,9 @@ def bars() -> Iterator[Tell]:
     """Progress bars on stderr, one a stage, for as long as the block lasts."""
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=show.ERR, transient=True) as progress:
+    # Off a terminal a bar would leave an empty line among the errors.
+    silent = not show.ERR.is_terminal
+    with Progress(*columns, console=show.ERR, transient=True, disable=silent) as progress:
 
         def tell(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
