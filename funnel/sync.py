@@ -29,7 +29,12 @@ class SyncFunnel:
             raise
 
     def ask(self, question: str, options: Options | None = None, *, on_event: Sink | None = None) -> Answer:
-        """As `Funnel.ask`; Ctrl-C cancels the run. `on_event` is called in the funnel's thread."""
+        """As `Funnel.ask`; Ctrl-C cancels the run. `on_event` is called in the funnel's thread.
+
+        Raises: as `Funnel.ask`; `RuntimeError` once it is closed.
+        """
+        if self._loop.is_closed():
+            raise RuntimeError("this funnel is closed")
         future = asyncio.run_coroutine_threadsafe(
             self._funnel.ask(question, options, on_event=on_event), self._loop
         )
@@ -40,7 +45,9 @@ class SyncFunnel:
             raise
 
     def close(self) -> None:
-        """Close the funnel and end the thread."""
+        """Close the funnel and end the thread; a second call does nothing."""
+        if self._loop.is_closed():
+            return
         asyncio.run_coroutine_threadsafe(self._funnel.close(), self._loop).result()
         self._stop()
 

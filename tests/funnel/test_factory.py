@@ -1,0 +1,117 @@
+"""What the settings say becomes the parts of a funnel."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+from second_stage import SHOP
+
+import funnel
+from funnel.budget import Ledger, Limits
+from funnel.errors import MemoryFailed, UnknownName
+from funnel.events import Events
+from funnel.factory import limits, models
+from funnel.llm.base import Completion, Message, Request
+from funnel.llm.models import Models
+from funnel.llm.openai import OpenAIChat
+from funnel.settings import Settings
+from indexes import Collection, RawDocuments
+
+ASK = Request((Message("user", "x"),), "query")
+
+
+async def test_without_a_model_the_stand_in_leads_and_does_the_parts():
+    made = models(Settings())
+    assert (made.root.name, made.sub) == ("extractive", made.root)
+
+
+async def test_one_named_model_does_everything():
+    made = models(Settings(named_model="m", base_url="http://localhost:1/v1"))
+    assert isinstance(made.root, OpenAIChat)
+    assert (made.root.name, made.sub) == ("m", made.root)
+    await made.close()
+
+
+async def test_a_sub_model_has_a_client_of_its_own():
+    made = models(Settings(named_model="m", named_sub_model="s", base_url="http://localhost:1/v1"))
+    assert (made.root.name, made.sub.name) == ("m", "s")
+    await made.close()
+
+
+def test_limits_are_those_of_the_settings():
+    assert limits(Settings(max_usd=1.5, max_calls=7, timeout_s=9)) == Limits(
+        max_usd=1.5, max_calls=7, timeout_s=9
+    )
+
+
+class Counting:
+    """Counts how many calls are made at once."""
+
+    def __init__(self, name):
+        self.name = name
+        self.now = 0
+
+    async def complete(self, request, options=None):
+        Counting.now += 1
+        Counting.most = max(Counting.most, Counting.now)
+        await asyncio.sleep(0.001)
+        Counting.now -= 1
+        return Completion("x", self.name, 1, 1)
+
+    async def close(self):
+        Counting.closed.append(self.name)
+
+
+@pytest.fixture
+def counting():
+    Counting.now = Counting.most = 0
+    Counting.closed = []
+    return Counting
+
+
+async def test_root_and_sub_calls_share_one_ledger_and_one_limit(counting):
+    made = Models(counting("r"), counting("s"), prices={"r": (1, 1), "s": (2, 2)}, max_parallel=3)
+    ledger = Ledger(Limits())
+    root, sub = made.meters(ledger, Events("r"))
+    await asyncio.gather(*(meter.complete(ASK, parent=None) for meter in [root, sub] * 6))
+    assert Counting.most == 3
+    assert ledger.usage.model_calls == 12
+    assert ledger.usage.cost_usd == pytest.approx((6 * 2 * 1 + 6 * 2 * 2) / 1e6)
+
+
+async def test_models_are_closed_once_each(counting):
+    one = counting("r")
+    await Models(one, one).close()
+    await Models(one, counting("s")).close()
+    assert Counting.closed == ["r", "r", "s"]
+
+
+async def test_what_was_opened_is_closed_with_the_funnel(tmp_path):
+    settings = Settings(trace_dir=tmp_path, memory=f"sqlite:///{tmp_path / 'm.sqlite'}")
+    async with funnel.build(RawDocuments(SHOP), settings) as ready:
+        memory = ready._memory
+    with pytest.raises(MemoryFailed):
+        await memory.get_many("x", ["k"])
+
+
+@pytest.mark.parametrize(("name", "value"), [("memory", "reddis://h"), ("sandbox", "docker")])
+def test_an_unknown_part_is_told_when_the_funnel_is_built(tmp_path, name, value):
+    with pytest.raises(UnknownName, match="Known: "):
+        funnel.build(RawDocuments(SHOP), Settings(trace_dir=tmp_path, **{name: value}))
+
+
+def test_a_sync_funnel_may_be_closed_twice_and_says_that_it_is_closed(tmp_path):
+    ready = funnel.build_sync(RawDocuments(SHOP), Settings(trace_dir=tmp_path))
+    ready.close()
+    ready.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        ready.ask("x")
+
+
+def test_a_collection_and_raw_documents_are_the_same_source():
+    for name in ("search", "document", "read", "info", "ids"):
+        raw = inspect.signature(getattr(RawDocuments, name)).parameters
+        built = inspect.signature(getattr(Collection, name)).parameters
+        assert list(raw) == list(built)

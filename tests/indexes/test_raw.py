@@ -1,0 +1,94 @@
+"""Documents without an index behind the calls of a collection."""
+
+from __future__ import annotations
+
+import pytest
+
+from indexes import RawDocuments
+from indexes.errors import DuplicateId
+from indexes.types import OWNER, PUBLIC, Access, Document, DocumentId
+
+ALICE = Access.of("alice")
+
+
+def doc(name, text, *readers, title=""):
+    return Document(DocumentId(name), text, title=title, uri=f"file:///{name}", readers=frozenset(readers))
+
+
+RAW = RawDocuments(
+    [
+        doc("soup", "Soup is boiled for an hour. Salt is added.", PUBLIC),
+        doc("rent", "The rent is 900 crowns.", "alice"),
+        doc("pay", "The pay is 5000 crowns.", "bob"),
+        doc("plan", "Crowns are minted in May."),
+    ]
+)
+
+
+def names(hits):
+    return [hit.document.id for hit in hits]
+
+
+def test_the_best_documents_come_first_and_the_others_follow_without_a_score():
+    hits = RAW.search("boiled soup")
+    assert names(hits) == ["soup", "rent", "pay", "plan"]
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+    assert hits[0].score > hits[1].score == hits[2].score == hits[3].score == 0
+
+
+def test_no_more_than_k_documents_come():
+    assert names(RAW.search("crowns", 2)) == names(RAW.search("crowns", 4))[:2]
+    assert len(RAW.search("nothing of this", 3)) == 3
+
+
+def test_a_document_counts_once_with_its_best_passages_first():
+    long = "\n\n".join(f"Paragraph {i} of words. " * 60 + ("Saffron " * i) for i in range(12))
+    [hit] = RawDocuments([doc("long", long)]).search("saffron")
+    scores = [passage.score for passage in hit.passages]
+    assert hit.score == scores[0] == max(scores)
+    assert scores == sorted(scores, reverse=True)
+    assert 1 < len(hit.passages) <= 5
+
+
+def test_every_passage_is_the_text_at_its_span():
+    for hit in RAW.search("crowns salt", 4):
+        for found in hit.passages:
+            passage = found.passage
+            assert RAW.read(hit.document.id, passage.start, passage.stop) == passage.text
+
+
+def test_a_title_is_searched_too():
+    raw = RawDocuments([doc("a", "Words."), doc("b", "Words.", title="Saffron")])
+    assert names(raw.search("saffron"))[0] == "b"
+
+
+@pytest.mark.parametrize("query", ["crowns", "soup", "the", "zebra", ""])
+def test_a_search_gives_nothing_that_the_asker_may_not_read(query):
+    assert set(names(RAW.search(query, 50, access=ALICE))) == {"soup", "rent"}
+    assert set(names(RAW.search(query, 50, access=Access.of()))) == {"soup"}
+    assert set(names(RAW.search(query, 50, access=OWNER))) == {"soup", "rent", "pay", "plan"}
+
+
+def test_whoever_may_not_read_a_document_gets_none_of_it_by_any_call():
+    for name in ("pay", "plan", "none"):
+        assert RAW.document(name, access=ALICE) is None
+        assert RAW.read(name, 0, 5, access=ALICE) is None
+        assert RAW.info(name, access=ALICE) is None
+    assert RAW.ids(access=ALICE) == ["rent", "soup"]
+
+
+def test_a_document_and_its_characters_are_as_they_were_given():
+    assert RAW.document("rent", access=ALICE).text == "The rent is 900 crowns."
+    assert RAW.read("rent", 4, 8) == "rent"
+    assert RAW.info("rent").n_chars == 23
+    assert len(RAW) == 4
+
+
+@pytest.mark.parametrize("documents", [[], [doc("empty", " \n ")]])
+def test_documents_without_a_word_are_searched_and_nothing_is_found(documents):
+    assert RawDocuments(documents).search("word") == []
+
+
+def test_two_documents_of_one_id_are_refused():
+    with pytest.raises(DuplicateId, match="Two documents have the id 'a'"):
+        RawDocuments([doc("a", "x"), doc("a", "y")])
