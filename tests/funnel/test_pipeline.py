@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import stat
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,8 @@ from funnel.prompts import fenced
 from funnel.router import Router
 from funnel.sandbox.monty import MontySandbox
 from funnel.trace import read_trace
-from indexes import RawDocuments
+from funnel.types import Citation
+from indexes import Collection, RawDocuments
 from indexes.types import Access, Document
 
 QUESTION = "How long do refunds take?"
@@ -51,14 +54,30 @@ async def a_funnel(tmp_path, *replies, source=None, memory=None, root=None, pric
 async def test_an_answer_holds_exactly_the_documented_fields(tmp_path):
     async with a_funnel(tmp_path, READ) as funnel:
         answer = (await funnel.ask(QUESTION, LOOKUP)).as_dict()
-    assert set(answer) == {
-        "question", "text", "value", "status", "route", "route_probability", "reasons", "citations", "usage",
-        "model", "sandbox", "trace", "notices",
-    }  # fmt: skip
+    assert set(answer) == set(ORDER)
     assert set(answer["citations"][0]) == {"document_id", "title", "uri", "start", "stop", "quote"}
     assert set(answer["usage"]) == {
         "model_calls", "input_tokens", "output_tokens", "cost_usd", "wall_s", "cached_calls",
     }  # fmt: skip
+
+
+def test_the_fields_of_an_answer_are_those_that_are_documented():
+    page = (Path(__file__).parents[2] / "docs" / "answer.md").read_text()
+    answer, citation = page.split("\nA citation:\n")
+    assert documented(answer) == list(ORDER)
+    assert documented(citation) == [field.name for field in fields(Citation)]
+
+
+def documented(table):
+    """The names in the first column."""
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    return [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+
+
+ORDER = (
+    "question", "text", "value", "status", "route", "route_probability", "reasons", "citations", "usage",
+    "model", "sandbox", "trace", "notices",
+)  # fmt: skip
 
 
 async def test_an_answer_is_json(tmp_path):
@@ -306,8 +325,18 @@ SECRETS = (
 )
 
 
+@pytest.fixture(params=["raw", "collection"])
+def secrets(request, tmp_path):
+    if request.param == "raw":
+        yield RawDocuments(SECRETS)
+        return
+    with Collection.create(tmp_path / "kb") as collection:
+        collection.upsert(SECRETS)
+        yield collection
+
+
 @pytest.mark.parametrize("mode", ["lookup", "deep"])
-async def test_what_the_asker_may_not_read_reaches_no_prompt_no_trace_and_no_memory(tmp_path, mode):
+async def test_what_the_asker_may_not_read_reaches_no_prompt_no_trace_and_no_memory(tmp_path, secrets, mode):
     store = tmp_path / "memory.sqlite"
     replies = [
         cell("print(search('earns', k=50), grep('earns'), documents(), context)"),
@@ -316,7 +345,7 @@ async def test_what_the_asker_may_not_read_reaches_no_prompt_no_trace_and_no_mem
     ]
     model = ScriptedLLM([reading("x")] if mode == "lookup" else replies)
     async with a_funnel(
-        tmp_path, root=model, source=RawDocuments(SECRETS), memory=SqliteMemory(f"sqlite:///{store}")
+        tmp_path, root=model, source=secrets, memory=SqliteMemory(f"sqlite:///{store}")
     ) as funnel:
         options = Options(mode=mode, access=Access.of("alice"), trace=tmp_path / "t.jsonl")
         answer = await funnel.ask("Who earns what?", options)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -423,3 +425,19 @@ def test_the_installed_script_ends_wrong_input_with_one_line(tmp_path):
         result = script(*arguments, cwd=tmp_path)
         assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
         assert result.stderr.startswith("Error: ")
+
+
+@pytest.mark.skipif(not SCRIPT.exists(), reason="the package is not installed as a script")
+@pytest.mark.parametrize(
+    ("sent", "code", "told"), [(signal.SIGINT, 130, "Stopped.\n"), (signal.SIGKILL, -signal.SIGKILL, "")]
+)
+def test_a_run_that_is_stopped_leaves_a_trace_to_read(kb, tmp_path, chat_server, sent, code, told):
+    chat_server.default = lambda body: Reply("late", delay_s=60)
+    env = {**os.environ, "OPENAI_BASE_URL": chat_server.url, "FUNNEL_MODEL": "m"}
+    command = [SCRIPT, "ask", QUESTION, "--kb", kb, "--mode", "deep", "--trace", tmp_path / "t.jsonl"]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ask:
+        assert chat_server.called.wait(60)
+        ask.send_signal(sent)
+        shown, errors = ask.communicate(timeout=60)
+    assert (ask.returncode, shown, errors) == (code, "", told)
+    assert "model call turn m" in done("trace", tmp_path / "t.jsonl")
