@@ -59,11 +59,11 @@ def analyse(text: str) -> list[str]:
     and the parts; `1,000` gives `1000`; `4.2` stays whole; `§ 4.2` gives `§4.2` and `4.2`; scripts without
     spaces give overlapping pairs of characters. Pure and thread-safe.
     """
-    if text.isascii():
-        tokens = _ascii_tokens().findall(text)
-    else:
-        tokens = _unicode_tokens().findall(unicodedata.normalize("NFKC", text))
-    return list(chain.from_iterable(map(_TERMS.__getitem__, tokens)))
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    # Only a paragraph sign reaches over a space to its number; all else is within one word's bounds.
+    words = text.split() if "\u00a7" not in text else [text]
+    return list(chain.from_iterable(map(_TERMS.__getitem__, words)))
 
 
 @cache
@@ -86,21 +86,22 @@ def _token_pattern(letter: str, flags: re.RegexFlag) -> re.Pattern[str]:
 
 
 class _Terms(dict[str, tuple[str, ...]]):
-    """Token to terms, worked out once for each token; bounded, and safe to share between threads."""
+    """What stands between two spaces to its terms, worked out once; bounded, and safe between threads."""
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = Lock()
         self._stem = Stemmer.Stemmer("english", 0).stemWord
 
-    def __missing__(self, token: str) -> tuple[str, ...]:
+    def __missing__(self, text: str) -> tuple[str, ...]:
+        tokens = (_ascii_tokens() if text.isascii() else _unicode_tokens()).findall(text)
         # One stemmer object must not be used by two threads at once.
         with self._lock:
-            terms = tuple(self._terms(token))
-            if len(token) <= _MEMO_CHARS:
+            terms = tuple(chain.from_iterable(map(self._terms, tokens)))
+            if len(text) <= _MEMO_CHARS:
                 if len(self) >= _MEMO_ENTRIES:
                     self.clear()
-                self[token] = terms
+                self[text] = terms
         return terms
 
     def _terms(self, token: str) -> Iterator[str]:
