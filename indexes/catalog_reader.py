@@ -22,6 +22,11 @@ _ROWS = """
 SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.readers
 FROM passages p JOIN documents d ON d.number = p.document WHERE p.added > ? ORDER BY p.key
 """
+_ROWS_OF = """
+SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.readers
+FROM passages p JOIN documents d ON d.number = p.document
+WHERE p.key IN (SELECT value FROM json_each(?)) ORDER BY p.key
+"""
 _PLACES = """
 SELECT p.key, p.id, p.start, p.stop, p.section, d.number, d.id, d.version, d.readers
 FROM passages p JOIN documents d ON d.number = p.document WHERE p.key IN (SELECT value FROM json_each(?))
@@ -182,6 +187,21 @@ class Reader:
             if number != current:
                 current, text = number, self.text(number, 0, 1 << 62)
             yield Row(key, indexed_text(title, text[start:stop]), _readers(readers), digest)
+
+    def rows(self, keys: Iterable[int]) -> list[Row]:
+        """These passages as engines take them in, by ascending key, without those that are gone."""
+        return [
+            Row(key, indexed_text(title, self.text(number, start, stop)), _readers(readers), digest)
+            for key, number, start, stop, digest, title, readers in self._db.execute(
+                _ROWS_OF, (json.dumps(list(keys)),)
+            )
+        ]
+
+    def digests(self, since: int) -> list[tuple[int, bytes]]:
+        """(key, digest) of each passage that came after generation `since`, by ascending key: no text."""
+        return self._db.execute(
+            "SELECT key, digest FROM passages WHERE added > ? ORDER BY key", (since,)
+        ).fetchall()
 
     def removed(self, since: int) -> list[int]:
         """The keys of the passages that went after generation `since`."""

@@ -7,6 +7,7 @@ IndexesError
 │   ├── BadFile            binary, undecodable or malformed; carries the line where there is one
 │   └── DuplicateId        two documents under one id
 ├── BadQuery               an empty query, or one that asks for no result
+├── BadFilter              a filter that means nothing; carries the field and the operator
 ├── UnknownName            no engine, embedder or option of that name; lists the known
 ├── MissingExtra           a name that needs an optional package which is not installed
 ├── EmbedderFailed         an embedder could not be loaded or refused to embed
@@ -15,6 +16,7 @@ IndexesError
     ├── CollectionMismatch    built with another embedder or engine than the one asked for
     ├── CollectionTooNew      written by a newer version
     ├── CollectionLocked      another process is writing
+    ├── AlreadyEmbedding      another process or thread embeds its passages
     └── CollectionDamaged     the catalog itself does not read
 """
 
@@ -74,6 +76,17 @@ class DuplicateId(SourceError):
 
 class BadQuery(IndexesError, ValueError):
     """An empty query, or one that asks for no result."""
+
+
+class BadFilter(IndexesError, ValueError):
+    """A filter that means nothing: `field` and `operator` say where, as far as there is a where."""
+
+    def __init__(self, reason: str, *, field: str = "", operator: str = "") -> None:
+        self.reason = reason
+        self.field = field
+        self.operator = operator
+        where = [f"field {field!r}"] * bool(field) + [f"operator {operator!r}"] * bool(operator)
+        super().__init__(f"The filter{', ' * bool(where)}{', '.join(where)}: {reason}.")
 
 
 class UnknownName(IndexesError):
@@ -151,6 +164,18 @@ class CollectionLocked(CollectionError):
         self.holder = holder
         super().__init__(
             f"{holder} is writing to the collection {path}. Wait for it to end, then run this again."
+        )
+
+
+class AlreadyEmbedding(CollectionError):
+    """Another process or thread embeds the collection's passages: two would pay for each text twice."""
+
+    def __init__(self, path: Path | str, holder: str) -> None:
+        self.path = Path(path)
+        self.holder = holder
+        super().__init__(
+            f"{holder} is embedding the passages of {path} already. It takes in what comes meanwhile: "
+            "wait for it to end."
         )
 
 
