@@ -40,7 +40,7 @@ def chunk(document: Document, *, max_chars: int = 2000) -> list[Passage]:
     """
     if max_chars < 1:
         raise ValueError(f"max_chars = {max_chars}: a passage needs at least one character")
-    text = document.text
+    text, version = document.text, document.version
     passages: list[Passage] = []
     for start, stop, section in _regions(document):
         for first, last in _pieces(text, start, stop, max_chars):
@@ -50,7 +50,7 @@ def chunk(document: Document, *, max_chars: int = 2000) -> list[Passage]:
                     Passage(
                         id=PassageId(f"{document.id}#{len(passages)}"),
                         document_id=document.id,
-                        version=document.version,
+                        version=version,
                         start=trimmed[0],
                         stop=trimmed[1],
                         text=text[trimmed[0] : trimmed[1]],
@@ -63,6 +63,9 @@ def chunk(document: Document, *, max_chars: int = 2000) -> list[Passage]:
 def _regions(document: Document) -> Iterator[tuple[int, int, Section | None]]:
     """The text from border to border, each stretch with the innermost section that covers it."""
     length = len(document.text)
+    if not document.sections:
+        yield 0, length, None
+        return
     sections = sorted(
         (s for s in document.sections if 0 <= s.start < s.stop <= length), key=lambda s: (s.start, -s.stop)
     )
