@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
-from indexes import schema
+from indexes import faults, schema
 from indexes.catalog_reader import Reader
 from indexes.catalog_writer import Writer
 from indexes.errors import CollectionDamaged, CollectionError, CollectionNotFound
 
 _BUSY_S = 30.0
 _OPEN_FOR_LATER = 8
+_WRITE = "BEGIN IMMEDIATE"
 
 
 @dataclass
@@ -66,7 +67,7 @@ class Catalog:
     @contextmanager
     def write(self) -> Iterator[Writer]:
         """A write transaction: rolled back by an exception, and when nothing changed."""
-        with self._connection() as db, _transaction(db, "BEGIN IMMEDIATE"):
+        with self._connection() as db, _transaction(db, _WRITE):
             writer = Writer(db)
             yield writer
             if writer.changed:
@@ -116,9 +117,15 @@ class Catalog:
 def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
     db.execute(begin)
     try:
+        if begin == _WRITE:
+            faults.step("catalog.begun")
         yield
+        if begin == _WRITE:
+            faults.step("catalog.commit")
     except BaseException:
         if db.in_transaction:  # a full disk has ended it already
             db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
+    if begin == _WRITE:
+        faults.step("catalog.committed")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from indexes import faults
 from indexes.dense.base import Vectors
 from indexes.errors import CollectionError
 
@@ -57,12 +58,14 @@ class VectorCache:
         ]
         with self._open() as db:
             db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            faults.step("vectors.put")
 
     def forget(self, digests: Iterable[bytes]) -> None:
         """Drop the vectors of texts that are nowhere any more."""
         with self._open() as db:
             rows = [(self._embedder, digest.hex()) for digest in digests]
             db.executemany("DELETE FROM vectors WHERE embedder = ? AND digest = ?", rows)
+            faults.step("vectors.forget")
 
     def _found(self, digests: Iterable[bytes]) -> dict[str, bytes]:
         wanted = sorted({digest.hex() for digest in digests})

@@ -7,7 +7,7 @@ and the generation: after a crash the manifest is the old one or the new one, an
 from __future__ import annotations
 
 import json
-import os
+import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +17,10 @@ from uuid import uuid4
 import faiss as _faiss
 import numpy as np
 
+from indexes import faults
 from indexes.dense.base import Keys, Vectors
 from indexes.errors import IndexesError
+from indexes.files import crc32, fsync
 
 faiss: Any = _faiss  # its stubs do not know the methods that its Python layer adds
 
@@ -34,6 +36,7 @@ class Manifest:
     space: str
     file: str
     size_bytes: int
+    crc32: int
 
 
 class FaissEngine:
@@ -101,6 +104,7 @@ class FaissEngine:
     def clear(self) -> None:
         """Forget everything."""
         (self._directory / _MANIFEST).unlink(missing_ok=True)
+        faults.step("dense.cleared")
         self._state = (None, -1)
 
     def keys(self) -> Keys:
@@ -133,33 +137,39 @@ class FaissEngine:
     def _write(self, index: Any, generation: int) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / f"index-{uuid4().hex}.faiss"
+        faults.step("dense.write")
         faiss.write_index(index, str(path))
-        _fsync(path)
-        manifest = Manifest(generation, self._space, path.name, path.stat().st_size)
+        faults.step("dense.written")
+        fsync(path)
+        faults.step("dense.synced")
+        manifest = Manifest(generation, self._space, path.name, path.stat().st_size, crc32(path))
         temporary = self._directory / f"{_MANIFEST}.tmp"
-        temporary.write_text(json.dumps(asdict(manifest)), encoding="utf-8")
-        _fsync(temporary)
+        temporary.write_text(json.dumps({**asdict(manifest), "check": _check(manifest)}), encoding="utf-8")
+        fsync(temporary)
+        faults.step("dense.manifest")
         temporary.replace(self._directory / _MANIFEST)
-        _fsync(self._directory)
+        faults.step("dense.named")
+        fsync(self._directory)
         for old in self._directory.glob("index-*.faiss"):
             if old != path:
                 old.unlink(missing_ok=True)
+                faults.step("dense.pruned")
 
 
 def read_manifest(directory: Path) -> Manifest | None:
     """What the files of the engine in `directory` hold; None when there is nothing that reads."""
     try:
         found = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
-        return Manifest(
-            int(found["generation"]), str(found["space"]), str(found["file"]), int(found["size_bytes"])
-        )
+        check = found.pop("check")
+        manifest = Manifest(**found)
+        return manifest if _check(manifest) == check else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def _load(path: Path, manifest: Manifest) -> tuple[Any, int]:
     try:
-        if path.stat().st_size == manifest.size_bytes:
+        if path.stat().st_size == manifest.size_bytes and crc32(path) == manifest.crc32:
             return faiss.read_index(str(path)), manifest.generation
     except (OSError, RuntimeError):
         pass
@@ -170,9 +180,5 @@ def _empty(dimension: int) -> Any:
     return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
 
 
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _check(manifest: Manifest) -> int:
+    return zlib.crc32(json.dumps(asdict(manifest), sort_keys=True).encode())

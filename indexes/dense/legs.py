@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import OrderedDict
 from copy import copy
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ from uuid import uuid4
 
 import numpy as np
 
+from indexes import faults
 from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
 from indexes.dense.cache import VectorCache
 from indexes.dense.faiss import FaissEngine, read_manifest
 from indexes.errors import EmbedderFailed
+from indexes.files import fsync
 from indexes.legs import Leg, Tell, since
 
 if TYPE_CHECKING:
@@ -210,11 +211,15 @@ class FittedLeg(_DenseLeg):
         space = f"{embedder.name}-{uuid4().hex}"
         path = self._file(space)
         path.parent.mkdir(parents=True, exist_ok=True)
+        faults.step("latent.save")
         embedder.save(path)
-        _fsync(path)
+        faults.step("latent.saved")
+        fsync(path)
+        faults.step("latent.synced")
         keys, vectors = _folded(embedder, catalog, -1, tell)
         fit = {"space": space, "passages": total, "last_key": int(keys[-1]) if total else 0}
         self._catalog.set(_FIT, json.dumps(fit))
+        faults.step("latent.recorded")
         # The manifest that `apply` replaces is what makes the new space the one in use.
         engine = FaissEngine(self._directory, space)
         engine.apply(keys, vectors, (), generation=catalog.generation)
@@ -222,6 +227,7 @@ class FittedLeg(_DenseLeg):
         for old in self._directory.glob(f"{embedder.name}-*.npz"):
             if old != path:
                 old.unlink(missing_ok=True)
+                faults.step("latent.pruned")
 
     def _file(self, space: str) -> Path:
         return self._directory / f"{space}.npz"
@@ -256,11 +262,3 @@ def _folded(embedder: Embedder, catalog: Reader, past: int, tell: Tell) -> tuple
         blocks.append(embedder.embed_documents([row.text for row in block]))
         tell("embedding", len(keys), total)
     return np.array(keys, np.int64), np.concatenate(blocks)
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

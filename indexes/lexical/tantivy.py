@@ -14,6 +14,7 @@ import numpy as np
 import tantivy
 from tantivy import Occur, Query
 
+from indexes import faults
 from indexes.errors import IndexesError
 from indexes.lexical.base import Entry, Keys, Scored
 from indexes.types import Access
@@ -105,17 +106,21 @@ class TantivyEngine:
             marker.add_integer("key", _MARKER_KEY)
             marker.add_integer("generation", generation)
             writer.add_document(marker)
+            faults.step("lexical.commit")
             writer.commit()
+            faults.step("lexical.committed")
         except BaseException:
             writer.rollback()
             raise
         finally:
             writer.wait_merging_threads()
+            faults.step("lexical.merged")
 
     def clear(self) -> None:
         """Remove the directory; `generation` is -1 afterwards."""
         self._index, self._generation = None, -1
         shutil.rmtree(self._directory, ignore_errors=True)
+        faults.step("lexical.cleared")
 
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""

@@ -61,7 +61,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, lexical, k
 STEPS = [
     "indexes.legs.LexicalLeg.follow",
     "indexes.dense.legs.FittedLeg.follow",
-    "indexes.dense.faiss._fsync",
+    "indexes.dense.faiss.fsync",
 ]
 
 
