@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence, Sized
 from itertools import repeat
@@ -91,9 +92,21 @@ class LatentEmbedder:
         return unit
 
     def embed_query(self, text: str) -> Vectors:
-        """float32 (dimension,), L2-normalised, or zero."""
-        vector: Vectors = self.embed_documents([text])[0]
-        return vector
+        """float32 (dimension,), L2-normalised, or zero. As `embed_documents`, without a matrix on the way.
+
+        Raises: `EmbedderFailed` before `fit`.
+        """
+        if self._components is None:
+            raise EmbedderFailed(NAME, "it has not been fitted to a corpus yet.")
+        known = [place for term in self.analyse(text) if (place := self._terms.get(term)) is not None]
+        places, counts = np.unique(np.array(known, np.int64), return_counts=True)
+        weights = (1 + np.log(counts.astype(np.float32))) * self._idf[places]
+        vector: Vectors = weights @ self._components[places]
+        length = np.linalg.norm(vector)
+        # Held against the length of the weights, as the rows of documents are.
+        if length <= _NEGLIGIBLE * np.linalg.norm(weights):
+            return np.zeros_like(vector)
+        return vector / length
 
     def save(self, path: Path) -> None:
         """Write the fitted space: arrays and JSON in one .npz, which runs no code when read."""
@@ -129,12 +142,12 @@ def _counts(columns: Iterable[Iterable[int]], index: Sized) -> Any:
     """A scipy CSR array float32 (n_texts, n_terms): how often each column was named; -1 is no column."""
     from scipy.sparse import coo_array  # noqa: PLC0415  # loaded only where it is used
 
-    flat: list[int] = []
+    flat = array("i")
     ends = [0]
     for text in columns:
         flat.extend(text)
         ends.append(len(flat))
-    named = np.array(flat, np.int32)
+    named = np.frombuffer(flat, np.intc).astype(np.int32, copy=False)
     rows = np.repeat(np.arange(len(ends) - 1, dtype=np.int32), np.diff(ends))[named >= 0]
     named = named[named >= 0]
     shape = (len(ends) - 1, len(index))
@@ -157,8 +170,8 @@ def _components(weighted: Any) -> NDArray[np.float32]:
         basis = _orthonormal(weighted @ (weighted.T @ basis))
     components = _orthonormal(weighted.T @ basis)[:, :DIMENSION]
     # Of the two signs that a singular vector can have: its largest part is positive.
-    largest = components[np.abs(components).argmax(axis=0), np.arange(components.shape[1])]
-    return np.ascontiguousarray(components * np.sign(largest))
+    signs = np.where(components.max(axis=0) >= -components.min(axis=0), 1, -1).astype(np.float32)
+    return np.ascontiguousarray(components * signs)
 
 
 def _orthonormal(columns: NDArray[np.float32]) -> NDArray[np.float32]:
