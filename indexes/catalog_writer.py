@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 
 from indexes.catalog_reader import PAGE_CHARS, Reader, encode, indexed_text
+from indexes.schema import put_attributes
 from indexes.types import Document, DocumentId, Passage
 
 
@@ -63,6 +64,8 @@ class Writer(Reader):
             ),
         ).lastrowid
         self._db.executemany("INSERT INTO readers VALUES (?, ?)", ((r, number) for r in document.readers))
+        if number is not None:  # as it is after an INSERT
+            put_attributes(self._db, number, document.metadata)
         starts = range(0, len(document.text), PAGE_CHARS)
         self._db.executemany(
             "INSERT INTO pages (document, ordinal, text) VALUES (?, ?, ?)",

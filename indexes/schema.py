@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
 from indexes.errors import CollectionNotFound, CollectionTooNew
+from indexes.filters import atoms
+from indexes.types import Metadata
 
 APPLICATION_ID = 0x46554E4C
 """Marks the file as ours, so that another program's database is never taken for a collection."""
@@ -74,8 +77,22 @@ CREATE TABLE removed (
 CREATE INDEX removed_generation ON removed (generation);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+# A document's metadata as filters compare it: one row for each value, none for what is as good as missing.
+_ATTRIBUTES = """
+CREATE TABLE attributes (
+    field    BLOB NOT NULL,
+    value    NOT NULL,
+    document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
+    PRIMARY KEY (field, value, document)
+) WITHOUT ROWID;
+CREATE INDEX attributes_document ON attributes (document);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _ATTRIBUTES)
 """Step n turns format n into format n + 1; a step that has been released is never changed."""
+
+_FILLED_AT = 2
+"""The format since which documents have attributes: those that are older get theirs on the way to it."""
 
 
 def create(connection: sqlite3.Connection, settings: Mapping[str, str]) -> None:
@@ -98,6 +115,18 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
         _migrate(connection, found, {})
 
 
+def put_attributes(connection: sqlite3.Connection, number: int, metadata: Metadata) -> None:
+    """Store what filters compare of the document `number`."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO attributes VALUES (?, ?, ?)",
+        (
+            (name.encode("utf-8", "surrogatepass"), atom, number)
+            for name, value in metadata.items()
+            for atom in atoms(value)
+        ),
+    )
+
+
 def _migrate(connection: sqlite3.Connection, found: int, settings: Mapping[str, str]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -106,6 +135,9 @@ def _migrate(connection: sqlite3.Connection, found: int, settings: Mapping[str, 
         for step in MIGRATIONS[found:]:
             for statement in _statements(step):
                 connection.execute(statement)
+        if found < _FILLED_AT:
+            for number, metadata in connection.execute("SELECT number, metadata FROM documents").fetchall():
+                put_attributes(connection, number, json.loads(metadata))
         connection.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

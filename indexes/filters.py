@@ -1,0 +1,317 @@
+"""Filters over a document's metadata: how they are built, what they mean; knows no SQL and no engine.
+
+    where = (field("year") >= 2020) & field("lang").is_in(["en", "de"])
+    where = parse({"year": {"gte": 2020}, "lang": {"in": ["en", "de"]}})
+
+What a field holds is a set of values: one for a number, a string or a bool, one for each string of a list,
+none for a field that is missing, None, NaN or an empty list. A comparison holds when it holds for one of them
+(as in MongoDB and Qdrant, so `eq` on a list means that the list contains it), and only between values of
+one kind: `1`, `True` and `"1"` are three different values, `1` and `1.0` are one. `ne`, `nin` and `not` are
+the plain complements of `eq`, `in` and the filter: they match documents without the field, too. `eq None`
+means the same as `exists False`. Strings compare by code point: dates compare rightly as ISO strings
+("2024-05-31") and in no other spelling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import ge, gt, le, lt
+from typing import Any, Literal
+
+from indexes.errors import BadFilter
+from indexes.types import Metadata, Scalar
+
+MAX_CONDITIONS = 500
+MAX_DEPTH = 32
+MAX_VALUES = 10_000
+"""What a filter may hold: SQLite bounds the depth of an expression and the number of its parameters."""
+
+OPERATORS = ("eq", "ne", "in", "nin", "gt", "gte", "lt", "lte", "exists")
+
+Atom = int | float | bytes | str
+"""One value as it is compared: a number; a string as UTF-8, which sorts by code point; a bool as its name."""
+
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
+_WIDEST = 1 << 63
+_SHOWN_CHARS = 60
+
+
+class Filter:
+    """Which documents a search may find. Joined by `&`, `|` and `~`; equal filters mean the same."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Filter) -> Filter:
+        return all_of(self, other)
+
+    def __or__(self, other: Filter) -> Filter:
+        return any_of(self, other)
+
+    def __invert__(self) -> Filter:
+        return not_(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition(Filter):
+    """One field against one operator's atoms. `missing`: whether a field without a value meets it, too."""
+
+    field: str
+    operator: Literal["in", "gt", "gte", "lt", "lte", "exists"]
+    atoms: tuple[Atom, ...] = ()
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf(Filter):
+    """What every part matches; without parts, everything."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf(Filter):
+    """What some part matches; without parts, nothing."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Filter):
+    """What the part does not match."""
+
+    part: Filter
+
+
+def all_of(*parts: Filter) -> Filter:
+    """What every part matches; without parts, everything. Raises: `BadFilter` for too large a filter."""
+    return _bounded(AllOf(tuple(_flat(AllOf, parts))))
+
+
+def any_of(*parts: Filter) -> Filter:
+    """What some part matches; without parts, nothing. Raises: as `all_of`."""
+    return _bounded(AnyOf(tuple(_flat(AnyOf, parts))))
+
+
+def not_(part: Filter) -> Filter:
+    """What the part does not match."""
+    return _bounded(Not(part))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """A metadata field by its name, to be compared: `field("year") >= 2020`. Each raises `BadFilter`."""
+
+    name: str
+
+    def __eq__(self, value: object) -> Filter:  # type: ignore[override]  # a comparison builds a filter here
+        return condition(self.name, "eq", value)
+
+    def __ne__(self, value: object) -> Filter:  # type: ignore[override]  # a comparison builds a filter here
+        return condition(self.name, "ne", value)
+
+    def __gt__(self, value: str | float) -> Filter:
+        return condition(self.name, "gt", value)
+
+    def __ge__(self, value: str | float) -> Filter:
+        return condition(self.name, "gte", value)
+
+    def __lt__(self, value: str | float) -> Filter:
+        return condition(self.name, "lt", value)
+
+    def __le__(self, value: str | float) -> Filter:
+        return condition(self.name, "lte", value)
+
+    __hash__ = None  # type: ignore[assignment]  # what has no plain equality has no hash
+
+    def is_in(self, values: Collection[Scalar]) -> Filter:
+        """One of these values."""
+        return condition(self.name, "in", values)
+
+    def not_in(self, values: Collection[Scalar]) -> Filter:
+        """None of these values, or no value at all."""
+        return condition(self.name, "nin", values)
+
+    def exists(self, *, wanted: bool = True) -> Filter:
+        """Some value, or none where it is not `wanted`."""
+        return condition(self.name, "exists", wanted)
+
+
+def field(name: str) -> Field:
+    """The metadata field of this name, to be compared."""
+    return Field(name)
+
+
+def condition(name: str, operator: str, value: object) -> Filter:
+    """One condition. Raises: `BadFilter`, naming the field and the operator."""
+    match operator:
+        case "eq" | "ne":
+            found: Filter = _one_of(name, operator, [value])
+        case "in" | "nin":
+            if isinstance(value, str) or not isinstance(value, Collection) or isinstance(value, Mapping):
+                raise BadFilter("takes a list of values", field=name, operator=operator)
+            found = _one_of(name, operator, value)
+        case "exists":
+            if not isinstance(value, bool):
+                raise BadFilter("takes true or false", field=name, operator=operator)
+            found = Condition(name, "exists") if value else Not(Condition(name, "exists"))
+        case "gt" | "gte" | "lt" | "lte":
+            if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not atoms(value):
+                raise BadFilter(
+                    f"takes a number or a string, not {_shown(value)}. A date is an ISO string",
+                    field=name,
+                    operator=operator,
+                )
+            found = Condition(name, operator, tuple(atoms(value)))
+        case _:
+            raise BadFilter(f"no such operator. Known: {', '.join(OPERATORS)}", field=name, operator=operator)
+    return Not(found) if operator in {"ne", "nin"} else found
+
+
+def parse(form: object) -> Filter:
+    """The filter that JSON spells: `{"year": {"gte": 2020}, "lang": "en", "or": [{…}, {…}]}`.
+
+    An object matches what all its entries match. An entry is a field with a value (`eq`) or with an object
+    of operators, or one of the words `and`, `or` (lists of filters) and `not` (one filter); a field of such a
+    name is reached from Python only. Raises: `BadFilter`, naming the field and the operator.
+    """
+    return _bounded(_parsed(form, 1))
+
+
+def matches(where: Filter, metadata: Metadata) -> bool:
+    """Whether a document with this metadata is matched: what every compilation has to agree with."""
+    match where:
+        case AllOf(parts):
+            return all(matches(part, metadata) for part in parts)
+        case AnyOf(parts):
+            return any(matches(part, metadata) for part in parts)
+        case Not(part):
+            return not matches(part, metadata)
+        case Condition(name, operator, wanted, missing):
+            held = atoms(metadata.get(name))
+            if operator == "exists":
+                return bool(held)
+            if operator == "in":
+                return (missing and not held) or not held.isdisjoint(wanted)
+            return any(
+                isinstance(atom, bytes) == isinstance(wanted[0], bytes) and _ORDER[operator](atom, wanted[0])
+                for atom in held
+                if not isinstance(atom, str)
+            )
+    raise TypeError(f"{where!r} is no filter")
+
+
+def atoms(value: object) -> frozenset[Atom]:
+    """The values that a metadata field holds, as they are compared; none for what is as good as missing."""
+    match value:
+        case bool():
+            held: Atom = "true" if value else "false"
+        case int():
+            held = value if -_WIDEST <= value < _WIDEST else _nearest(value)
+        case float() if not math.isnan(value):
+            held = value
+        case str():
+            held = value.encode("utf-8", "surrogatepass")
+        case list() | tuple():
+            return frozenset(
+                atom for item in value if not isinstance(item, (list, tuple)) for atom in atoms(item)
+            )
+        case _:
+            return frozenset()
+    return frozenset({held})
+
+
+def _one_of(name: str, operator: str, values: Iterable[object]) -> Filter:
+    wanted: set[Atom] = set()
+    missing = False
+    for value in values:
+        if value is None:
+            missing = True
+        elif isinstance(value, (str, int, float)) and (found := atoms(value)):
+            wanted |= found
+        else:
+            raise BadFilter(
+                f"compares with a string, a number, true, false or null, not {_shown(value)}",
+                field=name,
+                operator=operator,
+            )
+    return Condition(name, "in", tuple(sorted(wanted, key=_order)), missing)
+
+
+def _order(atom: Atom) -> tuple[str, Atom]:
+    return ("" if isinstance(atom, (int, float)) else type(atom).__name__, atom)
+
+
+def _parsed(form: object, depth: int) -> Filter:
+    if depth > MAX_DEPTH:
+        raise BadFilter(f"is nested more than {MAX_DEPTH} deep")
+    if not isinstance(form, Mapping):
+        raise BadFilter(f'is an object like {{"year": {{"gte": 2020}}}}, not {_shown(form)}')
+    return _every([_entry(name, value, depth) for name, value in form.items()])
+
+
+def _entry(name: str, value: object, depth: int) -> Filter:
+    if name == "not":
+        return Not(_parsed(value, depth + 1))
+    if name in {"and", "or"}:
+        if not isinstance(value, (list, tuple)):
+            raise BadFilter("takes a list of filters", operator=name)
+        parts = tuple(_parsed(part, depth + 1) for part in value)
+        return AllOf(parts) if name == "and" else AnyOf(parts)
+    if not isinstance(value, Mapping):
+        return condition(name, "eq", value)
+    if not value:
+        raise BadFilter(f"is compared with nothing. Known operators: {', '.join(OPERATORS)}", field=name)
+    return _every([condition(name, operator, wanted) for operator, wanted in value.items()])
+
+
+def _every(parts: list[Filter]) -> Filter:
+    return parts[0] if len(parts) == 1 else AllOf(tuple(_flat(AllOf, parts)))
+
+
+def _flat(kind: type[AllOf | AnyOf], parts: Iterable[Filter]) -> Iterable[Filter]:
+    for part in parts:
+        if isinstance(part, kind):
+            yield from part.parts
+        else:
+            yield part
+
+
+def _bounded(where: Filter) -> Filter:
+    sizes = list(_sizes(where, 1))
+    for what, found, most in (
+        ("conditions", len(sizes), MAX_CONDITIONS),
+        ("levels", max((depth for depth, _ in sizes), default=0), MAX_DEPTH),
+        ("values", sum(values for _, values in sizes), MAX_VALUES),
+    ):
+        if found > most:
+            raise BadFilter(f"has {found} {what}; at most {most} are taken")
+    return where
+
+
+def _sizes(where: Filter, depth: int) -> Iterator[tuple[int, int]]:
+    """Depth and number of values of each condition, and of each join without parts."""
+    match where:
+        case AllOf(parts) | AnyOf(parts):
+            if not parts:
+                yield depth, 0
+            for part in parts:
+                yield from _sizes(part, depth + 1)
+        case Not(part):
+            yield from _sizes(part, depth + 1)
+        case Condition():
+            yield depth, len(where.atoms)
+
+
+def _nearest(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _shown(value: object) -> str:
+    kinds = {dict: "an object", list: "a list", tuple: "a list", bool: "true or false", type(None): "null"}
+    text = kinds.get(type(value), repr(value))
+    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…"
