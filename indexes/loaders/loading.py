@@ -7,20 +7,20 @@ A file that the user named must read, or the error is raised; a bad file met in 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from indexes.errors import BadFile, DuplicateId, NothingToIndex
+from indexes.errors import BadFile, DuplicateId, MissingExtra, NothingToIndex
 from indexes.loaders import source as kinds
 from indexes.loaders.decoding import read_text
-from indexes.loaders.html import read_html
-from indexes.loaders.markup import markdown_headings, rst_headings
-from indexes.loaders.outline import Heading, sections
-from indexes.loaders.python import python_sections
+from indexes.loaders.delimited import read_rows
+from indexes.loaders.documents import EXTRA, SUCCESSORS, reader_of
+from indexes.loaders.isolation import Isolation
 from indexes.loaders.records import read_records
 from indexes.loaders.source import Root, Source, find
-from indexes.types import Document, DocumentId, Section
+from indexes.loaders.texts import parse_text
+from indexes.types import Document, DocumentId
 
 
 def load(paths: Sequence[Path]) -> Loading:
@@ -59,22 +59,27 @@ class Loading:
         self.problems = [problem for root in self._roots for problem in root.problems]
         self.done = self.empty = 0
         places: dict[DocumentId, tuple[Path, int]] = {}
-        for root in self._roots:
-            n_before = len(places)
-            for source in root.sources:
-                for document, line in self._documents(source):
-                    place = (source.path, line)
-                    if document.id in places:
-                        raise DuplicateId(document.id, _say(places[document.id]), _say(place))
-                    places[document.id] = place
-                    yield document
-                self.done += 1
-            if root.sources and len(places) == n_before:
-                raise NothingToIndex(root.path, reason=self._why_nothing(root))
+        with Isolation() as isolation:
+            for root in self._roots:
+                n_before = len(places)
+                missing = _missing(root)
+                for suffix, n_files in missing.items():
+                    self.problems.append(_left_out(root, suffix, n_files))
+                for source in root.sources:
+                    if source.suffix not in missing:
+                        for document, line in self._documents(source, isolation):
+                            place = (source.path, line)
+                            if document.id in places:
+                                raise DuplicateId(document.id, _say(places[document.id]), _say(place))
+                            places[document.id] = place
+                            yield document
+                    self.done += 1
+                if root.sources and len(places) == n_before:
+                    raise NothingToIndex(root.path, reason=self._why_nothing(root))
 
-    def _documents(self, source: Source) -> Iterator[tuple[Document, int]]:
+    def _documents(self, source: Source, isolation: Isolation) -> Iterator[tuple[Document, int]]:
         try:
-            for document, line in _read(source):
+            for document, line in _read(source, isolation):
                 if document.text.strip():
                     yield document, line
                 else:
@@ -90,68 +95,60 @@ class Loading:
         return f"no file in it reads; the first says: {self.problems[0]}".removesuffix(".")
 
 
-def _read(source: Source) -> Iterator[tuple[Document, int]]:
+def _missing(root: Root) -> Counter[str]:
+    """How many files of each type need a package that is not installed.
+
+    Raises: `MissingExtra` where the caller named one.
+    """
+    missing: Counter[str] = Counter()
+    readers = {suffix: reader_of(suffix) for suffix in {source.suffix for source in root.sources}}
+    lacking = {suffix for suffix, reader in readers.items() if reader and not reader.available}
+    for source in root.sources:
+        if source.suffix in lacking:
+            if source.explicit:
+                raise MissingExtra(f"Reading {source.path}", EXTRA)
+            missing[source.suffix] += 1
+    return missing
+
+
+def _left_out(root: Root, suffix: str, n_files: int) -> BadFile:
+    what = f"reading its {n_files} {suffix} {'file' if n_files == 1 else 'files'}"
+    return BadFile(root.path, str(MissingExtra(what, EXTRA)).removesuffix("."))
+
+
+def _read(source: Source, isolation: Isolation) -> Iterator[tuple[Document, int]]:
     if source.suffix in kinds.JSON_LINES:
         return read_records(source)
-    return iter([(_read_file(source), 0)])
+    rows = read_rows(source) if source.suffix in kinds.DELIMITED else None
+    return rows or iter([(_read_file(source, isolation), 0)])
 
 
-def _read_file(source: Source) -> Document:
-    text = read_text(source.path)
-    try:
-        parsed = _PARSERS.get(source.suffix, _plain)(text)
-    except ValueError as exc:
-        raise BadFile(source.path, str(exc)) from exc
+def _read_file(source: Source, isolation: Isolation) -> Document:
+    if source.suffix in SUCCESSORS:
+        raise BadFile(
+            source.path, f"{source.suffix} files are not read; save it as {SUCCESSORS[source.suffix]}"
+        )
+    if reader_of(source.suffix):
+        parsed = isolation.parse(source.path, source.suffix)
+    else:
+        text = read_text(source.path)
+        try:
+            parsed = parse_text(source.suffix, text)
+        except ValueError as exc:
+            raise BadFile(source.path, str(exc)) from exc
     # A file of code is known by its path: half of all packages have an `__init__.py`.
-    fallback = source.name.rpartition("/")[2] if source.suffix in _PROSE else source.name
+    is_code = source.suffix in kinds.TEXT and source.suffix not in _PROSE
     return Document(
         id=DocumentId(source.name),
         text=parsed.text,
-        title=parsed.title or fallback,
+        title=parsed.title or (source.name if is_code else source.name.rpartition("/")[2]),
         uri=source.uri,
+        metadata=parsed.metadata,
         sections=parsed.sections,
     )
 
 
-class _Parsed(NamedTuple):
-    text: str
-    title: str = ""
-    sections: tuple[Section, ...] = ()
-
-
-def _plain(text: str) -> _Parsed:
-    return _Parsed(text)
-
-
-def _markdown(text: str) -> _Parsed:
-    return _outlined(text, markdown_headings(text))
-
-
-def _rst(text: str) -> _Parsed:
-    return _outlined(text, rst_headings(text))
-
-
-def _outlined(text: str, headings: list[Heading]) -> _Parsed:
-    title = next((heading.title for heading in headings if heading.title), "")
-    return _Parsed(text, title, sections(text, headings))
-
-
-def _html(text: str) -> _Parsed:
-    visible, title, headings = read_html(text)
-    return _Parsed(visible, title, sections(visible, headings))
-
-
-def _python(text: str) -> _Parsed:
-    return _Parsed(text, sections=python_sections(text))
-
-
-_PARSERS: dict[str, Callable[[str], _Parsed]] = {
-    **dict.fromkeys(kinds.MARKDOWN, _markdown),
-    **dict.fromkeys(kinds.RST, _rst),
-    **dict.fromkeys(kinds.HTML, _html),
-    **dict.fromkeys(kinds.PYTHON, _python),
-}
-_PROSE = kinds.MARKDOWN | kinds.RST | kinds.HTML | {"", ".txt", ".text"}
+_PROSE = kinds.MARKDOWN | kinds.RST | kinds.HTML | kinds.DELIMITED | {".txt", ".text"}
 
 
 def _say(place: tuple[Path, int]) -> str:

@@ -13,25 +13,28 @@ from pathlib import Path, PurePath
 
 from indexes.errors import BadFile, NothingToIndex, SourceNotFound
 from indexes.loaders.decoding import unreadable
+from indexes.loaders.documents import ALIASES, READERS, SUCCESSORS
 
 MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd"})
 RST = frozenset({".rst", ".rest"})
 HTML = frozenset({".html", ".htm", ".xhtml"})
 PYTHON = frozenset({".py", ".pyi"})
 JSON_LINES = frozenset({".jsonl", ".ndjson"})
+DELIMITED = frozenset({".csv", ".tsv"})
 PLAIN = frozenset({
-    ".adoc", ".bash", ".bat", ".c", ".cc", ".cfg", ".clj", ".conf", ".cpp", ".cs", ".css", ".csv", ".cxx",
+    ".adoc", ".bash", ".bat", ".c", ".cc", ".cfg", ".clj", ".conf", ".cpp", ".cs", ".css", ".cxx",
     ".dart", ".el", ".erl", ".ex", ".exs", ".f90", ".go", ".gradle", ".graphql", ".groovy", ".h", ".hh",
     ".hpp", ".hs", ".ini", ".java", ".jl", ".js", ".json", ".jsx", ".kt", ".kts", ".lisp", ".log", ".lua",
     ".m", ".mjs", ".ml", ".mli", ".nim", ".org", ".php", ".pl", ".pm", ".proto", ".ps1", ".r", ".rb", ".rs",
     ".scala", ".scm", ".scss", ".sh", ".sql", ".srt", ".svelte", ".swift", ".tcl", ".tex", ".text", ".toml",
-    ".ts", ".tsv", ".tsx", ".txt", ".vue", ".xml", ".yaml", ".yml", ".zig", ".zsh",
+    ".ts", ".tsx", ".txt", ".vue", ".xml", ".yaml", ".yml", ".zig", ".zsh",
 })  # fmt: skip
 PLAIN_NAMES = frozenset({
     "authors", "changelog", "changes", "contributing", "copying", "dockerfile", "install", "license",
     "makefile", "news", "notice", "readme", "todo",
 })  # fmt: skip
-_KNOWN = MARKDOWN | RST | HTML | PYTHON | JSON_LINES | PLAIN
+TEXT = MARKDOWN | RST | HTML | PYTHON | JSON_LINES | DELIMITED | PLAIN
+_KNOWN = TEXT | READERS.keys() | ALIASES.keys() | SUCCESSORS.keys()
 
 _JUNK_FOLDERS = frozenset({"__pycache__", "node_modules", "__macosx"})
 _BEIR_QUESTIONS = ("queries", "questions", "qrels")

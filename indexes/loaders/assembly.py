@@ -1,0 +1,94 @@
+"""Text and its sections put together block by block; knows offsets, no file format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from indexes.loaders.decoding import with_newlines
+from indexes.types import Metadata, Scalar, Section
+
+_UNSTORABLE = re.compile("[\ud800-\udfff]")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a file's format gives: canonical text, its sections in order, and what the file says of itself.
+
+    `title` is empty where the file states none.
+    """
+
+    text: str
+    title: str = ""
+    sections: tuple[Section, ...] = ()
+    metadata: Metadata = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON types, for `from_json`."""
+        sections = [[s.start, s.stop, s.title, s.page, s.line] for s in self.sections]
+        return {"text": self.text, "title": self.title, "sections": sections, "metadata": dict(self.metadata)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Parsed:
+        """What `as_json` made."""
+        sections = tuple(Section(*fields) for fields in value["sections"])
+        return cls(value["text"], value["title"], sections, value["metadata"])
+
+
+class Assembly:
+    """Builds a `Parsed`: each block becomes a section of its own, with an empty line between two.
+
+    Blocks without words leave nothing, so that an empty page moves no offset. Newlines become line feeds,
+    control characters and halves of surrogate pairs go: what is stored is what can be cited.
+    """
+
+    def __init__(self) -> None:
+        self.sections: list[Section] = []
+        self._parts: list[str] = []
+        self._length = 0
+
+    def add(
+        self,
+        text: str,
+        *,
+        title: str = "",
+        page: int | None = None,
+        line: int | None = None,
+        gap: str = "\n\n",
+    ) -> None:
+        """Append a block after `gap`; `page` and `line` start at 1."""
+        block = clean(text).strip("\n \t\f").removeprefix("\ufeff")
+        if not block.strip():
+            return
+        if self._parts:
+            self._append(gap)
+        start = self._length
+        self._append(block)
+        self.sections.append(Section(start, self._length, " ".join(clean(title).split()), page, line))
+
+    def add_parsed(self, parsed: Parsed, *, title: str) -> None:
+        """Append a whole document; its untitled sections are given `title`."""
+        position = 0
+        for section in parsed.sections:
+            self.add(parsed.text[position : section.start], title=title)
+            body = parsed.text[section.start : section.stop]
+            self.add(body, title=section.title or title, page=section.page, line=section.line)
+            position = section.stop
+        self.add(parsed.text[position:], title=title)
+
+    def parsed(self, *, title: str = "", metadata: Mapping[str, Scalar | list[str]] | None = None) -> Parsed:
+        """What was put together; metadata without a value are left out."""
+        stated = {key: value for key, value in (metadata or {}).items() if value not in ("", None, [])}
+        return Parsed("".join(self._parts), " ".join(clean(title).split()), tuple(self.sections), stated)
+
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+
+
+def clean(text: str) -> str:
+    """`text` without what cannot be stored or seen, every newline a line feed."""
+    return _CONTROLS.sub("", _UNSTORABLE.sub("\ufffd", with_newlines(text.replace("\v", "\n"))))

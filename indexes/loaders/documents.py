@@ -1,0 +1,56 @@
+"""The formats that are not text: which module reads each, and what it needs; reads nothing itself.
+
+To add one: a module with `read(data: bytes) -> Parsed`, which raises `ValueError` with the reason where the
+file is at fault, and one line in `READERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import cast
+
+from indexes.loaders.assembly import Parsed
+
+EXTRA = "documents"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A format: what it is called, the module that reads it, and the package that one needs, if any."""
+
+    name: str
+    module: str
+    package: str = ""
+
+    @property
+    def available(self) -> bool:
+        """Whether the package that it needs is installed."""
+        return not self.package or find_spec(self.package) is not None
+
+    def read(self, data: bytes) -> Parsed:
+        """Parse a whole file. Call it in a process that may die: `indexes.loaders.isolation`.
+
+        Raises: `ValueError` with the reason, and for a damaged file whatever its parser makes of it.
+        """
+        read = cast("Callable[[bytes], Parsed]", import_module(self.module).read)
+        return read(data)
+
+
+READERS: dict[str, Reader] = {
+    ".docx": Reader("DOCX", "indexes.loaders.docx", "docx"),
+    ".eml": Reader("EML", "indexes.loaders.eml"),
+    ".pdf": Reader("PDF", "indexes.loaders.pdf", "pypdfium2"),
+    ".pptx": Reader("PPTX", "indexes.loaders.pptx", "pptx"),
+    ".xlsx": Reader("XLSX", "indexes.loaders.xlsx", "openpyxl"),
+}
+ALIASES = {".docm": ".docx", ".pptm": ".pptx", ".xlsm": ".xlsx"}
+SUCCESSORS = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
+"""The formats before 2007, which nothing reads here, and what they can be saved as."""
+
+
+def reader_of(suffix: str) -> Reader | None:
+    """The reader of files with this extension."""
+    return READERS.get(ALIASES.get(suffix, suffix))

@@ -1,0 +1,54 @@
+"""Rows of cells to lines that read alone: "name: Ada; born: 1815"; knows tables, no file format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from indexes.loaders.assembly import Assembly
+
+_BLOCK_CHARS = 1500
+"""Rows are put together to sections of about this length, so that a passage knows its line to within it."""
+
+
+def add_rows(assembly: Assembly, rows: Iterable[tuple[int, Sequence[str]]], *, title: str = "") -> None:
+    """Append numbered rows, in sections whose `line` is the number of their first row.
+
+    A first row that `is_header` names the cells of the others; without one, cells stand between tabs.
+    White space inside a cell is collapsed, rows without a word are passed over.
+    """
+    header: tuple[str, ...] | None = None
+    block: list[str] = []
+    n_chars = first = 0
+    is_first = True
+    for number, row in rows:
+        cells = [" ".join(cell.split()) for cell in row]
+        if not any(cells):
+            continue
+        if is_first and is_header(cells):
+            header = tuple(cells)
+        text = "\t".join(cells).rstrip() if header is None or is_first else _named(header, cells)
+        is_first = False
+        if block and n_chars + len(text) > _BLOCK_CHARS:
+            assembly.add("\n".join(block), title=title, line=first, gap="\n")
+            block, n_chars = [], 0
+        if not block:
+            first = number
+        block.append(text)
+        n_chars += len(text) + 1
+    assembly.add("\n".join(block), title=title, line=first, gap="\n")
+
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether a first row names the columns: two or more cells, none empty, equal or a number."""
+    return len(cells) > 1 and len(set(cells)) == len(cells) and all(map(_is_name, cells))
+
+
+def _is_name(cell: str) -> bool:
+    return any(character.isalpha() for character in cell) and not cell[:1].isdigit()
+
+
+def _named(header: Sequence[str], cells: Sequence[str]) -> str:
+    names = (*header, *[""] * (len(cells) - len(header)))
+    # A row may be wider than its header; a cell without a name is still worth finding.
+    pairs = zip(names, cells, strict=False)
+    return "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs if cell)
