@@ -66,8 +66,9 @@ class Funnel:
     ) -> Answer:
         """One cited answer. `on_event` hears every event of the run as it happens.
 
-        Raises: `BadQuestion`; `BudgetTooSmall` and `UnknownPrice` before anything is spent; `LLMError`,
-        `SandboxError`, `MemoryFailed` when a part broke before there was anything to answer with.
+        Raises: `BadQuestion`; `BudgetTooSmall` and `UnknownPrice` before anything is spent; `BudgetExceeded`
+        when the first prompt does not fit the limits; `LLMError`, `SandboxError`, `MemoryFailed` when a part
+        broke before there was anything to answer with.
         """
         options = options or Options()
         _check(question, options)

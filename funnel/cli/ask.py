@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from funnel.cli import show
-from funnel.cli.errors import one_line
+from funnel.cli.errors import FAILED, one_line
 from funnel.errors import BadSetting
 from funnel.types import Mode
 
@@ -79,6 +79,8 @@ def ask(
             show.print_json(answer.as_dict())
         else:
             show.answer(answer)
+        if answer.status == "failed":
+            raise typer.Exit(FAILED)
 
 
 @contextmanager
@@ -129,6 +131,9 @@ class Progress:
             self.stage = "reading" if event.data["route"] == "lookup" else "inspecting"
         elif event.kind == "turn" and event.phase == "start":
             self.stage = f"inspecting, turn {event.data['number']}"
+        elif event.kind == "retry":
+            self.show(f"{event.data['reason']}; trying again in {event.data['wait_s']:.0f} s")
+            return
         elif event.kind == "model_call" and event.phase == "start":
             self.open_calls.add(event.id)
         elif event.kind == "model_call":

@@ -11,6 +11,14 @@ from typing import Any
 
 from funnel.citations import MARKER
 from funnel.errors import BadPattern, BudgetExceeded, LLMError
+from funnel.inspector.arguments import (
+    as_list,
+    brief,
+    markers,
+    require_integers,
+    require_numbers,
+    require_text,
+)
 from funnel.inspector.shelf import Shelf
 from funnel.llm.base import Message, Request
 from funnel.prompts import fence, render
@@ -63,6 +71,11 @@ class Host:
     remarks: list[str] = field(default_factory=list)
     submission: Submission | None = None
     _uncited: bool = False
+    _mine: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """What this inspector was given is what it greps when it names nothing."""
+        self._mine = dict.fromkeys(self.given)
 
     def functions(self) -> dict[str, HostFunction]:
         """By the name under which the model's code knows them."""
@@ -72,8 +85,8 @@ class Host:
         """The function with an event around it, and wrong arguments told as the code's mistake."""
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            shown = [_brief(value) for value in args]
-            shown += [f"{key}={_brief(value)}" for key, value in kwargs.items()]
+            shown = [brief(value) for value in args]
+            shown += [f"{key}={brief(value)}" for key, value in kwargs.items()]
             with self.run.events.span("host_call", parent=self.parent, name=name, arguments=shown) as span:
                 try:
                     bound = _SIGNATURES[name].bind(*args, **kwargs)
@@ -81,7 +94,7 @@ class Host:
                     raise HostError(f"{name}(): {error}. Signature: {name}{_SIGNATURES[name]}") from None
                 placed = {"span": span.id} if name in _SPANNED else {}
                 result = await function(*bound.args, **bound.kwargs, **placed)
-                span.data["result"] = _brief(result)
+                span.data["result"] = brief(result)
             if self.submission is not None:
                 raise EndCell
             return result
@@ -90,15 +103,15 @@ class Host:
 
     async def read(self, doc: Any, start: int = 0, stop: int | None = None) -> str:
         """Characters start to stop of a document."""
-        _integers(start=start, stop=stop)
+        require_integers(start=start, stop=stop)
         return await self.shelf.read(doc, start, stop)
 
     async def grep(
-        self, pattern: str, docs: Any = None, context: int = 80, *, ignore_case: bool = False
+        self, pattern: str, docs: Any = None, context: int = 80, ignore_case: Any = False
     ) -> list[dict[str, Any]]:
         """Matches of a regular expression with their spans."""
-        _text(pattern=pattern)
-        _numbers_given(context=context)
+        require_text(pattern=pattern)
+        require_numbers(context=context)
         ids = await self._scope(docs)
         try:
             found = await self.run.workspace.grep(
@@ -130,11 +143,11 @@ class Host:
         ]
 
     async def _scope(self, docs: Any) -> list[str]:
-        """The ids that `docs` means: None is what is on the shelf, "all" the whole collection."""
+        """The ids that `docs` means: None is what was given and found here, "all" the whole collection."""
         if docs is None:
-            return list(self.shelf.ids)
+            return list(self._mine)
         if docs != "all":
-            return [str((await self.shelf.find(doc)).id) for doc in _listed(docs)]
+            return [str((await self.shelf.find(doc)).id) for doc in as_list(docs)]
         everything = await self.shelf.listed(0, MAX_ALL + 1)
         if len(everything) > MAX_ALL:
             raise HostError(
@@ -145,19 +158,20 @@ class Host:
 
     async def search(self, query: str, k: int = 10) -> list[dict[str, Any]]:
         """The best documents of the whole collection, each with its best passage."""
-        _text(query=query)
-        _numbers_given(k=k)
+        require_text(query=query)
+        require_numbers(k=k)
         if k > MAX_RESULTS:
             self.remarks.append(f"search() returns at most {MAX_RESULTS} documents, not {k}.")
         try:
             hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
         except IndexesError as error:
             raise HostError(f"search failed: {error}") from error
+        self._mine |= dict.fromkeys(str(hit.document.id) for hit in hits)
         return [_found(hit) for hit in hits]
 
     async def documents(self, start: int = 0, limit: int = MAX_LISTED) -> list[dict[str, Any]]:
         """Every document of the collection that the asker may read, by id, in pages."""
-        _numbers_given(start=start, limit=limit)
+        require_numbers(start=start, limit=limit)
         listed = await self.shelf.listed(max(0, start), max(1, min(limit, MAX_LISTED)))
         return [{"id": info.id, "title": info.title, "n_chars": info.n_chars} for info in listed]
 
@@ -170,8 +184,8 @@ class Host:
 
     async def llm_query_batched(self, prompts: Any, texts: Any = None, *, span: int) -> list[dict[str, Any]]:
         """Many sub-calls at once, in order; each a result with ok, value and error."""
-        asked = _listed(prompts)
-        given = [None] * len(asked) if texts is None else _listed(texts)
+        asked = as_list(prompts)
+        given = [None] * len(asked) if texts is None else as_list(texts)
         if len(given) != len(asked):
             raise HostError(f"{len(asked)} prompts but {len(given)} texts; give one text for each prompt")
         if len(asked) > MAX_BATCH:
@@ -196,12 +210,12 @@ class Host:
 
     async def rlm_query(self, question: str, documents: Any = None, *, span: int) -> str:
         """A child inspector's answer over some of the documents; its markers are this run's markers."""
-        _text(question=question)
+        require_text(question=question)
         if self.recurse is None:
             raise HostError(
                 "the deepest level is reached: read the documents here, or use llm_query(prompt, text)"
             )
-        named = self.given if documents is None else _listed(documents)
+        named = self.given if documents is None else as_list(documents)
         ids = [str((await self.shelf.find(document)).id) for document in named]
         if not ids:
             raise HostError("rlm_query needs at least one document: a list of ids or of elements of context")
@@ -209,7 +223,7 @@ class Host:
 
     async def note(self, key: str, text: str) -> None:
         """Keep something for later turns, and for the answer should the budget end."""
-        _text(key=key, text=text)
+        require_text(key=key, text=text)
         await self.run.workspace.note(key, text)
         self.run.events.point("note", parent=self.parent, key=key, text=text)
 
@@ -226,9 +240,9 @@ class Host:
         elif isinstance(doc, dict) and start is None and quote is None:
             start, stop = doc.get("start"), doc.get("stop")
         if quote is not None:
-            _text(quote=quote)
+            require_text(quote=quote)
             return await self.shelf.cite_quote(doc, quote)
-        _integers(start=start, stop=stop)
+        require_integers(start=start, stop=stop)
         if start is None or stop is None:
             raise HostError('cite(match), cite(doc, start, stop) or cite(doc, quote="exact words")')
         return await self.shelf.cite(doc, start, stop)
@@ -252,8 +266,8 @@ class Host:
         if len(text) > MAX_ANSWER_CHARS:
             raise HostError(f"the answer has {len(text):,} characters; at most {MAX_ANSWER_CHARS:,}")
         numbers = [int(number) for number in MARKER.findall(text)]
-        for marker in _listed(citations if citations is not None else []):
-            numbers += _markers(marker)
+        for marker in as_list(citations if citations is not None else []):
+            numbers += markers(marker)
         known = self.shelf.cited(numbers)
         if unknown := sorted(set(numbers) - set(known)):
             raise HostError(
@@ -288,9 +302,9 @@ _SPANNED = frozenset({"llm_query", "llm_query_batched", "rlm_query"})
 
 
 def _sub_request(prompt: object, text: object) -> Request:
-    _text(prompt=prompt)
+    require_text(prompt=prompt)
     if text is not None:
-        _text(text=text)
+        require_text(text=text)
     size = len(str(prompt)) + len(str(text or ""))
     if size > MAX_SUB_CALL_CHARS:
         raise HostError(
@@ -312,54 +326,3 @@ def _found(hit: DocumentHit) -> dict[str, Any]:
         "stop": passage.stop,
         "text": passage.text,
     }
-
-
-def _text(**values: object) -> None:
-    for name, value in values.items():
-        if not isinstance(value, str):
-            raise HostError(f"{name} must be a str, not {type(value).__name__}")
-        if not value.strip():
-            raise HostError(f"{name} is empty")
-
-
-def _integers(**values: object) -> None:
-    for name, value in values.items():
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise HostError(f"{name} must be an int, not {type(value).__name__}")
-
-
-def _numbers_given(**values: object) -> None:
-    _integers(**values)
-    for name, value in values.items():
-        if value is None:
-            raise HostError(f"{name} must be an int, not None")
-
-
-def _listed(value: object) -> list[Any]:
-    """A list as it is; one str, int or document as a list of one."""
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    if isinstance(value, (str, int, dict)):
-        return [value]
-    raise HostError(f"expected a list, not {type(value).__name__}")
-
-
-def _markers(marker: object) -> list[int]:
-    if isinstance(marker, int):
-        return [marker]
-    if isinstance(marker, str) and (found := MARKER.findall(marker)):
-        return [int(number) for number in found]
-    raise HostError("citations is a list of the markers that cite() returned, like ['[1]', '[4]']")
-
-
-def _brief(value: object, limit: int = 200) -> str:
-    """A value as a trace shows it; values were checked to be small trees when they left the sandbox."""
-    if isinstance(value, str):
-        return json.dumps(
-            value if len(value) <= limit else f"{value[:limit]}… ({len(value):,} characters)",
-            ensure_ascii=False,
-        )
-    if isinstance(value, (list, tuple, dict)):
-        head = list(value)[:3]
-        return f"{type(value).__name__} of {len(value)}: {', '.join(_brief(item, 60) for item in head)}"
-    return str(value)

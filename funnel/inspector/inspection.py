@@ -38,10 +38,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """An inspector that stopped without submitting, and why."""
+    """An inspector that stopped without submitting, and why; `broken` where no limit but a part failed."""
 
     reason: str
     turns: tuple[Turn, ...]
+    broken: bool = False
 
 
 class Inspection:
@@ -89,7 +90,7 @@ class Inspection:
             except (BudgetExceeded, LLMError) as error:
                 if not self._turns:
                     raise
-                return self._unfinished(str(error))
+                return self._unfinished(str(error), broken=isinstance(error, LLMError))
             code = parse(completion.text, cut=completion.finish_reason == "length")
             if not isinstance(code, Code):
                 events.point("repair", parent=turn.id, reason=code.reason)
@@ -107,7 +108,7 @@ class Inspection:
             except TimeoutError:
                 return self._unfinished(f"timeout_s = {self._run.ledger.limits.timeout_s:g} is used up")
             except SandboxDied as error:
-                return self._unfinished(str(error))
+                return self._unfinished(str(error), broken=True)
             self._host.output = result.stdout
             self._turns = (*self._turns, Turn(completion.text, feedback(result, self._host.remarks)))
             return self._host.submission
@@ -124,9 +125,9 @@ class Inspection:
                 cell.data["error"] = f"{result.error.kind}: {result.error.message}"
             return result
 
-    def _unfinished(self, reason: str) -> Unfinished:
+    def _unfinished(self, reason: str, *, broken: bool = False) -> Unfinished:
         self._run.events.point("budget", parent=self._task.parent, reason=reason)
-        return Unfinished(reason, self._turns)
+        return Unfinished(reason, self._turns, broken)
 
     def _left(self) -> dict[str, Any]:
         """What `budget()` returns."""

@@ -99,7 +99,9 @@ class Inspector:
         notices = (f"The work ended before an answer was submitted: {ended.reason}",)
         if not text or text.startswith("NOT FOUND"):
             looked = f"No answer was found in {len(shelf.ids)} documents and {len(ended.turns)} turns."
-            return Draft(looked, "declined", sandbox=self._sandbox.name, notices=notices)
+            return Draft(
+                looked, "failed" if ended.broken else "declined", sandbox=self._sandbox.name, notices=notices
+            )
         answer, citations = renumber(text, shelf.cited([int(n) for n in MARKER.findall(text)]))
         return Draft(answer, "partial", citations, sandbox=self._sandbox.name, notices=notices)
 

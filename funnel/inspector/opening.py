@@ -15,6 +15,7 @@ from indexes.types import DocumentInfo
 INLINE_CHARS = 100_000
 INLINE_TOTAL_CHARS = 4_000_000
 LISTED = 40
+LABEL_CHARS = 120
 EXCERPTS_CHARS = 8_000
 WHOLE_CHARS = 1_500
 HEAD_CHARS = 500
@@ -53,12 +54,13 @@ async def describe_context(
         lines.append("context is empty: stage one found nothing. Use search() with other words.")
         return "\n".join(lines)
     lines.append(f"context holds {len(infos)} of them, {total:,} characters in all, best match first:")
-    lines += [
-        f"  context[{i}] id={info.id!r} title={info.title[:120]!r} n_chars={info.n_chars}"
+    listed = [
+        f"context[{i}] id={info.id[:LABEL_CHARS]!r} title={info.title[:LABEL_CHARS]!r} n_chars={info.n_chars}"
         for i, info in enumerate(infos[:LISTED])
     ]
     if len(infos) > LISTED:
-        lines.append(f"  … and {len(infos) - LISTED} more")
+        listed.append(f"… and {len(infos) - LISTED} more")
+    lines.append(fence("documents", "\n".join(listed)))
     if any(info.n_chars > INLINE_CHARS for info in infos) or total > INLINE_TOTAL_CHARS:
         lines.append("Large documents have text None: use read() and grep().")
     lines.append("From the first of them:")

@@ -250,9 +250,9 @@ async def test_an_endpoint_that_dies_in_the_middle_gives_what_the_notes_hold(ins
     assert "connection refused" in draft.notices[0]
 
 
-async def test_an_endpoint_that_dies_before_anything_was_noted_declines(inspect):
+async def test_an_endpoint_that_dies_before_anything_was_noted_fails_and_says_so(inspect):
     draft, _, _ = await inspect(cell("print(1)"), DOWN, DOWN)
-    assert draft.status == "declined"
+    assert draft.status == "failed"
 
 
 async def test_a_first_call_that_fails_raises_and_leaves_nothing_reserved(sandbox):
