@@ -107,7 +107,11 @@ class Host:
         return await self.shelf.read(doc, start, stop)
 
     async def grep(
-        self, pattern: str, docs: Any = None, context: int = 80, ignore_case: Any = False
+        self,
+        pattern: str,
+        docs: Any = None,
+        context: int = 80,
+        ignore_case: Any = False,  # noqa: FBT002 - the model's code passes it by place or by name
     ) -> list[dict[str, Any]]:
         """Matches of a regular expression with their spans."""
         require_text(pattern=pattern)
