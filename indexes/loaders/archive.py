@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 
+from indexes.loaders.assembly import Unreadable
+
 MAX_MEMBERS = 20_000
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_RATIO = 200
@@ -21,30 +23,30 @@ def check_archive(data: bytes) -> None:
     The sizes are those that it declares: `zipfile`, by which every reader here unpacks, gives no member
     more bytes than it declares.
 
-    Raises: `ValueError` with the reason.
+    Raises: `Unreadable` with the reason.
     """
     if data.startswith(_OLE):
         if _ENCRYPTED in data:
-            raise ValueError("it is encrypted; save it without a password")
-        raise ValueError("it is in the format before 2007 under a new name; open it and save it anew")
+            raise Unreadable("it is encrypted; save it without a password")
+        raise Unreadable("it is in the format before 2007 under a new name; open it and save it anew")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as exc:
-        raise ValueError(f"it is damaged, or not of the type that its name says ({exc})") from exc
+        raise Unreadable(f"it is damaged, or not of the type that its name says ({exc})") from exc
     if len(members) > MAX_MEMBERS:
-        raise ValueError(f"it packs {len(members):,} files, more than the {MAX_MEMBERS:,} that are unpacked")
+        raise Unreadable(f"it packs {len(members):,} files, more than the {MAX_MEMBERS:,} that are unpacked")
     total = sum(member.file_size for member in members)
     if total > MAX_UNPACKED_BYTES:
-        raise ValueError(
+        raise Unreadable(
             f"it unpacks to {total >> 20:,} MiB, more than the {MAX_UNPACKED_BYTES >> 20:,} allowed"
         )
     for member in members:
         if member.flag_bits & 1:
-            raise ValueError("it is encrypted; save it without a password")
+            raise Unreadable("it is encrypted; save it without a password")
         ratio = member.file_size / max(1, member.compress_size)
         if member.file_size > _RATIO_FROM_BYTES and ratio > MAX_RATIO:
-            raise ValueError(
+            raise Unreadable(
                 f"it looks like a zip bomb: {member.filename!r} unpacks to {member.file_size >> 20:,} MiB, "
                 f"{ratio:,.0f} times its size"
             )

@@ -38,6 +38,10 @@ class Parsed:
         return cls(value["text"], value["title"], sections, value["metadata"])
 
 
+class Unreadable(ValueError):
+    """A file is at fault; `str(error)` says how, to stand after its name."""
+
+
 class Assembly:
     """Builds a `Parsed`: each block becomes a section of its own, with an empty line between two.
 
@@ -70,12 +74,13 @@ class Assembly:
         self.sections.append(Section(start, self._length, " ".join(clean(title).split()), page, line))
 
     def add_parsed(self, parsed: Parsed, *, title: str) -> None:
-        """Append a whole document; its untitled sections are given `title`."""
+        """Append a whole document under `title`, which the titles of its sections follow."""
         position = 0
         for section in parsed.sections:
             self.add(parsed.text[position : section.start], title=title)
             body = parsed.text[section.start : section.stop]
-            self.add(body, title=section.title or title, page=section.page, line=section.line)
+            within = f"{title}: {section.title}" if section.title else title
+            self.add(body, title=within, page=section.page, line=section.line)
             position = section.stop
         self.add(parsed.text[position:], title=title)
 

@@ -1,7 +1,7 @@
 """The formats that are not text: which module reads each, and what it needs; reads nothing itself.
 
-To add one: a module with `read(data: bytes) -> Parsed`, which raises `ValueError` with the reason where the
-file is at fault, and one line in `READERS`.
+To add one: a module with `read(data: bytes) -> Parsed`, which raises `Unreadable` where the file
+is at fault, and one line in `READERS`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Reader:
     def read(self, data: bytes) -> Parsed:
         """Parse a whole file. Call it in a process that may die: `indexes.loaders.isolation`.
 
-        Raises: `ValueError` with the reason, and for a damaged file whatever its parser makes of it.
+        Raises: `Unreadable`, and for a damaged file whatever its parser makes of it.
         """
         read = cast("Callable[[bytes], Parsed]", import_module(self.module).read)
         return read(data)

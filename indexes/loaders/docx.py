@@ -33,7 +33,7 @@ _BODY_LEVEL = 9
 
 
 def read(data: bytes) -> Parsed:
-    """The text, a section for each heading. Raises: `ValueError` with the reason."""
+    """The text, a section for each heading. Raises: `Unreadable` with the reason."""
     check_archive(data)
     document = docx.Document(io.BytesIO(data))
     headings = _heading_styles(document)

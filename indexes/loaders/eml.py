@@ -19,13 +19,15 @@ from email.utils import getaddresses, parsedate_to_datetime
 from pathlib import PurePath
 
 from indexes.loaders import source as kinds
-from indexes.loaders.assembly import Assembly, Parsed
+from indexes.loaders.assembly import Assembly, Parsed, Unreadable, clean
 from indexes.loaders.decoding import encoding_of
 from indexes.loaders.documents import EXTRA, reader_of
 from indexes.loaders.html import read_html
 from indexes.loaders.texts import parse_text
+from indexes.types import Metadata
 
 _ADDRESSES = ("from", "to", "cc")
+_MAIL = "message/rfc822"
 _MAX_DEPTH = 8
 _MAX_PARTS = 1000
 _HEADER = re.compile(
@@ -35,77 +37,78 @@ _HEAD_BYTES = 65_536
 
 
 def read(data: bytes) -> Parsed:
-    """The mail with what is attached. Raises: `ValueError` with the reason."""
+    """The mail with what is attached. Raises: `Unreadable` with the reason."""
     if not _HEADER.search(data[:_HEAD_BYTES]):
-        raise ValueError("it is damaged, or no mail: it has none of a mail's headers")
+        raise Unreadable("it is damaged, or no mail: it has none of a mail's headers")
     mail = message_from_bytes(data)
     subject = _header(mail, "subject")
-    assembly = Assembly()
-    reading = _Reading(assembly)
-    reading.message(mail, subject, 0)
-    if reading.attachments:
-        assembly.add("\n".join(["Attachments:", *reading.attachments]), title=subject)
-    metadata = {name: _people(mail, name) for name in _ADDRESSES}
-    return assembly.parsed(
-        title=subject,
-        metadata={
-            **metadata,
-            "date": _date(mail),
-            "message_id": _header(mail, "message-id"),
-            "subject": subject,
-        },
-    )
+    reading = _Reading()
+    reading.message(mail, title=subject, depth=0)
+    if reading.listed:
+        reading.assembly.add("\n".join(["Attachments:", *reading.listed]), title=subject)
+    stated = {name: _header(mail, name) for name in ("subject", "message-id")}
+    people = {name: _people(mail, name) for name in _ADDRESSES}
+    metadata: Metadata = {**stated, **people, "date": _date(mail), "attachments": reading.names}
+    return reading.assembly.parsed(title=subject, metadata=metadata)
 
 
 @dataclass(slots=True)
 class _Reading:
-    assembly: Assembly
-    attachments: list[str] = field(default_factory=list)
-    n_parts: int = 0
+    assembly: Assembly = field(default_factory=Assembly)
+    names: list[str] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
 
-    def message(self, mail: Message, title: str, depth: int) -> None:
-        lines = [
-            f"{name.capitalize()}: {said}" for name in _ADDRESSES if (said := ", ".join(_people(mail, name)))
-        ]
-        if date := _header(mail, "date"):
-            lines.append(f"Date: {date}")
-        if subject := _header(mail, "subject"):
-            lines.append(f"Subject: {subject}")
-        self.assembly.add("\n".join(lines), title=title)
-        self.part(mail, title, depth)
+    def message(self, mail: Message, *, title: str, depth: int) -> None:
+        """Append headers and text as one section, then what is attached."""
+        texts = ["\n".join(_shown_headers(mail))]
+        attachments: list[tuple[str, Message]] = []
+        for part in _leaves(mail):
+            if name := _name(part):
+                attachments.append((name, part))
+            else:
+                texts.append(_body(part))
+        self.assembly.add("\n\n".join(text for text in texts if text), title=title)
+        for name, part in attachments:
+            self.names.append(name)
+            reason = self._attached(name, part, depth + 1)
+            self.listed.append(f"- {name} (not read: {reason})" if reason else f"- {name}")
 
-    def part(self, part: Message, title: str, depth: int) -> None:
-        self.n_parts += 1
-        if depth > _MAX_DEPTH or self.n_parts > _MAX_PARTS:
-            raise ValueError(f"it nests more than {_MAX_DEPTH} deep, or has more than {_MAX_PARTS:,} parts")
-        kind = part.get_content_type()
-        if kind == "message/rfc822":
+    def _attached(self, name: str, part: Message, depth: int) -> str:
+        """Append what an attachment says. Returns why it could not be read, or nothing."""
+        if part.get_content_type() == _MAIL:
+            if depth > _MAX_DEPTH:
+                return f"more than {_MAX_DEPTH} mails deep"
             for inner in _children(part):
-                subject = _header(inner, "subject")
-                self.attachments.append(f"- {subject or 'a message'}")
-                self.message(inner, subject or title, depth + 1)
-        elif kind == "multipart/alternative":
-            if best := _best(part):
-                self.part(best, title, depth + 1)
-        elif part.is_multipart():
-            for inner in _children(part):
-                self.part(inner, title, depth + 1)
-        elif kind in {"text/plain", "text/html"} and not _name(part):
-            self.assembly.add(_body(part), title=title)
-        elif name := _name(part):
-            self.attachments.append(f"- {name}{self._attached(part, name)}")
-
-    def _attached(self, part: Message, name: str) -> str:
-        """Append what an attachment says; what there is to say of one that cannot be read, else nothing."""
+                self.message(inner, title=name, depth=depth)
+            return ""
         try:
             parsed = _parse(PurePath(name.lower()).suffix, part)
         except (MemoryError, RecursionError):
             raise
         except Exception as exc:  # noqa: BLE001  (a damaged attachment may fail anywhere in its parser)
-            return f" (not read: {' '.join(str(exc).split()) or type(exc).__name__})"
-        if parsed is not None:
-            self.assembly.add_parsed(parsed, title=name)
-        return "" if parsed is not None else " (not read: of another type)"
+            return " ".join(str(exc).split()) or type(exc).__name__
+        if parsed is None:
+            return "files of its type are not"
+        self.assembly.add_parsed(parsed, title=name)
+        return ""
+
+
+def _leaves(mail: Message) -> Iterator[Message]:
+    """The parts that are no containers, in order; of alternatives the one to be shown."""
+    pending = [mail]
+    n_parts = 0
+    while pending:
+        part = pending.pop()
+        n_parts += 1
+        if n_parts > _MAX_PARTS:
+            raise Unreadable(f"it has more than {_MAX_PARTS:,} parts")
+        kind = part.get_content_type()
+        if kind == "multipart/alternative":
+            pending.extend(_best(part))
+        elif kind == _MAIL or not part.is_multipart():
+            yield part
+        else:
+            pending.extend(reversed(list(_children(part))))
 
 
 def _parse(suffix: str, part: Message) -> Parsed | None:
@@ -117,7 +120,7 @@ def _parse(suffix: str, part: Message) -> Parsed | None:
     # A mail in a file of a mail would nest without end; forwarded mails are message/rfc822.
     if reader is not None and suffix != ".eml":
         if not reader.available:
-            raise ValueError(f"it needs the extra {EXTRA!r}")
+            raise Unreadable(f"it needs the extra {EXTRA!r}")
         return reader.read(data)
     if suffix in kinds.TEXT:
         return parse_text(suffix, data.decode(encoding_of(data[:4])))
@@ -130,11 +133,11 @@ def _children(part: Message) -> Iterator[Message]:
         yield from (child for child in inner if isinstance(child, Message))
 
 
-def _best(part: Message) -> Message | None:
+def _best(part: Message) -> list[Message]:
     """The plain text if it says anything, else the richest that is left."""
     choices = list(_children(part))
-    plain = (c for c in choices if c.get_content_type() == "text/plain" and _body(c).strip())
-    return next(plain, choices[-1] if choices else None)
+    plain = [c for c in choices if c.get_content_type() == "text/plain" and _body(c).strip()]
+    return plain[:1] or choices[-1:]
 
 
 def _body(part: Message) -> str:
@@ -149,15 +152,30 @@ def _body(part: Message) -> str:
 
 
 def _name(part: Message) -> str:
-    """The file name of an attachment; empty for a text that is to be shown."""
-    name = " ".join(_decoded(part.get_filename() or "").split())
-    if not name and part.get_content_disposition() == "attachment":
-        return f"unnamed ({part.get_content_type()})"
-    return PurePath(name.replace("\\", "/")).name
+    """The name of an attachment; empty for a text that is to be shown."""
+    name = " ".join(clean(_decoded(part.get_filename() or "")).split())
+    if name:
+        return PurePath(name.replace("\\", "/")).name or name
+    kind = part.get_content_type()
+    if kind == _MAIL:
+        return next(
+            (subject for inner in _children(part) if (subject := _header(inner, "subject"))), "a mail"
+        )
+    is_shown = kind in {"text/plain", "text/html"} and part.get_content_disposition() != "attachment"
+    return "" if is_shown else f"unnamed ({kind})"
+
+
+def _shown_headers(mail: Message) -> Iterator[str]:
+    for name in _ADDRESSES:
+        if people := _people(mail, name):
+            yield f"{name.capitalize()}: {', '.join(people)}"
+    for name in ("date", "subject"):
+        if said := _header(mail, name):
+            yield f"{name.capitalize()}: {said}"
 
 
 def _header(mail: Message, name: str) -> str:
-    return " ".join(_decoded(mail.get(name, "")).split())
+    return " ".join(clean(_decoded(mail.get(name, ""))).split())
 
 
 def _decoded(value: object) -> str:
@@ -169,7 +187,11 @@ def _decoded(value: object) -> str:
 
 def _people(mail: Message, name: str) -> list[str]:
     addresses = getaddresses([str(value) for value in mail.get_all(name, [])])
-    people = ((_decoded(person).strip(), address) for person, address in addresses if person or address)
+    people = (
+        (clean(_decoded(person)).strip(), clean(address))
+        for person, address in addresses
+        if person or address
+    )
     return [
         f"{person} <{address}>" if person and address else person or address for person, address in people
     ]

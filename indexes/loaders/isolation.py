@@ -113,10 +113,11 @@ class Isolation:
         )
 
     def _explained(self, reason: str) -> str:
+        memory = f"{self._memory_bytes >> 20:,} MiB"
         explanations = {
             "time": f"reading it took longer than {self._limit_s:g} s",
-            "memory": f"reading it takes more than {self._memory_bytes >> 20:,} MiB of memory",
-            "crash": "its parser crashed; the file is damaged or malicious",
+            "memory": f"reading it takes more than {memory} of memory",
+            "crash": f"its parser crashed, or took more than {memory} of memory; it is damaged or malicious",
         }
         return explanations.get(reason, reason)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pypdfium2
 from pypdfium2.raw import FPDF_ERR_PASSWORD
 
-from indexes.loaders.assembly import Assembly, Parsed
+from indexes.loaders.assembly import Assembly, Parsed, Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,13 +27,13 @@ _MAX_BOOKMARKS = 20_000
 
 
 def read(data: bytes) -> Parsed:
-    """The text of every page. Raises: `ValueError` with the reason."""
+    """The text of every page. Raises: `Unreadable` with the reason."""
     try:
         pdf = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as exc:
         if exc.err_code == FPDF_ERR_PASSWORD:
-            raise ValueError("it is encrypted; save it without a password") from exc
-        raise ValueError(f"it is damaged, or no PDF ({exc})") from exc
+            raise Unreadable("it is encrypted; save it without a password") from exc
+        raise Unreadable(f"it is damaged, or no PDF ({exc})") from exc
     with pdf:
         return _pages(pdf)
 
@@ -50,9 +50,9 @@ def _pages(pdf: pypdfium2.PdfDocument) -> Parsed:
             continue
         assembly.add(text, page=number, title=titles.get(number, ""))
     if n_unread == len(pdf):
-        raise ValueError("it is damaged: none of its pages can be read")
+        raise Unreadable("it is damaged: none of its pages can be read")
     if not assembly.sections:
-        raise ValueError(
+        raise Unreadable(
             f"none of its {len(pdf)} pages holds text; if they are scanned, run OCR on them first"
         )
     stated = pdf.get_metadata_dict(skip_empty=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def read(data: bytes) -> Parsed:
     """The text of every slide with its notes, a section a slide, `page` its number.
 
-    Raises: `ValueError` with the reason.
+    Raises: `Unreadable` with the reason.
     """
     check_archive(data)
     presentation = pptx.Presentation(io.BytesIO(data))

@@ -20,6 +20,7 @@ def add_rows(assembly: Assembly, rows: Iterable[tuple[int, Sequence[str]]], *, t
     block: list[str] = []
     n_chars = first = 0
     is_first = True
+    gap = "\n\n"
     for number, row in rows:
         cells = [" ".join(cell.split()) for cell in row]
         if not any(cells):
@@ -29,13 +30,13 @@ def add_rows(assembly: Assembly, rows: Iterable[tuple[int, Sequence[str]]], *, t
         text = "\t".join(cells).rstrip() if header is None or is_first else _named(header, cells)
         is_first = False
         if block and n_chars + len(text) > _BLOCK_CHARS:
-            assembly.add("\n".join(block), title=title, line=first, gap="\n")
-            block, n_chars = [], 0
+            assembly.add("\n".join(block), title=title, line=first, gap=gap)
+            block, n_chars, gap = [], 0, "\n"
         if not block:
             first = number
         block.append(text)
         n_chars += len(text) + 1
-    assembly.add("\n".join(block), title=title, line=first, gap="\n")
+    assembly.add("\n".join(block), title=title, line=first, gap=gap)
 
 
 def is_header(cells: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from indexes.loaders.assembly import Unreadable
 from indexes.loaders.documents import reader_of
 
 MAX_FILE_BYTES = 1 << 30
@@ -68,8 +69,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         )
     except MemoryError:
         return {"error": "memory"}
-    except ValueError as exc:
-        return {"error": " ".join(str(exc).split())[:500] or "it is damaged"}
+    except Unreadable as exc:
+        return {"error": " ".join(str(exc).split())}
     except OSError as exc:
         return {"error": f"it cannot be read ({exc.strerror or exc})"}
     except Exception as exc:  # noqa: BLE001  (a damaged file may fail anywhere in its parser)
@@ -80,12 +81,12 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 def _parse(path: Path, suffix: str) -> dict[str, Any]:
     reader = reader_of(suffix)
     if reader is None:
-        raise ValueError(f"nothing reads {suffix} files")
+        raise Unreadable(f"nothing reads {suffix} files")
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-            raise ValueError(f"it is larger than the {MAX_FILE_BYTES >> 20:,} MiB that are read")
+            raise Unreadable(f"it is larger than the {MAX_FILE_BYTES >> 20:,} MiB that are read")
         data = file.read(MAX_FILE_BYTES + 1)
     parsed = reader.read(data)
     if len(parsed.text) > MAX_TEXT_CHARS:
-        raise ValueError(f"its text has more than the {MAX_TEXT_CHARS:,} characters that are read")
+        raise Unreadable(f"its text has more than the {MAX_TEXT_CHARS:,} characters that are read")
     return parsed.as_json()

@@ -22,7 +22,7 @@ from indexes.loaders.rows import add_rows
 def read(data: bytes) -> Parsed:
     """The rows of every sheet as lines; sections have the sheet's name and the number of their first row.
 
-    Raises: `ValueError` with the reason.
+    Raises: `Unreadable` with the reason.
     """
     check_archive(data)
     assembly = Assembly()
