@@ -18,10 +18,12 @@ from indexes.catalog_writer import Writer
 from indexes.dense import embedder as embedder_named
 from indexes.dense.base import Embedder, FittedEmbedder, Keys
 from indexes.errors import BadQuery, CollectionError, CollectionLocked, CollectionMismatch, CollectionNotFound
+from indexes.filters import Filter
 from indexes.legs import Leg, LexicalLeg, Tell
 from indexes.lexical import lexical_engine
 from indexes.lock import WriterLock
 from indexes.ranking import Found, ranked
+from indexes.scope import Scopes
 from indexes.types import OWNER, Access, Changes, Document, DocumentHit, DocumentId, DocumentInfo, Hit
 
 CATALOG = "catalog.sqlite"
@@ -30,12 +32,18 @@ DEFAULT_LEXICAL = "tantivy"
 
 _LEAST_CANDIDATES = 100
 _CANDIDATES_A_RESULT = 5
+_DEEPER = 4
 _KEYS_SHOWN = 5
+_PATIENCE_S = 3600.0
+"""Whoever has embedded for hours waits for a writer to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a collection stands. `legs`: the catalog generation that each leg covers."""
+    """How a collection stands. `legs`: the catalog generation that each leg covers.
+
+    `embedded` passages have a vector of the embedder; until all have, `serving` is the one that stands in.
+    """
 
     documents: int
     passages: int
@@ -44,6 +52,8 @@ class Status:
     lexical: str
     generation: int
     legs: dict[str, int]
+    embedded: int
+    serving: str
 
 
 class Collection:
@@ -54,23 +64,32 @@ class Collection:
     """
 
     def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
-        from indexes.dense.legs import dense_leg  # noqa: PLC0415  # FAISS takes a while to import
+        from indexes.dense.pretrained import dense_leg  # noqa: PLC0415  # FAISS takes a while to import
 
         self.path = catalog.path.parent
         self._catalog = catalog
         self._lock = WriterLock(self.path)
         self._writing = RLock()
+        self._scopes = Scopes()
         with catalog.read() as reader:
             self.embedder, self.lexical = reader.setting("embedder") or "", reader.setting("lexical") or ""
         engine = lexical_engine(self.lexical)(self.path / "lexical")
-        self._legs: dict[str, Leg] = {
-            "lexical": LexicalLeg(engine, terms.terms),
-            "dense": dense_leg(self.path / "dense", embedder, catalog),
-        }
-        fitted = isinstance(embedder, FittedEmbedder)
-        dense = fusion.DENSE_WEIGHT_LATENT if fitted else fusion.DENSE_WEIGHT_PRETRAINED
+        self._dense = dense_leg(self.path / "dense", embedder, catalog)
+        self._legs: dict[str, Leg] = {"lexical": LexicalLeg(engine, terms.terms), "dense": self._dense}
         self.fuse: fusion.Fuse = fusion.convex
-        self.weights: dict[str, float] = {"lexical": 1 - dense, "dense": dense}
+        self._weights: dict[str, float] | None = None
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Each leg's share in the fusion: as set, else as goes with the vectors that serve."""
+        if self._weights is not None:
+            return self._weights
+        dense = fusion.DENSE_WEIGHT_LATENT if self._dense.fitted else fusion.DENSE_WEIGHT_PRETRAINED
+        return {"lexical": 1 - dense, "dense": dense}
+
+    @weights.setter
+    def weights(self, weights: dict[str, float]) -> None:
+        self._weights = weights
 
     @classmethod
     def create(
@@ -135,6 +154,7 @@ class Collection:
         try:
             collection = cls(catalog, embedder)
             collection._renew()
+            collection._mend()
             collection._follow()
         except BaseException:
             catalog.close()
@@ -144,7 +164,8 @@ class Collection:
     def upsert(self, documents: Iterable[Document], *, progress: Tell | None = None) -> Changes:
         """Store documents by id: new ones, and those whose fingerprint differs. All of them or none.
 
-        Raises: `DuplicateId`, `EmbedderFailed`, `CollectionLocked`, and what the iterable raises.
+        Raises: `DuplicateId`, `CollectionLocked`, and what the iterable raises. A pretrained embedder refuses
+        no write: what it could not embed waits for `embed`.
         """
         return self._write(
             lambda writer, tell: batch.upsert(writer, documents, source=None, prune=False, tell=tell),
@@ -169,59 +190,105 @@ class Collection:
         """Remove documents; an id that is not there is passed over. Raises: `CollectionLocked`."""
         return self._write(lambda writer, _: batch.delete(writer, ids), None)
 
-    def search(self, query: str, k: int = 20, *, access: Access = OWNER) -> list[DocumentHit]:
-        """The best `k` documents that `access` may read, ties by id. Raises: `BadQuery`, `EmbedderFailed`."""
+    def embed(self, *, progress: Tell | None = None) -> None:
+        """Embed what waits for the pretrained model while others search and write; then its vectors serve.
+
+        What is embedded is kept at once: a run that was cut off goes on where it stopped.
+        Raises: `EmbedderFailed`, `AlreadyEmbedding`.
+        """
+        tell = progress or _silent
+        with self._dense.embedding():
+            while self._dense.embed(tell):
+                with self._writing, self._lock.hold(wait_s=_PATIENCE_S), self._catalog.read() as reader:
+                    self._dense.refresh()
+                    self._dense.follow(reader, tell)
+
+    def search(
+        self, query: str, k: int = 20, *, access: Access = OWNER, where: Filter | None = None
+    ) -> list[DocumentHit]:
+        """The best `k` documents that `access` may read and `where` matches, ties by id.
+
+        Both legs are trimmed inside: `k` come back wherever so many are open and found at all. Scores follow
+        statistics of the whole collection (how rare a term is), whoever asks.
+        Raises: `BadQuery`, `EmbedderFailed`.
+        """
         if not query.strip():
             raise BadQuery("The query is empty. Ask with at least one word.")
         if k < 1:
             raise BadQuery(f"k = {k} asks for no result. Ask for at least one.")
         self._follow()
         depth = max(_LEAST_CANDIDATES, _CANDIDATES_A_RESULT * k)
-        asked = [name for name in self._legs if self.weights.get(name)]
-        found = {name: self._legs[name].search(query, depth, access=access) for name in asked}
+        weights = self.weights
+        asked = [name for name in self._legs if weights.get(name)]
         with self._catalog.read() as reader:
-            places = reader.places({key for scored in found.values() for key, _ in scored}, access)
-            documents = ranked(found, places, fuse=self.fuse, weights=self.weights)[:k]
-            return [_hit(reader, passages, rank) for rank, passages in enumerate(documents, 1)]
+            scope = self._scopes.scope(reader, access, where)
+        while True:
+            found = {name: self._legs[name].search(query, depth, scope=scope) for name in asked}
+            # A later view than the scope's: who may read the passage of a key never changes, what is there does.
+            with self._catalog.read() as reader:
+                places = reader.places({key for scored in found.values() for key, _ in scored}, access)
+                documents = ranked(found, places, fuse=self.fuse, weights=weights)[:k]
+                if len(documents) == k or all(len(scored) < depth for scored in found.values()):
+                    return [_hit(reader, passages, rank) for rank, passages in enumerate(documents, 1)]
+            depth *= _DEEPER  # a few long documents had all the passages that were found
 
-    def document(self, document_id: str, *, access: Access = OWNER) -> Document | None:
-        """The whole document; None when there is none that `access` may read."""
+    def document(
+        self, document_id: str, *, access: Access = OWNER, where: Filter | None = None
+    ) -> Document | None:
+        """The whole document; None for none that `access` may read and `where` matches."""
         with self._catalog.read() as reader:
-            number = reader.number(document_id, access)
+            number = reader.number(document_id, access, where)
             return None if number is None else reader.document(number)
 
-    def info(self, document_id: str, *, access: Access = OWNER) -> DocumentInfo | None:
-        """What is known of the document without its text; None when there is none that `access` may read."""
+    def info(
+        self, document_id: str, *, access: Access = OWNER, where: Filter | None = None
+    ) -> DocumentInfo | None:
+        """What is known of the document without its text; None as for `document`."""
         with self._catalog.read() as reader:
-            number = reader.number(document_id, access)
+            number = reader.number(document_id, access, where)
             return None if number is None else reader.info(number)
 
-    def read(self, document_id: str, start: int, stop: int, *, access: Access = OWNER) -> str | None:
-        """Characters [start, stop), read without the others; None for no document that `access` may read."""
+    def read(
+        self, document_id: str, start: int, stop: int, *, access: Access = OWNER, where: Filter | None = None
+    ) -> str | None:
+        """Characters [start, stop), read without the others; None as for `document`."""
         with self._catalog.read() as reader:
-            number = reader.number(document_id, access)
+            number = reader.number(document_id, access, where)
             return None if number is None else reader.text(number, start, stop)
 
-    def ids(self, *, access: Access = OWNER) -> list[DocumentId]:
-        """The ids of the documents that `access` may read, sorted."""
+    def ids(self, *, access: Access = OWNER, where: Filter | None = None) -> list[DocumentId]:
+        """The ids of the documents that `access` may read and `where` matches, sorted."""
         with self._catalog.read() as reader:
-            return reader.ids(access)
+            return reader.ids(access, where)
+
+    def count(self, *, access: Access = OWNER, where: Filter | None = None) -> int:
+        """How many documents `access` may read and `where` matches."""
+        with self._catalog.read() as reader:
+            return reader.count(access, where)
 
     def __len__(self) -> int:
         with self._catalog.read() as reader:
             return reader.counts().documents
 
     def status(self) -> Status:
-        """How much there is, and which generation each leg covers."""
+        """For the owner: how much there is, which generation each leg covers, and how far the embedder has come."""
         with self._catalog.read() as reader:
             counts, generation = reader.counts(), reader.generation
-        legs = {name: leg.generation for name, leg in self._legs.items()}
+            embedded = self._dense.embedded(reader)
         return Status(
-            counts.documents, counts.passages, counts.chars, self.embedder, self.lexical, generation, legs
+            counts.documents,
+            counts.passages,
+            counts.chars,
+            self.embedder,
+            self.lexical,
+            generation,
+            {name: leg.generation for name, leg in self._legs.items()},
+            embedded,
+            self._dense.serving,
         )
 
     def verify(self) -> list[str]:
-        """What is wrong, one line each: texts, spans, generations, and the keys that each leg holds."""
+        """For the owner: what is wrong, one line each: texts, spans, generations, and the keys that each leg holds."""
         with self._writing, self._catalog.read() as reader:
             problems = list(reader.problems())
             for name, leg in self._legs.items():
@@ -251,8 +318,6 @@ class Collection:
         with self._writing, self._lock.hold():
             with self._catalog.write() as writer:
                 changes = change(writer, tell)
-                for leg in self._legs.values():
-                    leg.prepare(writer, tell)
             self._catch_up(self._behind(), tell)
         return changes
 
@@ -273,6 +338,20 @@ class Collection:
                     pass
         finally:
             self._writing.release()
+
+    def _mend(self) -> None:
+        """Clear a lexical leg whose files say that it is up to date and yet hold another number of passages."""
+        leg = self._legs["lexical"]
+        if not isinstance(leg, LexicalLeg) or self._agrees(leg):
+            return
+        with self._lock.hold():
+            leg.refresh()  # another process may have written since
+            if not self._agrees(leg):
+                leg.clear()
+
+    def _agrees(self, leg: LexicalLeg) -> bool:
+        with self._catalog.read() as reader:
+            return leg.generation != reader.generation or leg.count == reader.counts().passages
 
     def _behind(self) -> list[Leg]:
         with self._catalog.read() as reader:

@@ -10,7 +10,7 @@ from indexes.lexical.base import Entry, Keys, LexicalEngine, Scored
 
 if TYPE_CHECKING:
     from indexes.catalog_reader import Reader, Row
-    from indexes.types import Access
+    from indexes.scope import Scope
 
 Tell = Callable[[str, int, int | None], None]
 """(stage, done, total or None): what a progress bar shows."""
@@ -30,9 +30,6 @@ class Leg(Protocol):
     def refresh(self) -> None:
         """Look at the files again: another process may have written."""
 
-    def prepare(self, catalog: Reader, tell: Tell) -> None:
-        """Do beforehand what may fail in following the write transaction that `catalog` looks at."""
-
     def follow(self, catalog: Reader, tell: Tell) -> None:
         """Take in what came and drop what went since the leg's own generation."""
 
@@ -42,8 +39,8 @@ class Leg(Protocol):
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
 
-    def search(self, query: str, k: int, *, access: Access) -> Scored:
-        """The best `k` passages that `access` may read."""
+    def search(self, query: str, k: int, *, scope: Scope) -> Scored:
+        """The best `k` passages within `scope`."""
 
     def close(self) -> None:
         """Let go of files."""
@@ -78,9 +75,6 @@ class LexicalLeg:
         """Look at the files again."""
         self._engine.refresh()
 
-    def prepare(self, catalog: Reader, tell: Tell) -> None:
-        """Nothing can fail."""
-
     def follow(self, catalog: Reader, tell: Tell) -> None:
         """Bring the engine to the catalog's generation; one that cannot follow is built anew."""
         try:
@@ -93,13 +87,18 @@ class LexicalLeg:
         """Forget everything."""
         self._engine.clear()
 
+    @property
+    def count(self) -> int:
+        """How many passages the engine holds."""
+        return self._engine.count
+
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
         return self._engine.keys()
 
-    def search(self, query: str, k: int, *, access: Access) -> Scored:
-        """The best `k` passages for the query's terms."""
-        return self._engine.search(self._analyse(query), k, access=access)
+    def search(self, query: str, k: int, *, scope: Scope) -> Scored:
+        """The best `k` passages within `scope` for the query's terms."""
+        return self._engine.search(self._analyse(query), k, access=scope.access, allowed=scope.keys)
 
     def close(self) -> None:
         """Let go of files."""

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ CREATE TABLE IF NOT EXISTS vectors (
 _FIND = """
 SELECT digest, vector FROM vectors WHERE embedder = ? AND digest IN (SELECT value FROM json_each(?))
 """
+_KNOWN = "SELECT digest FROM vectors WHERE embedder = ? AND digest IN (SELECT value FROM json_each(?))"
+_LENGTH = "SELECT length(vector) FROM vectors WHERE embedder = ? LIMIT 1"
 _BATCH = 10_000
 _BUSY_S = 30.0
 
@@ -43,7 +46,13 @@ class VectorCache:
     def missing(self, digests: Iterable[bytes]) -> set[bytes]:
         """Those of the digests that have no vector."""
         wanted = set(digests)
-        return wanted - {bytes.fromhex(digest) for digest in self._found(wanted)}
+        return wanted - {bytes.fromhex(digest) for (digest,) in self._rows(_KNOWN, wanted)}
+
+    def dimension(self) -> int:
+        """Length of the vectors that are kept; 0 when there is none."""
+        with self._open() as db:
+            row = db.execute(_LENGTH, (self._embedder,)).fetchone()
+        return 0 if row is None else int(row[0]) // np.dtype(np.float32).itemsize
 
     def get(self, digests: Sequence[bytes]) -> Vectors:
         """float32 (n_digests, dimension). Raises: `KeyError` when one of them has no vector."""
@@ -68,13 +77,13 @@ class VectorCache:
             faults.step("vectors.forget")
 
     def _found(self, digests: Iterable[bytes]) -> dict[str, bytes]:
-        wanted = sorted({digest.hex() for digest in digests})
-        found: dict[str, bytes] = {}
+        return dict(self._rows(_FIND, set(digests)))
+
+    def _rows(self, statement: str, digests: set[bytes]) -> Iterator[tuple[Any, ...]]:
+        wanted = sorted(digest.hex() for digest in digests)
         with self._open() as db:
             for at in range(0, len(wanted), _BATCH):
-                asked = json.dumps(wanted[at : at + _BATCH])
-                found.update(db.execute(_FIND, (self._embedder, asked)))
-        return found
+                yield from db.execute(statement, (self._embedder, json.dumps(wanted[at : at + _BATCH])))
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

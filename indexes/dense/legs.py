@@ -1,14 +1,13 @@
-"""The dense leg, with a fitted or a pretrained embedder; knows how vectors follow the catalog, no fusion."""
+"""What a dense leg is, and the one in a space fitted to the collection; knows the catalog, no fusion."""
 
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,17 +15,16 @@ import numpy as np
 
 from indexes import faults
 from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
-from indexes.dense.cache import VectorCache
 from indexes.dense.faiss import FaissEngine, read_manifest
 from indexes.errors import EmbedderFailed
 from indexes.files import fsync
-from indexes.legs import Leg, Tell, since
+from indexes.legs import Tell, since
 
 if TYPE_CHECKING:
     from indexes.catalog import Catalog
     from indexes.catalog_reader import Reader
     from indexes.lexical.base import Scored
-    from indexes.types import Access
+    from indexes.scope import Scope
 
 FIT_PASSAGES = 20_000
 """A space is fitted to this many passages at most, evenly spread over the collection."""
@@ -38,54 +36,28 @@ _UNRELATED = 1e-6
 """At a right angle to the query or beyond, give or take rounding, nothing is near it."""
 
 _FIT = "fit"
-_EMBED_BLOCK = 256
 _FOLD_BLOCK = 4096
-_ALLOWED_KEPT = 32
 
 
 @dataclass(frozen=True, slots=True)
-class _Space:
+class Space:
     """An embedder and the engine with its vectors: replaced as one, for two spaces do not compare."""
 
     embedder: Embedder
     engine: FaissEngine
 
 
-class _Allowed:
-    """The keys that some principals may read, kept for one generation each."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._kept: OrderedDict[tuple[int, frozenset[str]], Keys] = OrderedDict()
-        self._lock = Lock()
-
-    def keys(self, access: Access) -> Keys | None:
-        """The keys open to `access`; None when all are."""
-        if access.everything:
-            return None
-        with self._catalog.read() as catalog:
-            asked = (catalog.generation, access.principals)
-            with self._lock:
-                if asked in self._kept:
-                    self._kept.move_to_end(asked)
-                    return self._kept[asked]
-            keys = catalog.keys(access.principals)
-        with self._lock:
-            self._kept[asked] = keys
-            while len(self._kept) > _ALLOWED_KEPT:
-                self._kept.popitem(last=False)
-        return keys
-
-
-class _DenseLeg:
-    """What both kinds share: search, trimming, files."""
+class DenseLeg:
+    """What both kinds of space share: search, trimming, files."""
 
     shared = True
+    fitted = False
+    """Whether the space that is searched is fitted to the collection."""
 
     def __init__(self, directory: Path, catalog: Catalog) -> None:
         self._directory = directory
-        self._allowed = _Allowed(catalog)
-        self._space: _Space | None = None
+        self._catalog = catalog
+        self._space: Space | None = None
 
     @property
     def generation(self) -> int:
@@ -102,17 +74,21 @@ class _DenseLeg:
         """Look at the files again."""
         raise NotImplementedError
 
+    def follow(self, catalog: Reader, tell: Tell) -> None:
+        """Take in what came and drop what went since the leg's own generation."""
+        raise NotImplementedError
+
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
         space = self._space
         return np.empty(0, np.int64) if space is None else space.engine.keys()
 
-    def search(self, query: str, k: int, *, access: Access) -> Scored:
-        """The best `k` passages by inner product, trimmed by a selector inside the engine."""
+    def search(self, query: str, k: int, *, scope: Scope) -> Scored:
+        """The best `k` passages by inner product within `scope`, trimmed inside the engine."""
         space = self._space
         if space is None:
             return []
-        scored = space.engine.search(space.embedder.embed_query(query), k, allowed=self._allowed.keys(access))
+        scored = space.engine.search(space.embedder.embed_query(query), k, allowed=scope.keys)
         return [(key, score) for key, score in scored if score > _UNRELATED]
 
     def close(self) -> None:
@@ -121,58 +97,33 @@ class _DenseLeg:
             self._space.engine.close()
 
 
-class PretrainedLeg(_DenseLeg):
-    """Vectors of a model that knows no corpus; each text is embedded once and kept in a cache."""
-
-    def __init__(self, directory: Path, embedder: Embedder, catalog: Catalog, cache: VectorCache) -> None:
-        super().__init__(directory, catalog)
-        self._embedder = embedder
-        self._cache = cache
-        self._engine = FaissEngine(directory, embedder.name)
-        self._space = _Space(embedder, self._engine)
-
-    def refresh(self) -> None:
-        """Look at the files again."""
-        self._engine.refresh()
-
-    def prepare(self, catalog: Reader, tell: Tell) -> None:
-        """See that each passage that came has its vector, before the catalog commits to it.
-
-        Raises: `EmbedderFailed`; what was embedded until then is kept.
-        """
-        past = self.generation
-        missing = self._cache.missing(row.digest for row in catalog.added(past))
-        texts = iter({row.digest: row.text for row in catalog.added(past) if row.digest in missing}.items())
-        done = 0
-        while block := list(islice(texts, _EMBED_BLOCK)):
-            self._cache.put(
-                [digest for digest, _ in block], self._embedder.embed_documents([text for _, text in block])
-            )
-            done += len(block)
-            tell("embedding", done, len(missing))
-
-    def follow(self, catalog: Reader, tell: Tell) -> None:
-        """Bring the vectors to the catalog's generation."""
-        past = since(self, catalog)
-        self.prepare(catalog, tell)
-        rows = [(row.key, row.digest) for row in catalog.added(past)]
-        keys = np.array([key for key, _ in rows], np.int64)
-        if rows:
-            vectors = self._cache.get([digest for _, digest in rows])
-        else:
-            vectors = np.empty((0, self._engine.dimension or self._embedder.dimension), np.float32)
-        self._engine.apply(keys, vectors, catalog.removed(past), generation=catalog.generation)
-        self._cache.forget(catalog.forgotten(past))
-
-
-class FittedLeg(_DenseLeg):
+class FittedLeg(DenseLeg):
     """Vectors in a space fitted to the collection itself, fitted anew when the collection has outgrown it."""
+
+    fitted = True
 
     def __init__(self, directory: Path, embedder: FittedEmbedder, catalog: Catalog) -> None:
         super().__init__(directory, catalog)
         self._blank = embedder
         self._catalog = catalog
         self.refresh()
+
+    @property
+    def serving(self) -> str:
+        """Name of the embedder whose vectors are searched."""
+        return self._blank.name
+
+    def embedded(self, catalog: Reader) -> int:
+        """How many passages have a vector: each has, from the write that brought it."""
+        return catalog.n_added(-1)
+
+    def embed(self, _tell: Tell) -> bool:
+        """Whether `follow` is to let other vectors serve: there are none."""
+        return False
+
+    def embedding(self) -> AbstractContextManager[None]:
+        """The right to run `embed`, which does nothing here."""
+        return nullcontext()
 
     def refresh(self) -> None:
         """Look at the files again: the manifest names the space, and the space's file stands beside it."""
@@ -189,10 +140,7 @@ class FittedLeg(_DenseLeg):
         except EmbedderFailed:
             self._space = None  # generation -1 asks for a new fit
             return
-        self._space = _Space(embedder, FaissEngine(self._directory, manifest.space))
-
-    def prepare(self, catalog: Reader, tell: Tell) -> None:
-        """Nothing can fail."""
+        self._space = Space(embedder, FaissEngine(self._directory, manifest.space))
 
     def follow(self, catalog: Reader, tell: Tell) -> None:
         """Fold in what came, or fit anew."""
@@ -223,7 +171,7 @@ class FittedLeg(_DenseLeg):
         # The manifest that `apply` replaces is what makes the new space the one in use.
         engine = FaissEngine(self._directory, space)
         engine.apply(keys, vectors, (), generation=catalog.generation)
-        self._space = _Space(embedder, engine)
+        self._space = Space(embedder, engine)
         for old in self._directory.glob(f"{embedder.name}-*.npz"):
             if old != path:
                 old.unlink(missing_ok=True)
@@ -231,15 +179,6 @@ class FittedLeg(_DenseLeg):
 
     def _file(self, space: str) -> Path:
         return self._directory / f"{space}.npz"
-
-
-def dense_leg(directory: Path, embedder: Embedder, catalog: Catalog) -> Leg:
-    """The leg that goes with this embedder."""
-    if isinstance(embedder, FittedEmbedder):
-        return FittedLeg(directory, embedder, catalog)
-    return PretrainedLeg(
-        directory, embedder, catalog, VectorCache(directory.parent / "vectors.sqlite", embedder.name)
-    )
 
 
 def _outgrown(catalog: Reader, space: str) -> bool:
