@@ -1,0 +1,130 @@
+"""What each leg and each fusion of stage one is worth on labelled queries, and how quick it is.
+
+    python benchmarks/retrieval.py DIR [DIR ...] [--embedders latent all-MiniLM-L6-v2] [--cache DIR]
+
+Each DIR is in BEIR form: corpus.jsonl(.gz), queries.jsonl, qrels/test.tsv. Default settings; nothing is fitted to
+the set. Metrics are ir-measures' (`pip install 'funnel-rlm[benchmarks]'`); p is a paired randomisation test of
+nDCG@10 against the BM25 leg of the same collection. With --cache, collections are kept and reused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import ir_measures
+from ir_measures import R, nDCG
+
+from indexes import Collection, fusion
+from indexes.judgements import Judged, p_value, read_judged
+from indexes.loaders import load
+
+DEPTH = 100
+MEASURES = (nDCG @ 10, R @ 20, R @ 100)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One system on one set: the value of each measure by query, and seconds a query."""
+
+    name: str
+    values: dict[str, list[float]]
+    seconds: list[float]
+
+
+def systems(collection: Collection) -> Iterable[tuple[str, fusion.Fuse, dict[str, float] | None]]:
+    """The default, each leg alone, and reciprocal ranks; None means the weights that the collection chose."""
+    yield "BM25 leg", fusion.convex, {"lexical": 1.0, "dense": 0.0}
+    yield "dense leg", fusion.convex, {"lexical": 0.0, "dense": 1.0}
+    yield "hybrid (default)", collection.fuse, None
+    yield "convex at .5", fusion.convex, {"lexical": 0.5, "dense": 0.5}
+    yield "rrf", fusion.rrf, {"lexical": 0.5, "dense": 0.5}
+
+
+def measure(name: str, collection: Collection, judged: list[Judged]) -> Result:
+    """Every query once, as a user would ask it."""
+    run, seconds = [], []
+    collection.search(judged[0].text, DEPTH)
+    for query in judged:
+        started = time.perf_counter()
+        hits = collection.search(query.text, DEPTH)
+        seconds.append(time.perf_counter() - started)
+        run += [ir_measures.ScoredDoc(query.id, hit.document.id, -hit.rank) for hit in hits]
+    qrels = [ir_measures.Qrel(q.id, name, grade) for q in judged for name, grade in q.grades.items()]
+    by_query: dict[str, dict[str, float]] = {str(m): {} for m in MEASURES}
+    for metric in ir_measures.iter_calc(MEASURES, qrels, run):
+        by_query[str(metric.measure)][metric.query_id] = metric.value
+    values = {m: [of.get(q.id, 0.0) for q in judged] for m, of in by_query.items()}
+    return Result(name, values, seconds)
+
+
+def report(folder: Path, embedder: str, keep: Path) -> None:
+    """Build, or open what was built, and print a row a system."""
+    judged = read_judged(folder / "queries.jsonl", folder / "qrels" / "test.tsv")
+    where = keep / f"{folder.name}-{embedder.replace('/', '_')}"
+    started = time.perf_counter()
+    with Collection.open_or_create(where, embedder=embedder) as collection:
+        corpus = next(path for path in sorted(folder.glob("corpus.jsonl*")))
+        changes = collection.sync(load([corpus]), source=str(corpus))
+        built = time.perf_counter() - started
+        if changes.any:
+            print(f"\n{folder.name}, {embedder}: {len(collection):,} documents indexed in {built:.1f} s")
+        else:
+            print(f"\n{folder.name}, {embedder}: {len(collection):,} documents, indexed before")
+        chosen, default = collection.fuse, dict(collection.weights)
+        results = []
+        for name, fuse, weights in systems(collection):
+            collection.fuse, collection.weights = fuse, default if weights is None else weights
+            results.append(measure(name, collection, judged))
+        collection.fuse, collection.weights = chosen, default
+    names = [str(m) for m in MEASURES]
+    print(f"{len(judged)} queries; default weights {default}")
+    print(f"{'':18} {'  '.join(f'{n:>7}' for n in names)}  {'p':>6}  p50 ms  p95 ms")
+    base = results[0]
+    for result in results:
+        means = "  ".join(f"{statistics.fmean(result.values[n]):7.4f}" for n in names)
+        p = "" if result is base else f"{p_value(result.values[names[0]], base.values[names[0]]):.4f}"
+        times = sorted(1000 * s for s in result.seconds)
+        p95 = times[int(0.95 * (len(times) - 1))]
+        print(f"{result.name:18} {means}  {p:>6}  {statistics.median(times):6.1f}  {p95:6.1f}")
+
+
+@contextlib.contextmanager
+def kept(cache: Path | None) -> Iterator[Path]:
+    """The folder of the collections."""
+    if cache is not None:
+        yield cache
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--embedders", nargs="+", default=["latent"])
+    parser.add_argument("--cache", type=Path)
+    options = parser.parse_args()
+    print("python " + " ".join(sys.argv))
+    packages = ("tantivy", "faiss-cpu", "numpy", "ir-measures")
+    print(", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in packages)]))
+    print(f"{platform.machine()}, {platform.system()}")
+    with kept(options.cache) as keep:
+        for folder in options.folders:
+            for embedder in options.embedders:
+                report(folder, embedder, keep)
+
+
+if __name__ == "__main__":
+    main()
