@@ -1,7 +1,8 @@
-"""The FAISS engine: exact inner products over a flat index in one file; knows keys and vectors, no text.
+"""The FAISS engine: vectors in one file and a log of what changed since; knows keys and vectors, no text.
 
-A write makes a new file and then replaces the manifest, which names the file, its size, the embedding space
-and the generation: after a crash the manifest is the old one or the new one, and so is all that it names.
+A write appends to the log or, when that has grown, makes a new file; then it replaces the manifest, which
+names the file, the length of the log, the embedding space and the generation: after a crash the manifest is
+the old one or the new one, and so is all that it names.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +19,10 @@ import faiss as _faiss
 import numpy as np
 
 from indexes import faults
+from indexes.dense import journal
 from indexes.dense.base import Keys, Vectors
+from indexes.dense.journal import Record
+from indexes.dense.nearest import NOTHING, Held, Limits, build
 from indexes.errors import IndexesError
 from indexes.files import crc32, fsync
 
@@ -37,21 +41,33 @@ class Manifest:
     file: str
     size_bytes: int
     crc32: int
+    log_bytes: int
+    log_crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What is held, and the manifest of the files that it came from or went to."""
+
+    held: Held
+    manifest: Manifest
 
 
 class FaissEngine:
     """Vectors of the embedding space `space` in `directory`; those of another space are not its own."""
 
-    def __init__(self, directory: Path, space: str) -> None:
+    def __init__(self, directory: Path, space: str, *, limits: Limits | None = None) -> None:
         self._directory = directory
         self._space = space
-        self._state: tuple[Any, int] = (None, -1)
+        self._limits = limits or Limits()
+        self._state: _State | None = None
         self.refresh()
 
     @property
     def generation(self) -> int:
-        """The catalog generation that it covers; -1 when it holds nothing or its file does not read."""
-        return self._state[1]
+        """The catalog generation that it covers; -1 when it holds nothing or its files do not read."""
+        state = self._state
+        return -1 if state is None else state.manifest.generation
 
     @property
     def space(self) -> str:
@@ -61,88 +77,126 @@ class FaissEngine:
     @property
     def dimension(self) -> int:
         """Length of the vectors that it holds; 0 when it holds nothing."""
-        return 0 if self._state[0] is None else int(self._state[0].d)
+        state = self._state
+        return 0 if state is None else state.held.dimension
+
+    @property
+    def count(self) -> int:
+        """How many passages are held."""
+        state = self._state
+        return 0 if state is None else state.held.count
 
     def refresh(self) -> None:
         """Look at the directory again: another process may have written."""
         for _ in range(_RETRIES):
             manifest = read_manifest(self._directory)
             if manifest is None or manifest.space != self._space:
-                self._state = (None, -1)
+                self._state = None
                 return
             if manifest.generation == self.generation:
                 return
-            path = self._directory / manifest.file
-            if path.is_file():
-                self._state = _load(path, manifest)
+            self._state = self._load(manifest)
+            # A writer may have replaced the file since: its manifest is there by now.
+            if self._state is not None or read_manifest(self._directory) == manifest:
                 return
-            # A writer has replaced the file since: its manifest is there by now.
-        self._state = (None, -1)
+        self._state = None
 
     def apply(self, keys: Keys, vectors: Vectors, removed: Iterable[int], *, generation: int) -> None:
         """Take in and drop vectors and cover `generation`, on disk first, then in memory.
 
         Raises: `IndexesError` when the vectors have another length than those that are there.
         """
-        # A copy, so that searches meanwhile go on over what was there, as they do when the disk is full.
-        index = faiss.clone_index(self._state[0]) if self._state[0] else _empty(vectors.shape[1])
-        if index.d != vectors.shape[1]:
-            raise IndexesError(
-                f"Vectors of {vectors.shape[1]} numbers do not go with the {index.d} of {self._directory}. "
-                "The model behind the name has changed: build a new collection."
-            )
         dropped = np.fromiter(removed, np.int64)
-        if len(dropped) and index.ntotal:
-            index.remove_ids(dropped)
-        if len(keys):
-            index.add_with_ids(
-                np.ascontiguousarray(vectors, np.float32), np.ascontiguousarray(keys, np.int64)
+        state = self._state
+        if state is None:
+            self._write(Held.of(build(keys, vectors, self._limits)), generation)
+            return
+        if state.held.dimension != vectors.shape[1]:
+            raise IndexesError(
+                f"Vectors of {vectors.shape[1]} numbers do not go with the {state.held.dimension} of "
+                f"{self._directory}. The model behind the name has changed: build a new collection."
             )
-        self._write(index, generation)
-        self._state = (index, generation)
+        held = state.held.changed(keys, vectors, dropped)
+        if held.n_pending > self._limits.tail or held.count <= self._limits.rewritten:
+            self._write(held.merged(self._limits), generation)
+        else:
+            self._append(_State(held, state.manifest), Record(keys, vectors, dropped), generation)
+
+    def compact(self) -> None:
+        """Write the files anew if they hold anything that was removed, so that no trace of it is left."""
+        state = self._state
+        if state is not None and state.manifest.log_bytes:
+            self._write(state.held.merged(self._limits), state.manifest.generation)
 
     def clear(self) -> None:
         """Forget everything."""
         (self._directory / _MANIFEST).unlink(missing_ok=True)
         faults.step("dense.cleared")
-        self._state = (None, -1)
+        self._state = None
 
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
-        index = self._state[0]
-        return np.empty(0, np.int64) if index is None else np.sort(faiss.vector_to_array(index.id_map))
+        state = self._state
+        return NOTHING if state is None else state.held.all_keys()
 
     def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> list[tuple[int, float]]:
         """(passage key, inner product), best first, ties by key; nothing for the zero query."""
-        index = self._state[0]
-        if index is None or not index.ntotal or not query.any() or (allowed is not None and not len(allowed)):
+        state = self._state
+        if state is None or not state.held.count or not query.any():
             return []
-        selector = None if allowed is None else faiss.IDSelectorBatch(np.ascontiguousarray(allowed, np.int64))
-        options = None if selector is None else faiss.SearchParameters(sel=selector)
-        row = np.ascontiguousarray(query.reshape(1, -1), np.float32)
-        limit = k + 1
-        while True:
-            scores, keys = (found[0] for found in index.search(row, min(limit, index.ntotal), params=options))
-            # FAISS breaks ties by its own order: look on until the tie at the end is wholly seen.
-            if limit >= index.ntotal or keys[-1] < 0 or scores[k - 1] != scores[-1]:
-                break
-            limit *= 2
-        scored = [(int(key), float(score)) for key, score in zip(keys, scores, strict=True) if key >= 0]
-        return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:k]
+        if allowed is not None and not len(allowed):
+            return []
+        return state.held.search(query, k, allowed=allowed)
 
     def close(self) -> None:
         """Let go of the vectors."""
-        self._state = (None, -1)
+        self._state = None
 
-    def _write(self, index: Any, generation: int) -> None:
+    def _load(self, manifest: Manifest) -> _State | None:
+        """What `manifest` names; from what is in memory where the files have only grown since."""
+        state = self._state
+        path = self._directory / manifest.file
+        try:
+            if state is None or state.manifest.file != manifest.file:
+                if path.stat().st_size != manifest.size_bytes or crc32(path) != manifest.crc32:
+                    return None
+                held, read, check = Held.of(faiss.read_index(str(path))), 0, 0
+            else:
+                held, read, check = state.held, state.manifest.log_bytes, state.manifest.log_crc32
+            records = journal.read(_log(path), read, manifest.log_bytes, check, manifest.log_crc32)
+            for record in records:
+                held = held.changed(record.keys, record.vectors, record.removed)
+        except (OSError, RuntimeError, ValueError):
+            return None
+        return _State(held, manifest)
+
+    def _append(self, state: _State, record: Record, generation: int) -> None:
+        old = state.manifest
+        path = self._directory / old.file
+        faults.step("dense.write")
+        size, check = journal.append(_log(path), old.log_bytes, old.log_crc32, record)
+        faults.step("dense.synced")
+        manifest = replace(old, generation=generation, log_bytes=size, log_crc32=check)
+        self._name(manifest)
+        self._state = _State(state.held, manifest)
+
+    def _write(self, held: Held, generation: int) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / f"index-{uuid4().hex}.faiss"
         faults.step("dense.write")
-        faiss.write_index(index, str(path))
+        faiss.write_index(held.base, str(path))
         faults.step("dense.written")
         fsync(path)
         faults.step("dense.synced")
-        manifest = Manifest(generation, self._space, path.name, path.stat().st_size, crc32(path))
+        manifest = Manifest(generation, self._space, path.name, path.stat().st_size, crc32(path), 0, 0)
+        self._name(manifest)
+        for old in self._directory.glob("index-*"):
+            if old != path:
+                old.unlink(missing_ok=True)
+                faults.step("dense.pruned")
+        self._state = _State(held, manifest)
+
+    def _name(self, manifest: Manifest) -> None:
         temporary = self._directory / f"{_MANIFEST}.tmp"
         temporary.write_text(json.dumps({**asdict(manifest), "check": _check(manifest)}), encoding="utf-8")
         fsync(temporary)
@@ -150,10 +204,6 @@ class FaissEngine:
         temporary.replace(self._directory / _MANIFEST)
         faults.step("dense.named")
         fsync(self._directory)
-        for old in self._directory.glob("index-*.faiss"):
-            if old != path:
-                old.unlink(missing_ok=True)
-                faults.step("dense.pruned")
 
 
 def read_manifest(directory: Path) -> Manifest | None:
@@ -167,17 +217,8 @@ def read_manifest(directory: Path) -> Manifest | None:
         return None
 
 
-def _load(path: Path, manifest: Manifest) -> tuple[Any, int]:
-    try:
-        if path.stat().st_size == manifest.size_bytes and crc32(path) == manifest.crc32:
-            return faiss.read_index(str(path)), manifest.generation
-    except (OSError, RuntimeError):
-        pass
-    return None, -1
-
-
-def _empty(dimension: int) -> Any:
-    return faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+def _log(path: Path) -> Path:
+    return path.with_suffix(".log")
 
 
 def _check(manifest: Manifest) -> int:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from indexes.dense.base import VectorEngine
 
 Make = Callable[[Path], VectorEngine]
+INHERITED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 NOBODY = np.empty(0, np.int64)
 
 
@@ -85,7 +86,7 @@ class VectorEngineContract:
         engine.clear()
         assert engine.generation == make(tmp_path / "dense").generation == -1
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, deadline=None, suppress_health_check=INHERITED)
     @given(seed=st.integers(0, 10_000), n=st.integers(1, 60), k=st.integers(1, 20), share=st.floats(0, 1))
     def test_it_finds_what_numpy_finds(self, make, tmp_path_factory, seed, n, k, share):
         random = np.random.default_rng(seed)
