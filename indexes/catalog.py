@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from pathlib import Path
 from threading import Lock
 
@@ -51,6 +52,7 @@ class Catalog:
             raise CollectionNotFound(path.parent)
         catalog = cls(path)
         try:
+            schema.look(path)
             with catalog._connection() as db:
                 schema.check(db, path.parent)
         except BaseException:
@@ -62,7 +64,10 @@ class Catalog:
     def read(self) -> Iterator[Reader]:
         """One consistent view; others go on writing meanwhile."""
         with self._connection() as db, _transaction(db, "BEGIN"):
-            yield Reader(db)
+            try:
+                yield Reader(db)
+            except (UnicodeDecodeError, JSONDecodeError) as exc:
+                raise CollectionDamaged(self.path.parent, str(exc)) from exc
 
     @contextmanager
     def write(self) -> Iterator[Writer]:

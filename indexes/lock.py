@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from indexes.errors import CollectionLocked
+from indexes import faults
+from indexes.errors import CollectionError, CollectionLocked
 
 WAIT_S = 1.0
 """A search that mends an engine after a crash is done in less."""
+
+_UNKNOWN = "Another process"
 
 
 class WriterLock:
@@ -26,20 +31,58 @@ class WriterLock:
 
     @contextmanager
     def hold(self, *, wait_s: float = WAIT_S) -> Iterator[None]:
-        """Hold the lock for a block. Raises: `CollectionLocked`, naming the process that has it."""
+        """Hold the lock for a block; a block inside another of the same object goes on at once.
+
+        Raises: `CollectionLocked`, naming the process that has it; `CollectionError` where nobody can write.
+        """
         try:
             self._file.acquire(timeout=wait_s)
         except Timeout as exc:
             raise CollectionLocked(self._directory, self._named()) from exc
+        except OSError as exc:
+            raise self._refused(exc) from exc
+        faults.step("lock.held")
         try:
-            self._holder.write_text(f"Process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+            if self._file.lock_counter == 1:
+                self._sign()
             yield
         finally:
-            self._holder.unlink(missing_ok=True)
+            if self._file.lock_counter == 1:
+                self._holder.unlink(missing_ok=True)
+                faults.step("lock.free")
             self._file.release()
+
+    def _sign(self) -> None:
+        """Say who holds the lock. Who waits for it reads a line that is whole, or none."""
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        temporary = self._holder.with_suffix(".tmp")
+        try:
+            temporary.write_text(json.dumps(holder), encoding="utf-8")
+            temporary.replace(self._holder)
+        except OSError as exc:
+            raise self._refused(exc) from exc
+        faults.step("lock.named")
 
     def _named(self) -> str:
         try:
-            return self._holder.read_text(encoding="utf-8") or "Another process"
-        except OSError:
-            return "Another process"
+            holder = json.loads(self._holder.read_text(encoding="utf-8"))
+            pid, host, since = int(holder["pid"]), str(holder["host"]), str(holder["since"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return _UNKNOWN
+        if host == socket.gethostname() and not _lives(pid):
+            return _UNKNOWN  # the name of a holder that died; the next one has not signed yet
+        return f"Process {pid} on {host} (since {since})"
+
+    def _refused(self, error: OSError) -> CollectionError:
+        return CollectionError(f"{self._directory} cannot be written to: {error.strerror or error}.")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

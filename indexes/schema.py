@@ -7,12 +7,19 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-from indexes.errors import CollectionNotFound, CollectionTooNew
+from indexes import faults
+from indexes.errors import CollectionDamaged, CollectionNotFound, CollectionTooNew
 from indexes.filters import atoms
 from indexes.types import Metadata
 
 APPLICATION_ID = 0x46554E4C
 """Marks the file as ours, so that another program's database is never taken for a collection."""
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_BYTES = 100
+"""https://www.sqlite.org/fileformat.html, 1.3: page size at 16, number of pages at 28, both big-endian."""
+
+_ENGINES = ("lexical", "dense")
 
 _FIRST = """
 CREATE TABLE settings (
@@ -101,13 +108,32 @@ def create(connection: sqlite3.Connection, settings: Mapping[str, str]) -> None:
     _migrate(connection, 0, settings)
 
 
+def look(path: Path) -> None:
+    """See from its first bytes that the file `path` can be a catalog at all, before SQLite opens it.
+
+    Raises: `CollectionNotFound` for one that was never finished, `CollectionDamaged` for one cut short.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEADER_BYTES)
+    if not head:
+        raise _nothing(path.parent, "the file is empty")
+    wal = path.with_name(f"{path.name}-wal")
+    # With a write-ahead log the length is SQLite's own affair: pages may stand there and not here.
+    if head.startswith(_MAGIC) and len(head) == _HEADER_BYTES and not (wal.is_file() and wal.stat().st_size):
+        page_bytes = int.from_bytes(head[16:18], "big")
+        expected = int.from_bytes(head[28:32], "big") * (page_bytes if page_bytes > 1 else 1 << 16)
+        size = path.stat().st_size
+        if size < expected:
+            raise CollectionDamaged(path.parent, f"{expected - size:,} of its {expected:,} bytes are gone")
+
+
 def check(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the catalog of the collection `path` to the newest format.
 
     Raises: `CollectionNotFound`, `CollectionTooNew`.
     """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise CollectionNotFound(path)
+        raise _nothing(path, "it is not a catalog")
     found = _format(connection)
     if found > len(MIGRATIONS):
         raise CollectionTooNew(path, found, len(MIGRATIONS))
@@ -135,6 +161,7 @@ def _migrate(connection: sqlite3.Connection, found: int, settings: Mapping[str, 
         for step in MIGRATIONS[found:]:
             for statement in _statements(step):
                 connection.execute(statement)
+            faults.step("catalog.schema")
         if found < _FILLED_AT:
             for number, metadata in connection.execute("SELECT number, metadata FROM documents").fetchall():
                 put_attributes(connection, number, json.loads(metadata))
@@ -145,6 +172,12 @@ def _migrate(connection: sqlite3.Connection, found: int, settings: Mapping[str, 
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _nothing(path: Path, reason: str) -> CollectionNotFound | CollectionDamaged:
+    """A creation cut off leaves a bare file; one beside engines held documents."""
+    held = any((path / engine).is_dir() for engine in _ENGINES)
+    return CollectionDamaged(path, reason) if held else CollectionNotFound(path)
 
 
 def _format(connection: sqlite3.Connection) -> int:

@@ -17,11 +17,13 @@ from tantivy import Occur, Query
 from indexes import faults
 from indexes.errors import IndexesError
 from indexes.lexical.base import Entry, Keys, Scored
+from indexes.lexical.segments import META, is_whole
 from indexes.types import Access
 
 _HEAP_BYTES = 64_000_000
 _DELETE_BATCH = 10_000
 _MARKER_KEY = -1
+_RETRIES = 5
 
 
 def _schema() -> tantivy.Schema:
@@ -43,6 +45,7 @@ class TantivyEngine:
         self._schema = _schema()
         self._index: tantivy.Index | None = None
         self._generation = -1
+        self._whole: set[tuple[str, int]] = set()
         self.refresh()
 
     @property
@@ -52,11 +55,18 @@ class TantivyEngine:
 
     def refresh(self) -> None:
         """Look at the directory again: another process may have written, or begun anew."""
-        self._index, self._generation = self._open()
+        meta = b""
+        for _ in range(_RETRIES):
+            before, meta = meta, _read(self._directory / META)
+            # What a writer has just replaced looks damaged too: only then is there another meta file.
+            if not meta or meta == before:
+                break
+            if is_whole(self._directory, meta, self._whole):
+                self._index, self._generation = self._open()
+                return
+        self._index, self._generation = None, -1
 
     def _open(self) -> tuple[tantivy.Index | None, int]:
-        if not (self._directory / "meta.json").is_file():
-            return None, -1
         try:
             index = tantivy.Index.open(str(self._directory))
             index.config_reader("manual")
@@ -122,6 +132,11 @@ class TantivyEngine:
         shutil.rmtree(self._directory, ignore_errors=True)
         faults.step("lexical.cleared")
 
+    @property
+    def count(self) -> int:
+        """How many passages are held, as the files' own table of contents says."""
+        return 0 if self._index is None else self._index.searcher().num_docs - 1
+
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
         if self._index is None:
@@ -163,3 +178,10 @@ class TantivyEngine:
 
     def _key_query(self, keys: Sequence[int]) -> Query:
         return Query.term_set_query(self._schema, "key", keys)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
