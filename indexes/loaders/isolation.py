@@ -44,7 +44,7 @@ class Isolation:
         """
         is_fresh = self._process is None
         reason, answer = self._ask(path, suffix)
-        if answer is None and reason != "time" and not is_fresh:
+        if reason in {"memory", "crash"} and not is_fresh:
             # The worker may have been worn out by the files before this one.
             reason, answer = self._ask(path, suffix)
         if answer is not None:

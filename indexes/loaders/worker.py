@@ -85,7 +85,7 @@ def _parse(path: Path, suffix: str) -> dict[str, Any]:
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
             raise Unreadable(f"it is larger than the {MAX_FILE_BYTES >> 20:,} MiB that are read")
-        data = file.read(MAX_FILE_BYTES + 1)
+        data = file.read()
     parsed = reader.read(data)
     if len(parsed.text) > MAX_TEXT_CHARS:
         raise Unreadable(f"its text has more than the {MAX_TEXT_CHARS:,} characters that are read")
