@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection as Sized
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexes.filter_sql import Sql, compiled, joined
+from indexes.filters import Filter, matches
 from indexes.types import Access, Document, DocumentId, DocumentInfo, Passage, PassageId, Section
 
 PAGE_CHARS = 32_768
@@ -31,10 +32,11 @@ _PLACES = """
 SELECT p.key, p.id, p.start, p.stop, p.section, d.number, d.id, d.version, d.readers
 FROM passages p JOIN documents d ON d.number = p.document WHERE p.key IN (SELECT value FROM json_each(?))
 """
-_OPEN_KEYS = """
-SELECT DISTINCT p.key FROM readers r JOIN passages p ON p.document = r.document
-WHERE p.key > ? AND r.principal IN (SELECT value FROM json_each(?)) ORDER BY p.key
+_CAME = """
+SELECT p.key, d.readers, d.metadata
+FROM passages p JOIN documents d ON d.number = p.document WHERE p.added > ? ORDER BY p.key
 """
+_OPEN_TO = "{column} IN (SELECT document FROM readers WHERE principal IN (SELECT value FROM json_each(?)))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +95,24 @@ class Reader:
         ).fetchone()
         return Counts(documents, self.n_added(-1), chars)
 
-    def ids(self, access: Access) -> list[DocumentId]:
-        """The ids of the documents that `access` may read, sorted."""
-        rows = self._db.execute("SELECT id, readers FROM documents ORDER BY id")
-        return [DocumentId(i) for i, readers in rows if access.may_read(_readers(readers))]
+    def ids(self, access: Access, where: Filter | None = None) -> list[DocumentId]:
+        """The ids of the documents that `access` may read and `where` matches, sorted."""
+        sql = _narrowed(access, where, "number")
+        rows = self._db.execute(f"SELECT id FROM documents WHERE {sql.text} ORDER BY id", sql.parameters)  # noqa: S608 - see `Sql`
+        return [DocumentId(i) for (i,) in rows]
 
-    def number(self, document_id: str, access: Access) -> int | None:
-        """The catalog's own number of a document; None when there is none that `access` may read."""
+    def count(self, access: Access, where: Filter | None = None) -> int:
+        """How many documents `access` may read and `where` matches."""
+        sql = _narrowed(access, where, "number")
+        found = self._db.execute(f"SELECT count(*) FROM documents WHERE {sql.text}", sql.parameters)  # noqa: S608 - see `Sql`
+        return int(found.fetchone()[0])
+
+    def number(self, document_id: str, access: Access, where: Filter | None = None) -> int | None:
+        """The catalog's own number of a document; None for none that is open and that `where` matches."""
         found = self._db.execute(
-            "SELECT number, readers FROM documents WHERE id = ?", (document_id,)
+            "SELECT number, readers, metadata FROM documents WHERE id = ?", (document_id,)
         ).fetchone()
-        return found[0] if found and access.may_read(_readers(found[1])) else None
+        return found[0] if found and _is_open(found[1], found[2], access, where) else None
 
     def info(self, number: int) -> DocumentInfo:
         """What is known of a document, without its text."""
@@ -168,13 +177,22 @@ class Reader:
             for place in places
         ]
 
-    def keys(self, principals: Sized[str] | None = None, *, after: int = 0) -> NDArray[np.int64]:
-        """Passage keys above `after`, ascending; where `principals` are given, what one of them may read."""
-        if principals is None:
-            rows = self._db.execute("SELECT key FROM passages WHERE key > ? ORDER BY key", (after,))
-        else:
-            rows = self._db.execute(_OPEN_KEYS, (after, json.dumps(sorted(principals))))
+    def keys(self, *, after: int = 0) -> NDArray[np.int64]:
+        """Passage keys above `after`, ascending."""
+        rows = self._db.execute("SELECT key FROM passages WHERE key > ? ORDER BY key", (after,))
         return np.fromiter((key for (key,) in rows), np.int64)
+
+    def open_keys(self, access: Access, where: Filter | None) -> NDArray[np.int64]:
+        """The keys of the passages that `access` may read and `where` matches, ascending."""
+        sql = _narrowed(access, where, "document")
+        rows = self._db.execute(f"SELECT key FROM passages WHERE {sql.text}", sql.parameters)  # noqa: S608 - see `Sql`
+        return np.sort(np.fromiter((key for (key,) in rows), np.int64))
+
+    def open_keys_since(self, since: int, access: Access, where: Filter | None) -> NDArray[np.int64]:
+        """As `open_keys`, of passages that came after generation `since`, in time that grows with them."""
+        rows = self._db.execute(_CAME, (since,))
+        came = (key for key, readers, metadata in rows if _is_open(readers, metadata, access, where))
+        return np.fromiter(came, np.int64)
 
     def n_added(self, since: int) -> int:
         """How many passages came after generation `since`."""
@@ -235,6 +253,18 @@ class Reader:
 def indexed_text(title: str, text: str) -> str:
     """What both legs index of a passage: the document's title, then the passage's own text."""
     return f"{title}\n{text}" if title else text
+
+
+def _narrowed(access: Access, where: Filter | None, column: str) -> Sql:
+    """The SQL that holds for the documents, by their number in `column`, that a search may find."""
+    parts = [] if where is None else [compiled(where, column)]
+    if not access.everything:
+        parts.append(Sql(_OPEN_TO.format(column=column), (json.dumps(sorted(access.principals)),)))
+    return joined(" AND ", parts, empty="TRUE")
+
+
+def _is_open(readers: str, metadata: str, access: Access, where: Filter | None) -> bool:
+    return access.may_read(_readers(readers)) and (where is None or matches(where, json.loads(metadata)))
 
 
 def _readers(value: str) -> frozenset[str]:

@@ -224,7 +224,7 @@ class Collection:
             scope = self._scopes.scope(reader, access, where)
         while True:
             found = {name: self._legs[name].search(query, depth, scope=scope) for name in asked}
-            # A later view than the scope's: who may read the passage of a key never changes, what is there does.
+            # A later view than the scope's: what is there may have changed, who may read a key cannot.
             with self._catalog.read() as reader:
                 places = reader.places({key for scored in found.values() for key, _ in scored}, access)
                 documents = ranked(found, places, fuse=self.fuse, weights=weights)[:k]
@@ -271,7 +271,10 @@ class Collection:
             return reader.counts().documents
 
     def status(self) -> Status:
-        """For the owner: how much there is, which generation each leg covers, and how far the embedder has come."""
+        """How much there is, which generation each leg covers, and how far the embedder has come.
+
+        The owner's: an asker's is `count`.
+        """
         with self._catalog.read() as reader:
             counts, generation = reader.counts(), reader.generation
             embedded = self._dense.embedded(reader)
@@ -288,7 +291,7 @@ class Collection:
         )
 
     def verify(self) -> list[str]:
-        """For the owner: what is wrong, one line each: texts, spans, generations, and the keys that each leg holds."""
+        """What is wrong, for the owner, one line each: texts, spans, generations, each leg's keys."""
         with self._writing, self._catalog.read() as reader:
             problems = list(reader.problems())
             for name, leg in self._legs.items():
@@ -340,7 +343,7 @@ class Collection:
             self._writing.release()
 
     def _mend(self) -> None:
-        """Clear a lexical leg whose files say that it is up to date and yet hold another number of passages."""
+        """Clear a lexical leg that says it is up to date and yet holds another number of passages."""
         leg = self._legs["lexical"]
         if not isinstance(leg, LexicalLeg) or self._agrees(leg):
             return

@@ -24,48 +24,48 @@ _BOUNDS = {
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A condition on `documents.number` and its parameters, in order."""
+    """A condition on the column with a document's number, and its parameters in order."""
 
     text: str
-    parameters: tuple[Atom, ...] = ()
+    parameters: tuple[Atom, ...]
 
 
-def compiled(where: Filter) -> Sql:
-    """The SQL that holds for just the documents whose attributes `where` matches."""
+def compiled(where: Filter, column: str) -> Sql:
+    """The SQL that holds for just the documents, by their number in `column`, that `where` matches."""
     match where:
         case AllOf(parts):
-            return _joined(" AND ", parts, empty="TRUE")
+            return joined(" AND ", [compiled(part, column) for part in parts], empty="TRUE")
         case AnyOf(parts):
-            return _joined(" OR ", parts, empty="FALSE")
+            return joined(" OR ", [compiled(part, column) for part in parts], empty="FALSE")
         case Not(part):
-            inner = compiled(part)
+            inner = compiled(part, column)
             return Sql(f"NOT {inner.text}", inner.parameters)
         case Condition():
-            return _condition(where)
+            return _condition(where, column)
     raise TypeError(f"{where!r} is no filter")
 
 
-def _joined(word: str, parts: tuple[Filter, ...], *, empty: str) -> Sql:
-    inner = [compiled(part) for part in parts]
-    parameters = tuple(value for part in inner for value in part.parameters)
-    return Sql(f"({word.join(part.text for part in inner) or empty})", parameters)
+def joined(word: str, parts: list[Sql], *, empty: str) -> Sql:
+    """The parts with `word` between them; `empty` where there is none."""
+    parameters = tuple(value for part in parts for value in part.parameters)
+    return Sql(f"({word.join(part.text for part in parts) or empty})", parameters)
 
 
-def _condition(where: Condition) -> Sql:
+def _condition(where: Condition, column: str) -> Sql:
     name = where.field.encode("utf-8", "surrogatepass")
-    some = _having("", name)
+    some = _having(column, "", name)
     if where.operator == "exists":
         return some
     if where.operator != "in":
         kind = "string" if isinstance(where.atoms[0], bytes) else "number"
-        return _having(f" AND {_BOUNDS[where.operator, kind]}", name, *where.atoms)
-    one_of = _having(f" AND value IN ({', '.join('?' * len(where.atoms))})", name, *where.atoms)
+        return _having(column, f" AND {_BOUNDS[where.operator, kind]}", name, *where.atoms)
+    one_of = _having(column, f" AND value IN ({', '.join('?' * len(where.atoms))})", name, *where.atoms)
     if where.missing:
         return Sql(f"({one_of.text} OR NOT {some.text})", one_of.parameters + some.parameters)
     return one_of
 
 
-def _having(test: str, *parameters: Atom) -> Sql:
-    # `test` is made of the constants above and question marks.
-    text = f"(number IN (SELECT document FROM attributes WHERE field = ?{test}))"  # noqa: S608
+def _having(column: str, test: str, *parameters: Atom) -> Sql:
+    # The column is the caller's constant, `test` is made of the constants above and question marks.
+    text = f"({column} IN (SELECT document FROM attributes WHERE field = ?{test}))"  # noqa: S608
     return Sql(text, parameters)

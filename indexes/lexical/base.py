@@ -45,11 +45,19 @@ class LexicalEngine(Protocol):
     def clear(self) -> None:
         """Forget everything; `generation` is -1 afterwards."""
 
+    @property
+    def count(self) -> int:
+        """How many passages are held, told at once."""
+
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
 
-    def search(self, terms: Sequence[str], k: int, *, access: Access) -> Scored:
-        """The best `k` passages that `access` may read, trimmed inside the engine, not after it."""
+    def search(self, terms: Sequence[str], k: int, *, access: Access, allowed: Keys | None = None) -> Scored:
+        """The best `k` passages that `access` may read, trimmed inside the engine, not after it.
+
+        `allowed`: ascending, where given: only these of what `access` may read, or these all where they are
+        known to be among it.
+        """
 
     def close(self) -> None:
         """Let go of files and threads."""

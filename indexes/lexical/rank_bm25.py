@@ -75,17 +75,24 @@ class RankBM25Engine:
         """Forget everything."""
         self._state = _EMPTY
 
+    @property
+    def count(self) -> int:
+        """How many passages are held."""
+        return len(self._state.entries)
+
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
         return np.array([entry.key for entry in self._state.entries], np.int64)
 
-    def search(self, terms: Sequence[str], k: int, *, access: Access) -> Scored:
+    def search(self, terms: Sequence[str], k: int, *, access: Access, allowed: Keys | None = None) -> Scored:
         """The best `k` passages that `access` may read; a repeated term counts as often as it stands."""
         state = self._state
         if state.model is None or not terms:
             return []
         entries = state.entries
         scores = state.model.get_scores(terms)
+        if allowed is not None:
+            scores = np.where(np.isin([entry.key for entry in entries], allowed), scores, 0)
         found = [
             (entries[i].key, float(scores[i]))
             for i in np.flatnonzero(scores > 0)

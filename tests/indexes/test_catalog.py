@@ -151,7 +151,7 @@ def test_a_newer_format_is_refused(catalog, tmp_path):
     with sqlite3.connect(tmp_path / "catalog.sqlite") as db:
         db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(CollectionTooNew, match="has format 99; this version reads up to 1"):
+    with pytest.raises(CollectionTooNew, match="has format 99; this version reads up to 2"):
         Catalog.open(tmp_path / "catalog.sqlite")
 
 
