@@ -6,7 +6,7 @@ import logging
 
 import typer
 
-from funnel.cli import ask, collection, demo, doctor, trace
+from funnel.cli import ask, collection, demo, doctor, embed, trace
 
 app = typer.Typer(
     name="funnel",
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(epilog=collection.INDEX_EPILOG)(collection.index)
+app.command(epilog=embed.EPILOG)(embed.embed)
 app.command(epilog=collection.SEARCH_EPILOG)(collection.search)
 app.command(epilog=ask.EPILOG)(ask.ask)
 app.command(epilog=trace.EPILOG)(trace.trace)

@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from funnel.cli import show
+from funnel.cli import embed, show
 from funnel.cli.errors import one_line
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ INDEX_EPILOG = """Examples:
 funnel index docs/ --kb kb
 
 funnel index corpus.jsonl notes.md --kb kb --embedder all-MiniLM-L6-v2
+
+funnel embed --kb kb
 
 A second run only touches what changed; a file that is gone leaves the collection, unless another file
 could not be read: then nothing is taken out."""
@@ -46,27 +48,37 @@ def index(
         typer.Option(help="latent (default), a sentence-transformers name or path, or openai:MODEL."),
     ] = None,
     lexical: Annotated[str | None, typer.Option(help="tantivy (default) or rank-bm25.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Embed for a pretrained model too, rather than by funnel embed.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
 ) -> None:
     """Put files and folders into a collection, or bring it up to date with them."""
-    with one_line(), bars() as tell:
+    with one_line():
         from indexes import Collection
         from indexes.loaders import load
 
         distinct = list({path.resolve(): path for path in paths}.values())
-        problems = check(load(distinct), tell)
+        with bars() as tell:
+            problems = check(load(distinct), tell)
         with Collection.open_or_create(kb, embedder=embedder, lexical=lexical) as collection:
-            changes = [
-                collection.sync(load([path]), source=str(path.resolve()), prune=not problems, progress=tell)
-                for path in distinct
-            ]
-            n_documents = len(collection)
+            with bars() as tell:
+                changes = [
+                    collection.sync(
+                        load([path]), source=str(path.resolve()), prune=not problems, progress=tell
+                    )
+                    for path in distinct
+                ]
+            if wait:
+                embed.fill(collection)
+            status = collection.status()
     report = {
         "added": sum(len(c.added) for c in changes),
         "updated": sum(len(c.updated) for c in changes),
         "deleted": sum(len(c.deleted) for c in changes),
         "unchanged": sum(c.unchanged for c in changes),
-        "documents": n_documents,
+        "documents": status.documents,
+        "waiting": status.passages - status.embedded,
         "problems": problems,
     }
     if as_json:
@@ -78,8 +90,10 @@ def index(
         show.ERR.print(f"[yellow]… and {len(problems) - PROBLEMS_SHOWN} more files.[/]")
     show.OUT.print(
         f"{report['added']} added, {report['updated']} updated, {report['deleted']} deleted, "
-        f"{report['unchanged']} unchanged: {kb} holds {n_documents} documents."
+        f"{report['unchanged']} unchanged: {kb} holds {status.documents} documents."
     )
+    if status.embedded < status.passages:
+        show.OUT.print(f"{embed.standing(status)}: funnel embed --kb {kb}", markup=False)
 
 
 def check(loading: Loading, tell: Tell) -> list[str]:

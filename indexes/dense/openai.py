@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 PREFIX = "openai:"
 _BATCH = 128
 _BATCH_CHARS = 400_000
-_RETRIES = 4
+_RETRIES = 8
+"""A rate limit is counted by the minute; the waits between so many trials come to about one."""
+_QUERY_RETRIES = 2
+"""Somebody waits for the answer."""
 _TIMEOUT_S = 60.0
 
 
@@ -41,7 +44,7 @@ class OpenAIEmbedder:
     def dimension(self) -> int:
         """Length of a vector, which takes one call to learn. Raises: `EmbedderFailed`."""
         if not self._dimension:
-            self._request(["dimension"])
+            self._request(["dimension"], _QUERY_RETRIES)
         return self._dimension
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
@@ -49,16 +52,11 @@ class OpenAIEmbedder:
 
         Raises: `EmbedderFailed`.
         """
-        known = [i for i, text in enumerate(texts) if text.strip()]
-        batches = [self._request([texts[i] for i in batch]) for batch in _batches(texts, known)]
-        vectors = np.zeros((len(texts), self.dimension), np.float32)
-        if batches:
-            vectors[known] = np.concatenate(batches)
-        return vectors
+        return self._embed(texts, _RETRIES)
 
     def embed_query(self, text: str) -> Vectors:
         """float32 (dimension,), L2-normalised, or zero. Raises: `EmbedderFailed`."""
-        vector: Vectors = self.embed_documents([text])[0]
+        vector: Vectors = self._embed([text], _QUERY_RETRIES)[0]
         return vector
 
     def close(self) -> None:
@@ -68,13 +66,23 @@ class OpenAIEmbedder:
                 self._client.close()
                 self._client = None
 
-    def _request(self, texts: list[str]) -> Vectors:
+    def _embed(self, texts: Sequence[str], retries: int) -> Vectors:
+        known = [i for i, text in enumerate(texts) if text.strip()]
+        batches = [self._request([texts[i] for i in batch], retries) for batch in _batches(texts, known)]
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        if batches:
+            vectors[known] = np.concatenate(batches)
+        return vectors
+
+    def _request(self, texts: list[str], retries: int) -> Vectors:
         import openai  # noqa: PLC0415  # a second to import, only where it is used
 
         clean = [text.encode("utf-8", "replace").decode() for text in texts]
         try:
-            answer = self._connected().embeddings.create(
-                model=self._model, input=clean, encoding_format="float"
+            answer = (
+                self._connected()
+                .with_options(max_retries=retries)
+                .embeddings.create(model=self._model, input=clean, encoding_format="float")
             )
             rows = [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
             vectors = np.array(rows, np.float32)
@@ -104,9 +112,7 @@ class OpenAIEmbedder:
 
         with self._lock:
             if self._client is None:
-                self._client = OpenAI(
-                    base_url=self._base_url, api_key=self._api_key, max_retries=_RETRIES, timeout=_TIMEOUT_S
-                )
+                self._client = OpenAI(base_url=self._base_url, api_key=self._api_key, timeout=_TIMEOUT_S)
             return self._client
 
     def _where(self) -> str:

@@ -218,7 +218,7 @@ class Embeddings(BaseHTTPRequestHandler):
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append(asked)
-        status, body = self.server.answer or (200, None)
+        status, body = self.server.later.pop(0) if self.server.later else self.server.answer or (200, None)
         if body is None:
             data = [
                 {"object": "embedding", "index": i, "embedding": [1.0 + text.count(c) for c in "abcdefgh"]}
@@ -227,6 +227,7 @@ class Embeddings(BaseHTTPRequestHandler):
             body = json.dumps({"object": "list", "data": data[::-1], "model": asked["model"], "usage": {}})
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        self.send_header("Retry-After-Ms", "1")
         self.end_headers()
         self.wfile.write(body.encode())
 
@@ -237,7 +238,7 @@ class Embeddings(BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Embeddings)
-    server.asked, server.answer = [], None
+    server.asked, server.answer, server.later = [], None, []
     server.url = f"http://127.0.0.1:{server.server_port}/v1"
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -265,6 +266,11 @@ class TestOpenAI(EmbedderContract):
         assert [len(asked["input"]) for asked in server.asked] == [128, 128, 44]
         assert np.array_equal(vectors[299], embedder.embed_query(texts[299]))
 
+    def test_a_rate_limit_is_waited_out(self, embedder, server):
+        server.later = [(429, '{"error": {"message": "slow down"}}')] * 5
+        assert embedder.embed_documents(["a"]).shape == (1, 8)
+        assert len(server.asked) == 6
+
     def test_a_refusal_is_one_line_with_the_endpoints_words(self, embedder, server):
         server.answer = 401, '{"error": {"message": "wrong key"}}'
         with pytest.raises(EmbedderFailed, match="wrong key") as caught:
@@ -281,7 +287,7 @@ class TestOpenAI(EmbedderContract):
 
 
 def test_an_endpoint_that_is_down_says_where_it_should_be(monkeypatch):
-    monkeypatch.setattr("indexes.dense.openai._RETRIES", 0)
+    monkeypatch.setattr("indexes.dense.openai._QUERY_RETRIES", 0)
     embedder = OpenAIEmbedder("m", base_url="http://127.0.0.1:9/v1", api_key="k")
     with pytest.raises(EmbedderFailed, match=r"127\.0\.0\.1:9/v1/ cannot be reached"):
         embedder.embed_query("a")

@@ -73,7 +73,8 @@ def test_a_second_run_only_touches_what_changed(tmp_path):
     (docs / "refunds.md").unlink()
     report = json.loads(done("index", docs, "--kb", kb, "--json"))
     assert report == {
-        "added": 1, "updated": 1, "deleted": 1, "unchanged": 1, "documents": 3, "problems": [],
+        "added": 1, "updated": 1, "deleted": 1, "unchanged": 1, "documents": 3, "waiting": 0,
+        "problems": [],
     }  # fmt: skip
 
 
