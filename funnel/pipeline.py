@@ -25,17 +25,19 @@ from funnel.router import Router
 from funnel.run import Draft, Run, Source
 from funnel.sandbox.base import Sandbox
 from funnel.types import MODES, Answer, Decision, Mode
+from indexes.filters import Filter
 from indexes.types import OWNER, Access, DocumentHit, DocumentId
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How one question is asked. `k` documents go from stage one to stage two."""
+    """How one question is asked: `k` documents within `access` and `where` go from stage one to stage two."""
 
     mode: Mode = "auto"
     k: int = 20
     limits: Limits = field(default_factory=Limits)
     access: Access = OWNER
+    where: Filter | None = None
     trace: Path | None = None
 
 
@@ -130,13 +132,16 @@ class Funnel:
                             sub,
                             workspace,
                             span.id,
+                            options.where,
                         ),
                         trace,
                     )
 
     async def _retrieve(self, run: Run, k: int) -> list[DocumentHit]:
         with run.events.span("retrieve", parent=run.span, query=run.question, k=k) as span:
-            hits = await asyncio.to_thread(self._source.search, run.question, k, access=run.access)
+            hits = await asyncio.to_thread(
+                self._source.search, run.question, k, access=run.access, where=run.where
+            )
             span.data["documents"] = [{"id": hit.document.id, "score": round(hit.score, 4)} for hit in hits]
             return hits
 
@@ -158,6 +163,7 @@ class Funnel:
                 citation.start,
                 citation.stop,
                 access=run.access,
+                where=run.where,
             )
             if stored == citation.quote:
                 kept[number] = [citation]

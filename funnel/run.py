@@ -11,31 +11,37 @@ from funnel.events import Events
 from funnel.llm.meter import Meter
 from funnel.memory.workspace import Workspace
 from funnel.types import Citation, Status
+from indexes.filters import Filter
 from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo
 
 
 class Source(Protocol):
     """Stage one as the funnel sees it: `indexes.Collection`, or documents that were never indexed."""
 
-    def search(self, query: str, k: int = 20, *, access: Access) -> list[DocumentHit]:
-        """The best `k` documents that `access` may read, best first."""
+    def search(self, query: str, k: int = 20, *, access: Access, where: Filter | None) -> list[DocumentHit]:
+        """The best `k` documents that `access` may read and `where` matches, best first."""
 
-    def ids(self, *, access: Access) -> list[DocumentId]:
-        """The ids of every document that `access` may read, sorted."""
+    def ids(self, *, access: Access, where: Filter | None) -> list[DocumentId]:
+        """The ids of every document that `access` may read and `where` matches, sorted."""
 
-    def document(self, document_id: DocumentId, *, access: Access) -> Document | None:
-        """The whole document, or None where there is none that `access` may read."""
+    def document(self, document_id: DocumentId, *, access: Access, where: Filter | None) -> Document | None:
+        """The whole document, or None where there is none that `access` may read and `where` matches."""
 
-    def info(self, document_id: DocumentId, *, access: Access) -> DocumentInfo | None:
+    def info(self, document_id: DocumentId, *, access: Access, where: Filter | None) -> DocumentInfo | None:
         """What is known of a document without its text, or None likewise."""
 
-    def read(self, document_id: DocumentId, start: int, stop: int, *, access: Access) -> str | None:
-        """Characters start to stop of a document, or None where there is none that `access` may read."""
+    def read(
+        self, document_id: DocumentId, start: int, stop: int, *, access: Access, where: Filter | None
+    ) -> str | None:
+        """Characters start to stop of a document, or None likewise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One question on its way. `root` calls the model that leads, `sub` the one for parts."""
+    """One question on its way. `root` calls the model that leads, `sub` the one for parts.
+
+    Nothing outside `access` and `where` is searched, read or cited.
+    """
 
     id: str
     question: str
@@ -47,6 +53,7 @@ class Run:
     sub: Meter
     workspace: Workspace
     span: int
+    where: Filter | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from indexes.collection import Collection, Status
 from indexes.errors import IndexesError
+from indexes.filters import Filter, all_of, any_of, field, not_
+from indexes.filters import parse as parse_filter
 from indexes.raw import RawDocuments
 from indexes.types import (
     OWNER,
@@ -31,6 +33,7 @@ __all__ = [
     "DocumentHit",
     "DocumentId",
     "DocumentInfo",
+    "Filter",
     "Hit",
     "IndexesError",
     "LegScore",
@@ -39,4 +42,9 @@ __all__ = [
     "RawDocuments",
     "Section",
     "Status",
+    "all_of",
+    "any_of",
+    "field",
+    "not_",
+    "parse_filter",
 ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from indexes.analysis import analyse
 from indexes.chunking import chunk
 from indexes.errors import DuplicateId
+from indexes.filters import Filter, matches
 from indexes.lexical.base import Entry
 from indexes.types import (
     OWNER,
@@ -47,40 +48,60 @@ class RawDocuments:
     def __len__(self) -> int:
         return len(self._documents)
 
-    def search(self, query: str, k: int = 20, *, access: Access = OWNER) -> list[DocumentHit]:
+    def search(
+        self, query: str, k: int = 20, *, access: Access = OWNER, where: Filter | None = None
+    ) -> list[DocumentHit]:
         """The best `k` documents by BM25 over their passages, then the others in their order with score 0."""
         engine, passages = self._engine
         found: dict[DocumentId, list[tuple[Passage, float]]] = {}
         for key, score in engine.search(analyse(query), len(passages), access=access):
-            found.setdefault(passages[key].document_id, []).append((passages[key], score))
+            passage = passages[key]
+            if _is_open(self._documents[passage.document_id], access, where):
+                found.setdefault(passage.document_id, []).append((passage, score))
         hits = [
             _hit(self._documents[name], rank, found[name][:PASSAGES_EACH])
             for rank, name in enumerate(list(found)[:k], start=1)
         ]
-        others = [d for d in self._documents.values() if d.id not in found and access.may_read(d.readers)]
+        others = [d for d in self._documents.values() if d.id not in found and _is_open(d, access, where)]
         for document in others[: k - len(hits)]:
             first = next(iter(chunk(document)), None)
             if first is not None:
                 hits.append(_hit(document, len(hits) + 1, [(first, 0.0)]))
         return hits
 
-    def ids(self, *, access: Access = OWNER) -> list[DocumentId]:
-        """The ids of every document that `access` may read, sorted."""
-        return sorted(d.id for d in self._documents.values() if access.may_read(d.readers))
+    def ids(self, *, access: Access = OWNER, where: Filter | None = None) -> list[DocumentId]:
+        """The ids of every document that `access` may read and `where` matches, sorted."""
+        return sorted(d.id for d in self._documents.values() if _is_open(d, access, where))
 
-    def document(self, document_id: DocumentId, *, access: Access = OWNER) -> Document | None:
-        """The whole document, or None where there is none that `access` may read."""
+    def count(self, *, access: Access = OWNER, where: Filter | None = None) -> int:
+        """How many documents `access` may read and `where` matches."""
+        return sum(_is_open(d, access, where) for d in self._documents.values())
+
+    def document(
+        self, document_id: DocumentId, *, access: Access = OWNER, where: Filter | None = None
+    ) -> Document | None:
+        """The whole document, or None where there is none that `access` may read and `where` matches."""
         document = self._documents.get(document_id)
-        return document if document is not None and access.may_read(document.readers) else None
+        return document if document is not None and _is_open(document, access, where) else None
 
-    def info(self, document_id: DocumentId, *, access: Access = OWNER) -> DocumentInfo | None:
+    def info(
+        self, document_id: DocumentId, *, access: Access = OWNER, where: Filter | None = None
+    ) -> DocumentInfo | None:
         """What is known of a document without its text, or None likewise."""
-        document = self.document(document_id, access=access)
+        document = self.document(document_id, access=access, where=where)
         return None if document is None else _info(document)
 
-    def read(self, document_id: DocumentId, start: int, stop: int, *, access: Access = OWNER) -> str | None:
-        """Characters start to stop of a document, or None where there is none that `access` may read."""
-        document = self.document(document_id, access=access)
+    def read(
+        self,
+        document_id: DocumentId,
+        start: int,
+        stop: int,
+        *,
+        access: Access = OWNER,
+        where: Filter | None = None,
+    ) -> str | None:
+        """Characters start to stop of a document, or None likewise."""
+        document = self.document(document_id, access=access, where=where)
         return None if document is None else document.text[start:stop]
 
     @cached_property
@@ -102,6 +123,10 @@ class RawDocuments:
             generation=0,
         )
         return engine, passages
+
+
+def _is_open(document: Document, access: Access, where: Filter | None) -> bool:
+    return access.may_read(document.readers) and (where is None or matches(where, document.metadata))
 
 
 def _info(document: Document) -> DocumentInfo:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from funnel.cli import show
+from funnel.cli import scope, show
 from funnel.cli.errors import FAILED, one_line
 from funnel.errors import BadSetting
 from funnel.types import Mode
@@ -49,6 +49,8 @@ def ask(
         int | None,
         typer.Option("-k", help="How many documents stage one hands on.  [default: 20; with --docs all]"),
     ] = None,
+    where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
+    principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
     max_usd: Annotated[float | None, typer.Option(help="Spend at most so many US dollars.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Call a model at most so often.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until the answer is due.")] = None,
@@ -70,10 +72,18 @@ def ask(
         allowed: Limits = limits(settings)
         given: dict[str, Any] = {"max_usd": max_usd, "max_calls": max_calls, "timeout_s": timeout}
         allowed = replace(allowed, **{name: value for name, value in given.items() if value is not None})
+        asker, wanted = scope.access(principals or ()), scope.where(where)
         pinned: Mode = mode  # type: ignore[assignment]  # the pipeline checks it and lists the known
         with source(kb, docs) as documents:
             everything = max(1, len(documents)) if docs is not None else DEFAULT_K
-            options = Options(mode=pinned, k=everything if k is None else k, limits=allowed, trace=trace)
+            options = Options(
+                mode=pinned,
+                k=everything if k is None else k,
+                limits=allowed,
+                access=asker,
+                where=wanted,
+                trace=trace,
+            )
             answer = asyncio.run(run(documents, settings, question, options))
         if as_json:
             show.print_json(answer.as_dict())

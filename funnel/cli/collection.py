@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from funnel.cli import embed, show
+from funnel.cli import embed, scope, show
 from funnel.cli.errors import one_line
 
 if TYPE_CHECKING:
@@ -110,14 +110,17 @@ def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     kb: Annotated[Path, typer.Option(help="The collection's directory.")],
     k: Annotated[int, typer.Option("-k", help="How many documents.", min=1)] = 20,
+    where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
+    principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")] = False,
 ) -> None:
     """Rank documents, with what each leg thought of them."""
     with one_line():
         from indexes import Collection
 
+        asker, wanted = scope.access(principals or ()), scope.where(where)
         with Collection.open(kb) as collection:
-            found = collection.search(query, k)
+            found = collection.search(query, k, access=asker, where=wanted)
         if as_json:
             show.print_json([asdict(hit) for hit in found])
         else:

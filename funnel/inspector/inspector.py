@@ -37,7 +37,7 @@ class Inspector:
         Raises: `SandboxUnavailable`; `BudgetExceeded` and `LLMError` only when not even the first call was
         possible.
         """
-        shelf = Shelf(run.source, run.workspace, access=run.access)
+        shelf = Shelf(run.source, run.workspace, access=run.access, where=run.where)
         documents = await shelf.add(hit.document for hit in hits)
         best = {
             str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)

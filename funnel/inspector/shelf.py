@@ -1,6 +1,7 @@
 """The documents that a run may read, and the spans that it has cited; one shelf for the whole tree of calls.
 
-Everything on the shelf came through stage one under the asker's access, so nothing else can be read or cited.
+Everything on the shelf came through stage one under the asker's access and filter: nothing else can be read
+or cited.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from funnel.memory.workspace import Workspace
 from funnel.run import Source
 from funnel.sandbox.base import HostError
 from funnel.types import Citation
+from indexes.filters import Filter
 from indexes.types import Access, DocumentHit, DocumentId, DocumentInfo
 
 MAX_QUOTE_CHARS = 2_000
@@ -24,10 +26,11 @@ MAX_CITATIONS = 999
 class Shelf:
     """Documents by id, in the order in which they came, and citations by number."""
 
-    def __init__(self, source: Source, workspace: Workspace, *, access: Access) -> None:
+    def __init__(self, source: Source, workspace: Workspace, *, access: Access, where: Filter | None) -> None:
         self._source = source
         self._workspace = workspace
         self._access = access
+        self._where = where
         self._documents: dict[str, DocumentInfo] = {}
         self._numbers: dict[Citation, int] = {}
 
@@ -41,7 +44,9 @@ class Shelf:
         ids = []
         for info in documents:
             if info.id not in self._documents:
-                document = await asyncio.to_thread(self._source.document, info.id, access=self._access)
+                document = await asyncio.to_thread(
+                    self._source.document, info.id, access=self._access, where=self._where
+                )
                 if document is None:
                     continue
                 now = DocumentInfo(
@@ -59,11 +64,11 @@ class Shelf:
 
     async def count(self) -> int:
         """How many documents of the whole collection the asker may read."""
-        return len(await asyncio.to_thread(self._source.ids, access=self._access))
+        return len(await asyncio.to_thread(self._source.ids, access=self._access, where=self._where))
 
     async def search(self, query: str, k: int) -> list[DocumentHit]:
-        """Back into stage one, under the asker's access; what is found is put on the shelf."""
-        hits = await asyncio.to_thread(self._source.search, query, k, access=self._access)
+        """Back into stage one, under the asker's access and filter; what is found is put on the shelf."""
+        hits = await asyncio.to_thread(self._source.search, query, k, access=self._access, where=self._where)
         shelved = set(await self.add(hit.document for hit in hits))
         return [hit for hit in hits if hit.document.id in shelved]
 
@@ -71,8 +76,8 @@ class Shelf:
         """The documents of the whole collection that the asker may read, by id; not put on the shelf."""
 
         def look() -> list[DocumentInfo | None]:
-            ids = self._source.ids(access=self._access)[start : start + limit]
-            return [self._source.info(name, access=self._access) for name in ids]
+            ids = self._source.ids(access=self._access, where=self._where)[start : start + limit]
+            return [self._source.info(name, access=self._access, where=self._where) for name in ids]
 
         return [info for info in await asyncio.to_thread(look) if info is not None]
 
@@ -89,7 +94,9 @@ class Shelf:
         if not isinstance(name, str):
             raise HostError(f"a document is named by its id, a str, not by a {type(name).__name__}")
         if name not in self._documents:
-            info = await asyncio.to_thread(self._source.info, DocumentId(name), access=self._access)
+            info = await asyncio.to_thread(
+                self._source.info, DocumentId(name), access=self._access, where=self._where
+            )
             if info is None or not await self.add([info]):
                 first = ", ".join(repr(known) for known in self.ids[:3])
                 raise HostError(f"there is no document {name[:80]!r}. Ids are case-sensitive, like {first}.")

@@ -183,11 +183,11 @@ class Changing:
     def __init__(self, documents, later):
         self.now, self.later = RawDocuments(documents), RawDocuments(later)
 
-    def search(self, query, k=20, *, access):
-        return self.now.search(query, k, access=access)
+    def search(self, query, k=20, *, access, where):
+        return self.now.search(query, k, access=access, where=where)
 
-    def read(self, document_id, start, stop, *, access):
-        return self.later.read(document_id, start, stop, access=access)
+    def read(self, document_id, start, stop, *, access, where):
+        return self.later.read(document_id, start, stop, access=access, where=where)
 
     def __getattr__(self, name):
         return getattr(self.now, name)

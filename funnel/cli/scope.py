@@ -1,0 +1,36 @@
+"""`--as` and `--where`: who asks and which documents are meant, from the command line; knows no command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexes import Access, Filter
+
+AS_HELP = "Ask as this principal, like alice or group:legal; may be repeated.  [default: the owner]"
+WHERE_HELP = """Only documents with such metadata, as JSON: '{"year": {"gte": 2020}, "lang": "en"}'."""
+
+
+def access(principals: Sequence[str]) -> Access:
+    """The access of an asker with these principals; the owner's where there is none."""
+    from indexes import OWNER, Access
+
+    return Access.of(*principals) if principals else OWNER
+
+
+def where(text: str | None) -> Filter | None:
+    """The filter that the JSON `text` spells. Raises: `BadFilter`."""
+    from indexes import parse_filter
+    from indexes.errors import BadFilter
+
+    if text is None:
+        return None
+    try:
+        form = json.loads(text)
+    except ValueError as exc:
+        raise BadFilter(f"{text[:60]!r} is no JSON ({exc})") from exc
+    except RecursionError as exc:
+        raise BadFilter("is nested too deeply") from exc
+    return parse_filter(form)
