@@ -36,7 +36,7 @@ class Finding:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Say what works here: sandboxes, embedders, engines, the model endpoint, memories."""
+    """Say what works here: sandboxes, embedders, engines, documents, the model endpoint, memories."""
     with one_line():
         findings = [*_static(), *asyncio.run(_probed())]
     if as_json:
@@ -67,6 +67,16 @@ def _static() -> Iterator[Finding]:
         has_weights,
         "weights installed" if has_weights else f"{advice}, or a local path",
     )
+    yield from _documents()
+
+
+def _documents() -> Iterator[Finding]:
+    from indexes.loaders.documents import EXTRA, READERS
+
+    yield Finding("documents", "text, tables", True, "text, Markdown, HTML, source code, JSONL, CSV")
+    for reader in READERS.values():
+        advice = "" if reader.available else f"pip install 'funnel-rlm[{EXTRA}]'"
+        yield Finding("documents", reader.name, reader.available, advice or reader.detail)
 
 
 async def _probed() -> list[Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import cast
 
@@ -19,16 +20,27 @@ EXTRA = "documents"
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A format: what it is called, the module that reads it, and the package that one needs, if any."""
+    """A format: what it is called, the module that reads it, and what that one needs, if anything.
+
+    `package` is the name that is imported, `distribution` the one that is installed.
+    """
 
     name: str
     module: str
     package: str = ""
+    distribution: str = ""
 
     @property
     def available(self) -> bool:
         """Whether the package that it needs is installed."""
         return not self.package or find_spec(self.package) is not None
+
+    @property
+    def detail(self) -> str:
+        """What reads it, with its version. Raises: `PackageNotFoundError` unless `available`."""
+        if not self.distribution:
+            return "the standard library"
+        return f"{self.distribution} {version(self.distribution)}"
 
     def read(self, data: bytes) -> Parsed:
         """Parse a whole file. Call it in a process that may die: `indexes.loaders.isolation`.
@@ -40,15 +52,15 @@ class Reader:
 
 
 READERS: dict[str, Reader] = {
-    ".docx": Reader("DOCX", "indexes.loaders.docx", "docx"),
+    ".docx": Reader("DOCX", "indexes.loaders.docx", "docx", "python-docx"),
     ".eml": Reader("EML", "indexes.loaders.eml"),
-    ".pdf": Reader("PDF", "indexes.loaders.pdf", "pypdfium2"),
-    ".pptx": Reader("PPTX", "indexes.loaders.pptx", "pptx"),
-    ".xlsx": Reader("XLSX", "indexes.loaders.xlsx", "openpyxl"),
+    ".pdf": Reader("PDF", "indexes.loaders.pdf", "pypdfium2", "pypdfium2"),
+    ".pptx": Reader("PPTX", "indexes.loaders.pptx", "pptx", "python-pptx"),
+    ".xlsx": Reader("XLSX", "indexes.loaders.xlsx", "openpyxl", "openpyxl"),
 }
-ALIASES = {".docm": ".docx", ".pptm": ".pptx", ".xlsm": ".xlsx"}
-SUCCESSORS = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
-"""The formats before 2007, which nothing reads here, and what they can be saved as."""
+ALIASES = {".pptm": ".pptx", ".xlsm": ".xlsx"}
+SUCCESSORS = {".doc": ".docx", ".docm": ".docx", ".ppt": ".pptx", ".xls": ".xlsx", ".xlsb": ".xlsx"}
+"""What nothing reads here, mostly formats from before 2007, and what it can be saved as."""
 
 
 def reader_of(suffix: str) -> Reader | None:

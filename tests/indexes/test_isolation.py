@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import zipfile
 
 import pytest
-from sample_files import book, mail, pdf, slides, word
+from sample_files import book, mail, pdf, rezipped, slides, word
 
 from indexes.errors import BadFile, MissingExtra, NothingToIndex
 from indexes.loaders import documents, load
@@ -126,6 +128,16 @@ def test_documents_carry_what_their_format_says(tmp_path):
     assert (second.title, second.sections[0].title) == ("b.xlsm", "S")
 
 
+def test_files_with_macros_are_read_without_them(tmp_path, isolation):
+    kinds = ("presentationml.presentation", "ms-powerpoint.presentation.macroEnabled")
+    with zipfile.ZipFile(io.BytesIO(SAMPLES[".pptx"])) as archive:
+        types = archive.read("[Content_Types].xml").decode()
+    macros = types.replace(f"openxmlformats-officedocument.{kinds[0]}.main", f"{kinds[1]}.main")
+    path = write(tmp_path / "a.pptm", rezipped(SAMPLES[".pptx"], "[Content_Types].xml", macros))
+    assert macros != types
+    assert isolation.parse(path, ".pptm").text == "words\nb"
+
+
 def test_a_name_that_is_no_utf8_is_read(tmp_path):
     write(tmp_path / os.fsdecode(b"caf\xe9.pdf"), SAMPLES[".pdf"])
     assert [d.text for d in load([tmp_path])] == ["words"]
@@ -155,7 +167,7 @@ def test_a_bad_document_named_by_the_user_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize(("old", "new"), documents.SUCCESSORS.items())
-def test_a_format_from_before_2007_is_left_out_with_advice(tmp_path, old, new):
+def test_an_office_format_that_is_not_read_is_left_out_with_advice(tmp_path, old, new):
     path = write(tmp_path / f"a{old}", b"\xd0\xcf\x11\xe0")
     with pytest.raises(BadFile, match=rf"\{old} files are not read; save it as \{new}"):
         list(load([path]))
