@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from enum import Enum
 
 from indexes.catalog_writer import Writer
 from indexes.chunking import chunk
-from indexes.errors import DuplicateId, SourceError
+from indexes.errors import DuplicateId, MassDeletion, SourceError
 from indexes.legs import Tell
 from indexes.types import Changes, Document, DocumentId
 
+MASS_SHARE = 0.3
+MASS_LEAST = 10
+"""More than this share and at least this number of a source's documents go at once only when allowed."""
+
+
+class Prune(Enum):
+    """What becomes of a source's documents that it no longer has."""
+
+    NONE = "they stay"
+    GUARDED = "they go, unless they are a mass"
+    ALL = "they go"
+
 
 def upsert(
-    writer: Writer, documents: Iterable[Document], *, source: str | None, prune: bool, tell: Tell
+    writer: Writer, documents: Iterable[Document], *, source: str | None, prune: Prune, tell: Tell
 ) -> Changes:
-    """Store the documents that are new or changed; to `prune` is to remove those of the source that went.
+    """Store the documents that are new or changed; those of the source that went are pruned as told.
 
-    Raises: `DuplicateId`, `SourceError`, and whatever the iterator raises; the transaction is then void.
+    Raises: `DuplicateId`, `MassDeletion`, `SourceError`, and whatever the iterator raises; the transaction is
+    then void.
     """
     seen: dict[DocumentId, str] = {}
     added: list[DocumentId] = []
@@ -40,7 +54,7 @@ def upsert(
                 writer.put(document, chunk(document), source=stored.source)
                 updated.append(document.id)
         tell("reading", done, None)
-    gone = tuple(i for i in writer.ids_of(source) if i not in seen) if source is not None and prune else ()
+    gone = () if source is None or prune is Prune.NONE else _gone(writer, source, seen, len(added), prune)
     return Changes(
         tuple(added),
         tuple(updated),
@@ -57,6 +71,17 @@ def delete(writer: Writer, ids: Iterable[str]) -> Changes:
             writer.remove(stored.number)
             deleted.append(DocumentId(id_))
     return Changes(deleted=tuple(deleted))
+
+
+def _gone(
+    writer: Writer, source: str, seen: Container[DocumentId], n_added: int, prune: Prune
+) -> tuple[DocumentId, ...]:
+    stored = writer.ids_of(source)
+    gone = tuple(id_ for id_ in stored if id_ not in seen)
+    before = len(stored) - n_added
+    if prune is Prune.GUARDED and len(gone) >= MASS_LEAST and len(gone) > MASS_SHARE * before:
+        raise MassDeletion(source, len(gone), before)
+    return gone
 
 
 def _named(uri: str, source: str | None) -> str:

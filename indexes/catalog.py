@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from json import JSONDecodeError
 from pathlib import Path
 from threading import Lock
@@ -77,11 +78,28 @@ class Catalog:
             yield writer
             if writer.changed:
                 db.execute("UPDATE settings SET value = value + 1 WHERE name = 'generation'")
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                db.execute("INSERT OR REPLACE INTO settings VALUES ('written', ?)", (now,))
 
     def set(self, name: str, value: str) -> None:
         """Record a value that is no part of any generation."""
         with self._connection() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def scrub(self) -> None:
+        """Write the file anew without what was deleted, and empty its write-ahead log.
+
+        Raises: `CollectionError` where another process has been reading for too long.
+        """
+        with self._connection() as db:
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("UPDATE removed SET digest = x''")
+            db.execute("VACUUM")
+            faults.step("catalog.vacuum")
+            busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            faults.step("catalog.scrubbed")
+        if busy:
+            raise CollectionError(f"{self.path} is being read. Run this again when that has ended.")
 
     def close(self) -> None:
         """Close every connection that is not in use; those in use close when they are given back."""

@@ -11,13 +11,23 @@ from typing import Self
 
 import numpy as np
 
-from indexes import analysis, batch, fusion, terms
+from indexes import analysis, batch, erasure, fusion, terms
+from indexes.batch import Prune
 from indexes.catalog import Catalog
 from indexes.catalog_reader import Reader
 from indexes.catalog_writer import Writer
 from indexes.dense import embedder as embedder_named
 from indexes.dense.base import Embedder, FittedEmbedder, Keys
-from indexes.errors import BadQuery, CollectionError, CollectionLocked, CollectionMismatch, CollectionNotFound
+from indexes.dense.cache import VECTORS, scrub
+from indexes.errors import (
+    AlreadyEmbedding,
+    BadQuery,
+    CollectionError,
+    CollectionLocked,
+    CollectionMismatch,
+    CollectionNotFound,
+    UnknownDocument,
+)
 from indexes.filters import Filter
 from indexes.legs import Leg, LexicalLeg, Tell
 from indexes.lexical import lexical_engine
@@ -34,6 +44,7 @@ _LEAST_CANDIDATES = 100
 _CANDIDATES_A_RESULT = 5
 _DEEPER = 4
 _KEYS_SHOWN = 5
+_ERASING = "erasing"
 _PATIENCE_S = 3600.0
 """Whoever has embedded for hours waits for a writer to end."""
 
@@ -154,6 +165,7 @@ class Collection:
         try:
             collection = cls(catalog, embedder)
             collection._renew()
+            collection._complete_erasure()
             collection._mend()
             collection._follow()
         except BaseException:
@@ -168,21 +180,31 @@ class Collection:
         no write: what it could not embed waits for `embed`.
         """
         return self._write(
-            lambda writer, tell: batch.upsert(writer, documents, source=None, prune=False, tell=tell),
+            lambda writer, tell: batch.upsert(writer, documents, source=None, prune=Prune.NONE, tell=tell),
             progress,
         )
 
     def sync(
-        self, documents: Iterable[Document], *, source: str, prune: bool = True, progress: Tell | None = None
+        self,
+        documents: Iterable[Document],
+        *,
+        source: str,
+        prune: bool = True,
+        allow_mass_delete: bool = False,
+        progress: Tell | None = None,
     ) -> Changes:
         """Make the documents of `source` exactly these: upsert, and delete its others. All or nothing.
 
         Without `prune` nothing is deleted: for documents that are known to be incomplete.
 
-        Raises: as `upsert`; `DuplicateId` also for an id that is stored from another source.
+        Raises: as `upsert`; `DuplicateId` also for an id that is stored from another source; `MassDeletion`
+        when ten documents or more and over 30 % of the source would go, unless that is allowed.
         """
+        pruning = Prune.NONE
+        if prune:
+            pruning = Prune.ALL if allow_mass_delete else Prune.GUARDED
         return self._write(
-            lambda writer, tell: batch.upsert(writer, documents, source=source, prune=prune, tell=tell),
+            lambda writer, tell: batch.upsert(writer, documents, source=source, prune=pruning, tell=tell),
             progress,
         )
 
@@ -202,6 +224,26 @@ class Collection:
                 with self._writing, self._lock.hold(wait_s=_PATIENCE_S), self._catalog.read() as reader:
                     self._dense.refresh()
                     self._dense.follow(reader, tell)
+
+    def erase(self, ids: Iterable[str], *, progress: Tell | None = None) -> Changes:
+        """Remove documents and every trace of them: engines are built anew, free space is written over.
+
+        Takes as long as building the engines does. Cut off, it is completed by the next opening.
+
+        Raises: `UnknownDocument`, `CollectionLocked`, `AlreadyEmbedding`; `CollectionError` where a reader
+        holds on to the old state for too long.
+        """
+        tell = progress or _silent
+        with self._writing, self._lock.hold(), self._dense.embedding():
+            with self._catalog.read() as reader:
+                asked = dict.fromkeys(ids)
+                if unknown := [id_ for id_ in asked if reader.number(id_, OWNER) is None]:
+                    raise UnknownDocument(self.path, unknown)
+            self._catalog.set(_ERASING, "yes")
+            with self._catalog.write() as writer:
+                changes = batch.delete(writer, asked)
+            self._scrub(tell)
+        return changes
 
     def search(
         self, query: str, k: int = 20, *, access: Access = OWNER, where: Filter | None = None
@@ -323,6 +365,29 @@ class Collection:
                 changes = change(writer, tell)
             self._catch_up(self._behind(), tell)
         return changes
+
+    def _scrub(self, tell: Tell) -> None:
+        """Build what is derived anew, and rid the rest of what was deleted."""
+        for leg in self._legs.values():
+            leg.clear()
+        for name in self._legs:
+            erasure.empty(self.path / name)
+        self._catch_up(self._legs.values(), tell)
+        with self._catalog.read() as reader:
+            digests = reader.forgotten(-1)
+        scrub(self.path / VECTORS, digests)
+        self._catalog.scrub()
+        self._catalog.set(_ERASING, "")
+
+    def _complete_erasure(self) -> None:
+        with self._catalog.read() as reader:
+            if not reader.setting(_ERASING):
+                return
+        try:
+            with self._writing, self._lock.hold(wait_s=0), self._dense.embedding():
+                self._scrub(_silent)
+        except (CollectionLocked, AlreadyEmbedding):
+            pass  # who holds the lock is at it, or the next opening is
 
     def _follow(self) -> None:
         """Bring the legs to the catalog's generation; while another is at it they serve what they have."""

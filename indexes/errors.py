@@ -6,11 +6,15 @@ IndexesError
 │   ├── NothingToIndex     a folder or file without a single document
 │   ├── BadFile            binary, undecodable or malformed; carries the line where there is one
 │   └── DuplicateId        two documents under one id
+├── UnknownDocument        an id that no document of the collection has
+├── MassDeletion           a source lost so much at once that somebody has to say that it is meant
+├── BadBackup              a file that cannot be written or restored as a backup
 ├── BadQuery               an empty query, or one that asks for no result
 ├── BadFilter              a filter that means nothing; carries the field and the operator
 ├── UnknownName            no engine, embedder or option of that name; lists the known
 ├── MissingExtra           a name that needs an optional package which is not installed
 ├── EmbedderFailed         an embedder could not be loaded or refused to embed
+├── RerankerFailed         a reranker could not be loaded or refused to score
 └── CollectionError        the collection as a whole
     ├── CollectionNotFound    no collection in that directory
     ├── CollectionMismatch    built with another embedder or engine than the one asked for
@@ -74,6 +78,39 @@ class DuplicateId(SourceError):
         )
 
 
+class UnknownDocument(IndexesError):
+    """Ids that no document of the collection has."""
+
+    def __init__(self, path: Path | str, ids: Iterable[str]) -> None:
+        self.path = Path(path)
+        self.ids = tuple(ids)
+        super().__init__(
+            f"No document of {path} has the id {', '.join(map(repr, self.ids))}. Nothing was changed."
+        )
+
+
+class MassDeletion(IndexesError):
+    """A source lost so much at once that somebody has to say that it is meant."""
+
+    def __init__(self, source: str, gone: int, stored: int) -> None:
+        self.source = source
+        self.gone = gone
+        self.stored = stored
+        super().__init__(
+            f"{gone} of {stored} documents of {source} are gone at once; nothing was changed. "
+            "If that is meant, run it again with --allow-mass-delete."
+        )
+
+
+class BadBackup(IndexesError):
+    """A file that cannot be written or restored as a backup."""
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        self.path = Path(path)
+        self.reason = reason
+        super().__init__(f"{path}: {reason}.")
+
+
 class BadQuery(IndexesError, ValueError):
     """An empty query, or one that asks for no result."""
 
@@ -115,6 +152,15 @@ class EmbedderFailed(IndexesError):
         self.embedder = embedder
         self.reason = reason
         super().__init__(f"Embedder {embedder!r}: {reason}")
+
+
+class RerankerFailed(IndexesError):
+    """A reranker could not be loaded, or refused to score."""
+
+    def __init__(self, reranker: str, reason: str) -> None:
+        self.reranker = reranker
+        self.reason = reason
+        super().__init__(f"Reranker {reranker!r}: {reason}")
 
 
 class CollectionError(IndexesError):

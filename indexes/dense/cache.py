@@ -19,6 +19,9 @@ from indexes import faults
 from indexes.dense.base import Vectors
 from indexes.errors import CollectionError
 
+VECTORS = "vectors.sqlite"
+"""Its name beside the catalog."""
+
 _TABLE = """
 CREATE TABLE IF NOT EXISTS vectors (
     embedder TEXT NOT NULL,
@@ -34,6 +37,27 @@ _KNOWN = "SELECT digest FROM vectors WHERE embedder = ? AND digest IN (SELECT va
 _LENGTH = "SELECT length(vector) FROM vectors WHERE embedder = ? LIMIT 1"
 _BATCH = 10_000
 _BUSY_S = 30.0
+
+
+def scrub(path: Path, digests: Iterable[bytes]) -> None:
+    """Forget these texts' vectors, whatever the embedder, and write over the file's free space.
+
+    Raises: `CollectionError` where somebody has been reading for too long.
+    """
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as db:
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute(_TABLE)
+            db.executemany("DELETE FROM vectors WHERE digest = ?", ((d.hex(),) for d in digests))
+            db.execute("VACUUM")
+            busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            faults.step("vectors.scrubbed")
+    except sqlite3.Error as exc:
+        raise CollectionError(f"The vectors in {path} cannot be scrubbed: {exc}.") from exc
+    if busy:
+        raise CollectionError(f"The vectors in {path} are being read. Run this again when that has ended.")
 
 
 class VectorCache:

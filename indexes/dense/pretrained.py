@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
-from indexes.dense.cache import VectorCache
+from indexes.dense.cache import VECTORS, VectorCache
 from indexes.dense.faiss import FaissEngine
 from indexes.dense.latent import LatentEmbedder
 from indexes.dense.legs import DenseLeg, FittedLeg, Space
@@ -219,5 +219,5 @@ def dense_leg(directory: Path, embedder: Embedder, catalog: Catalog) -> FittedLe
     """The leg that goes with this embedder."""
     if isinstance(embedder, FittedEmbedder):
         return FittedLeg(directory, embedder, catalog)
-    cache = VectorCache(directory.parent / "vectors.sqlite", embedder.name)
+    cache = VectorCache(directory.parent / VECTORS, embedder.name)
     return PretrainedLeg(directory, embedder, catalog, cache)

@@ -6,7 +6,9 @@ tantivy writes a CRC-32 at the end of each segment file and never looks at it ag
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from indexes.files import crc32
 
@@ -41,6 +43,25 @@ def stored_fields(directory: Path) -> list[str]:
     """The fields whose text the index keeps as it was given. Raises: `OSError`, `ValueError`."""
     schema = json.loads((directory / META).read_bytes())["schema"]
     return [field["name"] for field in schema if field["options"]["stored"]]
+
+
+def known_terms(directory: Path, terms: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Those of the terms that the dictionary of the index has, and those that a document in it has.
+
+    Raises: `OSError`, `ValueError`.
+    """
+    import tantivy  # noqa: PLC0415  # loaded only where it is used
+
+    index = tantivy.Index.open(str(directory))
+    searcher = index.searcher()
+    known = {term for term in terms if searcher.doc_freq("terms", term)}
+    return known, {term for term in known if searcher.search(_query(index, term), 1).hits}
+
+
+def _query(index: Any, term: str) -> Any:
+    from tantivy import Query  # noqa: PLC0415  # likewise
+
+    return Query.term_query(index.schema, "terms", term, "freq")
 
 
 def _carries_its_checksum(path: Path, size: int) -> bool:
