@@ -59,11 +59,15 @@ def analyse(text: str) -> list[str]:
     and the parts; `1,000` gives `1000`; `4.2` stays whole; `§ 4.2` gives `§4.2` and `4.2`; scripts without
     spaces give overlapping pairs of characters. Pure and thread-safe.
     """
+    return list(chain.from_iterable(map(_TERMS.__getitem__, words(text))))
+
+
+def words(text: str) -> list[str]:
+    """Parts of `text` that can be analysed one by one: the terms of all are the terms of the text."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    # Only a paragraph sign reaches over a space to its number; all else is within one word's bounds.
-    words = text.split() if "\u00a7" not in text else [text]
-    return list(chain.from_iterable(map(_TERMS.__getitem__, words)))
+    # Only a paragraph sign reaches over a space to its number; all else stands between two spaces.
+    return text.split() if "\u00a7" not in text else [text]
 
 
 @cache

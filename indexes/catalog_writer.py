@@ -57,14 +57,16 @@ class Writer(Reader):
                 document.title,
                 document.uri,
                 len(document.text),
-                json.dumps(dict(document.metadata)),
-                json.dumps(sorted(document.readers)),
-                json.dumps([asdict(section) for section in document.sections]),
+                json.dumps(dict(document.metadata)) if document.metadata else "{}",
+                json.dumps(sorted(document.readers)) if document.readers else "[]",
+                json.dumps([asdict(section) for section in document.sections]) if document.sections else "[]",
                 source,
             ),
         ).lastrowid
-        self._db.executemany("INSERT INTO readers VALUES (?, ?)", ((r, number) for r in document.readers))
-        if number is not None:  # as it is after an INSERT
+        # Each statement costs, and most documents have neither readers nor metadata.
+        if document.readers:
+            self._db.executemany("INSERT INTO readers VALUES (?, ?)", ((r, number) for r in document.readers))
+        if document.metadata and number is not None:  # as it is after an INSERT
             put_attributes(self._db, number, document.metadata)
         starts = range(0, len(document.text), PAGE_CHARS)
         self._db.executemany(

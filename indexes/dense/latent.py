@@ -11,16 +11,16 @@ import zipfile
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence, Sized
-from itertools import repeat
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexes.analysis import analyse, words
 from indexes.dense.base import Vectors
 from indexes.errors import EmbedderFailed
-from indexes.terms import terms
 
 NAME = "latent"
 DIMENSION = 256
@@ -31,6 +31,8 @@ _POWER_ITERATIONS = 1
 _SEED = 0
 _NEGLIGIBLE = 1e-3
 _BLOCK = 4096
+_MEMO_ENTRIES = 200_000
+_MEMO_CHARS = 64
 
 Analyse = Callable[[str], Iterable[str]]
 
@@ -38,9 +40,10 @@ Analyse = Callable[[str], Iterable[str]]
 class LatentEmbedder:
     """Texts to at most `DIMENSION` latent dimensions, fewer where the corpus has fewer. Reproducible."""
 
-    def __init__(self, analyse: Analyse = terms) -> None:
+    def __init__(self, analyse: Analyse = analyse) -> None:
         self.analyse = analyse
         self._terms: dict[str, int] = {}
+        self._columns = _Columns(analyse, self._terms)
         self._idf: NDArray[np.float32] = np.empty(0, np.float32)
         self._components: NDArray[np.float32] | None = None
 
@@ -71,6 +74,7 @@ class LatentEmbedder:
             :MAX_TERMS
         ]
         self._terms = {term: place for place, (_, term, _) in enumerate(kept)}
+        self._columns = _Columns(self.analyse, self._terms)
         columns = np.array([i for *_, i in kept], np.int64)
         self._idf = (np.log((1 + len(texts)) / (1 + spread[columns])) + 1).astype(np.float32)
         self._components = _components(self._weighted(counts[:, columns]))
@@ -85,7 +89,7 @@ class LatentEmbedder:
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         for at in range(0, len(texts), _BLOCK):
             block = texts[at : at + _BLOCK]
-            known = (map(self._terms.get, self.analyse(text), repeat(-1)) for text in block)
+            known = (chain.from_iterable(map(self._columns.__getitem__, words(text))) for text in block)
             vectors[at : at + len(block)] = self._weighted(_counts(known, self._terms)) @ self._components
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         unit: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > _NEGLIGIBLE)
@@ -98,7 +102,7 @@ class LatentEmbedder:
         """
         if self._components is None:
             raise EmbedderFailed(NAME, "it has not been fitted to a corpus yet.")
-        known = [place for term in self.analyse(text) if (place := self._terms.get(term)) is not None]
+        known = list(chain.from_iterable(map(self._columns.__getitem__, words(text))))
         places, counts = np.unique(np.array(known, np.int64), return_counts=True)
         weights = (1 + np.log(counts.astype(np.float32))) * self._idf[places]
         vector: Vectors = weights @ self._components[places]
@@ -126,6 +130,7 @@ class LatentEmbedder:
         if shapes != ((len(listed),), (len(listed),), 2, np.float32, np.float32):
             raise EmbedderFailed(NAME, f"{path} does not read as its space: its parts do not fit together")
         self._terms = {term: i for i, term in enumerate(listed)}
+        self._columns = _Columns(self.analyse, self._terms)
         self._idf, self._components = idf, components
 
     def _weighted(self, counts: Any) -> Any:
@@ -138,8 +143,25 @@ class LatentEmbedder:
         return weighted
 
 
+class _Columns(dict[str, tuple[int, ...]]):
+    """A word to the columns of its terms, worked out once; bounded, and never wrong between threads."""
+
+    def __init__(self, analyse: Analyse, known: dict[str, int]) -> None:
+        super().__init__()
+        self._analyse = analyse
+        self._known = known
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        columns = tuple(self._known[term] for term in self._analyse(word) if term in self._known)
+        if len(word) <= _MEMO_CHARS:
+            if len(self) >= _MEMO_ENTRIES:
+                self.clear()
+            self[word] = columns
+        return columns
+
+
 def _counts(columns: Iterable[Iterable[int]], index: Sized) -> Any:
-    """A scipy CSR array float32 (n_texts, n_terms): how often each column was named; -1 is no column."""
+    """A scipy CSR array float32 (n_texts, n_terms): how often each column was named."""
     from scipy.sparse import coo_array  # noqa: PLC0415  # loaded only where it is used
 
     flat = array("i")
@@ -148,8 +170,7 @@ def _counts(columns: Iterable[Iterable[int]], index: Sized) -> Any:
         flat.extend(text)
         ends.append(len(flat))
     named = np.frombuffer(flat, np.intc).astype(np.int32, copy=False)
-    rows = np.repeat(np.arange(len(ends) - 1, dtype=np.int32), np.diff(ends))[named >= 0]
-    named = named[named >= 0]
+    rows = np.repeat(np.arange(len(ends) - 1, dtype=np.int32), np.diff(ends))
     shape = (len(ends) - 1, len(index))
     return coo_array((np.ones(len(named), np.float32), (rows, named)), shape=shape).tocsr()
 

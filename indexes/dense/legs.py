@@ -155,7 +155,8 @@ class FittedLeg(DenseLeg):
         total = catalog.n_added(-1)
         tell("fitting", 0, total)
         embedder = copy(self._blank)
-        embedder.fit([row.text for row in islice(catalog.added(-1), 0, None, -(-total // FIT_PASSAGES) or 1)])
+        sample = catalog.keys()[:: -(-total // FIT_PASSAGES) or 1]
+        embedder.fit([row.text for row in catalog.rows(sample.tolist())])
         space = f"{embedder.name}-{uuid4().hex}"
         path = self._file(space)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -194,10 +195,13 @@ def _folded(embedder: Embedder, catalog: Reader, past: int, tell: Tell) -> tuple
     """Keys and vectors of the passages that came since, in a space as it stands."""
     rows = catalog.added(past)
     total = catalog.n_added(past)
-    keys: list[int] = []
-    blocks: list[Vectors] = [np.empty((0, embedder.dimension), np.float32)]
+    keys = np.empty(total, np.int64)
+    vectors = np.empty((total, embedder.dimension), np.float32)
+    done = 0
     while block := list(islice(rows, _FOLD_BLOCK)):
-        keys.extend(row.key for row in block)
-        blocks.append(embedder.embed_documents([row.text for row in block]))
-        tell("embedding", len(keys), total)
-    return np.array(keys, np.int64), np.concatenate(blocks)
+        here = slice(done, done + len(block))
+        keys[here] = [row.key for row in block]
+        vectors[here] = embedder.embed_documents([row.text for row in block])
+        done += len(block)
+        tell("embedding", done, total)
+    return keys, vectors
