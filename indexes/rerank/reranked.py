@@ -1,0 +1,107 @@
+"""A collection, or raw documents, whose best passages a reranker orders anew; the rest is passed through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+
+from indexes.catalog_reader import indexed_text
+from indexes.collection import Collection
+from indexes.filters import Filter
+from indexes.raw import RawDocuments
+from indexes.rerank.base import Reranker
+from indexes.types import OWNER, Access, Document, DocumentHit, DocumentId, DocumentInfo, Hit, LegScore
+
+DEPTH = 50
+"""Passages that are scored a query: each costs a run of the model."""
+
+LEG = "rerank"
+
+
+class Reranked:
+    """The same calls as what it wraps; `search` lets `reranker` order the first `depth` passages.
+
+    A hit keeps the scores of its legs and gains the reranker's. Passages below the depth come after, in the
+    order they had.
+    """
+
+    def __init__(self, source: Collection | RawDocuments, reranker: Reranker, *, depth: int = DEPTH) -> None:
+        if depth < 1:
+            raise ValueError(f"a depth of {depth} passages reranks nothing: ask for one at least")
+        self._source = source
+        self._reranker = reranker
+        self._depth = depth
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def search(
+        self, query: str, k: int = 20, *, access: Access = OWNER, where: Filter | None = None
+    ) -> list[DocumentHit]:
+        """The best `k` documents that `access` may read and `where` matches; ties by passage id.
+
+        Raises: as the search that is wrapped; `RerankerFailed`.
+        """
+        found = self._source.search(query, max(k, self._depth), access=access, where=where)
+        if not found:
+            return []
+        titles = {hit.document.id: hit.document.title for hit in found}
+        passages = sorted(
+            chain.from_iterable(hit.passages for hit in found), key=lambda hit: (-hit.score, hit.passage.id)
+        )
+        by_document: dict[DocumentId, list[Hit]] = {}
+        for passage in self._ordered(query, passages, titles):
+            by_document.setdefault(passage.passage.document_id, []).append(passage)
+        hits = [_merged(hit, by_document[hit.document.id]) for hit in found]
+        best = sorted(hits, key=lambda hit: hit.passages[0].rank)[:k]
+        return [replace(hit, rank=rank) for rank, hit in enumerate(best, 1)]
+
+    def count(self, *, access: Access = OWNER, where: Filter | None = None) -> int:
+        """As what is wrapped."""
+        return self._source.count(access=access, where=where)
+
+    def ids(self, *, access: Access = OWNER, where: Filter | None = None) -> list[DocumentId]:
+        """As what is wrapped."""
+        return self._source.ids(access=access, where=where)
+
+    def document(
+        self, document_id: DocumentId, *, access: Access = OWNER, where: Filter | None = None
+    ) -> Document | None:
+        """As what is wrapped."""
+        return self._source.document(document_id, access=access, where=where)
+
+    def info(
+        self, document_id: DocumentId, *, access: Access = OWNER, where: Filter | None = None
+    ) -> DocumentInfo | None:
+        """As what is wrapped."""
+        return self._source.info(document_id, access=access, where=where)
+
+    def read(
+        self,
+        document_id: DocumentId,
+        start: int,
+        stop: int,
+        *,
+        access: Access = OWNER,
+        where: Filter | None = None,
+    ) -> str | None:
+        """As what is wrapped."""
+        return self._source.read(document_id, start, stop, access=access, where=where)
+
+    def _ordered(self, query: str, hits: list[Hit], titles: dict[DocumentId, str]) -> list[Hit]:
+        """The passages in their new order; `hits` come best first."""
+        top, rest = hits[: self._depth], hits[self._depth :]
+        texts = [indexed_text(titles[hit.passage.document_id], hit.passage.text) for hit in top]
+        scores = [float(score) for score in self._reranker.scores(query, texts)]
+        pairs = sorted(zip(scores, top, strict=True), key=lambda pair: (-pair[0], pair[1].passage.id))
+        reranked = [
+            replace(hit, score=score, legs={**hit.legs, LEG: LegScore(rank, score)})
+            for rank, (score, hit) in enumerate(pairs, 1)
+        ]
+        # Below the least score of the reranker, at the distances that the legs put between them.
+        below = [replace(hit, score=min(scores) - (rest[0].score - hit.score)) for hit in rest]
+        return [replace(hit, rank=rank) for rank, hit in enumerate([*reranked, *below], 1)]
+
+
+def _merged(hit: DocumentHit, passages: list[Hit]) -> DocumentHit:
+    return replace(hit, score=passages[0].score, legs=passages[0].legs, passages=tuple(passages))
