@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from indexes.filters import Filter, matches
 from indexes.types import Access, Document, DocumentId, DocumentInfo, Passage, PassageId, Section
 
 PAGE_CHARS = 32_768
+_READERS_KEPT = 1024
 
 _ROWS = """
 SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.readers
@@ -163,7 +165,8 @@ class Reader:
 
     def passages(self, number: int, places: Iterable[Place]) -> list[Passage]:
         """These passages of one document, with their texts."""
-        sections = self.sections(number)
+        places = list(places)
+        sections = self.sections(number) if any(place.section is not None for place in places) else ()
         return [
             Passage(
                 id=place.id,
@@ -267,6 +270,7 @@ def _is_open(readers: str, metadata: str, access: Access, where: Filter | None) 
     return access.may_read(_readers(readers)) and (where is None or matches(where, json.loads(metadata)))
 
 
+@lru_cache(_READERS_KEPT)
 def _readers(value: str) -> frozenset[str]:
     return frozenset(json.loads(value))
 
