@@ -86,12 +86,20 @@ class Assembly:
 
     def parsed(self, *, title: str = "", metadata: Mapping[str, Scalar | list[str]] | None = None) -> Parsed:
         """What was put together; metadata without a value are left out."""
-        stated = {key: value for key, value in (metadata or {}).items() if value not in ("", None, [])}
+        stated = {
+            key: _cleaned(value) for key, value in (metadata or {}).items() if value not in ("", None, [])
+        }
         return Parsed("".join(self._parts), " ".join(clean(title).split()), tuple(self.sections), stated)
 
     def _append(self, text: str) -> None:
         self._parts.append(text)
         self._length += len(text)
+
+
+def _cleaned(value: Scalar | list[str]) -> Scalar | list[str]:
+    if isinstance(value, list):
+        return [clean(item) for item in value]
+    return clean(value) if isinstance(value, str) else value
 
 
 def clean(text: str) -> str:

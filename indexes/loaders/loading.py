@@ -39,11 +39,11 @@ class Loading:
     """An iterable of documents, one file in memory at a time; each iteration reads afresh.
 
     While and after it is iterated: `done` files of `len(files)` are read, `problems` names the files and
-    folders inside a folder that could not be, `empty` counts files and records without words. `unknown`
-    counts files that were left out for their type.
+    folders inside a folder that could not be (and each type that needs an extra, once), `empty` counts files
+    and records without words. `unknown` counts files that were left out for their type.
 
-    Iterating raises: `BadFile` for a file named by the caller, `DuplicateId`, and `NothingToIndex` once a
-    path has given no document at all.
+    Iterating raises: `BadFile` and `MissingExtra` for a file named by the caller, `DuplicateId`, and
+    `NothingToIndex` once a path has given no document at all.
     """
 
     def __init__(self, roots: Sequence[Root]) -> None:

@@ -16,7 +16,7 @@ from indexes.loaders.assembly import Unreadable
 from indexes.loaders.documents import reader_of
 
 MAX_FILE_BYTES = 1 << 30
-MAX_TEXT_CHARS = 100_000_000
+MAX_TEXT_CHARS = 50_000_000
 
 
 def main() -> None:
@@ -28,7 +28,9 @@ def main() -> None:
     limits = _Limits(memory_bytes, limit_s)
     for request in sys.stdin.buffer:
         limits.renew()
-        answers.write(json.dumps(_answer(json.loads(request))).encode() + b"\n")
+        answer = json.dumps(_answer(json.loads(request)), ensure_ascii=False)
+        # What a library says of a damaged file may hold what no encoding can.
+        answers.write(answer.encode("utf-8", "replace") + b"\n")
         answers.flush()
 
 

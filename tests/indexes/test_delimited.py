@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from indexes.chunking import chunk
 from indexes.errors import BadFile
@@ -59,6 +61,13 @@ def test_a_quote_that_is_never_closed_is_an_ordinary_character():
 )
 def test_odd_quoting_never_fails(odd):
     assert isinstance(text(odd), str)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.sampled_from('a1 \n",;\t|=\0\u0301\U0001f469\u200d'), max_size=80))
+def test_no_text_is_too_odd_and_every_word_of_it_is_kept(content):
+    kept = text(content)
+    assert {"a", "1", "\u0301"} & set(kept) == {"a", "1", "\u0301"} & set(content)
 
 
 def test_sections_know_the_line_of_their_first_row():

@@ -406,3 +406,19 @@ def test_passages_are_exact_sections_in_order_and_the_text_stable(name, data):
     for passage in chunk(document, max_chars=10):
         assert document.text[passage.start : passage.stop] == passage.text
         assert passage.section in parsed.sections
+
+
+@pytest.mark.parametrize(
+    ("read", "make"),
+    [
+        (eml_loader.read, lambda line: mail(line, Subject="s")),
+        (docx_loader.read, lambda line: word(line[: 5 << 20])),
+    ],
+    ids=["eml", "docx"],
+)
+def test_a_single_line_of_megabytes_is_read_and_its_passages_are_exact(read, make):
+    parsed = read(make("word " * 2_000_000))
+    document = Document(DocumentId("d"), parsed.text, sections=parsed.sections)
+    passages = chunk(document)
+    assert len(parsed.text) >= (5 << 20) - 1
+    assert all(document.text[p.start : p.stop] == p.text for p in passages)
