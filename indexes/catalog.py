@@ -21,6 +21,9 @@ from indexes.catalog_reader import Reader
 from indexes.catalog_writer import Writer
 from indexes.errors import CollectionDamaged, CollectionError, CollectionNotFound
 
+CATALOG = "catalog.sqlite"
+"""Its name in a collection's directory."""
+
 _BUSY_S = 30.0
 _OPEN_FOR_LATER = 8
 _WRITE = "BEGIN IMMEDIATE"

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -236,21 +237,43 @@ class Reader:
         )
         return [digest for (digest,) in rows]
 
+    def sources(self) -> dict[str, int]:
+        """How many documents came from each source, by its name; `` for those given one by one."""
+        rows = self._db.execute("SELECT source, count(*) FROM documents GROUP BY source ORDER BY source")
+        return dict(rows.fetchall())
+
     def problems(self) -> Iterator[str]:
         """What is wrong with the catalog itself, one line each."""
         for (line,) in self._db.execute("PRAGMA integrity_check"):
             if line != "ok":
                 yield f"catalog: {line}"
-        for number, id_, version, n_chars in self._db.execute(
-            "SELECT number, id, version, n_chars FROM documents"
+        for table, row, parent, _ in self._db.execute("PRAGMA foreign_key_check"):
+            yield f"catalog: row {row} of {table} belongs to a row of {parent} that is not there"
+        for number, id_, version, fingerprint in self._db.execute(
+            "SELECT number, id, version, fingerprint FROM documents"
         ):
-            text = self.text(number, 0, 1 << 62)
-            if len(text) != n_chars or Document(DocumentId(id_), text).version != version:
-                yield f"document {id_!r}: its text is not the text of version {version}"
-            spans = "SELECT id, start, stop FROM passages WHERE document = ?"
-            for passage, start, stop in self._db.execute(spans, (number,)):
-                if not 0 <= start < stop <= n_chars:
-                    yield f"passage {passage!r}: [{start}, {stop}) is no span of {n_chars} characters"
+            try:
+                document = self.document(number)
+            except (ValueError, KeyError, TypeError, AttributeError) as exc:
+                yield f"document {id_!r}: it does not read ({exc})"
+                continue
+            yield from self._problems_of(document, number, version, fingerprint)
+
+    def _problems_of(self, document: Document, number: int, version: str, fingerprint: str) -> Iterator[str]:
+        whole = self.text(number, 0, 1 << 62)
+        if whole != document.text or document.version != version:
+            yield f"document {document.id!r}: its text is not the text of version {version}"
+        elif document.fingerprint != fingerprint:
+            yield f"document {document.id!r}: its title, metadata, readers or sections are not those stored"
+        rows = self._db.execute("SELECT principal FROM readers WHERE document = ?", (number,))
+        if {principal for (principal,) in rows} != document.readers:
+            yield f"document {document.id!r}: its table of readers differs from its readers"
+        spans = "SELECT id, start, stop, digest FROM passages WHERE document = ?"
+        for passage, start, stop, digest in self._db.execute(spans, (number,)):
+            if not 0 <= start < stop <= len(whole):
+                yield f"passage {passage!r}: [{start}, {stop}) is no span of {len(whole)} characters"
+            elif sha256(encode(indexed_text(document.title, whole[start:stop]))).digest() != digest:
+                yield f"passage {passage!r}: its text is not the one that was indexed"
 
 
 def indexed_text(title: str, text: str) -> str:

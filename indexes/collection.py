@@ -13,7 +13,7 @@ import numpy as np
 
 from indexes import analysis, batch, erasure, fusion, terms
 from indexes.batch import Prune
-from indexes.catalog import Catalog
+from indexes.catalog import CATALOG, Catalog
 from indexes.catalog_reader import Reader
 from indexes.catalog_writer import Writer
 from indexes.dense import embedder as embedder_named
@@ -33,10 +33,9 @@ from indexes.legs import Leg, LexicalLeg, Tell
 from indexes.lexical import lexical_engine
 from indexes.lock import WriterLock
 from indexes.ranking import Found, ranked
-from indexes.scope import Scopes
+from indexes.scope import EVERYTHING, Scopes
 from indexes.types import OWNER, Access, Changes, Document, DocumentHit, DocumentId, DocumentInfo, Hit
 
-CATALOG = "catalog.sqlite"
 DEFAULT_EMBEDDER = "latent"
 DEFAULT_LEXICAL = "tantivy"
 
@@ -44,6 +43,7 @@ _LEAST_CANDIDATES = 100
 _CANDIDATES_A_RESULT = 5
 _DEEPER = 4
 _KEYS_SHOWN = 5
+_SAMPLE = 50
 _ERASING = "erasing"
 _PATIENCE_S = 3600.0
 """Whoever has embedded for hours waits for a writer to end."""
@@ -333,7 +333,10 @@ class Collection:
         )
 
     def verify(self) -> list[str]:
-        """What is wrong, for the owner, one line each: texts, spans, generations, each leg's keys."""
+        """What is wrong, for the owner, one line each: texts and hashes, spans, generations, each leg's keys.
+
+        A sample of passages, evenly spread, is searched for by its own words.
+        """
         with self._writing, self._catalog.read() as reader:
             problems = list(reader.problems())
             for name, leg in self._legs.items():
@@ -342,6 +345,7 @@ class Collection:
                         f"{name} leg: it covers generation {leg.generation} of {reader.generation}"
                     )
                 problems += _differences(name, reader.keys(), leg.keys())
+            problems += _unfound(reader, self._legs["lexical"])
         return problems
 
     def close(self) -> None:
@@ -459,6 +463,17 @@ def _differences(leg: str, stored: Keys, held: Keys) -> Iterator[str]:
     for what, odd in (("lacks", np.setdiff1d(stored, held)), ("still has", np.setdiff1d(held, stored))):
         if len(odd):
             yield f"{leg} leg: it {what} {len(odd)} passages, first {odd[:_KEYS_SHOWN].tolist()}"
+
+
+def _unfound(reader: Reader, leg: Leg) -> Iterator[str]:
+    keys = reader.keys()
+    for row in reader.rows(keys[:: -(-len(keys) // _SAMPLE) or 1].tolist()):
+        if not terms.terms(row.text):
+            continue
+        found = [key for key, _ in leg.search(row.text, _LEAST_CANDIDATES, scope=EVERYTHING)]
+        # Of more equal texts than are asked for it may be another one's turn.
+        if row.key not in found and all(other.digest != row.digest for other in reader.rows(found)):
+            yield f"lexical leg: passage {row.key} is not found by its own words"
 
 
 def _exists(path: Path) -> bool:
