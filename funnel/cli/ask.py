@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from funnel.cli import rerank as reranking
 from funnel.cli import scope, show
 from funnel.cli.errors import FAILED, one_line
 from funnel.errors import BadSetting
@@ -53,6 +54,7 @@ def ask(
     principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
     max_usd: Annotated[float | None, typer.Option(help="Spend at most so many US dollars.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Call a model at most so often.")] = None,
+    rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until the answer is due.")] = None,
     memory: Annotated[
         str | None,
@@ -84,7 +86,7 @@ def ask(
                 where=wanted,
                 trace=trace,
             )
-            answer = asyncio.run(run(documents, settings, question, options))
+            answer = asyncio.run(run(reranking.reranked(documents, rerank), settings, question, options))
         if as_json:
             show.print_json(answer.as_dict())
         else:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from funnel.cli import embed, scope, show
+from funnel.cli import rerank as reranking
 from funnel.cli.errors import one_line
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ SEARCH_EPILOG = """Examples:
 
 funnel search "refund policy" --kb kb
 
-funnel search "lru_cache" --kb kb -k 5 --json"""
+funnel search "lru_cache" --kb kb -k 5 --json
+
+funnel search "refund policy" --kb kb --rerank cross-encoder/ms-marco-MiniLM-L6-v2"""
 PROBLEMS_SHOWN = 10
 
 Tell = Callable[[str, int, int | None], None]
@@ -112,6 +115,7 @@ def search(
     k: Annotated[int, typer.Option("-k", help="How many documents.", min=1)] = 20,
     where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
     principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
+    rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")] = False,
 ) -> None:
     """Rank documents, with what each leg thought of them."""
@@ -120,7 +124,7 @@ def search(
 
         asker, wanted = scope.access(principals or ()), scope.where(where)
         with Collection.open(kb) as collection:
-            found = collection.search(query, k, access=asker, where=wanted)
+            found = reranking.reranked(collection, rerank).search(query, k, access=asker, where=wanted)
         if as_json:
             show.print_json([asdict(hit) for hit in found])
         else:
