@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -41,13 +41,14 @@ class Result:
     seconds: list[float]
 
 
-def systems(collection: Collection) -> Iterable[tuple[str, fusion.Fuse, dict[str, float] | None]]:
-    """The default, each leg alone, and reciprocal ranks; None means the weights that the collection chose."""
-    yield "BM25 leg", fusion.convex, {"lexical": 1.0, "dense": 0.0}
-    yield "dense leg", fusion.convex, {"lexical": 0.0, "dense": 1.0}
-    yield "hybrid (default)", collection.fuse, None
-    yield "convex at .5", fusion.convex, {"lexical": 0.5, "dense": 0.5}
-    yield "rrf", fusion.rrf, {"lexical": 0.5, "dense": 0.5}
+SYSTEMS: tuple[tuple[str, fusion.Fuse | None, dict[str, float] | None], ...] = (
+    ("BM25 leg", fusion.convex, {"lexical": 1.0, "dense": 0.0}),
+    ("dense leg", fusion.convex, {"lexical": 0.0, "dense": 1.0}),
+    ("hybrid (default)", None, None),
+    ("convex at .5", fusion.convex, {"lexical": 0.5, "dense": 0.5}),
+    ("rrf", fusion.rrf, {"lexical": 0.5, "dense": 0.5}),
+)
+"""Each leg alone, and the ways to join them; None is what the collection does by itself."""
 
 
 def measure(name: str, collection: Collection, judged: list[Judged]) -> Result:
@@ -75,19 +76,18 @@ def report(folder: Path, embedder: str, keep: Path) -> None:
     with Collection.open_or_create(where, embedder=embedder) as collection:
         corpus = next(path for path in sorted(folder.glob("corpus.jsonl*")))
         changes = collection.sync(load([corpus]), source=str(corpus))
+        collection.embed()
         built = time.perf_counter() - started
         if changes.any:
             print(f"\n{folder.name}, {embedder}: {len(collection):,} documents indexed in {built:.1f} s")
         else:
             print(f"\n{folder.name}, {embedder}: {len(collection):,} documents, indexed before")
-        chosen, default = collection.fuse, dict(collection.weights)
         results = []
-        for name, fuse, weights in systems(collection):
-            collection.fuse, collection.weights = fuse, default if weights is None else weights
+        for name, fuse, weights in SYSTEMS:
+            collection.fuse, collection.weights = fuse, weights
             results.append(measure(name, collection, judged))
-        collection.fuse, collection.weights = chosen, default
     names = [str(m) for m in MEASURES]
-    print(f"{len(judged)} queries; default weights {default}")
+    print(f"{len(judged)} queries")
     print(f"{'':18} {'  '.join(f'{n:>7}' for n in names)}  {'p':>6}  p50 ms  p95 ms")
     base = results[0]
     for result in results:

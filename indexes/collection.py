@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -19,6 +19,7 @@ from indexes.catalog_writer import Writer
 from indexes.dense import embedder as embedder_named
 from indexes.dense.base import Embedder, FittedEmbedder, Keys
 from indexes.dense.cache import VECTORS, scrub
+from indexes.dense.feedback import PASSAGES, Near
 from indexes.errors import (
     AlreadyEmbedding,
     BadQuery,
@@ -31,9 +32,10 @@ from indexes.errors import (
 from indexes.filters import Filter
 from indexes.legs import Leg, LexicalLeg, Tell
 from indexes.lexical import lexical_engine
+from indexes.lexical.base import Scored
 from indexes.lock import WriterLock
 from indexes.ranking import Found, ranked
-from indexes.scope import EVERYTHING, Scopes
+from indexes.scope import EVERYTHING, Scope, Scopes
 from indexes.types import OWNER, Access, Changes, Document, DocumentHit, DocumentId, DocumentInfo, Hit
 
 DEFAULT_EMBEDDER = "latent"
@@ -65,14 +67,19 @@ class Status:
     legs: dict[str, int]
     embedded: int
     serving: str
+    sources: dict[str, int]
+    written: str | None
 
 
 class Collection:
     """Documents that are searched by terms and by meaning. Thread-safe; one process writes at a time.
 
-    Made by `create`, `open` or `open_or_create`; whoever made it closes it. `fuse` and `weights` may be set
-    to another fusion; a weight of zero switches a leg off.
+    Made by `create`, `open` or `open_or_create`; whoever made it closes it. `fuse` and `weights` may be set;
+    left at None they go with the vectors that serve, as `fusion` says. A weight of zero switches a leg off.
     """
+
+    mended: tuple[str, ...] = ()
+    """The legs that were damaged or behind when the collection was opened, and were made to follow."""
 
     def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
         from indexes.dense.pretrained import dense_leg  # noqa: PLC0415  # FAISS takes a while to import
@@ -86,21 +93,10 @@ class Collection:
             self.embedder, self.lexical = reader.setting("embedder") or "", reader.setting("lexical") or ""
         engine = lexical_engine(self.lexical)(self.path / "lexical")
         self._dense = dense_leg(self.path / "dense", embedder, catalog)
-        self._legs: dict[str, Leg] = {"lexical": LexicalLeg(engine, terms.terms), "dense": self._dense}
-        self.fuse: fusion.Fuse = fusion.convex
-        self._weights: dict[str, float] | None = None
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Each leg's share in the fusion: as set, else as goes with the vectors that serve."""
-        if self._weights is not None:
-            return self._weights
-        dense = fusion.DENSE_WEIGHT_LATENT if self._dense.fitted else fusion.DENSE_WEIGHT_PRETRAINED
-        return {"lexical": 1 - dense, "dense": dense}
-
-    @weights.setter
-    def weights(self, weights: dict[str, float]) -> None:
-        self._weights = weights
+        self._lexical = LexicalLeg(engine, terms.terms)
+        self._legs: dict[str, Leg] = {"lexical": self._lexical, "dense": self._dense}
+        self.fuse: fusion.Fuse | None = None
+        self.weights: Mapping[str, float] | None = None
 
     @classmethod
     def create(
@@ -167,6 +163,8 @@ class Collection:
             collection._renew()
             collection._complete_erasure()
             collection._mend()
+            behind = collection._behind()
+            collection.mended = tuple(name for name, leg in collection._legs.items() if leg in behind)
             collection._follow()
         except BaseException:
             catalog.close()
@@ -260,19 +258,38 @@ class Collection:
             raise BadQuery(f"k = {k} asks for no result. Ask for at least one.")
         self._follow()
         depth = max(_LEAST_CANDIDATES, _CANDIDATES_A_RESULT * k)
-        weights = self.weights
-        asked = [name for name in self._legs if weights.get(name)]
+        fuse, weights = self._fusion(query)
         with self._catalog.read() as reader:
             scope = self._scopes.scope(reader, access, where)
         while True:
-            found = {name: self._legs[name].search(query, depth, scope=scope) for name in asked}
+            found = self._found(query, depth, scope, weights)
             # A later view than the scope's: what is there may have changed, who may read a key cannot.
             with self._catalog.read() as reader:
                 places = reader.places({key for scored in found.values() for key, _ in scored}, access)
-                documents = ranked(found, places, fuse=self.fuse, weights=weights)[:k]
+                documents = ranked(found, places, fuse=fuse, weights=weights)[:k]
                 if len(documents) == k or all(len(scored) < depth for scored in found.values()):
                     return [_hit(reader, passages, rank) for rank, passages in enumerate(documents, 1)]
             depth *= _DEEPER  # a few long documents had all the passages that were found
+
+    def _fusion(self, query: str) -> tuple[fusion.Fuse, Mapping[str, float]]:
+        """How this query's legs are joined: as set, else as suits the vectors that serve."""
+        if not self._dense.fitted:
+            return self.fuse or fusion.convex, self.weights or fusion.PRETRAINED
+        fuse = self.fuse or fusion.either
+        return fuse, self.weights or {"lexical": 1.0, "dense": self._lexical.trust_in_latent(query)}
+
+    def _found(self, query: str, k: int, scope: Scope, weights: Mapping[str, float]) -> dict[str, Scored]:
+        """What each leg of a weight found; the dense leg is told what the lexical one thought best."""
+        found: dict[str, Scored] = {}
+        if weights.get("lexical"):
+            found["lexical"] = self._lexical.search(query, k, scope=scope)
+        if weights.get("dense"):
+            best = dict(found.get("lexical", [])[:PASSAGES])
+            with self._catalog.read() as reader:
+                rows = reader.rows(best)
+            near = Near(rows, [best[row.key] for row in rows])
+            found["dense"] = self._dense.search(query, k, scope=scope, near=near)
+        return found
 
     def document(
         self, document_id: str, *, access: Access = OWNER, where: Filter | None = None
@@ -320,6 +337,7 @@ class Collection:
         with self._catalog.read() as reader:
             counts, generation = reader.counts(), reader.generation
             embedded = self._dense.embedded(reader)
+            sources, written = reader.sources(), reader.setting("written")
         return Status(
             counts.documents,
             counts.passages,
@@ -330,6 +348,8 @@ class Collection:
             {name: leg.generation for name, leg in self._legs.items()},
             embedded,
             self._dense.serving,
+            sources,
+            written,
         )
 
     def verify(self) -> list[str]:

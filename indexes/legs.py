@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from indexes.errors import IndexesError
 from indexes.lexical.base import Entry, Keys, LexicalEngine, Scored
+from indexes.specificity import latent_trust
 
 if TYPE_CHECKING:
     from indexes.catalog_reader import Reader, Row
@@ -99,6 +100,10 @@ class LexicalLeg:
     def search(self, query: str, k: int, *, scope: Scope) -> Scored:
         """The best `k` passages within `scope` for the query's terms."""
         return self._engine.search(self._analyse(query), k, access=scope.access, allowed=scope.keys)
+
+    def trust_in_latent(self, query: str) -> float:
+        """How far a space fitted to the collection is to be trusted with this query."""
+        return latent_trust(self._engine.frequencies(self._analyse(query)), self._engine.count)
 
     def close(self) -> None:
         """Let go of files."""

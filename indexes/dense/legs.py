@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ import numpy as np
 from indexes import faults
 from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
 from indexes.dense.faiss import FaissEngine, read_manifest
+from indexes.dense.feedback import NOTHING_NEAR, SHARE_LATENT, SHARE_PRETRAINED, Near, with_feedback
 from indexes.errors import EmbedderFailed
 from indexes.files import fsync
 from indexes.legs import Tell, since
 
 if TYPE_CHECKING:
     from indexes.catalog import Catalog
-    from indexes.catalog_reader import Reader
+    from indexes.catalog_reader import Reader, Row
     from indexes.lexical.base import Scored
     from indexes.scope import Scope
 
@@ -53,6 +55,8 @@ class DenseLeg:
     shared = True
     fitted = False
     """Whether the space that is searched is fitted to the collection."""
+    feedback = SHARE_PRETRAINED
+    """How far a query is moved towards what another leg found."""
 
     def __init__(self, directory: Path, catalog: Catalog) -> None:
         self._directory = directory
@@ -83,13 +87,23 @@ class DenseLeg:
         space = self._space
         return np.empty(0, np.int64) if space is None else space.engine.keys()
 
-    def search(self, query: str, k: int, *, scope: Scope) -> Scored:
-        """The best `k` passages by inner product within `scope`, trimmed inside the engine."""
+    def search(self, query: str, k: int, *, scope: Scope, near: Near = NOTHING_NEAR) -> Scored:
+        """The best `k` passages by inner product within `scope`, trimmed inside the engine.
+
+        The query is moved towards what is `near` it by another leg's account.
+        """
         space = self._space
         if space is None:
             return []
-        scored = space.engine.search(space.embedder.embed_query(query), k, allowed=scope.keys)
+        vector = space.embedder.embed_query(query)
+        if near.rows:
+            vector = with_feedback(vector, self._vectors(space, near.rows), near.scores, share=self.feedback)
+        scored = space.engine.search(vector, k, allowed=scope.keys)
         return [(key, score) for key, score in scored if score > _UNRELATED]
+
+    def _vectors(self, space: Space, rows: Sequence[Row]) -> Vectors:
+        """The vectors of passages that the leg covers."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Let go of the vectors."""
@@ -101,6 +115,7 @@ class FittedLeg(DenseLeg):
     """Vectors in a space fitted to the collection itself, fitted anew when the collection has outgrown it."""
 
     fitted = True
+    feedback = SHARE_LATENT
 
     def __init__(self, directory: Path, embedder: FittedEmbedder, catalog: Catalog) -> None:
         super().__init__(directory, catalog)
@@ -124,6 +139,9 @@ class FittedLeg(DenseLeg):
     def embedding(self) -> AbstractContextManager[None]:
         """The right to run `embed`, which does nothing here."""
         return nullcontext()
+
+    def _vectors(self, space: Space, rows: Sequence[Row]) -> Vectors:
+        return space.embedder.embed_documents([row.text for row in rows])
 
     def refresh(self) -> None:
         """Look at the files again: the manifest names the space, and the space's file stands beside it."""

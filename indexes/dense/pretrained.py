@@ -19,6 +19,7 @@ import numpy as np
 from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
 from indexes.dense.cache import VECTORS, VectorCache
 from indexes.dense.faiss import FaissEngine
+from indexes.dense.feedback import NOTHING_NEAR, Near
 from indexes.dense.latent import LatentEmbedder
 from indexes.dense.legs import DenseLeg, FittedLeg, Space
 from indexes.dense.waiting import Waiting
@@ -28,7 +29,7 @@ from indexes.lock import WriterLock
 
 if TYPE_CHECKING:
     from indexes.catalog import Catalog
-    from indexes.catalog_reader import Reader
+    from indexes.catalog_reader import Reader, Row
     from indexes.lexical.base import Scored
     from indexes.scope import Scope
 
@@ -83,6 +84,10 @@ class _CachedLeg(DenseLeg):
         self._cache = cache
         self._engine = FaissEngine(directory, embedder.name)
         self._space = Space(_Queries(embedder, lambda: self._engine.dimension), self._engine)
+
+    def _vectors(self, space: Space, rows: Sequence[Row]) -> Vectors:
+        del space
+        return self._cache.get([row.digest for row in rows])
 
     def refresh(self) -> None:
         """Look at the files again."""
@@ -181,9 +186,9 @@ class PretrainedLeg:
         """The keys of every passage that what serves holds, ascending."""
         return self._serves.keys()
 
-    def search(self, query: str, k: int, *, scope: Scope) -> Scored:
+    def search(self, query: str, k: int, *, scope: Scope, near: Near = NOTHING_NEAR) -> Scored:
         """The best `k` passages within `scope`, by the model's vectors or by those that stand in for them."""
-        return self._serves.search(query, k, scope=scope)
+        return self._serves.search(query, k, scope=scope, near=near)
 
     def close(self) -> None:
         """Let go of the vectors."""

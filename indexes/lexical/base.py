@@ -52,6 +52,9 @@ class LexicalEngine(Protocol):
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
 
+    def frequencies(self, terms: Sequence[str]) -> list[int]:
+        """In how many passages each term stands, whoever may read them."""
+
     def search(self, terms: Sequence[str], k: int, *, access: Access, allowed: Keys | None = None) -> Scored:
         """The best `k` passages that `access` may read, trimmed inside the engine, not after it.
 

@@ -28,6 +28,7 @@ class LuceneBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
 
     def _calc_idf(self, nd: Mapping[str, int]) -> None:
         n = self.corpus_size
+        self.n_passages = nd
         self.idf = {term: math.log(1 + (n - count + 0.5) / (count + 0.5)) for term, count in nd.items()}
 
 
@@ -83,6 +84,11 @@ class RankBM25Engine:
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
         return np.array([entry.key for entry in self._state.entries], np.int64)
+
+    def frequencies(self, terms: Sequence[str]) -> list[int]:
+        """In how many passages each term stands."""
+        model = self._state.model
+        return [0 if model is None else model.n_passages.get(term, 0) for term in terms]
 
     def search(self, terms: Sequence[str], k: int, *, access: Access, allowed: Keys | None = None) -> Scored:
         """The best `k` passages that `access` may read; a repeated term counts as often as it stands."""

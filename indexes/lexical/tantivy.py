@@ -158,6 +158,13 @@ class TantivyEngine:
         keys = np.asarray(searcher.fast_field_values("key", [address for _, address in hits]), np.int64)
         return np.sort(keys[keys != _MARKER_KEY])
 
+    def frequencies(self, terms: Sequence[str]) -> list[int]:
+        """In how many passages each term stands; what was removed counts until its segment is merged."""
+        if self._index is None:
+            return [0] * len(terms)
+        searcher = self._index.searcher()
+        return [searcher.doc_freq("terms", term) for term in terms]
+
     def search(self, terms: Sequence[str], k: int, *, access: Access, allowed: Keys | None = None) -> Scored:
         """The best `k` passages that `access` may read; a repeated term counts as often as it stands."""
         if self._index is None or not terms or (allowed is not None and not len(allowed)):

@@ -400,5 +400,4 @@ def test_importing_loads_no_engine_and_no_model():
 def test_pretrained_vectors_are_searched_too(tmp_path):
     with Collection.create(tmp_path / "kb", embedder=Counting()) as kb:
         kb.upsert([Document("a", "aaa"), Document("d", "ddd")])
-        assert kb.weights == {"lexical": 0.5, "dense": 0.5}
         assert found(kb, "da daa dda dd", k=1) == ["d"]

@@ -12,7 +12,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from indexes import Collection, Document
+from indexes import Collection, Document, fusion
 from indexes.dense.pretrained import AT_ONCE
 from indexes.dense.waiting import BATCH
 from indexes.errors import AlreadyEmbedding, EmbedderFailed
@@ -102,9 +102,9 @@ def test_the_model_serves_once_it_covers_everything(full, model):
 
 def test_the_weights_follow_what_serves(kb):
     kb.upsert(documents(MANY))
-    assert kb.weights == {"lexical": 0.7, "dense": 0.3}
+    assert kb._fusion("n7")[0] is fusion.either
     kb.embed()
-    assert kb.weights == {"lexical": 0.5, "dense": 0.5}
+    assert kb._fusion("n7") == (fusion.convex, {"lexical": 0.4, "dense": 0.6})
 
 
 def test_weights_that_were_set_stay(kb):
