@@ -70,16 +70,18 @@ class _Reading:
         self.assembly.add("\n\n".join(text for text in texts if text), title=title)
         for name, part in attachments:
             self.names.append(name)
-            reason = self._attached(name, part, depth + 1)
-            self.listed.append(f"- {name} (not read: {reason})" if reason else f"- {name}")
+            place = len(self.listed)
+            self.listed.append(f"- {name}")
+            if reason := self._attached(name, part, depth + 1):
+                self.listed[place] += f" (not read: {reason})"
 
     def _attached(self, name: str, part: Message, depth: int) -> str:
         """Append what an attachment says. Returns why it could not be read, or nothing."""
-        if part.get_content_type() == _MAIL:
+        if inner := _mails(name, part):
             if depth > _MAX_DEPTH:
                 return f"more than {_MAX_DEPTH} mails deep"
-            for inner in _children(part):
-                self.message(inner, title=name, depth=depth)
+            for mail in inner:
+                self.message(mail, title=name, depth=depth)
             return ""
         try:
             parsed = _parse(PurePath(name.lower()).suffix, part)
@@ -111,14 +113,21 @@ def _leaves(mail: Message) -> Iterator[Message]:
             pending.extend(reversed(list(_children(part))))
 
 
+def _mails(name: str, part: Message) -> list[Message]:
+    """The mails that an attachment is, forwarded or as a file; empty for any other."""
+    if part.get_content_type() == _MAIL:
+        return list(_children(part))
+    data = part.get_payload(decode=True) if name.lower().endswith(".eml") else None
+    return [message_from_bytes(data)] if isinstance(data, bytes) else []
+
+
 def _parse(suffix: str, part: Message) -> Parsed | None:
     """What an attachment with this extension says; None for a type that is not read."""
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return None
     reader = reader_of(suffix)
-    # A mail in a file of a mail would nest without end; forwarded mails are message/rfc822.
-    if reader is not None and suffix != ".eml":
+    if reader is not None:
         if not reader.available:
             raise Unreadable(f"it needs the extra {EXTRA!r}")
         return reader.read(data)

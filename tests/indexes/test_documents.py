@@ -258,6 +258,17 @@ def test_attachments_are_sections_under_their_names_and_all_are_listed():
     assert parsed.metadata["attachments"] == ["a.pdf", "b.bin", "c.md", "d.docx"]
 
 
+def test_a_mail_attached_as_a_file_is_read_as_a_mail():
+    inner = mail("deep", attachments=(("b.md", b"deeper"),), Subject="s2")
+    parsed = eml_loader.read(mail("body", attachments=(("a.eml", inner),), Subject="s"))
+    assert [(title, text) for title, _, _, text in places(parsed)] == [
+        ("s", "Subject: s\n\nbody"),
+        ("a.eml", "Subject: s2\n\ndeep"),
+        ("b.md", "deeper"),
+        ("s", "Attachments:\n- a.eml\n- b.md"),
+    ]
+
+
 def test_mails_inside_mails_are_read_to_a_depth():
     data = mail("innermost", Subject="s0")
     for level in range(1, 12):
