@@ -141,3 +141,8 @@ def rezipped(data, name, content):
         for member in old.namelist():
             new.writestr(member, content if member == name else old.read(member))
     return out.getvalue()
+
+
+def places(parsed):
+    """For each section its title, page and line, and the text that it covers."""
+    return [(s.title, s.page, s.line, parsed.text[s.start : s.stop]) for s in parsed.sections]
