@@ -6,7 +6,7 @@ import logging
 
 import typer
 
-from funnel.cli import ask, collection, demo, doctor, embed, trace
+from funnel.cli import ask, collection, demo, doctor, embed, maintain, trace
 
 app = typer.Typer(
     name="funnel",
@@ -20,6 +20,12 @@ app.command(epilog=embed.EPILOG)(embed.embed)
 app.command(epilog=collection.SEARCH_EPILOG)(collection.search)
 app.command(epilog=ask.EPILOG)(ask.ask)
 app.command(epilog=trace.EPILOG)(trace.trace)
+app.command(epilog=maintain.STATUS_EPILOG)(maintain.status)
+app.command(epilog=maintain.VERIFY_EPILOG)(maintain.verify)
+app.command(epilog=maintain.WATCH_EPILOG)(maintain.watch)
+app.command(epilog=maintain.BACKUP_EPILOG)(maintain.backup)
+app.command(epilog=maintain.RESTORE_EPILOG)(maintain.restore)
+app.command(epilog=maintain.ERASE_EPILOG)(maintain.erase)
 app.command(epilog=doctor.EPILOG)(doctor.doctor)
 app.command(epilog=demo.EPILOG)(demo.demo)
 

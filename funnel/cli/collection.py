@@ -54,6 +54,9 @@ def index(
     wait: Annotated[
         bool, typer.Option("--wait", help="Embed for a pretrained model too, rather than by funnel embed.")
     ] = False,
+    allow_mass_delete: Annotated[
+        bool, typer.Option("--allow-mass-delete", help="Also when over 30 % of a path's documents are gone.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
 ) -> None:
     """Put files and folders into a collection, or bring it up to date with them."""
@@ -68,7 +71,11 @@ def index(
             with bars() as tell:
                 changes = [
                     collection.sync(
-                        load([path]), source=str(path.resolve()), prune=not problems, progress=tell
+                        load([path]),
+                        source=str(path.resolve()),
+                        prune=not problems,
+                        allow_mass_delete=allow_mass_delete,
+                        progress=tell,
                     )
                     for path in distinct
                 ]

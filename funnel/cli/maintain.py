@@ -1,0 +1,228 @@
+"""`funnel status`, `verify`, `backup`, `restore`, `erase`, `watch`: a collection looked after."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from funnel.cli import embed, show
+from funnel.cli.collection import bars
+from funnel.cli.errors import FAILED, one_line
+
+if TYPE_CHECKING:
+    from indexes.erasure import Proof
+    from indexes.errors import IndexesError
+    from indexes.maintenance import Standing
+    from indexes.watch import Synced
+
+STATUS_EPILOG = """Examples:
+
+funnel status --kb kb
+
+funnel status --kb kb --json"""
+VERIFY_EPILOG = """Examples:
+
+funnel verify --kb kb
+
+Every text and hash is read, each engine's passages are compared with the catalog's, and a sample is searched
+for by its own words. Exit status 1 when something is wrong. Engines are mended on opening; texts are not:
+restore a backup, or index again."""
+BACKUP_EPILOG = """Examples:
+
+funnel backup kb-2026-11-22.tar.gz --kb kb
+
+A gzip-compressed tar of the catalog, as it stands at one moment: others may write meanwhile. Engines are left
+out and built anew when the restored collection is first opened."""
+RESTORE_EPILOG = """Examples:
+
+funnel restore kb-2026-11-22.tar.gz --kb kb
+
+Everything is checked before it is put in place, and nothing is ever written over."""
+ERASE_EPILOG = """Examples:
+
+funnel erase contracts/old.txt --kb kb --proof
+
+Texts, vectors, engine files, write-ahead logs and free space. --proof then looks for what only these documents
+had in every byte of the directory; exit status 1 when anything is found. Copies elsewhere (backups, traces,
+the file itself) are yours to remove."""
+WATCH_EPILOG = """Examples:
+
+funnel watch docs/ notes.md --kb kb
+
+Stop it with Ctrl-C. A folder that is gone or that lost over 30 % of its documents at once takes nothing out."""
+
+Kb = Annotated[Path, typer.Option(help="The collection's directory.")]
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+
+
+def status(kb: Kb, as_json: Json = False) -> None:
+    """Say how a collection stands: what it holds, its size, its engines, where it is from."""
+    with one_line():
+        from indexes import Collection
+        from indexes.maintenance import describe
+
+        with Collection.open(kb) as collection:
+            standing = describe(collection)
+    if as_json:
+        show.print_json({**asdict(standing), "total_bytes": standing.total_bytes})
+        return
+    for name, value in _lines(standing):
+        show.OUT.print(f"{name:<12} {value}", markup=False)
+
+
+def verify(kb: Kb, as_json: Json = False) -> None:
+    """Check every text, hash and engine; list what is wrong."""
+    with one_line():
+        from indexes import Collection
+
+        with Collection.open(kb) as collection:
+            problems, mended, n_documents = collection.verify(), collection.mended, len(collection)
+    if as_json:
+        show.print_json({"problems": problems, "mended": mended, "documents": n_documents})
+    else:
+        for name in mended:
+            show.OUT.print(f"Mended on opening: the {name} leg was damaged or behind.", markup=False)
+        for problem in problems:
+            show.OUT.print(problem, markup=False)
+        if not problems:
+            show.OUT.print(f"{kb}: {n_documents} documents, nothing wrong.", markup=False)
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to make, a .tar.gz.")], kb: Kb, as_json: Json = False
+) -> None:
+    """Put a collection into one file, while others may write to it."""
+    with one_line():
+        from indexes.backup import backup as write
+
+        made = write(kb, file)
+    if as_json:
+        show.print_json(asdict(made))
+    else:
+        size = show_bytes(file.stat().st_size)
+        show.OUT.print(f"{file}: {made.documents} documents, {size}.", markup=False)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What funnel backup made.")],
+    kb: Annotated[Path, typer.Option(help="The directory to make; it must not be there, or be empty.")],
+    as_json: Json = False,
+) -> None:
+    """Make a collection from a backup."""
+    with one_line():
+        from indexes.backup import restore as read
+
+        made = read(file, kb)
+    if as_json:
+        show.print_json(asdict(made))
+    else:
+        show.OUT.print(f"{kb}: {made.documents} documents, as of {made.made}.", markup=False)
+
+
+def erase(
+    ids: Annotated[list[str], typer.Argument(help="Ids of documents, as search shows them.")],
+    kb: Kb,
+    proof: Annotated[
+        bool, typer.Option("--proof", help="Look for traces in every byte of the directory.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove documents and every trace of them."""
+    with one_line(), bars() as tell:
+        from indexes import Collection, maintenance
+
+        with Collection.open(kb) as collection:
+            if proof:
+                proved = maintenance.erase(collection, ids, progress=tell)
+            else:
+                proved = None
+                collection.erase(ids, progress=tell)
+    if as_json:
+        show.print_json({"erased": ids, "proof": asdict(proved) if proved else None})
+    else:
+        show.OUT.print(f"Erased {len(set(ids))} of {kb}.", markup=False)
+        if proved:
+            _print_proof(proved)
+    if proved and proved.traces:
+        raise typer.Exit(FAILED)
+
+
+def watch(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
+    kb: Annotated[Path, typer.Option(help="The collection's directory; made if it is not there.")],
+    poll: Annotated[
+        float | None, typer.Option(help="Look every so many seconds, as network folders need.", min=0.1)
+    ] = None,
+) -> None:
+    """Keep a collection in step with files and folders until Ctrl-C."""
+    with one_line():
+        from indexes import Collection
+        from indexes.watch import watch as follow
+
+        stop = Event()
+        with Collection.open_or_create(kb) as collection:
+            show.ERR.print(f"Watching {', '.join(map(str, paths))}; Ctrl-C ends it.", markup=False)
+            try:
+                follow(collection, paths, _told, stop=stop, poll_s=poll)
+            except KeyboardInterrupt:
+                show.ERR.print("Stopped watching.")
+
+
+def show_bytes(size: float) -> str:
+    """A size as people say it, in powers of 1,000."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004  # the step between units
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _lines(standing: Standing) -> list[tuple[str, Any]]:
+    held = standing.status
+    parts = ", ".join(f"{name} {show_bytes(size)}" for name, size in standing.size_bytes.items() if size)
+    legs = ", ".join(f"{name} {generation}" for name, generation in held.legs.items())
+    lines = [
+        ("documents", f"{held.documents:,}"),
+        ("passages", f"{held.passages:,}"),
+        ("characters", f"{held.chars:,}"),
+        ("size", f"{show_bytes(standing.total_bytes)}: {parts}"),
+        ("embedder", embed.standing(held)),
+        ("lexical", held.lexical),
+        ("generation", f"{held.generation}; engines: {legs}"),
+        ("last write", held.written or "never"),
+    ]
+    return [*lines, *(("source", f"{name or '(none)'}: {n:,}") for name, n in held.sources.items())]
+
+
+def _print_proof(proved: Proof) -> None:
+    shared = f", {proved.shared} of which other documents have too" if proved.shared else ""
+    show.OUT.print(
+        f"Looked for {proved.sequences} word sequences and names{shared}, and {proved.terms} search terms, "
+        f"in {proved.files} files, {show_bytes(proved.size_bytes)}: "
+        f"{len(proved.traces) or 'no'} trace{'' if len(proved.traces) == 1 else 's'}.",
+        markup=False,
+    )
+    for trace in proved.traces:
+        show.OUT.print(trace, markup=False)
+
+
+def _told(path: Path, what: Synced | IndexesError) -> None:
+    now = datetime.now().astimezone().strftime("%H:%M:%S")
+    if isinstance(what, Exception):
+        show.ERR.print(f"{now} {path}: {what}", markup=False)
+        return
+    changes = what.changes
+    show.OUT.print(
+        f"{now} {path}: {len(changes.added)} added, {len(changes.updated)} updated, "
+        f"{len(changes.deleted)} deleted.",
+        markup=False,
+    )
+    for problem in what.problems:
+        show.ERR.print(f"{now} left out: {problem}", markup=False)
