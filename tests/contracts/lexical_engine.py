@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from indexes.lexical.base import Entry, LexicalEngine
 from indexes.types import OWNER, Access
@@ -17,6 +20,10 @@ PUBLIC = frozenset({"public"})
 
 def entry(key: int, terms: str, *readers: str) -> Entry:
     return Entry(key, tuple(terms.split()), frozenset(readers))
+
+
+def keys(*values: int) -> np.ndarray:
+    return np.array(values, np.int64)
 
 
 class LexicalEngineContract:
@@ -92,6 +99,55 @@ class LexicalEngineContract:
         engine.apply([entry(1, "cat", "group:legal team")], [], generation=1)
         assert engine.search(["cat"], 5, access=Access.of("group:legal")) == []
         assert len(engine.search(["cat"], 5, access=Access.of("group:legal team"))) == 1
+
+    def test_only_allowed_keys_are_found_and_k_of_them(self, engine):
+        engine.apply([entry(key, "cat cat cat") for key in range(1, 99)], [], generation=1)
+        engine.apply([entry(key, "cat dog") for key in (99, 100)], [], generation=2)
+        assert [key for key, _ in engine.search(["cat"], 2, access=OWNER, allowed=keys(99, 100))] == [99, 100]
+
+    def test_with_nothing_allowed_nothing_is_found(self, engine):
+        engine.apply([entry(1, "cat")], [], generation=1)
+        assert engine.search(["cat"], 2, access=OWNER, allowed=keys()) == []
+
+    def test_allowed_keys_that_are_not_there_do_no_harm(self, engine):
+        engine.apply([entry(1, "cat")], [], generation=1)
+        found = engine.search(["cat"], 2, access=OWNER, allowed=keys(1, 77, 2**40))
+        assert [key for key, _ in found] == [1]
+
+    @settings(
+        max_examples=20,
+        deadline=None,
+        # Each engine inherits the suite: the method runs under several classes.
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+    )
+    @given(
+        seed=st.integers(0, 10_000), n=st.integers(1, 150), k=st.integers(1, 20), share=st.floats(0, 1),
+        of=st.sampled_from(["any", "best", "worst"]),
+    )  # fmt: skip
+    def test_the_trimmed_ranking_is_what_is_allowed_of_the_ranking(
+        self, make, tmp_path_factory, seed, n, k, share, of
+    ):
+        random = np.random.default_rng(seed)
+        # Few words and lengths, so that ties are common; few readers, so that both ways to trim meet.
+        entries = [
+            entry(key, " ".join(random.choice(["cat", "dog", "fox"], 3)), random.choice(["public", "bob"]))
+            for key in range(1, n + 1)
+        ]
+        engine = make(tmp_path_factory.mktemp("lexical"))
+        engine.apply(entries, [], generation=1)
+        ranking = engine.search(["cat", "dog"], n, access=OWNER)
+        ranked = {"any": random.permutation(n) + 1, "best": [key for key, _ in ranking]}
+        ranked["worst"] = ranked["best"][::-1]
+        wanted = {int(key) for key in ranked[of][: round(share * n)]}
+        for access in (OWNER, Access.of()):
+            open_ = {e.key for e in entries if access.may_read(e.readers)} & wanted
+            found = engine.search(["cat", "dog"], k, access=access, allowed=keys(*sorted(open_)))
+            assert found == [(key, pytest.approx(score)) for key, score in ranking if key in open_][:k]
+        engine.close()
+
+    def test_a_principal_that_is_no_unicode_opens_nothing(self, engine):
+        engine.apply([entry(1, "cat", "alice")], [], generation=1)
+        assert engine.search(["cat"], 5, access=Access(frozenset({"\udc80alice"}))) == []
 
     def test_trimming_leaves_the_scores_as_they_are(self, engine):
         engine.apply([entry(1, "cat dog", "public"), entry(2, "cat")], [], generation=1)

@@ -17,6 +17,7 @@ from funnel.memory import InMemory, Memory
 from funnel.memory.workspace import Workspace
 from funnel.run import Run
 from indexes import RawDocuments
+from indexes.filters import Filter
 from indexes.types import OWNER, PUBLIC, Access, Document, DocumentId
 
 FREE = {"scripted": (0.0, 0.0)}
@@ -70,7 +71,7 @@ class Bench:
         return [dict(event.data) for event in self.seen if (event.kind, event.phase) == (kind, phase)]
 
     def hits(self, k: int = 20):
-        return self.run.source.search(self.run.question, k, access=self.run.access)
+        return self.run.source.search(self.run.question, k, access=self.run.access, where=self.run.where)
 
 
 @asynccontextmanager
@@ -82,6 +83,7 @@ async def a_run(
     question: str = "How long do refunds take?",
     limits: Limits | None = None,
     access: Access = OWNER,
+    where: Filter | None = None,
     prices: dict[str, tuple[float, float]] | None = None,
 ) -> AsyncIterator[Bench]:
     """A run as the pipeline makes it, over documents without an index."""
@@ -92,7 +94,7 @@ async def a_run(
     memory, source = InMemory(), RawDocuments(documents)
     with events.span("run", parent=None) as span:
         async with Workspace(memory, run="r") as workspace:
-            run = Run("r", question, access, source, ledger, events, leads, parts, workspace, span.id)
+            run = Run("r", question, access, source, ledger, events, leads, parts, workspace, span.id, where)
             yield Bench(run, source, memory, seen)
 
 

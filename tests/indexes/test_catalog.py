@@ -11,6 +11,7 @@ from indexes.catalog import Catalog
 from indexes.catalog_reader import PAGE_CHARS
 from indexes.chunking import chunk
 from indexes.errors import CollectionDamaged, CollectionNotFound, CollectionTooNew
+from indexes.filters import field
 from indexes.types import OWNER, Document, Section
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400)
@@ -201,3 +202,21 @@ def test_altered_text_is_told(catalog, tmp_path):
     with catalog.read() as reader:
         [problem] = reader.problems()
     assert problem.startswith("document 'a': its text is not the text of version")
+
+
+def test_documents_of_the_first_format_get_their_attributes_on_opening(tmp_path):
+    path = tmp_path / "catalog.sqlite"
+    catalog = Catalog.create(path, {})
+    with catalog.write() as writer:
+        held = {"year": 2021, "tags": ["a", "b"], "odd": float("nan")}
+        writer.put(Document("d", "text", metadata=held), [], source="")
+    catalog.close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE attributes")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    catalog = Catalog.open(path)
+    with catalog.read() as reader:
+        assert reader.ids(OWNER, (field("year") == 2021) & (field("tags") == "b")) == ["d"]
+        assert reader.ids(OWNER, field("odd").exists()) == []
+    catalog.close()

@@ -1,0 +1,78 @@
+"""`--where` and `--as`: a search and an answer stay inside both, and a wrong filter is one clear line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from chat_server import Reply
+from second_stage import reading
+from typer.testing import CliRunner
+
+from funnel.cli import app
+
+RECORDS = [
+    {"id": "old", "text": "The lease ended in 2010.", "metadata": {"year": 2010}, "readers": ["alice"]},
+    {"id": "new", "text": "The lease ends in 2026.", "metadata": {"year": 2026},
+     "readers": ["alice", "group:legal"]},
+    {"id": "mine", "text": "The lease is secret.", "metadata": {"year": 2026}},
+]  # fmt: skip
+
+
+def run(*arguments, **env):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env=env)
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scoped")
+    (folder / "docs.jsonl").write_text("\n".join(map(json.dumps, RECORDS)))
+    assert run("index", folder / "docs.jsonl", "--kb", folder / "kb").exit_code == 0
+    return folder / "kb"
+
+
+def found(kb, *options):
+    result = run("search", "lease", "--kb", kb, "--json", *options)
+    assert result.exit_code == 0, result.output
+    return sorted(hit["document"]["id"] for hit in json.loads(result.stdout))
+
+
+def test_a_search_finds_what_the_filter_matches(kb):
+    assert found(kb) == ["mine", "new", "old"]
+    assert found(kb, "--where", '{"year": {"gte": 2020}}') == ["mine", "new"]
+
+
+def test_a_search_as_somebody_finds_what_he_may_read(kb):
+    assert found(kb, "--as", "alice") == ["new", "old"]
+    assert found(kb, "--as", "bob", "--as", "group:legal") == ["new"]
+    assert found(kb, "--as", "alice", "--where", '{"year": 2010}') == ["old"]
+    assert found(kb, "--as", "nobody") == []
+
+
+@pytest.mark.parametrize("command", ["search", "ask"])
+@pytest.mark.parametrize(
+    ("where", "line"),
+    [
+        ('{"year": {"above": 3}}', "The filter, field 'year', operator 'above': no such operator. Known:"),
+        ("year > 3", "The filter: 'year > 3' is no JSON (Expecting value: line 1 column 1 (char 0))."),
+        ("[" * 100_000, "The filter: is nested too deeply."),
+    ],
+)  # fmt: skip
+def test_a_wrong_filter_is_one_line(kb, command, where, line):
+    result = run(command, "lease", "--kb", kb, "--where", where)
+    assert result.exit_code == 1
+    assert " ".join(result.stderr.split()).startswith(f"Error: {line}")
+
+
+def test_an_answer_is_made_of_what_the_filter_and_the_asker_allow(kb, chat_server, tmp_path):
+    chat_server.replies = [Reply(reading("It ends in 2026."))]
+    result = run(
+        "ask", "When does the lease end?", "--kb", kb, "--mode", "lookup", "--trace", tmp_path / "t.jsonl",
+        "--as", "alice", "--where", '{"year": {"gte": 2020}}', "--json",
+        FUNNEL_MODEL="m", OPENAI_API_KEY="x", OPENAI_BASE_URL=chat_server.url,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    trace = (tmp_path / "t.jsonl").read_text()
+    assert "The lease ends in 2026." in trace
+    assert "ended in 2010" not in trace
+    assert "secret" not in trace
