@@ -95,8 +95,6 @@ def restore(file: Path, collection: Path) -> Backup:
 def _copy(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
-        # One file, without a log beside it.
-        new.execute("PRAGMA journal_mode = DELETE")
 
 
 def _describe(directory: Path, parts: list[str]) -> Backup:

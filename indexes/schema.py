@@ -134,6 +134,8 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise _nothing(path, "it is not a catalog")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":  # somebody's own tool has changed it
+        connection.execute("PRAGMA journal_mode = WAL")
     found = _format(connection)
     if found > len(MIGRATIONS):
         raise CollectionTooNew(path, found, len(MIGRATIONS))

@@ -47,14 +47,15 @@ ERASE_EPILOG = """Examples:
 
 funnel erase contracts/old.txt --kb kb --proof
 
-Texts, vectors, engine files, write-ahead logs and free space. --proof then looks for what only these documents
-had in every byte of the directory; exit status 1 when anything is found. Copies elsewhere (backups, traces,
-the file itself) are yours to remove."""
+Texts, vectors, engine files, write-ahead logs and free space. --proof then looks for what only these
+documents had in every byte of the directory; exit status 1 when anything is found. Copies elsewhere (backups,
+traces, the file itself) are yours to remove."""
 WATCH_EPILOG = """Examples:
 
 funnel watch docs/ notes.md --kb kb
 
-Stop it with Ctrl-C. A folder that is gone or that lost over 30 % of its documents at once takes nothing out."""
+Stop it with Ctrl-C. A folder that is gone, or that lost over 30 % of its documents at once, takes nothing
+out."""
 
 Kb = Annotated[Path, typer.Option(help="The collection's directory.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
