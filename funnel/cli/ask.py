@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,13 +48,15 @@ def ask(
     ] = "auto",
     k: Annotated[
         int | None,
-        typer.Option("-k", help="How many documents stage one hands on.  [default: 20; with --docs all]"),
+        typer.Option(
+            "-k", help="How many documents stage one hands on.", show_default=f"{DEFAULT_K}; with --docs all"
+        ),
     ] = None,
     where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
     principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
+    rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
     max_usd: Annotated[float | None, typer.Option(help="Spend at most so many US dollars.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Call a model at most so often.")] = None,
-    rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until the answer is due.")] = None,
     memory: Annotated[
         str | None,
@@ -123,7 +125,7 @@ async def run(source: Source, settings: Settings, question: str, options: Option
 
     async with build(source, settings) as funnel:
         with show.ERR.status("retrieving") as line:
-            progress = Progress(line.update)
+            progress = Progress(lambda text: line.update(show.plain(text)))
             return await funnel.ask(question, options, on_event=progress)
 
 
@@ -131,7 +133,7 @@ async def run(source: Source, settings: Settings, question: str, options: Option
 class Progress:
     """Turns the event stream into one line that is always up to date."""
 
-    show: Any
+    show: Callable[[str], None]
     calls: int = 0
     tokens: int = 0
     stage: str = "retrieving"

@@ -100,7 +100,7 @@ def index(
         show.ERR.print(f"[yellow]… and {len(problems) - PROBLEMS_SHOWN} more files.[/]")
     show.OUT.print(
         f"{report['added']} added, {report['updated']} updated, {report['deleted']} deleted, "
-        f"{report['unchanged']} unchanged: {kb} holds {status.documents} documents."
+        f"{report['unchanged']} unchanged: {escape(str(kb))} holds {status.documents} documents."
     )
     if status.embedded < status.passages:
         show.OUT.print(f"{embed.standing(status)}: funnel embed --kb {kb}", markup=False)

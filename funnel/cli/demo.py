@@ -43,7 +43,7 @@ def demo(
     directory: Annotated[
         Path | None,
         typer.Option(
-            "--dir", help="Where the collection and the traces go.  [default: ~/.cache/funnel/demo]"
+            "--dir", help="Where the collection and the traces go.", show_default="~/.cache/funnel/demo"
         ),
     ] = None,
 ) -> None:
@@ -65,7 +65,7 @@ def demo(
             n_documents = len(collection)
         show.OUT.print(
             f"{n_documents:,} documents from the running Python in {time.perf_counter() - started:.1f} s, "
-            f"into {where / 'kb'}"
+            f"into {escape(str(where / 'kb'))}"
         )
         spent: float | None = 0.0
         for number, question in enumerate(QUESTIONS, start=1):
@@ -80,8 +80,8 @@ def demo(
             show.answer(answer)
         show.OUT.print()
         show.OUT.print("[bold]Next[/]")
-        show.OUT.print(f"funnel trace {where / 'traces' / 'question-3.jsonl'}")
-        show.OUT.print(f'funnel ask "What does textwrap.dedent do?" --kb {where / "kb"}')
+        show.OUT.print(f"funnel trace {where / 'traces' / 'question-3.jsonl'}", markup=False)
+        show.OUT.print(f'funnel ask "What does textwrap.dedent do?" --kb {where / "kb"}', markup=False)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,12 @@ def one_line() -> Iterator[None]:
         yield
     except (FunnelError, IndexesError) as error:
         ERR.print(f"[red]Error:[/] {escape(' '.join(str(error).split()))}")
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # whoever read the output has gone, and typer ends quietly
+        where = f"{error.filename}: " if error.filename else ""
+        ERR.print(f"[red]Error:[/] {escape(f'{where}{error.strerror or error}.')}")
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         ERR.print("Stopped.")

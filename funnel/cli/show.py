@@ -9,17 +9,50 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
 
 from funnel.types import Answer, Citation, Usage
 from indexes.types import DocumentHit
 
 PIPED_COLUMNS = 200
-OUT = Console(soft_wrap=True, highlight=False)
-if not OUT.is_terminal:
-    OUT.width = PIPED_COLUMNS
-ERR = Console(stderr=True, soft_wrap=True, highlight=False)
+UNFOLDED_COLUMNS = 1_000_000
+PASSAGE_FROM_COLUMNS = 80
+"""A narrower terminal has no room for a passage beside ranks and ids."""
+ID_COLUMNS = 12
 MODELS_THAT_ARE_NONE = {"extractive": "extractive (no language model)"}
 QUOTE_CHARS = 160
+PASSAGE_CHARS = 100
+NAME_CHARS = 400
+
+_UNPRINTABLE = {
+    code: f"\\u{code:04x}"
+    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(code) not in "\n\t"
+}
+"""Control characters, and those that turn the direction of writing: a document could steer a terminal."""
+
+
+class Screen(Console):
+    """A console on which foreign text stays text: no control sequence and no :emoji: code reaches it."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, soft_wrap=True, highlight=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """What every string becomes before it is shown."""
+        return super().render_str(text.translate(_UNPRINTABLE), **options)
+
+
+OUT = Screen()
+if not OUT.is_terminal:
+    OUT.width = PIPED_COLUMNS
+ERR = Screen(stderr=True)
+
+
+def plain(text: str) -> Text:
+    """Foreign text as it is, for the places that would take a string for markup."""
+    return ERR.render_str(text, markup=False)
 
 
 def print_json(value: Any) -> None:
@@ -51,8 +84,14 @@ def _citation(number: int, citation: Citation) -> str:
     quote = " ".join(citation.quote.split())
     if len(quote) > QUOTE_CHARS:
         quote = f"{quote[:QUOTE_CHARS]}…"
-    place = f"{citation.document_id}, characters {citation.start}-{citation.stop}"
+    place = f"{_name(citation.document_id)}, characters {citation.start}-{citation.stop}"
     return rf"[cyan]\[{number}][/] {escape(place)} [dim]“{escape(quote)}”[/]"
+
+
+def _name(document_id: str) -> str:
+    """An id on one line. Ids are whatever files and records are called."""
+    name = document_id.replace("\n", "\\n")
+    return name if len(name) <= NAME_CHARS else f"{name[:NAME_CHARS]}…"
 
 
 def usage(used: Usage) -> str:
@@ -75,17 +114,25 @@ def hits(found: Sequence[DocumentHit]) -> None:
         OUT.print("Nothing found.")
         return
     legs = sorted({leg for hit in found for leg in hit.legs})
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("rank", justify="right")
-    table.add_column("score", justify="right")
-    for leg in legs:
-        table.add_column(leg, justify="right")
-    table.add_column("document", overflow="fold")
-    table.add_column("passage", no_wrap=True, overflow="ellipsis")
+    roomy = OUT.width >= PASSAGE_FROM_COLUMNS
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=roomy)
+    for name in ("rank", "score", *legs):
+        table.add_column(name, justify="right", no_wrap=True)
+    longest = max(ID_COLUMNS, OUT.width // 3)
+    table.add_column("document", overflow="fold", min_width=ID_COLUMNS, max_width=longest)
+    if roomy:
+        table.add_column("passage", no_wrap=True, overflow="ellipsis", ratio=1)
     for hit in found:
         shown = [
             f"{hit.legs[leg].rank}: {hit.legs[leg].score:.3f}" if leg in hit.legs else "-" for leg in legs
         ]
-        text = " ".join(hit.passages[0].passage.text.split())[:100]
-        table.add_row(str(hit.rank), f"{hit.score:.3f}", *shown, escape(hit.document.id), escape(text))
+        cells = [str(hit.rank), f"{hit.score:.3f}", *shown, escape(_name(hit.document.id))]
+        text = " ".join(hit.passages[0].passage.text.split())[:PASSAGE_CHARS]
+        table.add_row(*cells, *([escape(text)] if roomy else []))
     OUT.print(table, soft_wrap=False)
+
+
+def tree(root: Tree) -> None:
+    """A tree with every line whole: folded in a terminal, one line elsewhere."""
+    screen = OUT if OUT.is_terminal else Screen(width=UNFOLDED_COLUMNS)
+    screen.print(root, soft_wrap=False)

@@ -39,7 +39,7 @@ def trace(
             return
         tree = Tree(_label(root, full=full))
         _grow(tree, root, full=full)
-        show.OUT.print(tree)
+        show.tree(tree)
 
 
 def _grow(tree: Tree, node: Node, *, full: bool) -> None:

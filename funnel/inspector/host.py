@@ -262,7 +262,7 @@ class Host:
     async def submit(self, answer: Any, citations: Any = None, *, found: bool = True) -> None:
         """End the run with this answer."""
         # Indented, a list of one number is no marker: `[5]` would be one.
-        text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, indent=2)
+        text = answer if isinstance(answer, str) else _as_json(answer)
         if answer is None or not text.strip():
             raise HostError(
                 "the answer is empty; to say that there is none: submit('what is missing', found=False)"
@@ -303,6 +303,15 @@ def _signature(name: str) -> inspect.Signature:
 
 _SIGNATURES = {name: _signature(name) for name in NAMES}
 _SPANNED = frozenset({"llm_query", "llm_query_batched", "rlm_query"})
+
+
+def _as_json(answer: object) -> str:
+    try:
+        return json.dumps(answer, ensure_ascii=False, indent=2, allow_nan=False)
+    except ValueError:
+        raise HostError(
+            "the answer holds nan or inf, which JSON has not; submit None or text there"
+        ) from None
 
 
 def _sub_request(prompt: object, text: object) -> Request:

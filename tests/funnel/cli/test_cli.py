@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ from chat_server import Reply, error
 from second_stage import reading
 from typer.testing import CliRunner
 
-from funnel.cli import app
+from funnel.cli import app, show
+from funnel.events import JsonlSink
 from indexes import Collection
 
 FILES = {
@@ -371,7 +373,78 @@ def test_words_that_look_like_markup_are_shown_as_they_are(tmp_path):
     assert "[/oops]" in refused(run("index", tmp_path / "[/oops]", "--kb", tmp_path / "kb"))
 
 
-COMMANDS = ["index", "search", "ask", "trace", "doctor", "demo"]
+HOSTILE = {
+    "_id": "lamp\x1b[31m\nsecond line",
+    "title": "\x1b]0;owned\x07",
+    "text": "The lamp\x9b2J costs\u202e 7 :smile: crowns.",
+}
+
+
+def test_a_document_cannot_steer_the_terminal(tmp_path):
+    write(tmp_path, {"docs.jsonl": json.dumps(HOSTILE)})
+    done("index", tmp_path / "docs.jsonl", "--kb", tmp_path / "kb")
+    asked = ("ask", "What does the lamp cost in crowns?", "--kb", tmp_path / "kb")
+    shown = done(*asked, "--trace", tmp_path / "t")
+    shown += done("search", "lamp", "--kb", tmp_path / "kb") + done("trace", tmp_path / "t", "--full")
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
+    assert r"[1] lamp\u001b[31m\nsecond line, characters 0-" in shown
+    assert r"“The lamp\u009b2J costs\u202e 7 :smile: crowns.”" in shown
+    assert json.loads(done(*asked, "--json"))["citations"][0]["quote"] == HOSTILE["text"]
+
+
+def test_a_path_cannot_steer_the_terminal(tmp_path):
+    folder = write(tmp_path / "docs", {"\x1b[31m.txt": b"\x00", "a.txt": "words"})
+    result = run("index", folder, "--kb", tmp_path / "[/kb]")
+    assert "[/kb] holds 1 documents." in result.stdout
+    assert r"docs/\u001b[31m.txt: it is binary, not text." in result.stderr
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(50, 5), (80, 6), (120, 6)])
+def test_ranks_and_ids_of_hits_fit_the_terminal(kb, monkeypatch, columns, shown):
+    monkeypatch.setattr(show.OUT, "width", columns)
+    head, first, *_ = done("search", "board grant of Project Heron", "--kb", kb).splitlines()
+    assert head.split() == ["rank", "score", "dense", "lexical", "document", "passage"][:shown]
+    assert first.split()[:2] == ["1", "1.000"]
+    assert "docs/people" in first
+
+
+def test_a_long_line_of_a_trace_is_shown_whole(tmp_path):
+    question = " ".join(f"word{i}" for i in range(100))
+    data = {"question": question, "model": "m", "sandbox": "s"}
+    event = {"run": "r", "id": 1, "parent": None, "kind": "run", "phase": "start", "at_s": 0, "data": data}
+    (tmp_path / "t").write_text(json.dumps(event))
+    assert question in done("trace", tmp_path / "t")
+
+
+def test_what_an_endpoint_says_is_no_markup(kb, chat_server):
+    chat_server.script(error(500, "no [/red] here"), Reply(reading("Ada Roth [1].", (1, QUOTE))))
+    env = {"OPENAI_BASE_URL": chat_server.url, "FUNNEL_MODEL": "m"}
+    assert "Ada Roth [1]." in done("ask", QUOTE, "--kb", kb, "--mode", "lookup", **env)
+
+
+def test_a_full_disk_is_one_line(monkeypatch, kb):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/t.jsonl")
+
+    monkeypatch.setattr(JsonlSink, "__call__", full)
+    assert refused(run("ask", QUESTION, "--kb", kb)) == "Error: /data/t.jsonl: No space left on device."
+
+
+COMMANDS = [
+    "index",
+    "embed",
+    "search",
+    "ask",
+    "trace",
+    "status",
+    "verify",
+    "watch",
+    "backup",
+    "restore",
+    "erase",
+    "doctor",
+    "demo",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -379,6 +452,11 @@ def test_the_help_of_every_command_shows_an_example(command):
     shown = done(command, "--help")
     assert "Examples:" in shown
     assert f"funnel {command}" in shown.split("Examples:")[1]
+
+
+def test_help_tells_the_defaults():
+    assert "[default: (20; with --docs all)]" in " ".join(done("ask", "--help").replace("│", " ").split())
+    assert "~/.cache/funnel/demo" in done("demo", "--help")
 
 
 def test_help_lists_every_command_and_no_other():
@@ -418,6 +496,14 @@ def test_the_installed_script_indexes_searches_asks_and_shows_the_trace(tmp_path
     assert "docs/people/roth.txt" in steps[1].stdout
     assert QUOTE in steps[2].stdout
     assert steps[3].stdout.startswith("run ")
+
+
+@pytest.mark.skipif(not SCRIPT.exists(), reason="the package is not installed as a script")
+def test_a_terminal_that_lacks_a_character_is_shown_its_number(docs, tmp_path):
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    asked = [SCRIPT, "ask", QUESTION, "--docs", docs, "--trace", tmp_path / "t"]
+    shown = subprocess.run(asked, env=env, capture_output=True, timeout=120, check=True).stdout
+    assert rb"\u201cThe lease of Hill House" in shown
 
 
 @pytest.mark.skipif(not SCRIPT.exists(), reason="the package is not installed as a script")
