@@ -27,6 +27,7 @@ from indexes.errors import (
     CollectionLocked,
     CollectionMismatch,
     CollectionNotFound,
+    CollectionNotWritable,
     UnknownDocument,
 )
 from indexes.filters import Filter
@@ -45,6 +46,7 @@ _LEAST_CANDIDATES = 100
 _CANDIDATES_A_RESULT = 5
 _DEEPER = 4
 _KEYS_SHOWN = 5
+_STORED = "The documents are stored; once there is space, the next use brings the engines up to date."
 _SAMPLE = 50
 _ERASING = "erasing"
 _PATIENCE_S = 3600.0
@@ -428,6 +430,10 @@ class Collection:
                         self._catch_up(self._behind(), _silent)
                 except CollectionLocked:
                     pass
+                except CollectionNotWritable:
+                    if any(leg.generation < 0 for leg in self._legs.values()):
+                        raise
+                    # What there is still answers.
         finally:
             self._writing.release()
 
@@ -457,6 +463,9 @@ class Collection:
                 with self._catalog.read() as reader:
                     if leg.generation != reader.generation:
                         leg.follow(reader, tell)
+        except (OSError, RuntimeError) as exc:  # FAISS tells of a full disk by a RuntimeError
+            reason = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
+            raise CollectionNotWritable(self.path, reason, advice=_STORED) from exc
         finally:
             terms.forget()
 

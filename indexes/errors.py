@@ -20,6 +20,7 @@ IndexesError
     ├── CollectionMismatch    built with another embedder or engine than the one asked for
     ├── CollectionTooNew      written by a newer version
     ├── CollectionLocked      another process is writing
+    ├── CollectionNotWritable the disk is full, or the directory may not be written to
     ├── AlreadyEmbedding      another process or thread embeds its passages
     └── CollectionDamaged     the catalog itself does not read
 """
@@ -223,6 +224,15 @@ class AlreadyEmbedding(CollectionError):
             f"{holder} is embedding the passages of {path} already. It takes in what comes meanwhile: "
             "wait for it to end."
         )
+
+
+class CollectionNotWritable(CollectionError):
+    """The disk is full, or the directory may not be written to."""
+
+    def __init__(self, path: Path | str, reason: str, *, advice: str = "") -> None:
+        self.path = Path(path)
+        self.reason = reason
+        super().__init__(f"{path} cannot be written to: {reason}.{advice and ' '}{advice}")
 
 
 class CollectionDamaged(CollectionError):

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from indexes import faults
-from indexes.errors import CollectionError, CollectionLocked
+from indexes.errors import CollectionLocked, CollectionNotWritable
 
 WAIT_S = 1.0
 """A search that mends an engine after a crash is done in less."""
@@ -33,7 +33,7 @@ class WriterLock:
     def hold(self, *, wait_s: float = WAIT_S) -> Iterator[None]:
         """Hold the lock for a block; a block inside another of the same object goes on at once.
 
-        Raises: `CollectionLocked`, naming the process that has it; `CollectionError` where nobody can write.
+        Raises: `CollectionLocked`, naming the process that has it; `CollectionNotWritable`.
         """
         try:
             self._file.acquire(timeout=wait_s)
@@ -74,8 +74,8 @@ class WriterLock:
             return _UNKNOWN  # the name of a holder that died; the next one has not signed yet
         return f"Process {pid} on {host} (since {since})"
 
-    def _refused(self, error: OSError) -> CollectionError:
-        return CollectionError(f"{self._directory} cannot be written to: {error.strerror or error}.")
+    def _refused(self, error: OSError) -> CollectionNotWritable:
+        return CollectionNotWritable(self._directory, error.strerror or str(error))
 
 
 def _lives(pid: int) -> bool:

@@ -7,6 +7,9 @@ stands in a marker document inside the same commit as the passages, so the two c
 from __future__ import annotations
 
 import re
+import errno
+import os
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,6 +29,7 @@ _HEAP_BYTES = 64_000_000
 _DELETE_BATCH = 10_000
 _MARKER_KEY = -1
 _RETRIES = 5
+_SYSTEM = re.compile(r"os error (\d+)")
 
 # Measured at 100,000 passages: a place in the ranking takes 0.45 µs; a key told to tantivy 9 µs, and beyond a
 # thousand keys 9 ms and 0.5 µs each; the readers' own postings less than either where few may read.
@@ -93,19 +97,23 @@ class TantivyEngine:
     def apply(self, added: Iterable[Entry], removed: Iterable[int], *, generation: int) -> None:
         """One commit that takes in and drops passages and covers `generation`.
 
-        Raises: `IndexesError` when the files cannot be written; they are then to be cleared and built anew.
+        Raises: `IndexesError` when the files do not go together; they are then to be cleared and built anew.
+        `OSError` for a full disk and the like; what was there is still there.
         """
-        if self._index is None:
-            self.clear()
-            self._directory.mkdir(parents=True, exist_ok=True)
-            self._index = tantivy.Index(self._schema, path=str(self._directory))
-            self._index.config_reader("manual")
+        index = self._index
         try:
-            self._commit(self._index, added, removed, generation)
-            self._index.reload()
-        except (ValueError, OSError) as exc:
+            if index is None:
+                self.clear()
+                self._directory.mkdir(parents=True, exist_ok=True)
+                index = tantivy.Index(self._schema, path=str(self._directory))
+                index.config_reader("manual")
+            self._commit(index, added, removed, generation)
+            index.reload()
+        except ValueError as exc:
+            if (refused := _refused(exc)) is not None:
+                raise refused from exc
             raise IndexesError(f"The tantivy index in {self._directory} cannot be written: {exc}.") from exc
-        self._generation = generation
+        self._index, self._generation = index, generation
 
     def _commit(
         self, index: tantivy.Index, added: Iterable[Entry], removed: Iterable[int], generation: int
@@ -225,6 +233,13 @@ def _among(keys: Keys, allowed: Keys) -> NDArray[np.bool_]:
     at = np.minimum(np.searchsorted(allowed, keys), len(allowed) - 1)
     among: NDArray[np.bool_] = allowed[at] == keys
     return among
+
+
+def _refused(error: ValueError) -> OSError | None:
+    """What the system refused, which tantivy only tells in words; a file that is missing is damage."""
+    code = _SYSTEM.search(str(error))
+    number = int(code[1]) if code else errno.ENOENT
+    return None if number == errno.ENOENT else OSError(number, os.strerror(number))
 
 
 def _read(path: Path) -> bytes:
