@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from indexes import RawDocuments
+from indexes import RawDocuments, field
 from indexes.errors import DuplicateId
 from indexes.types import OWNER, PUBLIC, Access, Document, DocumentId
 
@@ -75,6 +77,17 @@ def test_whoever_may_not_read_a_document_gets_none_of_it_by_any_call():
         assert RAW.read(name, 0, 5, access=ALICE) is None
         assert RAW.info(name, access=ALICE) is None
     assert RAW.ids(access=ALICE) == ["rent", "soup"]
+
+
+def test_what_a_filter_leaves_out_is_reached_by_no_call():
+    stored = [replace(doc(f"d{year}", "Crowns.", PUBLIC), metadata={"year": year}) for year in (2019, 2024)]
+    raw, scope = RawDocuments(stored), {"access": ALICE, "where": field("year") >= 2020}
+    assert names(raw.search("crowns", **scope)) == names(raw.search("nothing", **scope)) == ["d2024"]
+    assert raw.ids(**scope) == ["d2024"]
+    assert raw.count(**scope) == 1
+    for call in (raw.document, raw.info, lambda *a, **k: raw.read(*a, 0, 3, **k)):
+        assert call("d2019", **scope) is None
+        assert call("d2024", **scope) is not None
 
 
 def test_a_document_and_its_characters_are_as_they_were_given():
