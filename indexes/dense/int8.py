@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import sys
 import warnings
+from contextlib import redirect_stdout
 from typing import Any
 
 EXTRA = "openvino"
@@ -51,7 +52,8 @@ def quantise(model: Any) -> None:
 
     example = model.tokenizer(_EXAMPLE, padding=True, return_tensors="pt")
     inputs = {name: example[name] for name in ("input_ids", "attention_mask")}
-    with warnings.catch_warnings():
+    # nncf draws a bar, and stdout may be a program's input.
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         # torch warns of each shape that it finds fixed in the example; the tests show that none matters.
         warnings.simplefilter("ignore")
         graph = openvino.convert_model(Hidden(), example_input=inputs)
