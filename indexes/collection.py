@@ -268,7 +268,7 @@ class Collection:
             # A later view than the scope's: what is there may have changed, who may read a key cannot.
             with self._catalog.read() as reader:
                 places = reader.places({key for scored in found.values() for key, _ in scored}, access)
-                documents = ranked(found, places, fuse=fuse, weights=weights)[:k]
+                documents = ranked(found, places, k, fuse=fuse, weights=weights)
                 if len(documents) == k or all(len(scored) < depth for scored in found.values()):
                     return [_hit(reader, passages, rank) for rank, passages in enumerate(documents, 1)]
             depth *= _DEEPER  # a few long documents had all the passages that were found

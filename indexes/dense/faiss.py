@@ -177,6 +177,7 @@ class FaissEngine:
         size, check = journal.append(_log(path), old.log_bytes, old.log_crc32, record)
         faults.step("dense.synced")
         manifest = replace(old, generation=generation, log_bytes=size, log_crc32=check)
+        # Should the power fail, the old name or a log that is too short asks to follow the catalog again.
         self._name(manifest)
         self._state = _State(state.held, manifest)
 
@@ -190,6 +191,7 @@ class FaissEngine:
         faults.step("dense.synced")
         manifest = Manifest(generation, self._space, path.name, path.stat().st_size, crc32(path), 0, 0)
         self._name(manifest)
+        fsync(self._directory)
         for old in self._directory.glob("index-*"):
             if old != path:
                 old.unlink(missing_ok=True)
@@ -199,11 +201,11 @@ class FaissEngine:
     def _name(self, manifest: Manifest) -> None:
         temporary = self._directory / f"{_MANIFEST}.tmp"
         temporary.write_text(json.dumps({**asdict(manifest), "check": _check(manifest)}), encoding="utf-8")
-        fsync(temporary)
+        if not manifest.log_bytes:
+            fsync(temporary)
         faults.step("dense.manifest")
         temporary.replace(self._directory / _MANIFEST)
         faults.step("dense.named")
-        fsync(self._directory)
 
 
 def read_manifest(directory: Path) -> Manifest | None:

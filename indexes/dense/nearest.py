@@ -86,7 +86,7 @@ class Held:
             tail.remove_ids(removed)
         if len(keys):
             tail.add_with_ids(_as_stored(self.base, vectors), np.ascontiguousarray(keys, np.int64))
-        gone = np.union1d(self.removed, np.intersect1d(removed, self.keys))
+        gone = np.union1d(self.removed, _among(removed, self.keys))
         return replace(
             self, tail=tail, removed=gone, mask=_mask(self.keys, None, gone) if len(gone) else None
         )
@@ -221,6 +221,15 @@ def _mask(keys: Keys, allowed: Keys | None, removed: Keys) -> NDArray[np.uint8]:
         bits[allowed[allowed < size]] = True
     bits[removed] = False
     return np.packbits(bits, bitorder="little")
+
+
+def _among(few: Keys, keys: Keys) -> Keys:
+    """Those of `few` that are among `keys`, which are ascending."""
+    if not len(keys):
+        return NOTHING
+    places = np.minimum(np.searchsorted(keys, few), len(keys) - 1)
+    found: Keys = few[keys[places] == few]
+    return found
 
 
 def _n_lists(count: int, limits: Limits) -> int:

@@ -82,7 +82,7 @@ PLACES = {1: place(1, "x", "0"), 2: place(2, "x", "1"), 3: place(3, "y", "0")}
 
 
 def ranks(found, places=PLACES):
-    return ranked(found, places, fuse=convex, weights=EVEN)
+    return ranked(found, places, 10, fuse=convex, weights=EVEN)
 
 
 def test_a_document_has_the_score_of_its_best_passage():
