@@ -464,8 +464,7 @@ class Collection:
                     if leg.generation != reader.generation:
                         leg.follow(reader, tell)
         except (OSError, RuntimeError) as exc:  # FAISS tells of a full disk by a RuntimeError
-            reason = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
-            raise CollectionNotWritable(self.path, reason, advice=_STORED) from exc
+            raise CollectionNotWritable(self.path, _reason(exc), advice=_STORED) from exc
         finally:
             terms.forget()
 
@@ -492,6 +491,13 @@ def _differences(leg: str, stored: Keys, held: Keys) -> Iterator[str]:
     for what, odd in (("lacks", np.setdiff1d(stored, held)), ("still has", np.setdiff1d(held, stored))):
         if len(odd):
             yield f"{leg} leg: it {what} {len(odd)} passages, first {odd[:_KEYS_SHOWN].tolist()}"
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    said = str(error)  # FAISS ends with what the system said, in brackets
+    return said[said.rfind("(") + 1 : -1] if said.endswith(")") else said
 
 
 def _unfound(reader: Reader, leg: Leg) -> Iterator[str]:
