@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from enum import Enum
+from dataclasses import dataclass
 
 from indexes.catalog_writer import Writer
 from indexes.chunking import chunk
@@ -16,18 +16,25 @@ MASS_LEAST = 10
 """More than this share and at least this number of a source's documents go at once only when allowed."""
 
 
-class Prune(Enum):
-    """What becomes of a source's documents that it no longer has."""
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """What becomes of a source's documents that it no longer has: they go, but for those in `unread` files.
 
-    NONE = "they stay"
-    GUARDED = "they go, unless they are a mass"
-    ALL = "they go"
+    `unread`: URIs of files, or folders, that could not be read this time; what came from there stays.
+    """
+
+    unread: tuple[str, ...] = ()
+    allow_mass_delete: bool = False
+
+    def spares(self, uri: str) -> bool:
+        """Whether a document from there may only have been unreadable."""
+        return any(uri == at or uri.startswith((f"{at}#", f"{at}/")) for at in self.unread)
 
 
 def upsert(
-    writer: Writer, documents: Iterable[Document], *, source: str | None, prune: Prune, tell: Tell
+    writer: Writer, documents: Iterable[Document], *, source: str | None, prune: Prune | None, tell: Tell
 ) -> Changes:
-    """Store the documents that are new or changed; those of the source that went are pruned as told.
+    """Store the documents that are new or changed; those that went are pruned as told.
 
     Raises: `DuplicateId`, `MassDeletion`, `SourceError`, and whatever the iterator raises; the transaction is
     then void.
@@ -54,7 +61,7 @@ def upsert(
                 writer.put(document, chunk(document), source=stored.source)
                 updated.append(document.id)
         tell("reading", done, None)
-    gone = () if source is None or prune is Prune.NONE else _gone(writer, source, seen, len(added), prune)
+    gone = () if source is None or prune is None else _gone(writer, source, seen, len(added), prune)
     return Changes(
         tuple(added),
         tuple(updated),
@@ -76,10 +83,10 @@ def delete(writer: Writer, ids: Iterable[str]) -> Changes:
 def _gone(
     writer: Writer, source: str, seen: Container[DocumentId], n_added: int, prune: Prune
 ) -> tuple[DocumentId, ...]:
-    stored = writer.ids_of(source)
-    gone = tuple(id_ for id_ in stored if id_ not in seen)
+    stored = writer.uris_of(source)
+    gone = tuple(id_ for id_, uri in stored if id_ not in seen and not prune.spares(uri))
     before = len(stored) - n_added
-    if prune is Prune.GUARDED and len(gone) >= MASS_LEAST and len(gone) > MASS_SHARE * before:
+    if not prune.allow_mass_delete and len(gone) >= MASS_LEAST and len(gone) > MASS_SHARE * before:
         raise MassDeletion(source, len(gone), before)
     return gone
 

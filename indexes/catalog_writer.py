@@ -38,10 +38,10 @@ class Writer(Reader):
         ).fetchone()
         return None if row is None else Stored(*row)
 
-    def ids_of(self, source: str) -> list[DocumentId]:
-        """The ids of the documents that came from `source`, sorted."""
-        rows = self._db.execute("SELECT id FROM documents WHERE source = ? ORDER BY id", (source,))
-        return [DocumentId(i) for (i,) in rows]
+    def uris_of(self, source: str) -> list[tuple[DocumentId, str]]:
+        """(id, URI) of the documents that came from `source`, by id."""
+        rows = self._db.execute("SELECT id, uri FROM documents WHERE source = ? ORDER BY id", (source,))
+        return [(DocumentId(id_), uri) for id_, uri in rows]
 
     def put(self, document: Document, passages: Iterable[Passage], *, source: str) -> None:
         """Store a document that is not there."""

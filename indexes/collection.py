@@ -180,7 +180,7 @@ class Collection:
         no write: what it could not embed waits for `embed`.
         """
         return self._write(
-            lambda writer, tell: batch.upsert(writer, documents, source=None, prune=Prune.NONE, tell=tell),
+            lambda writer, tell: batch.upsert(writer, documents, source=None, prune=None, tell=tell),
             progress,
         )
 
@@ -189,22 +189,20 @@ class Collection:
         documents: Iterable[Document],
         *,
         source: str,
-        prune: bool = True,
+        unread: Iterable[str] = (),
         allow_mass_delete: bool = False,
         progress: Tell | None = None,
     ) -> Changes:
         """Make the documents of `source` exactly these: upsert, and delete its others. All or nothing.
 
-        Without `prune` nothing is deleted: for documents that are known to be incomplete.
+        What came from `unread`, URIs of files that could not be read this time, stays as it is.
 
         Raises: as `upsert`; `DuplicateId` also for an id that is stored from another source; `MassDeletion`
         when ten documents or more and over 30 % of the source would go, unless that is allowed.
         """
-        pruning = Prune.NONE
-        if prune:
-            pruning = Prune.ALL if allow_mass_delete else Prune.GUARDED
+        prune = Prune(tuple(unread), allow_mass_delete)
         return self._write(
-            lambda writer, tell: batch.upsert(writer, documents, source=source, prune=pruning, tell=tell),
+            lambda writer, tell: batch.upsert(writer, documents, source=source, prune=prune, tell=tell),
             progress,
         )
 

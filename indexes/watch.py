@@ -34,7 +34,7 @@ _Signature = frozenset[tuple[str, int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What was done for one path. `problems`: files that could not be read; then nothing is pruned."""
+    """What was done for one path. `problems`: files that could not be read; what they held stays."""
 
     changes: Changes
     problems: tuple[str, ...]
@@ -48,8 +48,8 @@ def sync_path(
 ) -> Synced:
     """Bring the collection up to date with one file or folder.
 
-    Everything is read once beforehand: what cannot be read is known before anything is changed, and a crawl
-    that is incomplete takes nothing out.
+    Everything is read once beforehand: what cannot be read is known before anything is changed, and what
+    came from there before is not taken out.
 
     Raises: as `load` and `Collection.sync`.
     """
@@ -60,7 +60,7 @@ def sync_path(
     changes = collection.sync(
         load([path]),
         source=str(path.resolve()),
-        prune=not problems,
+        unread=first.unread,
         allow_mass_delete=allow_mass_delete,
         progress=progress,
     )

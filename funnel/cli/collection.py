@@ -27,8 +27,8 @@ funnel index corpus.jsonl notes.md --kb kb --embedder all-MiniLM-L6-v2
 
 funnel embed --kb kb
 
-A second run only touches what changed; a file that is gone leaves the collection, unless another file
-could not be read: then nothing is taken out."""
+A second run only touches what changed; a file that is gone leaves the collection, one that cannot be read
+this time stays as it was."""
 SEARCH_EPILOG = """Examples:
 
 funnel search "refund policy" --kb kb
@@ -66,14 +66,16 @@ def index(
 
         distinct = list({path.resolve(): path for path in paths}.values())
         with bars() as tell:
-            problems = check(load(distinct), tell)
+            loading = load(distinct)
+            check(loading, tell)
+            problems = [str(problem) for problem in loading.problems]
         with Collection.open_or_create(kb, embedder=embedder, lexical=lexical) as collection:
             with bars() as tell:
                 changes = [
                     collection.sync(
                         load([path]),
                         source=str(path.resolve()),
-                        prune=not problems,
+                        unread=loading.unread,
                         allow_mass_delete=allow_mass_delete,
                         progress=tell,
                     )
@@ -106,14 +108,10 @@ def index(
         show.OUT.print(f"{embed.standing(status)}: funnel embed --kb {kb}", markup=False)
 
 
-def check(loading: Loading, tell: Tell) -> list[str]:
-    """Read everything once, so that wrong input is told before the collection is touched.
-
-    Returns what was wrong with the files of folders that will be left out.
-    """
+def check(loading: Loading, tell: Tell) -> None:
+    """Read everything once, so that wrong input is told before the collection is touched."""
     for _ in loading:
         tell("checking", loading.done, len(loading.files))
-    return [str(problem) for problem in loading.problems]
 
 
 def search(

@@ -54,6 +54,11 @@ class Loading:
         self.done = 0
         self.empty = 0
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """URIs of the files behind `problems`: what they may hold is not known this time."""
+        return tuple(problem.path.absolute().as_uri() for problem in self.problems)
+
     def __iter__(self) -> Iterator[Document]:
         """Read every file and give its documents, in the order of the paths and of names within them."""
         self.problems = [problem for root in self._roots for problem in root.problems]

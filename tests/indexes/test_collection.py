@@ -401,3 +401,18 @@ def test_pretrained_vectors_are_searched_too(tmp_path):
     with Collection.create(tmp_path / "kb", embedder=Counting()) as kb:
         kb.upsert([Document("a", "aaa"), Document("d", "ddd")])
         assert found(kb, "da daa dda dd", k=1) == ["d"]
+
+
+def test_what_came_from_an_unread_file_stays_and_the_rest_goes(tmp_path):
+    base = "file:///x"
+    first = [
+        Document("a", "one", uri=f"{base}/a.txt"),
+        Document("b", "two", uri=f"{base}/b.jsonl#L1"),
+        Document("c", "three", uri=f"{base}/b.jsonl2"),
+        Document("d", "four", uri=f"{base}/shut/d.txt"),
+    ]
+    with Collection.create(tmp_path / "kb") as kb:
+        kb.sync(first, source="x")
+        changes = kb.sync([Document("e", "five")], source="x", unread=[f"{base}/b.jsonl", f"{base}/shut"])
+        assert changes.deleted == ("a", "c")
+        assert kb.ids() == ["b", "d", "e"]
