@@ -24,7 +24,7 @@ _READERS_KEPT = 1024
 
 _ROWS = """
 SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.readers
-FROM passages p JOIN documents d ON d.number = p.document WHERE p.added > ? ORDER BY p.key
+FROM passages p JOIN documents d ON d.number = p.document WHERE p.key >= ? ORDER BY p.key
 """
 _ROWS_OF = """
 SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.readers
@@ -37,8 +37,10 @@ FROM passages p JOIN documents d ON d.number = p.document WHERE p.key IN (SELECT
 """
 _CAME = """
 SELECT p.key, d.readers, d.metadata
-FROM passages p JOIN documents d ON d.number = p.document WHERE p.added > ? ORDER BY p.key
+FROM passages p JOIN documents d ON d.number = p.document WHERE p.key >= ? ORDER BY p.key
 """
+_FIRST_KEY = "SELECT key FROM passages WHERE added > ? ORDER BY added, key LIMIT 1"
+_NO_KEY = (1 << 63) - 1
 _OPEN_TO = "{column} IN (SELECT document FROM readers WHERE principal IN (SELECT value FROM json_each(?)))"
 
 
@@ -194,9 +196,17 @@ class Reader:
 
     def open_keys_since(self, since: int, access: Access, where: Filter | None) -> NDArray[np.int64]:
         """As `open_keys`, of passages that came after generation `since`, in time that grows with them."""
-        rows = self._db.execute(_CAME, (since,))
+        rows = self._db.execute(_CAME, (self._first_key(since),))
         came = (key for key, readers, metadata in rows if _is_open(readers, metadata, access, where))
         return np.fromiter(came, np.int64)
+
+    def _first_key(self, since: int) -> int:
+        """Where the passages begin that came after generation `since`: keys rise with generations.
+
+        Told to look for the generation itself, SQLite goes through every passage in the order of keys.
+        """
+        row = self._db.execute(_FIRST_KEY, (since,)).fetchone()
+        return int(row[0]) if row else _NO_KEY
 
     def n_added(self, since: int) -> int:
         """How many passages came after generation `since`."""
@@ -205,7 +215,9 @@ class Reader:
     def added(self, since: int) -> Iterator[Row]:
         """The passages that came after generation `since`, by ascending key."""
         current, text = -1, ""
-        for key, number, start, stop, digest, title, readers in self._db.execute(_ROWS, (since,)):
+        for key, number, start, stop, digest, title, readers in self._db.execute(
+            _ROWS, (self._first_key(since),)
+        ):
             if number != current:
                 current, text = number, self.text(number, 0, 1 << 62)
             yield Row(key, indexed_text(title, text[start:stop]), _readers(readers), digest)
@@ -222,7 +234,7 @@ class Reader:
     def digests(self, since: int) -> list[tuple[int, bytes]]:
         """(key, digest) of each passage that came after generation `since`, by ascending key: no text."""
         return self._db.execute(
-            "SELECT key, digest FROM passages WHERE added > ? ORDER BY key", (since,)
+            "SELECT key, digest FROM passages WHERE key >= ? ORDER BY key", (self._first_key(since),)
         ).fetchall()
 
     def removed(self, since: int) -> list[int]:

@@ -163,11 +163,22 @@ class FittedLeg(DenseLeg):
     def follow(self, catalog: Reader, tell: Tell) -> None:
         """Fold in what came, or fit anew."""
         past = since(self, catalog)
-        if self._space is None or past < 0 or _outgrown(catalog, self._space.engine.space):
+        if self._space is None or past < 0 or self._outgrown(catalog, self._space.engine):
             self._refit(catalog, tell)
         else:
             keys, vectors = _folded(self._space.embedder, catalog, past, tell)
             self._space.engine.apply(keys, vectors, catalog.removed(past), generation=catalog.generation)
+
+    def _outgrown(self, catalog: Reader, engine: FaissEngine) -> bool:
+        fit = json.loads(catalog.setting(_FIT) or "{}")
+        if fit.get("space") != engine.space:
+            return True
+        past = engine.generation
+        # Counting what the catalog holds would go through all of it at every write.
+        total = engine.count + catalog.n_added(past) - len(catalog.removed(past))
+        came = len(catalog.keys(after=fit["last_key"]))
+        went = fit["passages"] - (total - came)
+        return bool(max(came, went) > REFIT_SHARE * fit["passages"])
 
     def _refit(self, catalog: Reader, tell: Tell) -> None:
         total = catalog.n_added(-1)
@@ -198,15 +209,6 @@ class FittedLeg(DenseLeg):
 
     def _file(self, space: str) -> Path:
         return self._directory / f"{space}.npz"
-
-
-def _outgrown(catalog: Reader, space: str) -> bool:
-    fit = json.loads(catalog.setting(_FIT) or "{}")
-    if fit.get("space") != space:
-        return True
-    came = len(catalog.keys(after=fit["last_key"]))
-    went = fit["passages"] - (catalog.n_added(-1) - came)
-    return bool(max(came, went) > REFIT_SHARE * fit["passages"])
 
 
 def _folded(embedder: Embedder, catalog: Reader, past: int, tell: Tell) -> tuple[Keys, Vectors]:
