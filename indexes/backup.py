@@ -5,10 +5,12 @@ Engines are derived and left out; they are built when the restored collection is
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import sqlite3
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -28,6 +30,7 @@ _MANIFEST = "backup.json"
 _PARTS = (CATALOG, VECTORS)
 _GZIP_LEVEL = 1
 _BLOCK_BYTES = 1 << 20
+_UNREADABLE = (tarfile.TarError, zlib.error, EOFError, KeyError, ValueError, TypeError, sqlite3.Error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +153,11 @@ def _told(file: Path) -> Iterator[None]:
         raise BadBackup(file, "it holds no collection") from exc
     except IndexesError:
         raise
-    except OSError as exc:  # EOFError and BadGzipFile are no OSErrors in every version
+    except gzip.BadGzipFile as exc:
+        raise BadBackup(file, f"it does not read as a backup ({exc})") from exc
+    except OSError as exc:
         raise BadBackup(file, f"it cannot be read or written ({exc.strerror or exc})") from exc
-    except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError, sqlite3.Error) as exc:
+    except _UNREADABLE as exc:
         raise BadBackup(file, f"it does not read as a backup ({exc})") from exc
 
 
