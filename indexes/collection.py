@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -49,6 +51,8 @@ _KEYS_SHOWN = 5
 _STORED = "The documents are stored; once there is space, the next use brings the engines up to date."
 _SAMPLE = 50
 _ERASING = "erasing"
+_TUNED = "tuned"
+"""Dense weights fitted to labelled queries, as JSON, by the embedder that served."""
 _PATIENCE_S = 3600.0
 """Whoever has embedded for hours waits for a writer to end."""
 
@@ -93,10 +97,12 @@ class Collection:
         self._scopes = Scopes()
         with catalog.read() as reader:
             self.embedder, self.lexical = reader.setting("embedder") or "", reader.setting("lexical") or ""
+            tuned = json.loads(reader.setting(_TUNED) or "{}")
         engine = lexical_engine(self.lexical)(self.path / "lexical")
         self._dense = dense_leg(self.path / "dense", embedder, catalog)
         self._lexical = LexicalLeg(engine, terms.terms)
         self._legs: dict[str, Leg] = {"lexical": self._lexical, "dense": self._dense}
+        self._tuned: dict[str, float] = tuned
         self.fuse: fusion.Fuse | None = None
         self.weights: Mapping[str, float] | None = None
 
@@ -273,10 +279,35 @@ class Collection:
 
     def _fusion(self, query: str) -> tuple[fusion.Fuse, Mapping[str, float]]:
         """How this query's legs are joined: as set, else as suits the vectors that serve."""
+        tuned = self._tuned.get(self._dense.serving)
         if not self._dense.fitted:
-            return self.fuse or fusion.convex, self.weights or fusion.PRETRAINED
-        fuse = self.fuse or fusion.either
-        return fuse, self.weights or {"lexical": 1.0, "dense": self._lexical.trust_in_latent(query)}
+            own = fusion.PRETRAINED if tuned is None else {"lexical": 1 - tuned, "dense": tuned}
+            return self.fuse or fusion.convex, self.weights or own
+        trust = self._lexical.trust_in_latent(query) if tuned is None else tuned
+        return self.fuse or fusion.either, self.weights or {"lexical": 1.0, "dense": trust}
+
+    @contextmanager
+    def weighted(self, weight: float | None) -> Iterator[None]:
+        """Search with this weight of the dense leg that serves, for a block; None: as if never tuned."""
+        kept, serving = self._tuned, self._dense.serving
+        self._tuned = {name: w for name, w in kept.items() if name != serving}
+        if weight is not None:
+            self._tuned[serving] = weight
+        try:
+            yield
+        finally:
+            self._tuned = kept
+
+    def keep_weight(self, weight: float | None) -> None:
+        """Search with this weight of the dense leg that serves from now on; None: as if never tuned.
+
+        Raises: `CollectionLocked`.
+        """
+        with self.weighted(weight):
+            tuned = self._tuned
+        with self._lock.hold():
+            self._catalog.set(_TUNED, json.dumps(tuned))
+        self._tuned = tuned
 
     def _found(self, query: str, k: int, scope: Scope, weights: Mapping[str, float]) -> dict[str, Scored]:
         """What each leg of a weight found; the dense leg is told what the lexical one thought best."""

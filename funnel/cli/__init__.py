@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from funnel.cli import ask, collection, demo, doctor, embed, maintain, trace
+from funnel.cli import ask, collection, demo, doctor, embed, maintain, trace, tune
 
 app = typer.Typer(
     name="funnel",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command(epilog=collection.INDEX_EPILOG)(collection.index)
 app.command(epilog=embed.EPILOG)(embed.embed)
 app.command(epilog=collection.SEARCH_EPILOG)(collection.search)
+app.command(epilog=tune.EPILOG)(tune.tune)
 app.command(epilog=ask.EPILOG)(ask.ask)
 app.command(epilog=trace.EPILOG)(trace.trace)
 app.command(epilog=maintain.STATUS_EPILOG)(maintain.status)

@@ -1,0 +1,50 @@
+"""`funnel tune`: the fusion weight from labelled queries."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from funnel.cli import show
+from funnel.cli.collection import bars
+from funnel.cli.errors import one_line
+
+EPILOG = """Examples:
+
+funnel tune --kb kb --queries queries.jsonl --qrels qrels.tsv
+
+funnel tune --kb kb --queries queries.jsonl --qrels qrels.tsv --measure ndcg -k 10
+
+Queries and judgements are in BEIR form: {"_id", "text"} a line; query id, document id and grade by tabs."""
+
+
+def tune(
+    kb: Annotated[Path, typer.Option(help="The collection's directory.")],
+    queries: Annotated[Path, typer.Option(help="queries.jsonl")],
+    qrels: Annotated[Path, typer.Option(help="The judgements, a .tsv")],
+    measure: Annotated[str, typer.Option(help="recall or ndcg, of the first -k documents.")] = "recall",
+    k: Annotated[int, typer.Option("-k", min=1, help="How many documents count.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Fit how much the dense leg counts to labelled queries, by cross-validation, and keep it."""
+    with one_line():
+        from indexes import Collection
+        from indexes.judgements import read_judged
+        from indexes.tuning import tune as fit
+
+        judged = read_judged(queries, qrels)
+        with Collection.open(kb) as collection, bars() as tell:
+            tuned = fit(collection, judged, measure=measure, k=k, progress=tell)
+    if as_json:
+        show.print_json({**asdict(tuned), "significant": tuned.significant})
+        return
+    kept = "what it did before" if tuned.weight is None else f"a dense weight of {tuned.weight:g}"
+    chance = "more than chance" if tuned.significant else "not told from chance"
+    show.OUT.print(
+        f"{measure}@{k} over {tuned.n_queries} queries: {tuned.before:.4f} before, {tuned.held_out:.4f} on "
+        f"queries that the weight was not fitted to ({chance}, p = {tuned.p:.3f}). {kb} keeps {kept}.",
+        markup=False,
+    )
