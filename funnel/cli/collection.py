@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -37,6 +38,7 @@ funnel search "lru_cache" --kb kb -k 5 --json
 
 funnel search "refund policy" --kb kb --rerank cross-encoder/ms-marco-MiniLM-L6-v2"""
 PROBLEMS_SHOWN = 10
+TYPES_SHOWN = 5
 
 Tell = Callable[[str, int, int | None], None]
 
@@ -92,6 +94,7 @@ def index(
         "documents": status.documents,
         "waiting": status.passages - status.embedded,
         "problems": problems,
+        "skipped": dict(loading.unknown.most_common()),
     }
     if as_json:
         show.print_json(report)
@@ -100,12 +103,25 @@ def index(
         show.ERR.print(f"[yellow]Left out:[/] {escape(problem)}")
     if len(problems) > PROBLEMS_SHOWN:
         show.ERR.print(f"[yellow]… and {len(problems) - PROBLEMS_SHOWN} more files.[/]")
+    if loading.unknown:
+        show.ERR.print(f"[yellow]Left out:[/] {escape(skipped(loading.unknown))}")
     show.OUT.print(
         f"{report['added']} added, {report['updated']} updated, {report['deleted']} deleted, "
         f"{report['unchanged']} unchanged: {escape(str(kb))} holds {status.documents} documents."
     )
     if status.embedded < status.passages:
         show.OUT.print(f"{embed.standing(status)}: funnel embed --kb {kb}", markup=False)
+
+
+def skipped(unknown: Counter[str]) -> str:
+    """How many files are of no known type, and the commonest extensions."""
+    common = [
+        f"{count:,} {suffix or 'without extension'}" for suffix, count in unknown.most_common(TYPES_SHOWN)
+    ]
+    if (more := len(unknown) - TYPES_SHOWN) > 0:
+        common.append(f"{more} more")
+    n_files = unknown.total()
+    return f"{n_files:,} {'file' if n_files == 1 else 'files'} of unknown type ({', '.join(common)})"
 
 
 def check(loading: Loading, tell: Tell) -> None:

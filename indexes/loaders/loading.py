@@ -40,7 +40,7 @@ class Loading:
 
     While and after it is iterated: `done` files of `len(files)` are read, `problems` names the files and
     folders inside a folder that could not be (and each type that needs an extra, once), `empty` counts files
-    and records without words. `unknown` counts files that were left out for their type.
+    and records without words. `unknown` counts files that were left out for their type, by extension.
 
     Iterating raises: `BadFile` and `MissingExtra` for a file named by the caller, `DuplicateId`, and
     `NothingToIndex` once a path has given no document at all.
@@ -49,7 +49,7 @@ class Loading:
     def __init__(self, roots: Sequence[Root]) -> None:
         self._roots = tuple(roots)
         self.files: tuple[Path, ...] = tuple(source.path for root in roots for source in root.sources)
-        self.unknown = sum(root.unknown for root in roots)
+        self.unknown = sum((root.unknown for root in roots), Counter[str]())
         self.problems: list[BadFile] = [problem for root in roots for problem in root.problems]
         self.done = 0
         self.empty = 0

@@ -1,14 +1,15 @@
 """One file to read, and which files a path stands for; knows names and folders, not what is in a file.
 
-A walk is sorted, reads no real folder twice (so symlink loops end), and leaves out hidden entries,
-dependency and cache folders, and files of unknown type.
+A walk is sorted, stays under its root's real path, reads no real folder twice (so symlink loops end), and
+leaves out hidden entries, dependency and cache folders, collections, and files of unknown type.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from indexes.errors import BadFile, NothingToIndex, SourceNotFound
@@ -37,6 +38,9 @@ TEXT = MARKDOWN | RST | HTML | PYTHON | JSON_LINES | DELIMITED | PLAIN
 _KNOWN = TEXT | READERS.keys() | ALIASES.keys() | SUCCESSORS.keys()
 
 _JUNK_FOLDERS = frozenset({"__pycache__", "node_modules", "__macosx"})
+_COLLECTION = "catalog.sqlite"
+"""The catalog's own name: its module brings numpy, which a loader's process does without."""
+
 _BEIR_QUESTIONS = ("queries", "questions", "qrels")
 
 
@@ -63,20 +67,21 @@ class Source:
 class Root:
     """A path as the caller gave it, and the files that it stands for.
 
-    `unknown` counts the files left out for their type, `problems` holds the folders that cannot be listed.
+    `unknown` counts the files left out for their type, by extension; `problems` holds the folders that cannot
+    be listed and the links that lead out.
     """
 
     path: Path
     sources: tuple[Source, ...]
-    unknown: int = 0
+    unknown: Counter[str] = field(default_factory=Counter)
     problems: tuple[BadFile, ...] = ()
 
 
 def find(paths: Sequence[Path]) -> tuple[Root, ...]:
     """The files behind each path, in order; a file that two paths reach belongs to the first.
 
-    Raises: `SourceNotFound`; `NothingToIndex` for a folder without a file of a known type; `BadFile` for
-    a path that cannot be reached or is neither file nor folder.
+    Raises: `SourceNotFound`; `NothingToIndex` for a folder without a file of a known type, or that is itself
+    a collection; `BadFile` for a path that cannot be reached or is neither file nor folder.
     """
     seen: set[Path] = set()
     return tuple(_root(Path(path), seen) for path in paths)
@@ -97,27 +102,32 @@ def _root(path: Path, seen: set[Path]) -> Root:
         return Root(path, tuple(sources))
     if not path.is_dir():
         raise BadFile(path, "it is neither a file nor a folder")
-    walk = _Walk(seen)
-    sources = list(walk.files(real))
+    if (real / _COLLECTION).is_file():
+        raise NothingToIndex(path, reason="it is the directory of a collection")
+    walk = _Walk(real, seen)
+    sources = list(walk.files())
     if not sources and walk.problems:
         raise walk.problems[0]
     if not sources and not walk.repeated:
         reason = (
-            f"none of its {walk.unknown} files is of a known type" if walk.unknown else "no file is in it"
+            f"none of its {walk.unknown.total()} files is of a known type"
+            if walk.unknown
+            else "no file is in it"
         )
         raise NothingToIndex(path, reason=reason)
     return Root(path, tuple(sources), walk.unknown, tuple(walk.problems))
 
 
 class _Walk:
-    def __init__(self, seen: set[Path]) -> None:
+    def __init__(self, root: Path, seen: set[Path]) -> None:
+        self._root = root
         self._seen = seen
-        self.unknown = 0
+        self.unknown: Counter[str] = Counter()
         self.problems: list[BadFile] = []
         self.repeated = False
 
-    def files(self, root: Path) -> Iterator[Source]:
-        pending: list[tuple[Path, str, bool]] = [(root, _printable(root.name), True)]
+    def files(self) -> Iterator[Source]:
+        pending: list[tuple[Path, str, bool]] = [(self._root, _printable(self._root.name), True)]
         while pending:
             path, name, is_folder = pending.pop()
             if path in self._seen:
@@ -137,7 +147,7 @@ class _Walk:
             self.problems.append(unreadable(folder, exc))
             return
         names = {entry.name.lower() for entry in entries}
-        if "pyvenv.cfg" in names:
+        if "pyvenv.cfg" in names or _COLLECTION in names:
             return
         is_beir = any(entry.startswith("corpus") and _suffix(entry) in JSON_LINES for entry in names)
         for entry in entries:
@@ -150,16 +160,20 @@ class _Walk:
                 and (_suffix(lower) in JSON_LINES or entry.is_dir())
             ):
                 continue
+            is_folder = entry.is_dir()
+            if not is_folder and not (entry.is_file() and _is_known(lower)):
+                self.unknown[_suffix(_printable(lower))] += 1
+                continue
             path = Path(entry.path)
             if entry.is_symlink():
                 path = Path(os.path.realpath(path))
+                if not path.is_relative_to(self._root):
+                    # Whoever may write into a folder must not choose what else is read.
+                    reason = "it is a link that leads out of the folder; name its target to index that too"
+                    self.problems.append(BadFile(entry.path, reason))
+                    continue
             child = f"{name}/{_printable(entry.name)}" if name else _printable(entry.name)
-            if entry.is_dir():
-                yield path, child, True
-            elif entry.is_file() and _is_known(lower):
-                yield path, child, False
-            else:
-                self.unknown += 1
+            yield path, child, is_folder
 
 
 def _is_known(name: str) -> bool:

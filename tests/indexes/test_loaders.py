@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from indexes.catalog import CATALOG
 from indexes.chunking import chunk
 from indexes.errors import BadFile, DuplicateId, NothingToIndex, SourceNotFound
 from indexes.loaders import load
@@ -77,7 +78,8 @@ def test_files_of_unknown_type_are_counted(tmp_path):
     write(tmp_path / "a.txt", "words")
     write(tmp_path / "b.png", b"\x89PNG")
     write(tmp_path / "c.sqlite", b"\0")
-    assert load([tmp_path]).unknown == 2
+    write(tmp_path / "d.PNG", b"\x89PNG")
+    assert load([tmp_path]).unknown == {".png": 2, ".sqlite": 1}
 
 
 def test_a_readme_needs_no_extension(tmp_path):
@@ -89,6 +91,58 @@ def test_a_symlink_loop_ends(tmp_path):
     write(tmp_path / "a" / "b.txt", "words")
     (tmp_path / "a" / "again").symlink_to(tmp_path, target_is_directory=True)
     assert len(list(load([tmp_path]))) == 1
+
+
+@pytest.mark.parametrize("target", ["outside", "outside/secret.txt"])
+def test_a_link_that_leads_out_of_the_folder_is_not_followed_but_told(tmp_path, target):
+    write(tmp_path / "outside" / "secret.txt", "words")
+    write(tmp_path / "docs" / "a.txt", "words")
+    (tmp_path / "docs" / "out.txt").symlink_to(tmp_path / target)
+    loading = load([tmp_path / "docs"])
+    assert [document.id for document in loading] == ["docs/a.txt"]
+    (problem,) = loading.problems
+    assert str(problem).startswith(f"{tmp_path / 'docs' / 'out.txt'}: it is a link that leads out")
+
+
+def test_a_link_is_no_way_out_over_another_link(tmp_path):
+    write(tmp_path / "outside" / "secret.txt", "words")
+    write(tmp_path / "docs" / "a.txt", "words")
+    (tmp_path / "docs" / "far").symlink_to(tmp_path / "outside")
+    (tmp_path / "docs" / "near.txt").symlink_to(tmp_path / "docs" / "far" / "secret.txt")
+    loading = load([tmp_path / "docs"])
+    assert (len(loading.files), len(loading.problems)) == (1, 2)
+
+
+def test_a_folder_with_a_longer_name_is_no_inside(tmp_path):
+    write(tmp_path / "docs-old" / "secret.txt", "words")
+    write(tmp_path / "docs" / "a.txt", "words")
+    (tmp_path / "docs" / "old").symlink_to(tmp_path / "docs-old")
+    assert len(load([tmp_path / "docs"]).files) == 1
+
+
+def test_a_link_within_the_folder_is_read_once(tmp_path):
+    write(tmp_path / "a" / "b.txt", "words")
+    (tmp_path / "z").symlink_to(tmp_path / "a", target_is_directory=True)
+    assert [path.name for path in load([tmp_path]).files] == ["b.txt"]
+
+
+def test_a_folder_that_is_named_by_a_link_is_read(tmp_path):
+    write(tmp_path / "real" / "a.txt", "words")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert len(list(load([tmp_path / "link"]))) == 1
+
+
+def test_a_collection_in_the_folder_is_left_out(tmp_path):
+    write(tmp_path / "a.txt", "words")
+    write(tmp_path / "kb" / CATALOG, b"SQLite format 3\0")
+    write(tmp_path / "kb" / "lexical" / "meta.json", "{}")
+    assert [path.name for path in load([tmp_path]).files] == ["a.txt"]
+
+
+def test_a_collection_is_nothing_to_index(tmp_path):
+    write(tmp_path / CATALOG, b"SQLite format 3\0")
+    with pytest.raises(NothingToIndex, match="it is the directory of a collection"):
+        load([tmp_path])
 
 
 def test_a_file_reached_by_two_paths_is_one_document(tmp_path):

@@ -77,6 +77,7 @@ def test_a_second_run_only_touches_what_changed(tmp_path):
     assert report == {
         "added": 1, "updated": 1, "deleted": 1, "unchanged": 1, "documents": 3, "waiting": 0,
         "problems": [],
+        "skipped": {},
     }  # fmt: skip
 
 
@@ -257,6 +258,17 @@ def test_a_collection_built_with_another_engine_is_told_and_left_alone(docs, kb,
     before = stand(kb)
     assert told in refused(run("index", docs, "--kb", kb, *option, OPENAI_API_KEY="k"))
     assert stand(kb) == before
+
+
+def test_files_of_unknown_type_are_counted_by_extension(tmp_path):
+    odd = {f"{n}.{kind}": "x" for n, kind in enumerate(["png", "PNG", "a1", "b1", "c1", "d1", "e1"])}
+    folder = write(tmp_path / "docs", {"a.txt": "some words", "unknown": "x", **odd})
+    result = run("index", folder, "--kb", tmp_path / "kb")
+    assert result.exit_code == 0
+    assert "Left out: 8 files of unknown type (2 .png, 1 .a1," in " ".join(result.stderr.split())
+    assert "2 more)" in " ".join(result.stderr.split())
+    report = json.loads(run("index", folder, "--kb", tmp_path / "kb", "--json").stdout)
+    assert report["skipped"] == {".png": 2, ".a1": 1, ".b1": 1, ".c1": 1, ".d1": 1, ".e1": 1, "": 1}
 
 
 def test_a_bad_file_in_a_folder_of_many_is_reported_and_the_others_are_indexed(tmp_path):
