@@ -31,7 +31,9 @@ _ORGANISATION = "sentence-transformers/"
 INT8 = "@int8"
 """The end of a name that asks for 8-bit weights. Their vectors are others, hence the name of their own."""
 
-_BATCH = 32
+_BATCH_PROCESSOR = 8
+"""On two cores a tenth quicker than 32: less padding, and a matrix that stays in the cache."""
+_BATCH_ACCELERATOR = 128
 _MODELS_KEPT = 2
 _logger = logging.getLogger(__name__)
 
@@ -87,10 +89,12 @@ class SentenceTransformersEmbedder:
         if known:
             # Tokenizers refuse lone surrogates.
             clean = [texts[i].encode("utf-8", "replace").decode() for i in known]
+            on_processor = loaded.model.device.type == "cpu"
+            batch = _BATCH_PROCESSOR if on_processor else _BATCH_ACCELERATOR
             try:
                 with loaded.lock:
                     vectors[known] = getattr(loaded.model, method)(
-                        clean, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+                        clean, batch_size=batch, normalize_embeddings=True, show_progress_bar=False
                     )
             except (RuntimeError, ValueError) as exc:
                 raise EmbedderFailed(self._name, _one_line(exc)) from exc

@@ -259,6 +259,13 @@ def test_a_lost_cache_falls_back_to_the_fitted_space(full, model):
         assert kb.verify() == []
 
 
+def test_erasing_takes_the_vector_and_pays_for_no_other_again(full, model):
+    full.erase(["d0007"])
+    assert standing(full) == ("letters", MANY - 1, MANY - 1)
+    assert (kept(full.path), len(model.embedded)) == (MANY - 1, MANY)
+    assert full.verify() == []
+
+
 def test_a_query_that_comes_again_is_embedded_once(full, model):
     for _ in range(3):
         full.search("cats and dogs")
