@@ -7,7 +7,9 @@ Semantic Analysis). Nothing is downloaded; texts that come later are folded into
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
+import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence, Sized
@@ -32,6 +34,10 @@ _COMMON_FROM_TEXTS = 200
 _OVERSAMPLES = 10
 _POWER_ITERATIONS = 1
 _SEED = 0
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile
+)  # fmt: skip
+"""What numpy and zipfile raise over archives with a bit flipped; an unknown compression is a RuntimeError."""
 _NEGLIGIBLE = 1e-3
 _BLOCK = 4096
 _MEMO_ENTRIES = 200_000
@@ -128,7 +134,7 @@ class LatentEmbedder:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 listed = json.loads(found["terms"].tobytes())
                 idf, components = found["idf"], found["components"]
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as exc:
+        except _UNREADABLE as exc:
             raise EmbedderFailed(NAME, f"{path} does not read as its space: {exc}") from exc
         shapes = (idf.shape, components.shape[:1], components.ndim, idf.dtype, components.dtype)
         if shapes != ((len(listed),), (len(listed),), 2, np.float32, np.float32):
