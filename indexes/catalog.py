@@ -27,7 +27,7 @@ CATALOG = "catalog.sqlite"
 _BUSY_S = 30.0
 _OPEN_FOR_LATER = 8
 _CACHE_KIB = 16_000
-"""What a search looks up lies anywhere: with SQLite's own 2 MB it takes a third longer, a large write more."""
+"""What a search looks up lies anywhere: with SQLite's own 2 MB it takes a third longer, a write more."""
 _WRITE = "BEGIN IMMEDIATE"
 
 
