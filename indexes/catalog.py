@@ -115,15 +115,17 @@ class Catalog:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        db = self._take()
+        db: sqlite3.Connection | None = None
         try:
+            db = self._take()
             yield db
         except sqlite3.OperationalError as exc:  # a full disk, no permission, a file busy for too long
             raise CollectionError(f"The catalog {self.path} cannot be used: {exc}.") from exc
         except sqlite3.DatabaseError as exc:
             raise CollectionDamaged(self.path.parent, str(exc)) from exc
         finally:
-            self._give_back(db)
+            if db is not None:
+                self._give_back(db)
 
     def _take(self) -> sqlite3.Connection:
         with self._lock:

@@ -390,13 +390,14 @@ class Collection:
         """
         with self._writing, self._catalog.read() as reader:
             problems = list(reader.problems())
+            if not problems:  # texts that do not read cannot be searched for
+                problems += _unfound(reader, self._legs["lexical"])
             for name, leg in self._legs.items():
                 if leg.generation != reader.generation:
                     problems.append(
                         f"{name} leg: it covers generation {leg.generation} of {reader.generation}"
                     )
                 problems += _differences(name, reader.keys(), leg.keys())
-            problems += _unfound(reader, self._legs["lexical"])
         return problems
 
     def close(self) -> None:

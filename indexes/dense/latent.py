@@ -35,7 +35,8 @@ _OVERSAMPLES = 10
 _POWER_ITERATIONS = 1
 _SEED = 0
 _UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error,
+    zipfile.BadZipFile,
 )  # fmt: skip
 """What numpy and zipfile raise over archives with a bit flipped; an unknown compression is a RuntimeError."""
 _NEGLIGIBLE = 1e-3
