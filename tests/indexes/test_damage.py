@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from indexes import Collection, Document
+from indexes.errors import CollectionDamaged, CollectionTooNew
+from indexes.lexical.base import Entry
 
 ENGINES = ("lexical", "dense")
 WORDS = {f"d{i}": f"number n{i}" for i in range(8)} | {f"e{i}": f"passing p{i}" for i in range(4)}
@@ -55,6 +59,14 @@ def whole(ram) -> Path:
     return path
 
 
+@pytest.fixture
+def copy(whole, ram) -> Iterator[Path]:
+    path = ram / "copy"
+    shutil.copytree(whole, path)
+    yield path
+    shutil.rmtree(path)
+
+
 def found(kb: Collection) -> dict[str, str]:
     """The best document for the words that only it has, for each that is stored."""
     return {id_: kb.search(WORDS[id_], 1)[0].document.id for id_ in kb.ids()}
@@ -74,7 +86,7 @@ def test_every_damaged_file_of_an_engine_is_seen_and_the_answers_stay_the_same(w
             copy = ram / f"{number}-{turn}"
             shutil.copytree(whole, copy)
             data = (copy / name).read_bytes()
-            (copy / name).write_bytes(harmed(data, random.Random(f"{name}{turn}")))
+            (copy / name).write_bytes(harmed(data, random.Random(f"{number} {turn}")))
             with Collection.open(copy) as kb:
                 assert kb.verify() == [], name
                 assert found(kb) == expected, name
@@ -91,3 +103,63 @@ def test_a_file_that_is_gone_is_made_anew(whole, ram):
                 assert kb.verify() == [], name
                 assert found(kb) == {id_: id_ for id_ in kb.ids()}, name
             shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9])
+def test_a_catalog_cut_short_is_told_with_advice(copy, share):
+    catalog = copy / "catalog.sqlite"
+    catalog.write_bytes(catalog.read_bytes()[: int(catalog.stat().st_size * share)])
+    with pytest.raises(CollectionDamaged, match="Restore it from a copy, or index again"):
+        Collection.open(copy)
+    with pytest.raises(CollectionDamaged):
+        Collection.open_or_create(copy)
+
+
+def test_a_catalog_of_garbage_is_told_with_advice(copy):
+    (copy / "catalog.sqlite").write_bytes(random.Random(1).randbytes(50_000))
+    with pytest.raises(CollectionDamaged, match="Restore it from a copy, or index again"):
+        Collection.open(copy)
+
+
+def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(copy):
+    with closing(sqlite3.connect(copy / "catalog.sqlite")) as db:
+        db.execute("PRAGMA user_version = 99")
+    before = (copy / "catalog.sqlite").read_bytes()
+    with pytest.raises(CollectionTooNew, match=r"has format 99; .* Upgrade funnel-rlm"):
+        Collection.open(copy)
+    assert (copy / "catalog.sqlite").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        (
+            "UPDATE pages SET text = x'636174' WHERE number = 1",
+            "its text is not the text of",
+        ),
+        ("UPDATE pages SET text = x'ff41' WHERE number = 1", "it does not read"),
+        ("UPDATE documents SET title = 'On n9' WHERE id = 'd1'", "title, metadata, readers or sections"),
+        ("UPDATE passages SET start = 1 WHERE id = 'd1#0'", "its text is not the one that was indexed"),
+        ("UPDATE passages SET stop = 9999 WHERE id = 'd1#0'", "is no span of"),
+        (
+            "INSERT INTO readers SELECT 'eve', number FROM documents WHERE id = 'd1'",
+            "table of readers differs",
+        ),
+    ],
+)
+def test_what_was_changed_behind_our_back_is_found(copy, statement, problem):
+    with closing(sqlite3.connect(copy / "catalog.sqlite")) as db, db:
+        db.execute(statement)
+    with Collection.open(copy) as kb:
+        assert any(problem in found for found in kb.verify()), kb.verify()
+
+
+def test_an_index_of_other_terms_is_found_by_a_sample(copy):
+    with Collection.open(copy) as kb:
+        engine = kb._legs["lexical"]._engine
+        keys = engine.keys().tolist()
+        readers = frozenset()
+        engine.apply(
+            [Entry(key, ("wrong",), readers) for key in keys], keys, generation=kb.status().generation
+        )
+        assert f"lexical leg: passage {keys[0]} is not found by its own words" in kb.verify()
