@@ -273,7 +273,8 @@ class Reader:
 
     def _problems_of(self, document: Document, number: int, version: str, fingerprint: str) -> Iterator[str]:
         whole = self.text(number, 0, 1 << 62)
-        if whole != document.text or document.version != version:
+        is_own = whole == document.text and document.version == version
+        if not is_own:
             yield f"document {document.id!r}: its text is not the text of version {version}"
         elif document.fingerprint != fingerprint:
             yield f"document {document.id!r}: its title, metadata, readers or sections are not those stored"
@@ -284,7 +285,9 @@ class Reader:
         for passage, start, stop, digest in self._db.execute(spans, (number,)):
             if not 0 <= start < stop <= len(whole):
                 yield f"passage {passage!r}: [{start}, {stop}) is no span of {len(whole)} characters"
-            elif sha256(encode(indexed_text(document.title, whole[start:stop]))).digest() != digest:
+            elif (
+                is_own and sha256(encode(indexed_text(document.title, whole[start:stop]))).digest() != digest
+            ):
                 yield f"passage {passage!r}: its text is not the one that was indexed"
 
 
