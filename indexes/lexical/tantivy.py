@@ -75,6 +75,8 @@ class TantivyEngine:
         for _ in range(_RETRIES):
             before, meta = meta, _read(self._directory / META)
             # What a writer has just replaced looks damaged too: only then is there another meta file.
+            if not meta and self._index is not None:
+                return  # another process is building it anew: what is open still answers
             if not meta or meta == before:
                 break
             if is_whole(self._directory, meta, self._whole):
