@@ -80,7 +80,10 @@ class TantivyEngine:
             if not meta or meta == before:
                 break
             if is_whole(self._directory, meta, self._whole):
-                self._index, self._generation = self._open()
+                found = self._open()
+                # One just begun holds nothing yet: what is open still answers.
+                if found[0] is not None or self._index is None:
+                    self._index, self._generation = found
                 return
         self._index, self._generation = None, -1
 
@@ -103,6 +106,8 @@ class TantivyEngine:
         `OSError` for a full disk and the like; what was there is still there.
         """
         index = self._index
+        if index is not None and self._open()[1] != self._generation:
+            raise IndexesError(f"The tantivy index in {self._directory} is another than the one that is open.")
         try:
             if index is None:
                 self.clear()

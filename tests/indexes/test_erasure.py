@@ -146,3 +146,25 @@ def test_an_erasure_waits_for_no_writer(kb):
     with WriterLock(kb.path).hold(), pytest.raises(CollectionLocked):
         kb.erase([SECRET.id])
     assert kb.document(SECRET.id) == SECRET
+
+
+def test_a_reader_answers_at_every_step_of_an_erasure(kb, request):
+    from indexes import faults  # noqa: PLC0415  # armed here only
+
+    embedder = Hashed() if "hashed" in request.node.name else None
+    found = {}
+    with Collection.open(kb.path, embedder=embedder) as reader:
+        assert by_words(reader, "n7") == ["d7"]
+        faults.arm(lambda name: found.setdefault(name, by_words(reader, "n7")))
+        try:
+            kb.erase([SECRET.id])
+        finally:
+            faults.arm(None)
+        assert {name for name, ids in found.items() if ids != ["d7"]} == set()
+        assert {"lexical.cleared", "lexical.commit", "dense.named", "catalog.scrubbed"} <= set(found)
+        assert (by_words(reader, "n7"), by_words(reader, "quixotic")) == (["d7"], [])
+        assert reader.verify() == []
+
+
+def by_words(collection, word):
+    return [hit.document.id for hit in collection.search(word) if "lexical" in hit.legs]
