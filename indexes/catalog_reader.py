@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ FROM passages p JOIN documents d ON d.number = p.document
 WHERE p.key IN (SELECT value FROM json_each(?)) ORDER BY p.key
 """
 _PLACES = """
-SELECT p.key, p.id, p.start, p.stop, p.section, d.number, d.id, d.version, d.readers
+SELECT d.readers, p.key, p.id, d.number, d.id, d.version, p.start, p.stop, p.section
 FROM passages p JOIN documents d ON d.number = p.document WHERE p.key IN (SELECT value FROM json_each(?))
 """
 _CAME = """
@@ -54,9 +55,8 @@ class Row:
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a passage stands, without its text."""
+class Place(NamedTuple):
+    """Where a passage stands, without its text. Tuples, for a search makes hundreds of them."""
 
     key: int
     id: PassageId
@@ -161,9 +161,9 @@ class Reader:
         """Where these passages stand, by key; without those that are gone or closed to `access`."""
         rows = self._db.execute(_PLACES, (json.dumps(list(keys)),))
         return {
-            key: Place(key, PassageId(id_), number, DocumentId(document_id), version, start, stop, section)
-            for key, id_, start, stop, section, number, document_id, version, readers in rows
-            if access.everything or access.may_read(_readers(readers))
+            row[1]: Place._make(row[1:])
+            for row in rows
+            if access.everything or access.may_read(_readers(row[0]))
         }
 
     def passages(self, number: int, places: Iterable[Place]) -> list[Passage]:
