@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import typer
 
@@ -140,17 +143,20 @@ def erase(
         from indexes import Collection, maintenance
 
         with Collection.open(kb) as collection:
+            left = _files(info.uri for id_ in ids if (info := collection.info(id_)))
             if proof:
                 proved = maintenance.erase(collection, ids, progress=tell)
             else:
                 proved = None
                 collection.erase(ids, progress=tell)
     if as_json:
-        show.print_json({"erased": ids, "proof": asdict(proved) if proved else None})
+        show.print_json({"erased": ids, "proof": asdict(proved) if proved else None, "files_left": left})
     else:
         show.OUT.print(f"Erased {len(set(ids))} of {kb}.", markup=False)
         if proved:
             _print_proof(proved)
+        for file in left:
+            show.ERR.print(f"{file} is still there: the next funnel index would bring it back.", markup=False)
     if proved and proved.traces:
         raise typer.Exit(FAILED)
 
@@ -200,6 +206,13 @@ def _lines(standing: Standing) -> list[tuple[str, Any]]:
         ("last write", held.written or "never"),
     ]
     return [*lines, *(("source", f"{name or '(none)'}: {n:,}") for name, n in held.sources.items())]
+
+
+def _files(uris: Iterable[str]) -> list[str]:
+    """The files behind these URIs that exist."""
+    parts = (urlsplit(uri) for uri in uris)
+    paths = {url2pathname(part.path) for part in parts if part.scheme == "file"}
+    return sorted(path for path in paths if Path(path).is_file())
 
 
 def _print_proof(proved: Proof) -> None:

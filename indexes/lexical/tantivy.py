@@ -107,7 +107,7 @@ class TantivyEngine:
         """
         index = self._index
         if index is not None and self._open()[1] != self._generation:
-            raise IndexesError(f"The tantivy index in {self._directory} is another than the one that is open.")
+            raise IndexesError(f"The tantivy index in {self._directory} is not the one that was opened.")
         try:
             if index is None:
                 self.clear()
