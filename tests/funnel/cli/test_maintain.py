@@ -90,11 +90,14 @@ def test_backup_and_restore(kb, tmp_path):
     assert done("verify", "--kb", tmp_path / "again").endswith("12 documents, nothing wrong.\n")
 
 
-def test_an_erasure_shows_that_it_looked(kb):
-    shown = done("erase", "docs/f3.txt", "--kb", kb, "--proof")
-    assert shown.startswith(f"Erased 1 of {kb}.\nLooked for ")
-    assert shown.endswith(": no traces.\n")
+def test_an_erasure_shows_that_it_looked(kb, docs):
+    result = run("erase", "docs/f3.txt", "--kb", kb, "--proof")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Erased 1 of {kb}.\nLooked for ")
+    assert result.stdout.endswith(": no traces.\n")
+    assert result.stderr == f"{docs / 'f3.txt'} is still there: the next funnel index would bring it back.\n"
     assert "Nothing was changed" in refused("erase", "docs/f3.txt", "--kb", kb)
+    (docs / "f4.txt").unlink()
     proof = json.loads(done("erase", "docs/f4.txt", "--kb", kb, "--proof", "--json"))["proof"]
     assert (proof["traces"], proof["files"] > 5) == ([], True)
 
