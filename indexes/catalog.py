@@ -19,12 +19,12 @@ from threading import Lock
 from indexes import faults, schema
 from indexes.catalog_reader import Reader
 from indexes.catalog_writer import Writer
-from indexes.errors import CollectionDamaged, CollectionError, CollectionNotFound
+from indexes.connecting import connect, may_write
+from indexes.errors import CollectionDamaged, CollectionError, CollectionNotReadable
 
 CATALOG = "catalog.sqlite"
 """Its name in a collection's directory."""
 
-_BUSY_S = 30.0
 _OPEN_FOR_LATER = 8
 _CACHE_KIB = 16_000
 """What a search looks up lies anywhere: with SQLite's own 2 MB it takes a third longer, a write more."""
@@ -52,15 +52,16 @@ class Catalog:
     def open(cls, path: Path) -> Catalog:
         """The catalog in the file `path`.
 
-        Raises: `CollectionNotFound`, `CollectionTooNew`, `CollectionDamaged`.
+        Raises: `CollectionNotFound`, `CollectionNotReadable`, `CollectionTooNew`, `CollectionDamaged`;
+        `CollectionNotWritable` for an older format where it may not be changed.
         """
-        if not path.is_file():
-            raise CollectionNotFound(path.parent)
         catalog = cls(path)
         try:
             schema.look(path)
             with catalog._connection() as db:
-                schema.check(db, path.parent)
+                schema.check(db, path.parent, writable=may_write(path.parent))
+        except PermissionError as exc:
+            raise CollectionNotReadable(path.parent) from exc
         except BaseException:
             catalog.close()
             raise
@@ -131,14 +132,15 @@ class Catalog:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        db = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        db = connect(self.path)
         db.execute("PRAGMA foreign_keys = ON")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return db
 
     def _give_back(self, db: sqlite3.Connection) -> None:
+        lasting = may_write(self.path.parent)
         with self._lock:
-            if not self._closed and len(self._idle) < _OPEN_FOR_LATER:
+            if lasting and not self._closed and len(self._idle) < _OPEN_FOR_LATER:
                 self._idle.append(db)
                 return
         db.close()

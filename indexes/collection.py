@@ -139,7 +139,8 @@ class Collection:
         """The collection in the directory `path`, its engines caught up.
 
         Raises: `CollectionNotFound`, `CollectionMismatch` when a name is given that it was not built with,
-        `CollectionTooNew`, `CollectionDamaged`.
+        `CollectionTooNew`, `CollectionDamaged`, `CollectionNotReadable`. Where the directory may not be
+        written to the collection is there to be searched; `CollectionNotWritable` where it lacks an engine.
         """
         path = Path(path).absolute()
         catalog = Catalog.open(path / CATALOG)
@@ -442,8 +443,8 @@ class Collection:
         try:
             with self._writing, self._lock.hold(wait_s=0), self._dense.embedding():
                 self._scrub(_silent)
-        except (CollectionLocked, AlreadyEmbedding):
-            pass  # who holds the lock is at it, or the next opening is
+        except (CollectionLocked, CollectionNotWritable, AlreadyEmbedding):
+            pass  # who holds the lock is at it, or the next opening that may write is
 
     def _follow(self) -> None:
         """Bring the legs to the catalog's generation; while another is at it they serve what they have."""

@@ -20,6 +20,7 @@ IndexesError
     ├── CollectionMismatch    built with another embedder or engine than the one asked for
     ├── CollectionTooNew      written by a newer version
     ├── CollectionLocked      another process is writing
+    ├── CollectionNotReadable the system keeps its files from whoever runs this
     ├── CollectionNotWritable the disk is full, or the directory may not be written to
     ├── AlreadyEmbedding      another process or thread embeds its passages
     └── CollectionDamaged     the catalog itself does not read
@@ -233,6 +234,17 @@ class CollectionNotWritable(CollectionError):
         self.path = Path(path)
         self.reason = reason
         super().__init__(f"{path} cannot be written to: {reason}.{advice and ' '}{advice}")
+
+
+class CollectionNotReadable(CollectionError):
+    """The system keeps the collection's files from whoever runs this."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        super().__init__(
+            f"The collection {path} may not be read by you. Ask its owner for permission to read the "
+            "directory and the files in it, or run this as somebody who may."
+        )
 
 
 class CollectionDamaged(CollectionError):

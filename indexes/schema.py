@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from indexes import faults
-from indexes.errors import CollectionDamaged, CollectionNotFound, CollectionTooNew
+from indexes.errors import CollectionDamaged, CollectionNotFound, CollectionNotWritable, CollectionTooNew
 from indexes.filters import atoms
 from indexes.types import Metadata
 
@@ -111,8 +111,11 @@ def create(connection: sqlite3.Connection, settings: Mapping[str, str]) -> None:
 def look(path: Path) -> None:
     """See from its first bytes that the file `path` can be a catalog at all, before SQLite opens it.
 
-    Raises: `CollectionNotFound` for one that was never finished, `CollectionDamaged` for one cut short.
+    Raises: `CollectionNotFound` for none and for one that was never finished, `CollectionDamaged` for one cut
+    short, `PermissionError`.
     """
+    if not path.is_file():
+        raise CollectionNotFound(path.parent)
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
     if not head:
@@ -127,19 +130,26 @@ def look(path: Path) -> None:
             raise CollectionDamaged(path.parent, f"{expected - size:,} of its {expected:,} bytes are gone")
 
 
-def check(connection: sqlite3.Connection, path: Path) -> None:
+def check(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
     """Bring the catalog of the collection `path` to the newest format.
 
-    Raises: `CollectionNotFound`, `CollectionTooNew`.
+    Raises: `CollectionNotFound`, `CollectionTooNew`; `CollectionNotWritable` where that takes a write.
     """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise _nothing(path, "it is not a catalog")
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":  # somebody's own tool has changed it
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    if writable and mode != "wal":  # somebody's own tool has changed it
         connection.execute("PRAGMA journal_mode = WAL")
     found = _format(connection)
     if found > len(MIGRATIONS):
         raise CollectionTooNew(path, found, len(MIGRATIONS))
     if found < len(MIGRATIONS):
+        if not writable:
+            raise CollectionNotWritable(
+                path,
+                f"its format is {found}, and has to become {len(MIGRATIONS)}",
+                advice="Have somebody open it once who may write to it.",
+            )
         _migrate(connection, found, {})
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from indexes import faults
+from indexes.connecting import connect, may_write
 from indexes.dense.base import Vectors
 from indexes.errors import CollectionError
 
@@ -109,14 +110,24 @@ class VectorCache:
             for at in range(0, len(wanted), _BATCH):
                 yield from db.execute(statement, (self._embedder, json.dumps(wanted[at : at + _BATCH])))
 
+    def _connection(self) -> sqlite3.Connection:
+        writable = may_write(self._path.parent)
+        if not writable and not self._path.is_file():
+            db = sqlite3.connect(":memory:")  # nothing is kept, and there is nowhere to keep it
+        else:
+            db = connect(self._path)
+            db.isolation_level = "DEFERRED"
+        if writable:
+            db.execute("PRAGMA journal_mode = WAL")
+        if writable or not self._path.is_file():
+            db.execute(_TABLE)
+        return db
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as db:
-                db.execute("PRAGMA journal_mode = WAL")
-                with db:
-                    db.execute(_TABLE)
-                    yield db
+            with closing(self._connection()) as db, db:
+                yield db
         except sqlite3.Error as exc:
             raise CollectionError(
                 f"The vectors in {self._path} cannot be used: {exc}. Remove that file: they are made anew."

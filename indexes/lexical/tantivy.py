@@ -10,8 +10,10 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import tantivy
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from tantivy import Occur, Query
 
 from indexes import faults
+from indexes.connecting import may_write
 from indexes.errors import IndexesError
 from indexes.lexical.base import Entry, Keys, Scored
 from indexes.lexical.segments import META, is_whole
@@ -89,9 +92,10 @@ class TantivyEngine:
 
     def _open(self) -> tuple[tantivy.Index | None, int]:
         try:
-            index = tantivy.Index.open(str(self._directory))
-            index.config_reader("manual")
-            index.reload()
+            with _lockable(self._directory) as directory:
+                index = tantivy.Index.open(str(directory))
+                index.config_reader("manual")
+                index.reload()
             searcher = index.searcher()
             marker = searcher.search(self._key_query([_MARKER_KEY]), 1, count=False).hits
             found = searcher.fast_field_values("generation", [address for _, address in marker])
@@ -115,6 +119,7 @@ class TantivyEngine:
                 index = tantivy.Index(self._schema, path=str(self._directory))
                 index.config_reader("manual")
             self._commit(index, added, removed, generation)
+            self._open_to_readers()
             index.reload()
         except ValueError as exc:
             if (refused := _refused(exc)) is not None:
@@ -152,6 +157,11 @@ class TantivyEngine:
         finally:
             writer.wait_merging_threads()
             faults.step("lexical.merged")
+
+    def _open_to_readers(self) -> None:
+        """Let whoever may read the directory read the table of contents, which tantivy keeps to its maker."""
+        mode = self._directory.stat().st_mode & 0o666
+        (self._directory / META).chmod(mode)
 
     def clear(self) -> None:
         """Remove the directory; `generation` is -1 afterwards."""
@@ -247,6 +257,22 @@ def _refused(error: ValueError) -> OSError | None:
     code = _SYSTEM.search(str(error))
     number = int(code[1]) if code else errno.EIO if _WORKER_DIED in str(error) else errno.ENOENT
     return None if number == errno.ENOENT else OSError(number, os.strerror(number))
+
+
+@contextmanager
+def _lockable(directory: Path) -> Iterator[Path]:
+    """The directory, or links to its files in a fresh one where it may not be written to.
+
+    To open an index tantivy takes a lock, a file that it makes; once it is open all its files are.
+    """
+    if may_write(directory):
+        yield directory
+        return
+    with TemporaryDirectory(prefix="funnel-") as name:
+        for path in directory.iterdir():
+            if not path.name.startswith("."):  # locks, and a list that only a writer needs
+                (Path(name) / path.name).symlink_to(path.absolute())
+        yield Path(name)
 
 
 def _read(path: Path) -> bytes:
