@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -119,10 +118,10 @@ def test_watch_follows_and_ends_cleanly_on_ctrl_c(docs, tmp_path):
         assert "12 added, 0 updated, 0 deleted." in watching.stdout.readline()
         (docs / "new.txt").write_text("zebras graze")
         assert "1 added, 0 updated, 0 deleted." in watching.stdout.readline()
-        shutil.rmtree(docs)
+        docs.rename(tmp_path / "away")
         assert "No such file or folder" in watching.stderr.readline()
         watching.send_signal(signal.SIGINT)
         assert watching.wait(30) == 0
-        assert watching.stderr.read() == "Stopped watching.\n"
+        assert watching.stderr.read().endswith("Stopped watching.\n")
     with Collection.open(kb) as collection:
         assert (len(collection), collection.verify()) == (13, [])
