@@ -77,6 +77,7 @@ class Ledger:
         self._open: dict[Reservation, None] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._calls = 0
+        self._answered = False
         self._cached = 0
         self._input = 0
         self._output = 0
@@ -138,30 +139,41 @@ class Ledger:
         if (left_tokens := self.remaining_tokens()) is not None:
             granted = min(granted, left_tokens - input_tokens)
             if granted < floor:
-                raise BudgetExceeded(
-                    "max_tokens", limits.max_tokens or 0, (limits.max_tokens or 0) - left_tokens
-                )
+                allowed = limits.max_tokens or 0
+                needed = input_tokens + floor
+                raise BudgetExceeded("max_tokens", allowed, allowed - left_tokens, needed=needed)
         if (left_usd := self.remaining_usd()) is not None and price is not None:
             affordable = left_usd - price.cost(input_tokens, 0)
             if 0 <= affordable < price.cost(0, granted):
                 # The millionth of a token keeps a sum that fits exactly from being rounded to one too few.
                 granted = math.floor(affordable * 1_000_000 / price.output_usd + 1e-6)
             if affordable < 0 or granted < floor:
-                raise BudgetExceeded("max_usd", limits.max_usd or 0, (limits.max_usd or 0) - left_usd)
+                usd = price.cost(input_tokens, floor)
+                raise BudgetExceeded(
+                    "max_usd", limits.max_usd or 0, (limits.max_usd or 0) - left_usd, needed=usd
+                )
         usd = price.cost(input_tokens, granted) if price else 0.0
         reservation = Reservation(input_tokens, granted, usd, in_flight)
         self._open[reservation] = None
         return reservation
 
     def settle(
-        self, reservation: Reservation, *, input_tokens: int, output_tokens: int, price: Price | None
+        self,
+        reservation: Reservation,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        price: Price | None,
+        answered: bool = True,
     ) -> float | None:
         """Book what the call really took, even above its reservation, and free that.
 
+        Not `answered`: it brought nothing, but may have cost as much.
         Returns: its dollars, None if unpriced. Raises: `ValueError` for a reservation that is not open.
         """
         self._close(reservation)
         self._calls += 1
+        self._answered |= answered
         self._input += input_tokens
         self._output += output_tokens
         if price is None:
@@ -181,9 +193,16 @@ class Ledger:
         self._waiting.append(waiter)
         await waiter
 
-    def out_of_time(self) -> BudgetExceeded:
-        """The error that says the deadline has passed."""
-        return BudgetExceeded("timeout_s", self.limits.timeout_s or 0, self.elapsed_s)
+    @property
+    def answered(self) -> bool:
+        """Whether any call has brought an answer."""
+        return self._answered
+
+    def out_of_time(self, detail: str = "") -> BudgetExceeded:
+        """The error that says the deadline has passed, and by default whether the model had answered."""
+        if not self._answered:
+            detail = detail or "the model had not answered"
+        return BudgetExceeded("timeout_s", self.limits.timeout_s or 0, self.elapsed_s, detail=detail)
 
     def _close(self, reservation: Reservation) -> None:
         if reservation not in self._open:
@@ -197,6 +216,7 @@ class Ledger:
     def count_cached(self) -> None:
         """Count an answer that came from a cache and cost nothing."""
         self._cached += 1
+        self._answered = True
 
     @property
     def usage(self) -> Usage:

@@ -84,13 +84,21 @@ class BudgetTooSmall(BudgetError):
 
 
 class BudgetExceeded(BudgetError):
-    """The next call would pass a limit; nothing was spent on it."""
+    """The next call would pass a limit; nothing was spent on it.
 
-    def __init__(self, limit: str, allowed: float, spent: float) -> None:
+    `needed` is what that call takes at least, where the limit is one of size; `detail` what had been done.
+    """
+
+    def __init__(
+        self, limit: str, allowed: float, spent: float, *, needed: float | None = None, detail: str = ""
+    ) -> None:
         self.limit = limit
         self.allowed = allowed
         self.spent = spent
-        super().__init__(f"{limit} = {allowed:g} is used up ({spent:.3g} spent or reserved).")
+        self.needed = needed
+        self.detail = detail
+        said = f"{spent:.3g} s have passed" if limit == "timeout_s" else f"{spent:.3g} spent or reserved"
+        super().__init__(f"{limit} = {allowed:g} is used up ({said}){detail and ': '}{detail}.")
 
 
 class UnknownPrice(BudgetError):

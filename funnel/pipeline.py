@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -25,8 +26,11 @@ from funnel.router import Router
 from funnel.run import Draft, Run, Source
 from funnel.sandbox.base import Sandbox
 from funnel.types import MODES, Answer, Decision, Mode
+from funnel.waiting import wait_for
 from indexes.filters import Filter
 from indexes.types import OWNER, Access, DocumentHit, DocumentId
+
+_NOT_ASKED = "the documents were still being searched, and the model was never asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,8 @@ class Funnel:
         """One cited answer. `on_event` hears every event of the run as it happens.
 
         Raises: `BadQuestion`; `BudgetTooSmall` and `UnknownPrice` before anything is spent; `BudgetExceeded`
-        when the first prompt does not fit the limits; `LLMError`, `SandboxError`, `MemoryFailed` when a part
-        broke before there was anything to answer with.
+        when the time is up before the model has answered; `LLMError`, `SandboxError`, `MemoryFailed` when a
+        part broke before there was anything to answer with.
         """
         options = options or Options()
         _check(question, options)
@@ -139,9 +143,13 @@ class Funnel:
 
     async def _retrieve(self, run: Run, k: int) -> list[DocumentHit]:
         with run.events.span("retrieve", parent=run.span, query=run.question, k=k) as span:
-            hits = await asyncio.to_thread(
-                self._source.search, run.question, k, access=run.access, where=run.where
-            )
+            search = partial(self._source.search, run.question, k, access=run.access, where=run.where)
+            try:
+                hits = await wait_for(search, run.ledger.remaining_s)
+            except TimeoutError:
+                if run.ledger.remaining_s != 0:
+                    raise  # the source's own
+                raise run.ledger.out_of_time(_NOT_ASKED) from None
             span.data["documents"] = [{"id": hit.document.id, "score": round(hit.score, 4)} for hit in hits]
             return hits
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from funnel.citations import MARKER, Source, cite, renumber
 from funnel.errors import BudgetExceeded, LLMError
-from funnel.llm.base import Message, Request
+from funnel.llm.base import MAX_REPLY_CHARS, Message, Request
 from funnel.prompts import fence, render
 from funnel.run import Draft, Run
 from funnel.types import Citation
@@ -20,6 +20,8 @@ from indexes.types import DocumentHit, Hit
 
 MAX_PASSAGES = 20
 MAX_CHARS = 24_000
+MAX_REPEATED_CHARS = 8_000
+"""As much of a malformed reply is shown to the model again."""
 
 
 class Quote(BaseModel):
@@ -58,7 +60,7 @@ class Reader:
         if isinstance(reply, str):
             run.events.point("repair", parent=run.span, reason=reply)
             repair = Message("user", render("reader_repair", reason=reply))
-            again = (*messages, Message("assistant", completion.text), repair)
+            again = (*messages, Message("assistant", completion.text[:MAX_REPEATED_CHARS]), repair)
             try:
                 completion = await run.root.complete(Request(again, "read"), parent=run.span)
             except (BudgetExceeded, LLMError) as error:
@@ -72,7 +74,11 @@ class Reader:
 def _unquoted(text: str, reason: str, *more: str) -> Draft:
     """What the model said where it did not keep to the form: its markers name passages, so they go."""
     notice = f"The model did not keep to the answer format ({reason}); nothing could be cited."
-    return Draft(renumber(text, {})[0] or "The model returned nothing.", "partial", notices=(notice, *more))
+    return Draft(
+        renumber(text[:MAX_REPLY_CHARS], {})[0] or "The model returned nothing.",
+        "partial",
+        notices=(notice, *more),
+    )
 
 
 def choose(hits: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Hit]]:
@@ -96,7 +102,7 @@ def _source(hit: Hit, document: DocumentHit) -> Source:
 
 def _prompt(question: str, sources: Sequence[Source]) -> str:
     passages = [
-        fence("passage", source.text, n=number, title=source.title)
+        fence("passage", source.text, n=number, title=source.title or source.document_id)
         for number, source in enumerate(sources, start=1)
     ]
     return "\n\n".join([fence("question", question), *passages])
@@ -104,6 +110,8 @@ def _prompt(question: str, sources: Sequence[Source]) -> str:
 
 def _parse(text: str) -> Reply | str:
     """The reply, or in a few words why it is none. A fence or prose around the object is forgiven."""
+    if len(text) > MAX_REPLY_CHARS:
+        return f"it has {len(text):,} characters, and at most {MAX_REPLY_CHARS:,} are read"
     start, stop = text.find("{"), text.rfind("}")
     if start < 0 or stop < start:
         return "no JSON object in it"

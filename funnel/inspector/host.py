@@ -19,6 +19,7 @@ from funnel.inspector.arguments import (
     require_numbers,
     require_text,
 )
+from funnel.inspector.opening import TITLE_CHARS
 from funnel.inspector.shelf import Shelf
 from funnel.llm.base import Message, Request
 from funnel.prompts import fence, render
@@ -135,7 +136,7 @@ class Host:
         return [
             {
                 "doc": match.document_id,
-                "title": self.shelf.info(match.document_id).title,
+                "title": self.shelf.info(match.document_id).title[:TITLE_CHARS],
                 "start": match.start,
                 "stop": match.stop,
                 "text": match.text,
@@ -177,7 +178,9 @@ class Host:
         """Every document of the collection that the asker may read, by id, in pages."""
         require_numbers(start=start, limit=limit)
         listed = await self.shelf.listed(max(0, start), max(1, min(limit, MAX_LISTED)))
-        return [{"id": info.id, "title": info.title, "n_chars": info.n_chars} for info in listed]
+        return [
+            {"id": info.id, "title": info.title[:TITLE_CHARS], "n_chars": info.n_chars} for info in listed
+        ]
 
     async def llm_query(self, prompt: str, text: str | None = None, *, span: int) -> str:
         """A sub-model's answer. A failed call raises, so that no error text is taken for an answer."""
@@ -332,7 +335,7 @@ def _found(hit: DocumentHit) -> dict[str, Any]:
     passage = hit.passages[0].passage
     return {
         "doc": hit.document.id,
-        "title": hit.document.title,
+        "title": hit.document.title[:TITLE_CHARS],
         "n_chars": hit.document.n_chars,
         "score": round(hit.score, 4),
         "start": passage.start,

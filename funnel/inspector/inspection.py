@@ -11,8 +11,8 @@ from funnel.errors import BudgetExceeded, LLMError, SandboxDied
 from funnel.inspector.host import Host, Recurse, Submission
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.shelf import Shelf
-from funnel.inspector.turns import Code, Turn, compact, feedback, parse, transcript
-from funnel.llm.base import Request
+from funnel.inspector.turns import Code, Turn, compact, feedback, parse, shorten, transcript
+from funnel.llm.base import MAX_REPLY_CHARS, Request
 from funnel.prompts import render
 from funnel.run import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
@@ -94,7 +94,9 @@ class Inspection:
             code = parse(completion.text, cut=completion.finish_reason == "length")
             if not isinstance(code, Code):
                 events.point("repair", parent=turn.id, reason=code.reason)
-                self._turns = (*self._turns, Turn(completion.text or "(empty)", code.reason))
+                reply = completion.text or "(empty)"
+                shown = shorten(reply) if len(reply) > MAX_REPLY_CHARS else reply
+                self._turns = (*self._turns, Turn(shown, code.reason))
                 self._repairs += 1
                 ended = self._repairs > MAX_REPAIRS
                 return (

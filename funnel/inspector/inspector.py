@@ -12,7 +12,7 @@ from funnel.errors import BudgetExceeded, LLMError
 from funnel.inspector.host import Submission
 from funnel.inspector.inspection import Inspection, Task, Unfinished
 from funnel.inspector.shelf import Shelf
-from funnel.inspector.turns import Turn
+from funnel.inspector.turns import Turn, prose
 from funnel.llm.base import Message, Request
 from funnel.prompts import fence, render
 from funnel.run import Draft, Run
@@ -92,18 +92,25 @@ class Inspector:
         messages = (Message("system", render("extract")), Message("user", work))
         try:
             request = Request(messages, "extract", max_output_tokens=EXTRACT_OUTPUT_TOKENS)
-            text = (await run.root.complete(request, parent=run.span)).text.strip()
+            text = prose((await run.root.complete(request, parent=run.span)).text)
         except (BudgetExceeded, LLMError) as error:
             run.events.point("budget", parent=run.span, reason=str(error))
             text = "\n".join(f"{key}: {value}" for key, value in notes.items())
         notices = (f"The work ended before an answer was submitted: {ended.reason}",)
         if not text or text.startswith("NOT FOUND"):
-            looked = f"No answer was found in {len(shelf.ids)} documents and {len(ended.turns)} turns."
+            looked = (
+                f"No answer was found in {_counted(len(shelf.ids), 'document')} "
+                f"and {_counted(len(ended.turns), 'turn')}."
+            )
             return Draft(
                 looked, "failed" if ended.broken else "declined", sandbox=self._sandbox.name, notices=notices
             )
         answer, citations = renumber(text, shelf.cited([int(n) for n in MARKER.findall(text)]))
         return Draft(answer, "partial", citations, sandbox=self._sandbox.name, notices=notices)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _reserve_extraction(run: Run) -> Reservation | None:

@@ -16,6 +16,8 @@ INLINE_CHARS = 100_000
 INLINE_TOTAL_CHARS = 4_000_000
 LISTED = 40
 LABEL_CHARS = 120
+TITLE_CHARS = 200
+"""More of a title is told nowhere: one may be a whole page."""
 EXCERPTS_CHARS = 8_000
 WHOLE_CHARS = 1_500
 HEAD_CHARS = 500
@@ -31,7 +33,9 @@ async def context_variable(documents: Sequence[str], shelf: Shelf) -> list[dict[
         inline = info.n_chars <= INLINE_CHARS and total + info.n_chars <= INLINE_TOTAL_CHARS
         total += info.n_chars if inline else 0
         text = await shelf.read(name) if inline else None
-        context.append({"id": info.id, "title": info.title, "n_chars": info.n_chars, "text": text})
+        context.append(
+            {"id": info.id, "title": info.title[:TITLE_CHARS], "n_chars": info.n_chars, "text": text}
+        )
     return context
 
 

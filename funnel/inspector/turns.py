@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from funnel.llm.base import Message
+from funnel.llm.base import MAX_REPLY_CHARS, Message
 from funnel.prompts import fence
 from funnel.sandbox.base import CellError, CellResult
 
@@ -19,6 +19,11 @@ MAX_TRANSCRIPT_CHARS = 80_000
 MAX_REMARKS = 10
 _KEEP_WHOLE = 3
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+_ANY_FENCE = re.compile(r"^[ \t]*```.*?(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_STATEMENT = re.compile(
+    r"(?:await )?(?:submit|cite|note|notes|print|read|grep|search|documents|llm_query\w*|rlm_query|budget)\("
+    r"|[A-Za-z_]\w* = .*\(|import \w+$|from \w+ import |(?:for|if|while|def|with) .*:$"
+)
 _PYTHON = {"", "python", "py", "python3", "repl"}
 
 
@@ -38,6 +43,11 @@ class Malformed:
 
 def parse(reply: str, *, cut: bool = False) -> Code | Malformed:
     """The code of a reply: exactly one fenced python block. `cut` means the model ran out of tokens."""
+    if len(reply) > MAX_REPLY_CHARS:
+        return Malformed(
+            f"Your reply has {len(reply):,} characters; at most {MAX_REPLY_CHARS:,} are read, so nothing "
+            "was run. Write one short block, and build long texts in variables."
+        )
     text = reply if reply.endswith("\n") else reply + "\n"
     blocks = [body for language, body in _FENCE.findall(text) if language.lower() in _PYTHON]
     if len(blocks) == 1 and blocks[0].strip():
@@ -56,6 +66,12 @@ def parse(reply: str, *, cut: bool = False) -> Code | Malformed:
         "Your reply has no ```python block, so nothing was run. Prose is not an answer: "
         "write one block, and when you know the answer call submit(...) in it."
     )
+
+
+def prose(reply: str) -> str:
+    """What a reply says in words: the text outside its fences; nothing where that begins as code does."""
+    text = _ANY_FENCE.sub("", reply[:MAX_REPLY_CHARS]).strip()
+    return "" if _STATEMENT.match(text.partition("\n")[0].rstrip()) else text
 
 
 def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str:

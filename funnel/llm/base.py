@@ -10,6 +10,9 @@ from typing import Any, Literal, Protocol
 Purpose = Literal["read", "turn", "query", "extract"]
 """Why the model is called: the reader's one call, an inspector's turn, a sub-call, the last extraction."""
 
+MAX_REPLY_CHARS = 100_000
+"""No reply that was asked for is longer; one that is gets parsed by nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -66,6 +66,7 @@ class Meter:
         """One call, its span inside the event `parent`; the output asked for may be cut to what is left.
 
         Raises: `BudgetExceeded` when the call would pass a limit, or the deadline came while it ran;
+        `BudgetTooSmall` when it is the run's first and would;
         `UnknownPrice`; what the model raises. Cancelling is safe: the slot and the books are put right.
         """
         self._check_price(self._ledger.limits)
@@ -94,6 +95,8 @@ class Meter:
                     in_flight=True,
                 )
             except BudgetExceeded as exc:
+                if alone and exc.needed is not None and not self._ledger.answered:
+                    raise BudgetTooSmall(exc.limit, exc.allowed, exc.spent + exc.needed) from None
                 if alone or exc.limit not in {"max_usd", "max_tokens"}:
                     raise
             await self._ledger.freed()
@@ -174,13 +177,17 @@ class _Bill:
             self._open = None
 
     def _book_worst_case(self) -> None:
-        self._book(self._size.input_tokens, self._size.output_tokens, "worst_case")
+        self._book(self._size.input_tokens, self._size.output_tokens, "worst_case", answered=False)
 
-    def _book(self, input_tokens: int, output_tokens: int, usage: str) -> None:
+    def _book(self, input_tokens: int, output_tokens: int, usage: str, *, answered: bool = True) -> None:
         if self._open is None:
             raise ValueError("this call was booked before")
         usd = self._ledger.settle(
-            self._open, input_tokens=input_tokens, output_tokens=output_tokens, price=self._price
+            self._open,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            price=self._price,
+            answered=answered,
         )
         self._open = None
         # Lost attempts of the same call stay in its sums.

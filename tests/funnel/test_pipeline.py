@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import stat
+import threading
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +16,14 @@ from second_stage import FREE, PUBLIC, SHOP, cell, doc, prompt, reading
 
 import funnel
 from funnel.budget import Limits
-from funnel.errors import BadQuestion, BudgetTooSmall, LLMUnavailable, UnknownName, UnknownPrice
+from funnel.errors import (
+    BadQuestion,
+    BudgetExceeded,
+    BudgetTooSmall,
+    LLMUnavailable,
+    UnknownName,
+    UnknownPrice,
+)
 from funnel.llm.extractive import Extractive
 from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
@@ -245,6 +253,49 @@ async def test_what_cannot_be_asked_is_told_before_anything_is_done(tmp_path, qu
             await funnel.ask(question, options, on_event=seen.append)
     assert seen == []
     assert not (tmp_path / "traces").exists()
+
+
+async def test_the_deadline_holds_for_stage_one_and_the_model_was_never_asked(tmp_path):
+    class Stuck(RawDocuments):
+        def search(self, *_, **__):
+            released.wait(30)
+            return []
+
+    released = threading.Event()
+    async with a_funnel(tmp_path, source=Stuck(SHOP)) as funnel:
+        with pytest.raises(BudgetExceeded, match=r"timeout_s = 0\.1 is used up .*the model was never asked"):
+            await funnel.ask(QUESTION, Options(limits=Limits(timeout_s=0.1)))
+    assert not released.is_set()
+    released.set()
+
+
+async def test_what_stage_one_raises_is_raised(tmp_path):
+    class Broken(RawDocuments):
+        def search(self, *_, **__):
+            raise TimeoutError("its own")
+
+    async with a_funnel(tmp_path, source=Broken(SHOP)) as funnel:
+        with pytest.raises(TimeoutError, match="its own"):
+            await funnel.ask(QUESTION)
+
+
+async def test_a_model_that_does_not_answer_in_time_is_told_as_such(tmp_path):
+    class Hanging(ScriptedLLM):
+        async def complete(self, request, options=None):
+            await asyncio.sleep(3_600)
+
+    async with a_funnel(tmp_path, root=Hanging([])) as funnel:
+        with pytest.raises(BudgetExceeded, match="the model had not answered"):
+            await funnel.ask(QUESTION, Options(mode="lookup", limits=Limits(timeout_s=0.3)))
+
+
+async def test_a_first_call_that_does_not_fit_names_what_it_needs(tmp_path):
+    async with a_funnel(tmp_path, prices={"scripted": (0.0, 10.0)}) as funnel:
+        limits = Limits(
+            max_usd=0.0405
+        )  # the last call's 4,000 tokens are kept, 0.04; the first takes 64 more
+        with pytest.raises(BudgetTooSmall, match=r"max_usd = 0\.0405 .*the first call may take 0\.0406"):
+            await funnel.ask(QUESTION, Options(mode="deep", limits=limits))
 
 
 async def test_a_dollar_limit_without_a_price_is_told_before_anything_is_spent(tmp_path):

@@ -8,10 +8,11 @@ import pytest
 from second_stage import SHOP, a_run, doc, last, prompt, reading
 
 from funnel.budget import Limits
-from funnel.errors import BudgetExceeded, LLMUnavailable
+from funnel.errors import BudgetTooSmall, LLMUnavailable
 from funnel.llm.scripted import ScriptedLLM
+from funnel.prompts import fenced
 from funnel.reader import MAX_CHARS, MAX_PASSAGES, Reader, choose
-from indexes import RawDocuments
+from indexes import Document, DocumentId, RawDocuments
 
 DOWN = LLMUnavailable("scripted", "http://localhost", "connection refused")
 REFUNDS = (doc("refunds", "We refund within 14 days. Shipping is not refunded. Shipping takes a week."),)
@@ -170,8 +171,25 @@ async def test_an_endpoint_that_dies_before_the_repair_does_not_lose_the_first_r
 async def test_a_first_call_that_is_impossible_raises():
     with pytest.raises(LLMUnavailable):
         await read(DOWN)
-    with pytest.raises(BudgetExceeded):
+    with pytest.raises(
+        BudgetTooSmall, match="max_tokens = 100 is too small to start: the first call may take 1"
+    ):
         await read(limits=Limits(max_tokens=100))
+
+
+async def test_a_reply_without_end_is_not_parsed():
+    endless = reading("x" * 200_000)
+    draft, model = await read(endless, reading("14 days [1].", (1, "We refund within 14 days.")))
+    assert draft.text == "14 days [1]."
+    assert "at most 100,000 are read" in last(model.requests[1])
+    assert len(prompt(model.requests[1])) < 20_000
+
+
+async def test_a_passage_without_a_title_goes_by_its_id():
+    bare = Document(DocumentId("d7"), "We refund within 14 days.")
+    _, model = await read(reading("14 days."), documents=[bare])
+    ((attributes, _),) = fenced("passage", prompt(model.requests[0]))
+    assert attributes["title"] == "d7"
 
 
 async def test_the_reader_asks_for_json_of_its_schema():

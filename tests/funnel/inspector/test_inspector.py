@@ -9,7 +9,7 @@ import pytest
 from second_stage import a_run, cell, doc, last, prompt
 
 from funnel.budget import Limits
-from funnel.errors import BudgetExceeded, LLMUnavailable
+from funnel.errors import BudgetTooSmall, LLMUnavailable
 from funnel.inspector import Inspector
 from funnel.llm.base import Completion
 from funnel.llm.scripted import ScriptedLLM
@@ -235,7 +235,28 @@ async def test_the_last_call_is_kept_for_the_extraction(inspect):
 
 async def test_an_extraction_that_finds_nothing_declines_and_says_what_was_looked_at(inspect):
     draft, _, _ = await inspect(cell("print(1)"), "NOT FOUND", limits=Limits(max_turns=1))
-    assert (draft.status, draft.text) == ("declined", "No answer was found in 3 documents and 1 turns.")
+    assert (draft.status, draft.text) == ("declined", "No answer was found in 3 documents and 1 turn.")
+
+
+@pytest.mark.parametrize(
+    "code", ["```python\nsubmit('14 days')\n```", "submit('14 days')", "a = read('refunds')"]
+)
+async def test_code_is_no_answer_of_an_extraction(inspect, code):
+    draft, _, _ = await inspect(cell("print(1)"), code, limits=Limits(max_turns=1))
+    assert draft.status == "declined"
+
+
+async def test_what_an_extraction_says_beside_code_is_its_answer(inspect):
+    reply = "It takes 14 days [1].\n```python\nsubmit('x')\n```"
+    draft, _, _ = await inspect(NOTED, reply, limits=Limits(max_turns=1))
+    assert (draft.status, draft.text) == ("partial", "It takes 14 days [1].")
+
+
+async def test_a_turn_without_end_is_told_and_not_repeated(inspect):
+    draft, model, _ = await inspect(cell("x" * 200_000), SUBMIT)
+    assert draft.status == "complete"
+    assert "at most 100,000 are read" in last(model.requests[1])
+    assert len(prompt(model.requests[1])) < 40_000
 
 
 async def test_a_marker_that_the_extraction_invents_is_taken_out(inspect):
@@ -260,7 +281,7 @@ async def test_a_first_call_that_fails_raises_and_leaves_nothing_reserved(sandbo
         with pytest.raises(LLMUnavailable):
             await Inspector(sandbox).answer(bench.run, bench.hits())
         assert bench.run.ledger.remaining_calls() == 100
-    with pytest.raises(BudgetExceeded):
+    with pytest.raises(BudgetTooSmall):
         async with a_run(ScriptedLLM([]), limits=Limits(max_tokens=1_200)) as bench:
             await Inspector(sandbox).answer(bench.run, bench.hits())
 

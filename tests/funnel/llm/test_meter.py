@@ -355,7 +355,7 @@ class Provider:
 async def run_tree(rig, node, ids):
     said = json.dumps({"id": next(ids), "outcome": node["outcome"], "reply": node["reply"]})
     request = Request((Message("user", said + " " * node["prompt"]),), "query", max_output_tokens=250)
-    with suppress(LLMError, BudgetExceeded):
+    with suppress(LLMError, BudgetExceeded, BudgetTooSmall):
         await rig.ask(request)
     children = [run_tree(rig, child, ids) for child in node.get("children", [])]
     if node.get("together"):
