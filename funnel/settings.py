@@ -21,6 +21,10 @@ DEFAULT_SUB_MODEL = "gpt-5-mini"
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+_FIELDS = {"model": "named_model", "sub_model": "named_sub_model"}
+"""A property that stands for what was named and for the default has the plain name."""
+
+
 def check_key(key: str) -> str:
     """The key, if it can stand in an HTTP header. Raises: `ValueError`; it does not repeat the key."""
     if not key or not key.isascii() or not key.isprintable() or " " in key:
@@ -50,6 +54,8 @@ def _trace_dir() -> Path:
 
 class Settings(BaseSettings):
     """Every setting, from the environment or by name; an empty variable counts as unset.
+
+    By name the models are `model` and `sub_model`, as they are read: `Settings(model="qwen3-coder")`.
 
     Raises: `BadSetting` that names the variable and what it must be; a key is never repeated.
     """
@@ -97,6 +103,7 @@ class Settings(BaseSettings):
     )
 
     def __init__(self, **values: Any) -> None:
+        values = {_FIELDS.get(name, name): value for name, value in values.items()}
         try:
             super().__init__(**values)
         except ValidationError as exc:

@@ -9,7 +9,7 @@ from indexes.catalog_writer import Writer
 from indexes.chunking import chunk
 from indexes.errors import DuplicateId, MassDeletion, SourceError
 from indexes.legs import Tell
-from indexes.types import Changes, Document, DocumentId
+from indexes.types import MAX_ID_CHARS, Changes, Document, DocumentId
 
 MASS_SHARE = 0.3
 MASS_LEAST = 10
@@ -96,9 +96,14 @@ def _named(uri: str, source: str | None) -> str:
 
 
 def _check(document: Document) -> None:
-    """SQLite keeps text as UTF-8, which has no lone surrogates; file names on Linux can."""
+    """An id that can be shown, and text that SQLite takes: UTF-8, which has no lone surrogates."""
     if not document.id:
         raise SourceError(f"A document of {_named(document.uri, None)} has an empty id. Give it one.")
+    if len(document.id) > MAX_ID_CHARS:
+        raise SourceError(
+            f"The id of a document of {_named(document.uri, None)} has {len(document.id):,} characters "
+            f"({document.id[:80]!r}…); at most {MAX_ID_CHARS:,} are taken. Give it a shorter one."
+        )
     for value in (document.id, document.title, document.uri, *document.readers):
         try:
             value.encode()

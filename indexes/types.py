@@ -16,6 +16,9 @@ from typing import NewType
 DocumentId = NewType("DocumentId", str)
 PassageId = NewType("PassageId", str)
 
+MAX_ID_CHARS = 1024
+"""An id stands in prompts, citations and messages: a longer one is refused where documents come in."""
+
 Scalar = str | int | float | bool | None
 Metadata = Mapping[str, Scalar | list[str]]
 

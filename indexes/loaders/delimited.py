@@ -21,7 +21,7 @@ from indexes.loaders.assembly import Assembly, Parsed, clean
 from indexes.loaders.decoding import read_text
 from indexes.loaders.rows import add_rows
 from indexes.loaders.source import Source
-from indexes.types import Document, DocumentId, Metadata, Scalar
+from indexes.types import MAX_ID_CHARS, Document, DocumentId, Metadata, Scalar
 
 _DELIMITERS = ",;\t|"
 _SAMPLE_CHARS = 32_768
@@ -156,8 +156,14 @@ def _kinds(source: Source, columns: _Columns, table: _Table) -> dict[int, Callab
             # Cells in the wrong columns could open a document to the wrong readers.
             reason = f"the row has {len(row)} cells, the header {len(columns.header)}"
             raise BadFile(source.path, reason, line=line)
-        if not _cell(row, columns.id):
+        id_ = _cell(row, columns.id)
+        if not id_:
             raise BadFile(source.path, f"the row has no `{columns.header[columns.id]}`", line=line)
+        if len(id_) > MAX_ID_CHARS:
+            reason = (
+                f"its `{columns.header[columns.id]}` has {len(id_):,} characters, more than {MAX_ID_CHARS:,}"
+            )
+            raise BadFile(source.path, reason, line=line)
         for index in numbers.copy():
             cell = _cell(row, index)
             if cell and not _INTEGER.fullmatch(cell):

@@ -20,7 +20,7 @@ from indexes.loaders.isolation import Isolation
 from indexes.loaders.records import read_records
 from indexes.loaders.source import Root, Source, find
 from indexes.loaders.texts import parse_text
-from indexes.types import Document, DocumentId
+from indexes.types import MAX_ID_CHARS, Document, DocumentId
 
 
 def load(paths: Sequence[Path]) -> Loading:
@@ -129,6 +129,8 @@ def _read(source: Source, isolation: Isolation) -> Iterator[tuple[Document, int]
 
 
 def _read_file(source: Source, isolation: Isolation) -> Document:
+    if len(source.name) > MAX_ID_CHARS:
+        raise BadFile(source.path, f"its path is longer than the {MAX_ID_CHARS:,} characters of an id")
     if source.suffix in SUCCESSORS:
         raise BadFile(
             source.path, f"{source.suffix} files are not read; save it as {SUCCESSORS[source.suffix]}"

@@ -18,7 +18,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, Validation
 from indexes.errors import BadFile
 from indexes.loaders.decoding import encoding_of, undecodable, unreadable, with_newlines
 from indexes.loaders.source import Source
-from indexes.types import Document, DocumentId, Metadata, Scalar
+from indexes.types import MAX_ID_CHARS, Document, DocumentId, Metadata, Scalar
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -35,7 +35,11 @@ _Text = Annotated[str, BeforeValidator(_none_is_empty)]
 
 
 class _Record(BaseModel):
-    id: Annotated[str, BeforeValidator(_id), Field(min_length=1, validation_alias=AliasChoices("_id", "id"))]
+    id: Annotated[
+        str,
+        BeforeValidator(_id),
+        Field(min_length=1, max_length=MAX_ID_CHARS, validation_alias=AliasChoices("_id", "id")),
+    ]
     text: str
     title: _Text = ""
     url: _Text = Field("", validation_alias=AliasChoices("url", "uri"))

@@ -135,3 +135,8 @@ def test_a_password_in_a_url_that_is_refused_is_not_repeated(env):
     with pytest.raises(BadSetting) as caught:
         Settings()
     assert "pw" not in str(caught.value)
+
+
+def test_the_models_are_named_as_they_are_read():
+    settings = Settings(model="lead", sub_model="part")
+    assert (settings.model, settings.sub_model) == ("lead", "part")

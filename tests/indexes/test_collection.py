@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from indexes import Collection, Document, DocumentHit
+from indexes import Collection, Document, DocumentHit, DocumentId
 from indexes import collection as module
 from indexes.errors import (
     BadQuery,
@@ -416,3 +416,10 @@ def test_what_came_from_an_unread_file_stays_and_the_rest_goes(tmp_path):
         changes = kb.sync([Document("e", "five")], source="x", unread=[f"{base}/b.jsonl", f"{base}/shut"])
         assert changes.deleted == ("a", "c")
         assert kb.ids() == ["b", "d", "e"]
+
+
+def test_an_id_that_fills_a_page_is_refused(tmp_path):
+    with Collection.create(tmp_path / "kb") as collection:
+        with pytest.raises(SourceError, match="has 1,025 characters"):
+            collection.upsert([Document(DocumentId("x" * 1025), "words")])
+        assert collection.upsert([Document(DocumentId("x" * 1024), "words")]).any

@@ -481,3 +481,26 @@ def test_passages_of_records_are_exact(tmp_path, text):
     document = read(path)
     assert document.text.encode()
     assert all(document.text[p.start : p.stop] == p.text for p in chunk(document, max_chars=20))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_an_id_that_fills_a_page_is_told_with_its_line(tmp_path, kind):
+    long, fits = "x" * 1025, "y" * 1024
+    table = f"id,text\n{fits},one\n{long},two\n"
+    path = write(
+        tmp_path / f"a.{kind}",
+        lines({"id": fits, "text": "one"}, {"id": long, "text": "two"}) if kind == "jsonl" else table,
+    )
+    with pytest.raises(BadFile, match=r"1,?024") as caught:
+        list(load([path]))
+    assert caught.value.line == (2 if kind == "jsonl" else 3)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_file_whose_path_is_no_id_is_left_out_and_told(tmp_path):
+    deep = tmp_path / "docs" / "/".join(["d" * 200] * 6)
+    write(deep / "a.txt", "words")
+    write(tmp_path / "docs" / "b.txt", "words")
+    loading = load([tmp_path / "docs"])
+    assert [document.id for document in loading] == ["docs/b.txt"]
+    assert "longer than the 1,024 characters of an id" in str(loading.problems[0])
