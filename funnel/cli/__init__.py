@@ -1,43 +1,45 @@
-"""The command line: one file a group of commands; each is thin over the library."""
+"""The command line: one file a group of commands; each is thin over the library.
+
+The commands are imported by `main`: whoever interrupts the second that this takes is told no traceback.
+"""
 
 from __future__ import annotations
 
-import io
-import logging
 import sys
+from typing import TYPE_CHECKING, Any
 
-import typer
+if TYPE_CHECKING:
+    from funnel.cli.commands import app as app
 
-from funnel.cli import ask, collection, demo, doctor, embed, maintain, trace, tune
-
-app = typer.Typer(
-    name="funnel",
-    help="Answer questions over thousands of documents: retrieval first, recursion where it pays.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command(epilog=collection.INDEX_EPILOG)(collection.index)
-app.command(epilog=embed.EPILOG)(embed.embed)
-app.command(epilog=collection.SEARCH_EPILOG)(collection.search)
-app.command(epilog=tune.EPILOG)(tune.tune)
-app.command(epilog=ask.EPILOG)(ask.ask)
-app.command(epilog=trace.EPILOG)(trace.trace)
-app.command(epilog=maintain.STATUS_EPILOG)(maintain.status)
-app.command(epilog=maintain.VERIFY_EPILOG)(maintain.verify)
-app.command(epilog=maintain.WATCH_EPILOG)(maintain.watch)
-app.command(epilog=maintain.BACKUP_EPILOG)(maintain.backup)
-app.command(epilog=maintain.RESTORE_EPILOG)(maintain.restore)
-app.command(epilog=maintain.ERASE_EPILOG)(maintain.erase)
-app.command(epilog=doctor.EPILOG)(doctor.doctor)
-app.command(epilog=demo.EPILOG)(demo.demo)
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """The installed script `funnel`."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        raise SystemExit(_INTERRUPTED) from None
+
+
+def _run() -> None:
+    import io
+    import logging
+
+    from funnel.cli.commands import app
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that lacks a character shows its number, rather than ending the command.
             stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     app()
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module 'funnel.cli' has no attribute {name!r}")
+    from funnel.cli.commands import app
+
+    return app

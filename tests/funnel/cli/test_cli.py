@@ -446,6 +446,7 @@ COMMANDS = [
     "index",
     "embed",
     "search",
+    "tune",
     "ask",
     "trace",
     "status",
@@ -540,3 +541,21 @@ def test_a_run_that_is_stopped_leaves_a_trace_to_read(kb, tmp_path, chat_server,
         shown, errors = ask.communicate(timeout=60)
     assert (ask.returncode, shown, errors) == (code, "", told)
     assert "model call turn m" in done("trace", tmp_path / "t.jsonl")
+
+
+def test_the_version_is_told():
+    assert done("--version").startswith("funnel ")
+
+
+def test_an_interrupt_while_it_is_loading_is_no_traceback():
+    code = (
+        "import builtins, funnel.cli\n"
+        "load = builtins.__import__\n"
+        "def stop(name, *rest):\n"
+        "    if name == 'typer': raise KeyboardInterrupt\n"
+        "    return load(name, *rest)\n"
+        "builtins.__import__ = stop\n"
+        "funnel.cli.main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "Stopped.\n")

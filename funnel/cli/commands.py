@@ -1,0 +1,46 @@
+"""Every command under its name; knows what each is called and no more."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from funnel.cli import ask, collection, demo, doctor, embed, maintain, trace, tune
+
+app = typer.Typer(
+    name="funnel",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(epilog=collection.INDEX_EPILOG)(collection.index)
+app.command(epilog=embed.EPILOG)(embed.embed)
+app.command(epilog=collection.SEARCH_EPILOG)(collection.search)
+app.command(epilog=tune.EPILOG)(tune.tune)
+app.command(epilog=ask.EPILOG)(ask.ask)
+app.command(epilog=trace.EPILOG)(trace.trace)
+app.command(epilog=maintain.STATUS_EPILOG)(maintain.status)
+app.command(epilog=maintain.VERIFY_EPILOG)(maintain.verify)
+app.command(epilog=maintain.WATCH_EPILOG)(maintain.watch)
+app.command(epilog=maintain.BACKUP_EPILOG)(maintain.backup)
+app.command(epilog=maintain.RESTORE_EPILOG)(maintain.restore)
+app.command(epilog=maintain.ERASE_EPILOG)(maintain.erase)
+app.command(epilog=doctor.EPILOG)(doctor.doctor)
+app.command(epilog=demo.EPILOG)(demo.demo)
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        typer.echo(f"funnel {version('funnel-rlm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Answer questions over thousands of documents: retrieval first, recursion where it pays."""
