@@ -119,7 +119,7 @@ CUES: dict[str, _Cue] = {
             r"\b(?:which|what) of (?:the|these|those|our|my)\b",
             rf"\b(?:which|what) (?:\w+ ){{0,2}}?(?!(?:is|was|does|has|this|his)\b){_MANY}\b",
             r"\b(?:which|what) (?:\w+ )?\w{2,40}(?<!s)s "
-            r"(?:are|were|have|can|could|may|might|do|did|will|would)\b",
+            r"(?:are|were|have|can|could|may|might|do|did|will|would|mention|contain|use|allow)\b",
         ),
     ),
     "lists": _Cue(

@@ -20,6 +20,7 @@ def value(question, name):
         ("chooses", "Who is older, Ann or Bob?"),
         ("exhaustive", "Find every leak"),
         ("which_many", "Which functions can block?"),
+        ("which_many", "Which packages mention the BSD license?"),
         ("lists", "list the open tickets"),
         ("counts", "How many contracts mention a cap?"),
         ("superlative", "Which is the largest order?"),
