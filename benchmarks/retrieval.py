@@ -2,9 +2,9 @@
 
     python benchmarks/retrieval.py DIR [DIR ...] [--embedders latent all-MiniLM-L6-v2] [--cache DIR]
 
-Each DIR is in BEIR form: corpus.jsonl(.gz), queries.jsonl, qrels/test.tsv. Default settings; nothing is fitted to
-the set. Metrics are ir-measures' (`pip install 'funnel-rlm[benchmarks]'`); p is a paired randomisation test of
-nDCG@10 against the BM25 leg of the same collection. With --cache, collections are kept and reused.
+Each DIR is in BEIR form: corpus.jsonl(.gz), queries.jsonl, qrels/test.tsv. Settings are the defaults; nothing
+is fitted to a set. Metrics are ir-measures' (`pip install 'funnel-rlm[benchmarks]'`); p is a paired
+randomisation test of nDCG@10 against the BM25 leg of the same collection. With --cache, collections are kept.
 """
 
 from __future__ import annotations
