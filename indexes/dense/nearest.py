@@ -24,6 +24,9 @@ faiss: Any = _faiss  # its stubs do not know the methods that its Python layer a
 _TRAINING_VECTORS_A_LIST = 40
 _TRAINING_ROUNDS = 8
 _ADD_BLOCK = 65_536
+_LEAST_PROBES = 8
+"""A passage lies within a list, a question between several: at 2 of 512 lists its recall was .973."""
+
 _SEED = 0
 NOTHING: Keys = np.empty(0, np.int64)
 
@@ -174,7 +177,7 @@ def _probes(index: Any, vectors: Vectors, limits: Limits) -> int:
     queries = sample + np.divide(noise, lengths, out=np.zeros_like(noise), where=lengths > 0)
     index.nprobe = index.nlist
     _, exact = index.search(queries, limits.recall_at)
-    probes = 1
+    probes = _LEAST_PROBES
     while probes < index.nlist:
         index.nprobe = probes
         _, found = index.search(queries, limits.recall_at)
