@@ -201,7 +201,7 @@ class TantivyEngine:
         share = 1.0 if allowed is None else min(len(allowed) / searcher.num_docs, 1.0)
         if not access.everything and (allowed is None or share < _MASKED_SHARE):
             query, share = _filtered(query, self._open_to(access)), 1.0
-        # Half as many again cost little, and end most ties: with one more, nine of ten searches were run twice.
+        # Half as many again cost little and end most ties: with one more, nine searches of ten ran twice.
         first = k + k // 2 + 1 if share == 1 else int((k + _SPARE) * _SPARE_SHARE / share)
         return self._best(searcher, query, k, allowed, first)
 
