@@ -156,7 +156,7 @@ def test_what_was_changed_behind_our_back_is_found(copy, statement, problem):
 
 def test_an_index_of_other_terms_is_found_by_a_sample(copy):
     with Collection.open(copy) as kb:
-        engine = kb._legs["lexical"]._engine
+        engine = kb._engines.legs["lexical"]._engine
         keys = engine.keys().tolist()
         readers = frozenset()
         engine.apply(

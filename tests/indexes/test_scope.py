@@ -209,7 +209,7 @@ def test_the_same_scope_is_the_same_keys_and_nobody_can_change_them(tmp_path):
     with Collection.create(tmp_path / "kb") as kb:
         kb.upsert([Document("d", "cat", metadata={"n": 1})])
         with kb._catalog.read() as view:
-            first, second = (kb._scopes.scope(view, OWNER, field("n") == 1).keys for _ in range(2))
+            first, second = (kb._searcher._scopes.scope(view, OWNER, field("n") == 1).keys for _ in range(2))
     assert first is second
     with pytest.raises(ValueError, match="read-only"):
         first[0] = 7
