@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -35,6 +35,15 @@ WHERE p.key IN (SELECT value FROM json_each(?)) ORDER BY p.key
 _PLACES = """
 SELECT d.readers, p.key, p.id, d.number, d.id, d.version, p.start, p.stop, p.section
 FROM passages p JOIN documents d ON d.number = p.document WHERE p.key IN (SELECT value FROM json_each(?))
+"""
+_INFOS = """
+SELECT number, id, version, title, uri, n_chars, metadata FROM documents
+WHERE number IN (SELECT value FROM json_each(?))
+"""
+_PAGES = """
+SELECT p.document, p.ordinal, p.text
+FROM json_each(?) wanted JOIN pages p
+ON p.document = json_extract(wanted.value, '$[0]') AND p.ordinal = json_extract(wanted.value, '$[1]')
 """
 _CAME = """
 SELECT p.key, d.readers, d.metadata
@@ -121,11 +130,15 @@ class Reader:
 
     def info(self, number: int) -> DocumentInfo:
         """What is known of a document, without its text."""
-        row = self._db.execute(
-            "SELECT id, version, title, uri, n_chars, metadata FROM documents WHERE number = ?", (number,)
-        ).fetchone()
-        id_, version, title, uri, n_chars, metadata = row
-        return DocumentInfo(DocumentId(id_), version, title, uri, n_chars, json.loads(metadata))
+        return self.infos([number])[number]
+
+    def infos(self, numbers: Iterable[int]) -> dict[int, DocumentInfo]:
+        """The same of many documents, in one question."""
+        rows = self._db.execute(_INFOS, (json.dumps(list(numbers)),))
+        return {
+            number: DocumentInfo(DocumentId(id_), version, title, uri, n_chars, json.loads(metadata))
+            for number, id_, version, title, uri, n_chars, metadata in rows
+        }
 
     def document(self, number: int) -> Document:
         """A whole document."""
@@ -166,10 +179,13 @@ class Reader:
             if access.everything or access.may_read(_readers(row[0]))
         }
 
-    def passages(self, number: int, places: Iterable[Place]) -> list[Passage]:
-        """These passages of one document, with their texts."""
+    def passages(self, places: Iterable[Place]) -> list[Passage]:
+        """These passages with their texts; of any documents, in one question for most of them."""
         places = list(places)
-        sections = self.sections(number) if any(place.section is not None for place in places) else ()
+        sections = {
+            number: self.sections(number)
+            for number in {place.document for place in places if place.section is not None}
+        }
         return [
             Passage(
                 id=place.id,
@@ -177,11 +193,28 @@ class Reader:
                 version=place.version,
                 start=place.start,
                 stop=place.stop,
-                text=self.text(number, place.start, place.stop),
-                section=None if place.section is None else sections[place.section],
+                text=text,
+                section=None if place.section is None else sections[place.document][place.section],
             )
-            for place in places
+            for place, text in zip(places, self._texts(places), strict=True)
         ]
+
+    def _texts(self, places: Sequence[Place]) -> list[str]:
+        """The text of each place; a page is read once, and all single pages together."""
+        pages = {(p.document, p.start // PAGE_CHARS) for p in places if _on_one_page(p)}
+        read = {
+            (number, ordinal): _decode(text)
+            for number, ordinal, text in self._db.execute(_PAGES, (json.dumps(sorted(pages)),))
+        }
+        texts = []
+        for p in places:
+            if _on_one_page(p):
+                offset = p.start - p.start % PAGE_CHARS
+                page = read[p.document, p.start // PAGE_CHARS]
+                texts.append(page[p.start - offset : p.stop - offset])
+            else:
+                texts.append(self.text(p.document, p.start, p.stop))
+        return texts
 
     def keys(self, *, after: int = 0) -> NDArray[np.int64]:
         """Passage keys above `after`, ascending."""
@@ -321,3 +354,7 @@ def encode(text: str) -> bytes:
 
 def _decode(page: bytes) -> str:
     return page.decode("utf-8", "surrogatepass")
+
+
+def _on_one_page(place: Place) -> bool:
+    return place.start // PAGE_CHARS == max(place.stop - 1, 0) // PAGE_CHARS

@@ -52,7 +52,7 @@ class Searcher:
                 places = reader.places({key for scored in found.values() for key, _ in scored}, access)
                 documents = ranked(found, places, k, fuse=fuse, weights=weights)
                 if len(documents) == k or all(len(scored) < depth for scored in found.values()):
-                    return [_hit(reader, passages, rank) for rank, passages in enumerate(documents, 1)]
+                    return _hits(reader, documents)
             depth *= _DEEPER  # a few long documents had all the passages that were found
 
     def joined(self, query: str) -> Joined:
@@ -101,9 +101,11 @@ class Searcher:
         return found
 
 
-def _hit(reader: Reader, found: list[Found], rank: int) -> DocumentHit:
-    best = found[0]
-    number = best.place.document
-    passages = reader.passages(number, [passage.place for passage in found])
-    hits = tuple(Hit(p, f.score, f.rank, f.legs) for p, f in zip(passages, found, strict=True))
-    return DocumentHit(reader.info(number), best.score, rank, best.legs, hits)
+def _hits(reader: Reader, documents: list[list[Found]]) -> list[DocumentHit]:
+    infos = reader.infos(found[0].place.document for found in documents)
+    passages = iter(reader.passages(found.place for of in documents for found in of))
+    hits = []
+    for rank, of in enumerate(documents, 1):
+        found = tuple(Hit(next(passages), f.score, f.rank, f.legs) for f in of)
+        hits.append(DocumentHit(infos[of[0].place.document], of[0].score, rank, of[0].legs, found))
+    return hits

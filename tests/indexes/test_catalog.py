@@ -139,7 +139,7 @@ def test_a_passage_keeps_its_section(catalog):
     put(catalog, document)
     with catalog.read() as reader:
         places = reader.places(reader.keys().tolist(), OWNER)
-        assert reader.passages(number(reader, "d"), places.values()) == chunk(document)
+        assert reader.passages(places.values()) == chunk(document)
 
 
 def test_no_file_is_no_collection(tmp_path):
