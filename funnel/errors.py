@@ -4,7 +4,6 @@ FunnelError
 ├── BadQuestion           an empty question, or one that asks for the impossible
 ├── BadSetting            an environment variable or option with a wrong value
 ├── UnknownName           no model, memory, sandbox or mode of that name; lists the known
-├── MissingPackage        a name that needs an optional package which is not installed
 ├── BadTrace              a trace file that does not read
 ├── BudgetError
 │   ├── BudgetTooSmall    the limits do not allow a single call
@@ -46,15 +45,6 @@ class BadSetting(FunnelError):
 
 class UnknownName(FunnelError, UnknownIndexName):
     """No such model, memory, sandbox or mode; lists the known."""
-
-
-class MissingPackage(FunnelError):
-    """A name that needs an optional package which is not installed."""
-
-    def __init__(self, what: str, extra: str) -> None:
-        self.what = what
-        self.extra = extra
-        super().__init__(f"{what} needs an optional package: pip install 'funnel-rlm[{extra}]'.")
 
 
 class BadTrace(FunnelError):

@@ -21,6 +21,9 @@ class Source(Protocol):
     def search(self, query: str, k: int = 20, *, access: Access, where: Filter | None) -> list[DocumentHit]:
         """The best `k` documents that `access` may read and `where` matches, best first."""
 
+    def count(self, *, access: Access, where: Filter | None) -> int:
+        """How many documents `access` may read and `where` matches."""
+
     def ids(self, *, access: Access, where: Filter | None) -> list[DocumentId]:
         """The ids of every document that `access` may read and `where` matches, sorted."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from indexes import terms
+from indexes.analysis import analyse
 from indexes.catalog_reader import Reader
 from indexes.dense.base import Keys
 from indexes.engines import Engines
@@ -42,7 +42,7 @@ def _differences(leg: str, stored: Keys, held: Keys) -> Iterator[str]:
 def _unfound(reader: Reader, leg: Leg) -> Iterator[str]:
     keys = reader.keys()
     for row in reader.rows(keys[:: -(-len(keys) // _SAMPLE) or 1].tolist()):
-        if not terms.terms(row.text):
+        if not analyse(row.text):
             continue
         found = [key for key, _ in leg.search(row.text, LEAST_CANDIDATES, scope=EVERYTHING)]
         # Of more equal texts than are asked for it may be another one's turn.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from threading import RLock
 
-from indexes import analysis, batch, erasure, terms
+from indexes import analysis, batch, erasure
 from indexes.catalog import Catalog
 from indexes.catalog_writer import Writer
 from indexes.dense.base import Embedder
@@ -35,7 +35,7 @@ class Engines:
         self.path: Path = catalog.path.parent
         self.lock = WriterLock(self.path)
         self.writing = RLock()
-        self.lexical = LexicalLeg(lexical_engine(lexical)(self.path / "lexical"), terms.terms)
+        self.lexical = LexicalLeg(lexical_engine(lexical)(self.path / "lexical"), analysis.analyse)
         self.dense = dense_leg(self.path / "dense", embedder, catalog)
         self.legs: dict[str, Leg] = {"lexical": self.lexical, "dense": self.dense}
         self._catalog = catalog
@@ -160,8 +160,6 @@ class Engines:
                         leg.follow(reader, tell)
         except (OSError, RuntimeError) as exc:  # FAISS tells of a full disk by a RuntimeError
             raise CollectionNotWritable(self.path, _reason(exc), advice=_STORED) from exc
-        finally:
-            terms.forget()
 
     def _renew(self) -> None:
         """Clear legs built with another version of the analyser: their terms are no longer the query's."""

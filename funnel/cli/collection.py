@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +18,7 @@ from funnel.cli import rerank as reranking
 from funnel.cli.errors import one_line
 
 if TYPE_CHECKING:
+    from indexes.legs import Tell
     from indexes.loaders import Loading
 
 INDEX_EPILOG = """Examples:
@@ -39,8 +40,6 @@ funnel search "lru_cache" --kb kb -k 5 --json
 funnel search "refund policy" --kb kb --rerank cross-encoder/ms-marco-MiniLM-L6-v2"""
 PROBLEMS_SHOWN = 10
 TYPES_SHOWN = 5
-
-Tell = Callable[[str, int, int | None], None]
 
 
 def index(

@@ -64,7 +64,7 @@ class Shelf:
 
     async def count(self) -> int:
         """How many documents of the whole collection the asker may read."""
-        return len(await asyncio.to_thread(self._source.ids, access=self._access, where=self._where))
+        return await asyncio.to_thread(self._source.count, access=self._access, where=self._where)
 
     async def search(self, query: str, k: int) -> list[DocumentHit]:
         """Back into stage one, under the asker's access and filter; what is found is put on the shelf."""
