@@ -117,11 +117,11 @@ class Funnel:
 
         texts = job.texts
         with Collection.open(job.files) as kb:
-            space = kb._engines.legs["dense"]._space  # type: ignore[attr-defined]  # noqa: SLF001
+            space = kb._engines.legs["dense"]._space
             np.save(job.folder / "vectors.npy", space.embedder.embed_documents(texts))
             asked = np.stack([space.embedder.embed_query(query) for query in job.queries])
             np.save(job.folder / "query_vectors.npy", asked)
-            base = space.engine._state.held.base  # noqa: SLF001
+            base = space.engine._state.held.base
             answer({"lists": getattr(base, "nlist", 0), "probes": getattr(base, "nprobe", 0)})
 
     def search(self, job: Job) -> None:
@@ -135,7 +135,7 @@ class Funnel:
         kb.search(job.queries[0], K)
         open_s = time.perf_counter() - started
         scope = EVERYTHING
-        lexical, dense = (kb._engines.legs[name] for name in ("lexical", "dense"))  # noqa: SLF001
+        lexical, dense = (kb._engines.legs[name] for name in ("lexical", "dense"))
         legs: dict[str, Ask] = {
             "lexical": lambda i: lexical.search(job.queries[i], K, scope=scope),
             "dense": lambda i: dense.search(job.queries[i], K, scope=scope),
