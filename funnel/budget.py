@@ -23,6 +23,8 @@ MIN_OUTPUT_TOKENS = 64
 class Limits:
     """What a run may take, children included. None means no limit of that kind.
 
+    `max_prompt_tokens`: what any one prompt of an inspector may be estimated at, whatever the documents' size.
+
     Raises: `BadSetting` for a limit below zero or not a number.
     """
 
@@ -32,9 +34,12 @@ class Limits:
     timeout_s: float | None = 300.0
     max_turns: int = 16
     max_depth: int = 2
+    max_prompt_tokens: int = 32_000
 
     def __post_init__(self) -> None:
-        for name in ("max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth"):
+        for name in (
+            "max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth", "max_prompt_tokens"
+        ):  # fmt: skip
             value = getattr(self, name)
             # A cap of NaN would compare as neither passed nor kept.
             if value is not None and (math.isnan(value) or value < 0):

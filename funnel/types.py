@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 Mode = Literal["auto", "lookup", "deep"]
 Route = Literal["lookup", "deep"]
+Shape = Literal["lookup", "scan", "aggregate", "compare", "multi-hop"]
 Status = Literal["complete", "partial", "declined", "failed"]
 MODES: tuple[Mode, ...] = ("auto", "lookup", "deep")
 
@@ -37,12 +38,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The router's word: which route, how probable that depth is needed, and why in plain words."""
+    """The router's word: which route, how probable that depth is needed, and why in plain words.
+
+    `shape` is a guess at what kind of work the question asks for, `shape_reason` what it rests on.
+    """
 
     route: Route
     probability: float
     reasons: tuple[str, ...]
     pinned: bool = False
+    shape: Shape | None = None
+    shape_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,8 @@ class Answer:
     `text` marks its citations as [1], [2], …: `citations[0]`, `citations[1]`, ….
     `status`: complete; partial (a limit ended the work, this is what was found); declined (nothing in the
     documents answers it); failed (a part of the system broke; `notices` say which).
-    `route_probability` is the router's probability that the question needs the deep route.
+    `route_probability` is the router's probability that the question needs the deep route; `shape` its guess at
+    what kind of work the question asks for.
     """
 
     question: str
@@ -68,6 +75,7 @@ class Answer:
     sandbox: str | None = None
     trace: str | None = None
     notices: tuple[str, ...] = ()
+    shape: Shape | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types: what `funnel ask --json` prints."""
