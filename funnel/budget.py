@@ -23,7 +23,7 @@ MIN_OUTPUT_TOKENS = 64
 class Limits:
     """What a run may take, children included. None means no limit of that kind.
 
-    `max_prompt_tokens`: what any one prompt of an inspector may be estimated at, whatever the documents' size.
+    `max_prompt_tokens`: what a prompt of an inspector may be estimated at, whatever the documents' size.
 
     Raises: `BadSetting` for a limit below zero or not a number.
     """

@@ -10,7 +10,7 @@ from funnel.budget import Ledger
 from funnel.events import Events
 from funnel.llm.meter import Meter
 from funnel.memory.workspace import Workspace
-from funnel.types import Citation, Status
+from funnel.types import Citation, Shape, Status
 from indexes.filters import Filter
 from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo
 
@@ -43,7 +43,8 @@ class Source(Protocol):
 class Run:
     """One question on its way. `root` calls the model that leads, `sub` the one for parts.
 
-    Nothing outside `access` and `where` is searched, read or cited.
+    Nothing outside `access` and `where` is searched, read or cited. `shape`: what kind of work the router takes
+    the question for.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Run:
     workspace: Workspace
     span: int
     where: Filter | None = None
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)

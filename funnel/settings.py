@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         validation_alias="FUNNEL_TIMEOUT_S",
         description="a number of seconds above 0",
     )
+    max_prompt_tokens: int = Field(
+        32_000, ge=1, validation_alias="FUNNEL_MAX_PROMPT_TOKENS", description="a whole number, 1 or more"
+    )
+    addenda: Path | None = Field(
+        None, validation_alias="FUNNEL_ADDENDA", description="the path of a TOML file"
+    )
 
     def __init__(self, **values: Any) -> None:
         values = {_FIELDS.get(name, name): value for name, value in values.items()}

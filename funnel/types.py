@@ -58,8 +58,8 @@ class Answer:
     `text` marks its citations as [1], [2], …: `citations[0]`, `citations[1]`, ….
     `status`: complete; partial (a limit ended the work, this is what was found); declined (nothing in the
     documents answers it); failed (a part of the system broke; `notices` say which).
-    `route_probability` is the router's probability that the question needs the deep route; `shape` its guess at
-    what kind of work the question asks for.
+    `route_probability` is the router's probability that the question needs the deep route; `shape` its guess
+    at what kind of work the question asks for.
     """
 
     question: str
