@@ -43,8 +43,8 @@ class Source(Protocol):
 class Run:
     """One question on its way. `root` calls the model that leads, `sub` the one for parts.
 
-    Nothing outside `access` and `where` is searched, read or cited. `shape`: what kind of work the router takes
-    the question for.
+    Nothing outside `access` and `where` is searched, read or cited. `shape`: what kind of work the router
+    takes the question for.
     """
 
     id: str
