@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from funnel.errors import BadSetting, BudgetExceeded
@@ -23,6 +24,8 @@ MIN_OUTPUT_TOKENS = 64
 class Limits:
     """What a run may take, children included. None means no limit of that kind.
 
+    `max_turns` is of each inspector; `max_output_chars` of what all their cells print together.
+
     `max_prompt_tokens`: what a prompt of an inspector may be estimated at, whatever the documents' size.
 
     Raises: `BadSetting` for a limit below zero or not a number.
@@ -35,10 +38,12 @@ class Limits:
     max_turns: int = 16
     max_depth: int = 2
     max_prompt_tokens: int = 32_000
+    max_output_chars: int | None = 4_000_000
 
     def __post_init__(self) -> None:
         for name in (
-            "max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth", "max_prompt_tokens"
+            "max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth", "max_output_chars",
+            "max_prompt_tokens",
         ):  # fmt: skip
             value = getattr(self, name)
             # A cap of NaN would compare as neither passed nor kept.
@@ -84,6 +89,11 @@ class Ledger:
         self._calls = 0
         self._answered = False
         self._cached = 0
+        self._replayed = 0
+        self._turns = 0
+        self._depth = 0
+        self._output_chars = 0
+        self._kept_back_s = 0.0
         self._input = 0
         self._output = 0
         self._usd = 0.0
@@ -96,9 +106,20 @@ class Ledger:
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds until the deadline, never below zero; None without one."""
+        """Seconds until the deadline, what is kept back taken off, never below zero; None without one."""
         timeout_s = self.limits.timeout_s
-        return None if timeout_s is None else max(0.0, timeout_s - self.elapsed_s)
+        return None if timeout_s is None else max(0.0, timeout_s - self._kept_back_s - self.elapsed_s)
+
+    @contextmanager
+    def keeping_back(self, share: float, *, at_most_s: float) -> Iterator[None]:
+        """Inside, the deadline comes earlier by that share of the time left: it is for what comes after."""
+        remaining_s = self.remaining_s
+        kept_s = 0.0 if remaining_s is None else min(remaining_s * share, at_most_s)
+        self._kept_back_s += kept_s
+        try:
+            yield
+        finally:
+            self._kept_back_s -= kept_s
 
     def remaining_calls(self) -> int | None:
         """Model calls left, those in flight taken off; None without a limit."""
@@ -223,6 +244,45 @@ class Ledger:
         self._cached += 1
         self._answered = True
 
+    def book(
+        self,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        usd: float | None,
+        answered: bool,
+        cached: bool = False,
+    ) -> None:
+        """Book what this run spent on one call before it was interrupted, above a limit too."""
+        self._replayed += 1
+        self._answered |= answered
+        if cached:
+            self._cached += 1
+            return
+        self._calls += 1
+        self._input += input_tokens
+        self._output += output_tokens
+        if usd is None:
+            self._unpriced = True
+        else:
+            self._usd += usd
+
+    def count_turn(self, depth: int) -> None:
+        """Count a turn of an inspector at that depth; the first is at 0."""
+        self._turns += 1
+        self._depth = max(self._depth, depth)
+
+    def take_output(self, n_chars: int) -> int:
+        """Count what a cell printed. Returns: how many of its characters are within the limit."""
+        limit = self.limits.max_output_chars
+        taken = n_chars if limit is None else max(0, min(n_chars, limit - self._output_chars))
+        self._output_chars += taken
+        return taken
+
+    def out_of_output(self) -> BudgetExceeded:
+        """The error that says that the cells have printed all that they may."""
+        return BudgetExceeded("max_output_chars", self.limits.max_output_chars or 0, self._output_chars)
+
     @property
     def usage(self) -> Usage:
         """What was spent so far."""
@@ -233,4 +293,8 @@ class Ledger:
             cost_usd=None if self._unpriced else self._usd,
             wall_s=self.elapsed_s,
             cached_calls=self._cached,
+            replayed_calls=self._replayed,
+            turns=self._turns,
+            depth=self._depth,
+            output_chars=self._output_chars,
         )

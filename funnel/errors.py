@@ -12,7 +12,12 @@ FunnelError
 ├── LLMError
 │   ├── LLMUnavailable    the endpoint is down, or failed until the retries ran out
 │   ├── LLMRefused        the endpoint answered and refused: key, model name, request
-│   └── LLMBadResponse    the endpoint answered with something that is no completion
+│   ├── LLMBadResponse    the endpoint answered with something that is no completion
+│   └── CallFailed        a call that failed before this run was interrupted
+├── RunError
+│   ├── RunUnknown        the memory holds no such run, or not all of it
+│   ├── RunTaken          another process works on that run
+│   └── RunChanged        what the run had read is no longer so, or no longer for the asker
 ├── MemoryFailed          a memory backend is down or refused
 ├── UnknownDocument       a document that was never given to this run
 ├── BadPattern            no regular expression, or one that takes too long
@@ -150,6 +155,45 @@ class LLMBadResponse(LLMError):
             f"{endpoint} answered for {model!r} with something that is no chat completion: {reason}. "
             "Check that OPENAI_BASE_URL ends where the API begins, often in /v1."
         )
+
+
+class CallFailed(LLMError):
+    """A call that failed before this run was interrupted, as the run's journal tells it."""
+
+
+class RunError(FunnelError):
+    """A run that was to be resumed. Each carries `run`."""
+
+    def __init__(self, run: str, message: str) -> None:
+        self.run = run
+        super().__init__(message)
+
+
+class RunUnknown(RunError):
+    """The memory holds no such run, or not all of it."""
+
+    def __init__(self, run: str, url: str, reason: str = "there is none of that name") -> None:
+        super().__init__(
+            run, f"Run {run[:200]!r} cannot be resumed from {url}: {reason}. Name its memory: --memory URL."
+        )
+
+
+class RunTaken(RunError):
+    """Another process works on that run."""
+
+    def __init__(self, run: str, holder: str) -> None:
+        self.holder = holder
+        super().__init__(
+            run, f"Run {run[:200]!r} is being worked on by {holder}. Wait until it ends, or end it."
+        )
+
+
+class RunChanged(RunError):
+    """What the run had read is no longer so, or no longer for the asker."""
+
+    def __init__(self, run: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(run, f"Run {run[:200]!r} cannot be resumed: {reason}. Ask the question anew.")
 
 
 class MemoryFailed(FunnelError):

@@ -26,7 +26,13 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer took. `cost_usd` is None when the price of a model that was called is unknown."""
+    """What an answer took. `cost_usd` is None when the price of a model that was called is unknown.
+
+    `cached_calls` were answered from the cache and are not in `model_calls`. `replayed_calls` were answered
+    from the journal of an interrupted run: not made again, but in all sums here, as they were paid for then.
+    `depth` is that of the deepest inspector that took a turn, 0 where no child did; `output_chars` is what
+    all cells printed.
+    """
 
     model_calls: int = 0
     input_tokens: int = 0
@@ -34,6 +40,10 @@ class Usage:
     cost_usd: float | None = 0.0
     wall_s: float = 0.0
     cached_calls: int = 0
+    replayed_calls: int = 0
+    turns: int = 0
+    depth: int = 0
+    output_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Purpose = Literal["read", "turn", "query", "extract"]
 """Why the model is called: the reader's one call, an inspector's turn, a sub-call, the last extraction."""
@@ -31,6 +32,15 @@ class Request:
     max_output_tokens: int = 4096
     temperature: float | None = None
     schema: Mapping[str, Any] | None = None
+
+    def key(self, model: str, endpoint: str) -> str:
+        """A name that two calls share when nothing that shapes the answer differs between them."""
+        parts = {
+            "model": model, "endpoint": endpoint, "messages": [[m.role, m.content] for m in self.messages],
+            "max_output_tokens": self.max_output_tokens, "temperature": self.temperature,
+            "schema": self.schema,
+        }  # fmt: skip
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def estimated_input_tokens(self) -> int:
         """An upper bound that needs no tokenizer: two bytes a token, and eight tokens a message.
@@ -101,3 +111,65 @@ class LLM(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class Located(Protocol):
+    """An `LLM` that says where it is called: only such a one's answers are kept in a cache."""
+
+    @property
+    def endpoint(self) -> str:
+        """Provider and base URL, without credentials: what two models of one name may differ in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one call ended: a completion or a failure, what it was booked at, whether it was cached."""
+
+    completion: Completion | None
+    failure: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+    cached: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Outcome:
+        """What `as_dict` gave."""
+        completion = kept["completion"]
+        return cls(**{**kept, "completion": None if completion is None else Completion(**completion)})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the tree of a run something is asked, and a short check of what is asked there."""
+
+    path: tuple[int, ...]
+    check: str
+
+
+class CallJournal(Protocol):
+    """What keeps the calls of a run for a resume."""
+
+    def outcome(self, place: Place) -> Outcome | None:
+        """How the call ended that was made at this place in an earlier life of the run."""
+
+    async def asked(self, place: Place, worst: Outcome) -> None:
+        """A call is about to be made that may take as much as `worst`."""
+
+    async def ended(self, place: Place, outcome: Outcome) -> None:
+        """It ended so."""
+
+
+class Cache(Protocol):
+    """What keeps completions from run to run."""
+
+    async def through(self, key: str, call: Callable[[], Awaitable[Completion]]) -> tuple[Completion, bool]:
+        """The completion of that key, and whether it came without calling `call` here.
+
+        Raises: what `call` raises.
+        """

@@ -1,4 +1,4 @@
-"""The one way by which a run calls a model: a slot, a reservation, a span, the call, the bill.
+"""The one way by which a run calls a model: journal, cache, slot, reservation, span, call, bill.
 
 Knows no provider. Several meters (root model, sub-calls) share one ledger, one stream and one `limit`.
 
@@ -15,25 +15,51 @@ from dataclasses import replace
 from typing import Any
 
 from funnel.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
-from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError, UnknownPrice
+from funnel.errors import BudgetError, BudgetExceeded, BudgetTooSmall, CallFailed, LLMError, UnknownPrice
 from funnel.events import Events, Span
-from funnel.llm.base import LLM, CallOptions, Completion, Request, Retry
+from funnel.llm.base import (
+    LLM,
+    Cache,
+    CallJournal,
+    CallOptions,
+    Completion,
+    Located,
+    Outcome,
+    Place,
+    Request,
+    Retry,
+)
 
 FIRST_CALL_INPUT_TOKENS = 1024
 """No prompt of ours, with a question and one passage in it, is estimated at less."""
 
 
 class Meter:
-    """Calls one model on one run's budget. `price` is None when nobody stated it."""
+    """Calls one model on one run's budget. `price` is None when nobody stated it.
+
+    With a `cache`, a completion that is in it is not paid for; with a `journal`, neither is a call that was
+    made at the same place in an earlier life of the run.
+    """
 
     def __init__(
-        self, llm: LLM, ledger: Ledger, events: Events, *, price: Price | None, limit: asyncio.Semaphore
+        self,
+        llm: LLM,
+        ledger: Ledger,
+        events: Events,
+        *,
+        price: Price | None,
+        limit: asyncio.Semaphore,
+        cache: Cache | None = None,
+        journal: CallJournal | None = None,
     ) -> None:
         self._llm = llm
         self._ledger = ledger
         self._events = events
         self._price = price
         self._limit = limit
+        self._cache = cache if isinstance(llm, Located) else None
+        self._endpoint = llm.endpoint if isinstance(llm, Located) else ""
+        self._journal = journal
 
     @property
     def name(self) -> str:
@@ -62,21 +88,61 @@ class Meter:
         if limits.timeout_s is not None and limits.timeout_s <= 0:
             raise BudgetTooSmall("timeout_s", limits.timeout_s, 1)
 
-    async def complete(self, request: Request, *, parent: int | None) -> Completion:
+    async def complete(
+        self, request: Request, *, parent: int | None, place: Place | None = None
+    ) -> Completion:
         """One call, its span inside the event `parent`; the output asked for may be cut to what is left.
 
+        `place`: where it is made, for the journal; a sub-call that failed there before fails again.
+
         Raises: `BudgetExceeded` when the call would pass a limit, or the deadline came while it ran;
-        `BudgetTooSmall` when it is the run's first and would;
+        `BudgetTooSmall` when it is the run's first and would; `CallFailed`;
         `UnknownPrice`; what the model raises. Cancelling is safe: the slot and the books are put right.
         """
         self._check_price(self._ledger.limits)
+        if place is not None and (replayed := self._replayed(request, place, parent)) is not None:
+            return replayed
         try:
-            async with asyncio.timeout(self._ledger.remaining_s) as deadline, self._limit:
-                return await self._call(request, await self._reserve(request), parent)
+            async with asyncio.timeout(self._ledger.remaining_s) as deadline:
+                return await self._cached(request, parent, place)
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise self._ledger.out_of_time() from None
+
+    def _replayed(self, request: Request, place: Place, parent: int | None) -> Completion | None:
+        """What the journal holds for this place. Of failures, only a sub-call's are part of what happened."""
+        found = self._journal.outcome(place) if self._journal else None
+        if found is None or (found.completion is None and request.purpose != "query"):
+            return None
+        text = found.failure if found.completion is None else found.completion.text
+        self._events.point(
+            "cache", parent=parent, source="journal", purpose=request.purpose, model=self.name, text=text
+        )
+        if found.completion is None:
+            raise CallFailed(found.failure)
+        return found.completion
+
+    async def _cached(self, request: Request, parent: int | None, place: Place | None) -> Completion:
+        """The completion from the cache, or else paid for."""
+
+        async def pay() -> Completion:
+            async with self._limit:
+                return await self._call(request, await self._reserve(request), parent, place)
+
+        if self._cache is None:
+            return await pay()
+        completion, hit = await self._cache.through(request.key(self.name, self._endpoint), pay)
+        if hit:
+            self._ledger.count_cached()
+            self._events.point(
+                "cache", parent=parent, source="cache", purpose=request.purpose, model=self.name,
+                text=completion.text, saved_input_tokens=completion.input_tokens,
+                saved_output_tokens=completion.output_tokens,
+            )  # fmt: skip
+            if self._journal is not None and place is not None:
+                await self._journal.ended(place, Outcome(completion, cached=True))
+        return completion
 
     def _check_price(self, limits: Limits) -> None:
         if limits.max_usd is not None and self._price is None:
@@ -101,11 +167,14 @@ class Meter:
                     raise
             await self._ledger.freed()
 
-    async def _call(self, request: Request, reservation: Reservation, parent: int | None) -> Completion:
+    async def _call(
+        self, request: Request, reservation: Reservation, parent: int | None, place: Place | None
+    ) -> Completion:
         granted = replace(request, max_output_tokens=reservation.output_tokens)
         messages = [{"role": m.role, "content": m.content} for m in granted.messages]
         bill = _Bill(self._ledger, reservation, self._price)
         try:
+            await self._announce(place, reservation)
             with self._events.span(
                 "model_call",
                 parent=parent,
@@ -119,14 +188,40 @@ class Meter:
                     bill.settle(completion)
                 except BaseException as error:
                     bill.fail(error)
+                    await self._write(place, bill, None, error)
                     raise
                 finally:
                     span.data.update(bill.data)
+                await self._write(place, bill, completion)
                 span.data.update(text=completion.text, finish_reason=completion.finish_reason)
                 return completion
         finally:
-            # Still open only where the start event could not be written, so that nothing was sent.
+            # Still open only where the journal or the start event could not be written: nothing was sent.
             bill.release()
+
+    async def _announce(self, place: Place | None, reservation: Reservation) -> None:
+        """Write that a call begins: should its end never be written, it counts at its worst case."""
+        if self._journal is not None and place is not None:
+            usd = None if self._price is None else reservation.usd
+            worst = Outcome(None, "", reservation.input_tokens, reservation.output_tokens, usd)
+            await self._journal.asked(place, worst)
+
+    async def _write(
+        self,
+        place: Place | None,
+        bill: _Bill,
+        completion: Completion | None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Write how a call ended. A cancelled one may have been served: its announcement stands for it."""
+        if self._journal is None or place is None:
+            return
+        if error is None or isinstance(error, (LLMError, BudgetError)):
+            data = bill.data
+            booked = data["input_tokens"], data["output_tokens"], data["cost_usd"]
+            await self._journal.ended(
+                place, Outcome(completion, "" if error is None else str(error), *booked)
+            )
 
     async def _send(self, request: Request, bill: _Bill, span: Span) -> Completion:
         def on_retry(retry: Retry) -> None:

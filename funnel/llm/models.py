@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from funnel.budget import Ledger
 from funnel.events import Events
-from funnel.llm.base import LLM
+from funnel.llm.base import LLM, Cache, CallJournal
 from funnel.llm.meter import Meter
 from funnel.llm.prices import price_of
 
@@ -26,11 +26,26 @@ class Models:
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     max_parallel: int = 16
 
-    def meters(self, ledger: Ledger, events: Events) -> tuple[Meter, Meter]:
+    def meters(
+        self,
+        ledger: Ledger,
+        events: Events,
+        *,
+        cache: Cache | None = None,
+        journal: CallJournal | None = None,
+    ) -> tuple[Meter, Meter]:
         """The meters of one run, root and sub: one ledger, one stream and one limit for both."""
         limit = asyncio.Semaphore(self.max_parallel)
         root, sub = (
-            Meter(llm, ledger, events, price=price_of(llm.name, self.prices), limit=limit)
+            Meter(
+                llm,
+                ledger,
+                events,
+                price=price_of(llm.name, self.prices),
+                limit=limit,
+                cache=cache,
+                journal=journal,
+            )
             for llm in (self.root, self.sub)
         )
         return root, sub

@@ -7,6 +7,7 @@ here. No message that leaves this file holds the API key.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,8 @@ class OpenAIChat:
         self._client = _client(model, api_key, base_url)
         self._key = api_key or ""
         self._endpoint = endpoint_name(base_url)
+        query = urlsplit(base_url or "").query
+        self._query = hashlib.sha256(query.encode()).hexdigest()[:16] if query else ""
         self._max_retries = max_retries
         self._attempt_timeout_s = attempt_timeout_s
         self._backoff_s = backoff_s
@@ -71,6 +74,11 @@ class OpenAIChat:
     def name(self) -> str:
         """The model's name."""
         return self._model
+
+    @property
+    def endpoint(self) -> str:
+        """Where the calls go; of a query, which may hold a secret, only a hash."""
+        return f"openai {self._endpoint} {self._query}".rstrip()
 
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
         """One completion; an empty one is no error.

@@ -1,0 +1,97 @@
+"""Completions kept from run to run in a memory, apart for every asker's rights; knows no model and no budget.
+
+Two calls share a completion when nothing differs that shapes it: `Request.key`. Of identical calls at the
+same time one is made, also over several runs of one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+from funnel.errors import LLMError
+from funnel.llm.base import Completion
+from funnel.memory.base import Memory, Namespace, namespace
+from indexes.types import Access
+
+_Flight = asyncio.Future[Completion | LLMError | None]
+
+
+class Completions:
+    """What is shared by all runs over one memory. `ttl_s`: how long a completion is kept."""
+
+    def __init__(self, memory: Memory, *, tenant: str = "local", ttl_s: float | None = None) -> None:
+        self._memory = memory
+        self._tenant = tenant
+        self._ttl_s = ttl_s
+        self._flights: dict[tuple[Namespace, str], _Flight] = {}
+
+    def of(self, access: Access, *, fresh: bool = False) -> ScopedCache:
+        """The cache of askers with these rights. `fresh`: what is kept is not used, only replaced."""
+        rights = json.dumps([access.everything, sorted(access.principals)])
+        scope = hashlib.sha256(rights.encode()).hexdigest()[:32]
+        where = namespace(self._tenant, "cache", scope)
+        return ScopedCache(self._memory, where, self._flights, ttl_s=self._ttl_s, fresh=fresh)
+
+
+class ScopedCache:
+    """The completions of one set of rights: a `Cache` for a meter."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        where: Namespace,
+        flights: dict[tuple[Namespace, str], _Flight],
+        *,
+        ttl_s: float | None,
+        fresh: bool,
+    ) -> None:
+        self._memory = memory
+        self._where = where
+        self._flights = flights
+        self._ttl_s = ttl_s
+        self._fresh = fresh
+
+    async def through(self, key: str, call: Callable[[], Awaitable[Completion]]) -> tuple[Completion, bool]:
+        """The completion of that key, and whether it came without calling `call` here.
+
+        Raises: what `call` raises, here or in the call that was under way; `MemoryFailed`.
+        """
+        name = (self._where, key)
+        while (flight := self._flights.get(name)) is not None:
+            # Shielded: who waits may be cancelled, and the others wait on.
+            landed = await asyncio.shield(flight)
+            if isinstance(landed, Completion):
+                return landed, True
+            if landed is not None:
+                raise landed
+        flight = self._flights[name] = asyncio.get_running_loop().create_future()
+        landed = None
+        try:
+            if not self._fresh and (kept := await self._kept(key)) is not None:
+                landed = kept
+                return kept, True
+            landed = await call()
+            await self._keep(key, landed)
+        except LLMError as error:
+            landed = error
+            raise
+        else:
+            return landed, False
+        finally:
+            # None: cancelled, or out of this run's budget, which is nothing to another; it calls itself.
+            del self._flights[name]
+            flight.set_result(landed)
+
+    async def _kept(self, key: str) -> Completion | None:
+        found = (await self._memory.get_many(self._where, [key])).get(key)
+        return None if found is None else Completion(**json.loads(found))
+
+    async def _keep(self, key: str, completion: Completion) -> None:
+        """Only what ended by itself: an answer that was cut or refused may be whole the next time."""
+        if completion.finish_reason == "stop" and completion.text.strip():
+            stored = json.dumps(asdict(completion)).encode()
+            await self._memory.put_many(self._where, {key: stored}, ttl_s=self._ttl_s)

@@ -1,0 +1,158 @@
+"""Who works on a run: one process at a time, until it ends or is gone; knows no run's content.
+
+No clocks of two machines are compared. A holder writes a new value every third of `ttl_s`; who wants the
+lease watches that value, and takes over by compare-and-set when it has not changed for `ttl_s` of its own
+clock, or at once when the holder was a process of this machine that is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import secrets
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from funnel.errors import MemoryFailed, RunTaken
+from funnel.memory.base import Memory, Namespace
+
+KEY = "lease"
+TTL_S = 15.0
+_LOOKS = 20
+"""A watcher looks so often within `ttl_s`."""
+
+
+class Lease:
+    """The right to work on one run. `take` it, `check` it before each write, `release` it."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        where: Namespace,
+        run: str,
+        *,
+        ttl_s: float = TTL_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._memory = memory
+        self._where = where
+        self._run = run
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._holder = {"id": secrets.token_hex(8), "machine": machine(), "pid": os.getpid()}
+        self._count = 0
+        self._value: bytes | None = None
+        self._renewed = 0.0
+        self._lost = False
+        self._turn = asyncio.Lock()
+        self._beating: asyncio.Task[None] | None = None
+
+    async def take(self) -> None:
+        """Hold the run from now on; waits up to `ttl_s` where only that can tell whether its holder lives.
+
+        Raises: `RunTaken` when another process works on it; `MemoryFailed`.
+        """
+        held = await self._held()
+        if held is not None and not _is_gone(held):
+            started = self._clock()
+            while self._clock() - started < self._ttl_s:
+                await asyncio.sleep(self._ttl_s / _LOOKS)
+                now = await self._held()
+                if now is None:
+                    held = None
+                    break
+                if now != held:
+                    raise RunTaken(self._run, _described(now))
+        mine = self._next()
+        if not await self._memory.compare_and_set(self._where, KEY, expected=held, value=mine):
+            now = await self._held()
+            raise RunTaken(self._run, "another process" if now is None else _described(now))
+        self._value, self._renewed = mine, self._clock()
+        self._beating = asyncio.create_task(self._beat())
+
+    async def check(self) -> None:
+        """Whether it is still held; renews it first where that is overdue, as after a long sleep.
+
+        Raises: `RunTaken` when it is not.
+        """
+        if not self._lost and self._clock() - self._renewed > self._ttl_s:
+            await self._renew()
+        if self._lost:
+            raise RunTaken(self._run, "another process, which took it over when this one was not heard of")
+
+    async def release(self) -> None:
+        """Let others have it at once; a second call does nothing."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.gather(self._beating, return_exceptions=True)
+            self._beating = None
+        if self._value is not None and not self._lost:
+            # An empty holder instead of a deletion: it can be written only over our own value.
+            free = json.dumps({"pid": None}).encode()
+            with contextlib.suppress(MemoryFailed):
+                await self._memory.compare_and_set(self._where, KEY, expected=self._value, value=free)
+        self._value = None
+
+    async def _beat(self) -> None:
+        while not self._lost:
+            await asyncio.sleep(self._ttl_s / 3)
+            # A memory that fails for a moment is no reason to stop: `check` decides when it matters.
+            with contextlib.suppress(MemoryFailed):
+                await self._renew()
+
+    async def _renew(self) -> None:
+        async with self._turn:
+            if self._value is None or self._lost:
+                return
+            following = self._next()
+            if await self._memory.compare_and_set(
+                self._where, KEY, expected=self._value, value=following
+            ) or (await self._held() == following):
+                self._value, self._renewed = following, self._clock()
+            else:
+                self._lost = True
+
+    def _next(self) -> bytes:
+        self._count += 1
+        return json.dumps({**self._holder, "count": self._count}).encode()
+
+    async def _held(self) -> bytes | None:
+        return (await self._memory.get_many(self._where, [KEY])).get(KEY)
+
+
+def _is_gone(held: bytes) -> bool:
+    """Whether the holder is known to have ended: released, or a dead process of this very machine."""
+    holder: dict[str, Any] = json.loads(held)
+    if holder["pid"] is None:
+        return True
+    if holder["machine"] != machine():
+        return False
+    try:
+        os.kill(holder["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _described(held: bytes) -> str:
+    holder: dict[str, Any] = json.loads(held)
+    here = "this machine" if holder["machine"] == machine() else "another machine"
+    return "another process" if holder["pid"] is None else f"process {holder['pid']} on {here}"
+
+
+@cache
+def machine() -> str:
+    """Where process ids mean the same: this boot of this machine, in this container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return platform.node()
