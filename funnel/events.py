@@ -1,21 +1,26 @@
 """One stream of events a run, and where it flows: callbacks, a JSONL file; knows nothing of what it carries.
 
 A thing that lasts is two events with one id, `start` and `end`; a thing that happens is one `point`.
+docs/events.md has every kind with its data.
+
+A sink is called in the event loop, in the order of the events, and the run waits for it. What it raises ends
+the run and reaches the caller: an observer that fails unseen is worse than one that fails. A sink that may
+be slow puts the events into a queue of its own.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self, TextIO
+from typing import Any, Literal, Self
 
 from funnel.errors import BadSetting
+from funnel.private import create_private
+from funnel.texts import Texts
 
 Kind = Literal[
     "run", "retrieve", "route", "turn", "cell", "host_call", "model_call", "batch",
@@ -104,29 +109,30 @@ class Events:
 class JsonlSink:
     """Appends every event to a file as a line of JSON, flushed, so that a killed run leaves its trace.
 
-    The file is readable by its owner only: it holds text of documents.
+    A long text is written once, in a line of its own before the first event that holds it: every call of a
+    model repeats the transcript so far. The file is readable by its owner only: it holds text of documents.
 
     Raises: `BadSetting` when the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._texts = Texts()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            # A file that was there before keeps its mode; a device such as /dev/null is not ours to change.
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                os.fchmod(descriptor, 0o600)
+            self._file = create_private(path)
         except OSError as error:
             reason = (
                 f"{path} cannot be written ({error.strerror}). Name another file or set FUNNEL_TRACE_DIR."
             )
             raise BadSetting("trace", reason) from error
-        self._file: TextIO = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        self._file.write(json.dumps(event.as_dict(), ensure_ascii=False, default=str) + "\n")
+        shown = event.as_dict()
+        shown["data"], new = self._texts.fold(shown["data"])
+        lines = [{"text": name, "value": text} for name, text in new.items()]
+        for line in (*lines, shown):
+            self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
         self._file.flush()
 
     def close(self) -> None:

@@ -13,6 +13,13 @@ from funnel.errors import BadSetting, BadTrace
 from funnel.events import Events, JsonlSink
 from funnel.trace import read_trace
 
+LONG = "a long text, " * 40
+
+
+def size(node):
+    """How many things happened."""
+    return 1 + sum(map(size, node.children))
+
 
 def write(path, *, text="x"):
     """A run with a turn, a call inside it, and a note."""
@@ -59,12 +66,51 @@ def test_a_killed_run_has_nodes_that_never_ended(tmp_path):
     assert (run.ended, run.children[0].ended, run.children[0].children[0].ended) == (False, False, True)
 
 
-@pytest.mark.parametrize("cut", range(1, 40))
-def test_a_run_that_was_killed_while_it_wrote_a_line_is_read_up_to_there(tmp_path, cut):
+@pytest.mark.parametrize("text", ["é" * 8, LONG])
+def test_a_trace_cut_at_any_byte_is_read_up_to_there(tmp_path, text):
     path = tmp_path / "t.jsonl"
-    write(path, text="é" * 8)
-    path.write_bytes(path.read_bytes()[:-cut])
-    assert read_trace(path).children[0].kind == "turn"
+    write(path, text=text)
+    whole = path.read_bytes()
+    lines = [json.loads(line) for line in whole.splitlines()]
+    ends = [at + 1 for at, byte in enumerate(whole) if byte == ord("\n")]
+    starts = {end for end, line in zip(ends, lines, strict=True) if line.get("phase") in {"start", "point"}}
+    for cut in range(1, len(whole)):
+        path.write_bytes(whole[:cut])
+        # Without its newline a line is whole, too.
+        begun = sum(end <= cut + 1 for end in starts)
+        if begun:
+            assert size(read_trace(path)) == begun
+        else:
+            with pytest.raises(BadTrace, match="it was cut off before its first event"):
+                read_trace(path)
+
+
+def test_a_long_text_is_written_once_and_read_back_wherever_it_stands(tmp_path):
+    path = tmp_path / "t.jsonl"
+    write(path, text=LONG)
+    assert path.read_bytes().count(LONG.encode()) == 1
+    run = read_trace(path)
+    assert (run.data["question"], run.children[0].children[0].data["text"]) == (LONG, LONG)
+
+
+def test_a_transcript_that_every_turn_repeats_is_written_once(tmp_path):
+    said = [f"{number} {'word ' * 400}" for number in range(32)]
+    with JsonlSink(tmp_path / "t.jsonl") as sink:
+        events = Events("r", sink)
+        for turn in range(16):
+            messages = [{"role": "user", "content": text} for text in said[: 2 * turn + 2]]
+            events.point("model_call", parent=None, messages=messages)
+    texts = sum(map(len, said))
+    references = sum(2 * turn + 2 for turn in range(16)) * len('{"role": "user", "content": {"$text": ""}}, ')
+    assert (tmp_path / "t.jsonl").stat().st_size < texts * 1.1 + references * 2
+
+
+def test_a_trace_of_before_texts_were_stored_once_reads_as_ever(tmp_path):
+    path = tmp_path / "t.jsonl"
+    data = {"question": LONG, "value": {"$text": "of its own"}}
+    event = {"run": "r", "id": 1, "parent": None, "kind": "run", "phase": "start", "at_s": 0, "data": data}
+    path.write_text(json.dumps(event) + "\n")
+    assert read_trace(path).data == data
 
 
 @pytest.mark.parametrize(
@@ -78,6 +124,7 @@ def test_a_run_that_was_killed_while_it_wrote_a_line_is_read_up_to_there(tmp_pat
         (b'{"phase": "end", "id": 1, "data": {"wall_s": 1}}\n', "line 1 holds no event"),
         (b"\xff\xfe\x00\n", "line 1 holds no event"),
         (b"[" * 100_000, "line 1 holds no event"),
+        (b'{"run": "r", "id"', "it was cut off before its first event"),
     ],
 )
 def test_a_file_that_is_no_trace_says_why(tmp_path, content, reason):
