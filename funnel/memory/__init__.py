@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 from funnel.errors import MemoryFailed, UnknownName
-from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory.base import Entry, Memory, Namespace, namespace
 from funnel.memory.in_memory import InMemory
 from funnel.memory.sqlite import SqliteMemory
 
@@ -54,6 +54,7 @@ def open_memory(url: str) -> Memory:
 
 
 __all__ = [
+    "Entry",
     "InMemory",
     "Memory",
     "Namespace",

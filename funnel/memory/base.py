@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NewType, Protocol
 from urllib.parse import quote
 
@@ -31,8 +33,27 @@ def require_keys(keys: Iterable[str]) -> None:
         raise ValueError("a key may not be empty")
 
 
+def require_ttl(ttl_s: float | None) -> None:
+    """Every backend asks this before it writes. Zero or less is an end that has come.
+
+    Raises: `ValueError` for what is no number of seconds: infinite or not a number.
+    """
+    if ttl_s is not None and not math.isfinite(ttl_s):
+        raise ValueError(f"ttl_s = {ttl_s} is no number of seconds; None keeps a value for ever")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value, and how many seconds of its life remain; None: it stays."""
+
+    value: bytes
+    ttl_s: float | None
+
+
 class Memory(Protocol):
     """Bytes under unicode keys that are not empty. Every method is safe to call from many tasks at once.
+
+    Where a server keeps the values, `ttl_s` is counted by the server's clock, so that all its clients agree.
 
     Raises from every method: `MemoryFailed` when the backend is down, refuses, or was closed.
     """
@@ -44,10 +65,16 @@ class Memory(Protocol):
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
         """The values of those keys that exist and have not expired."""
 
+    async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
+        """The same with the life that remains to each, for whoever copies them to another memory."""
+
     async def put_many(
         self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
     ) -> None:
-        """Write all items or none. With `ttl_s` they are gone after so many seconds; without, they stay."""
+        """Write all items or none. With `ttl_s` they are gone after so many seconds; without, they stay.
+
+        Raises: `ValueError` for an empty key, or a `ttl_s` that is not finite.
+        """
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
         """Delete; a key that does not exist is no error."""
@@ -55,12 +82,18 @@ class Memory(Protocol):
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key now holds `expected` (None: does not exist). Of two writers, one wins."""
+        """Write `value` if the key now holds `expected` (None: does not exist). Of two writers, one wins.
+
+        What it writes stays, even where the old value had an end.
+        """
 
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
         """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+
+    async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
+        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
 
     async def close(self) -> None:
         """Let go of files and connections; a second call does nothing."""

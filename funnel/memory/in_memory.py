@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from funnel.errors import MemoryFailed
-from funnel.memory.base import Namespace, require_keys
+from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 
 
 @dataclass(slots=True)
@@ -39,11 +39,21 @@ class InMemory:
         space = self._live(where)
         return {key: space.values[key][0] for key in keys if key in space.values}
 
+    async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
+        """The same with the life that remains to each."""
+        space, now = self._live(where), self._clock()
+        found = {key: space.values[key] for key in keys if key in space.values}
+        return {
+            key: Entry(value, None if expires is None else expires - now)
+            for key, (value, expires) in found.items()
+        }
+
     async def put_many(
         self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
     ) -> None:
         """Write all items or none."""
         require_keys(items)
+        require_ttl(ttl_s)
         space = self._spaces[where] = self._live(where)
         expires = None if ttl_s is None else self._clock() + ttl_s
         for key, value in items.items():
@@ -80,15 +90,31 @@ class InMemory:
             first += 1
         return found
 
+    async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
+        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        self._require_open()
+        found: list[Namespace] = []
+        for where in sorted(where for where in self._spaces if where > after):
+            if len(found) >= limit:
+                break
+            if self._live(where).values:
+                found.append(where)
+            else:
+                del self._spaces[where]
+        return found
+
     async def close(self) -> None:
         """Forget everything; a second call does nothing."""
         self._closed = True
         self._spaces.clear()
 
-    def _live(self, where: Namespace) -> _Space:
-        """The namespace without what has expired; a new one is not kept until something is written to it."""
+    def _require_open(self) -> None:
         if self._closed:
             raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
+
+    def _live(self, where: Namespace) -> _Space:
+        """The namespace without what has expired; a new one is not kept until something is written to it."""
+        self._require_open()
         space = self._spaces.get(where) or _Space()
         now = self._clock()
         while space.expiring and space.expiring[0][0] <= now:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from funnel.errors import MemoryFailed
-from funnel.memory.base import Namespace, require_keys
+from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 
 _APPLICATION_ID = 0x46554E4D  # "FUNM", in the header of the file: no other program's tables are ever touched
 _FORMAT = 1
@@ -38,11 +38,25 @@ _CREATE = (
     f"PRAGMA user_version = {_FORMAT}",
 )
 _GET = """
-SELECT value FROM items WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)
+SELECT value, expires_at FROM items WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)
 """
 _PUT = """
 INSERT INTO items (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
 ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
+"""
+
+# From one namespace to the next by the index, however many keys lie between.
+_NAMESPACES = """
+WITH RECURSIVE each (namespace) AS (
+    SELECT min(namespace) FROM items WHERE namespace > ?
+    UNION ALL
+    SELECT (SELECT min(namespace) FROM items WHERE namespace > each.namespace) FROM each
+    WHERE each.namespace IS NOT NULL
+)
+SELECT namespace FROM each WHERE EXISTS (
+    SELECT 1 FROM items
+    WHERE items.namespace = each.namespace AND (expires_at IS NULL OR expires_at > ?)
+) LIMIT ?
 """
 
 T = TypeVar("T")
@@ -82,19 +96,20 @@ class SqliteMemory:
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
         """The values of those keys that exist and have not expired."""
+        found = await self._entries(where, keys)
+        return {key: row[0] for key, row in found.items()}
 
-        def get() -> dict[str, bytes]:
-            now = self._clock()
-            rows = {key: self._connection.execute(_GET, (where, _blob(key), now)).fetchone() for key in keys}
-            return {key: row[0] for key, row in rows.items() if row is not None}
-
-        return await self._run(get)
+    async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
+        """The same with the life that remains to each."""
+        found = await self._entries(where, keys)
+        return {key: Entry(*row) for key, row in found.items()}
 
     async def put_many(
         self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
     ) -> None:
         """Write all items or none."""
         require_keys(items)
+        require_ttl(ttl_s)
         rows = [(where, _blob(key), value) for key, value in items.items()]
 
         def put() -> None:
@@ -150,6 +165,15 @@ class SqliteMemory:
 
         return await self._run(keys)
 
+    async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
+        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+
+        def spaces() -> list[Namespace]:
+            rows = self._connection.execute(_NAMESPACES, (after, self._clock(), max(0, limit)))
+            return [Namespace(name) for (name,) in rows]
+
+        return await self._run(spaces)
+
     async def close(self) -> None:
         """Close the file once what is under way has ended; a second call does nothing."""
         if self._closed:
@@ -157,6 +181,17 @@ class SqliteMemory:
         self._closed = True
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown(wait=False)
+
+    async def _entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, tuple[bytes, float | None]]:
+        def get() -> dict[str, tuple[bytes, float | None]]:
+            now = self._clock()
+            rows = {key: self._connection.execute(_GET, (where, _blob(key), now)).fetchone() for key in keys}
+            return {
+                key: (value, None if expires_at is None else expires_at - now)
+                for key, (value, expires_at) in ((key, row) for key, row in rows.items() if row is not None)
+            }
+
+        return await self._run(get)
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._closed:
