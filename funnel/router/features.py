@@ -225,7 +225,7 @@ _LISTED = re.compile(r"((?:, (?!(?:and|or|but)\b|\d)[^,;:?]{1,60}){1,12})(,?) (a
 
 def text_signals(question: str) -> dict[str, Signal]:
     """The signals of the wording. Any text is accepted; no cue gives zeros."""
-    text = _readable(question)
+    text = readable(question)
     signals = {name: cue.signal(text) for name, cue in CUES.items()}
     n_relative = min(3, len(_RELATIVE.findall(_IN_WHICH.sub("", text))))
     n_of = len(_OF.findall(text))
@@ -261,7 +261,7 @@ def hit_signals(question: str, hits: Sequence[DocumentHit]) -> dict[str, Signal]
         signals["margin"] = Signal(
             min(1.0, max(0.0, margin)), f"no document stands out: {pair}", f"one document stands out: {pair}"
         )
-    asked = _terms(_readable(question))
+    asked = _terms(readable(question))
     found = [_hit_terms(hit) & asked for hit in hits[:NEAR]]
     if asked and found:
         first, together = len(found[0]), len(frozenset().union(*found))
@@ -277,7 +277,8 @@ def hit_signals(question: str, hits: Sequence[DocumentHit]) -> dict[str, Signal]
     return signals
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
+    """The question as its cues are looked for: on one line, and both ends only where it is very long."""
     if len(text) > MAX_CHARS:
         text = f"{text[: MAX_CHARS // 2]} {text[-MAX_CHARS // 2 :]}"
     return " ".join(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())

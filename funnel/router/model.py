@@ -16,7 +16,8 @@ from typing import Any
 
 from funnel.errors import UnknownName
 from funnel.router.features import Signal, hit_signals, text_signals
-from funnel.types import MODES, Decision, Mode, Route
+from funnel.router.shape import deep_shape
+from funnel.types import MODES, Decision, Mode, Route, Shape
 from indexes.types import DocumentHit
 
 MAX_REASONS = 4
@@ -82,24 +83,30 @@ class Router:
         `mode` lookup or deep pins the route; probability and reasons are computed all the same.
 
         `probability` is that of the question needing the deep route, calibrated against questions labelled by
-        their source, half of them deep.
+        their source, half of them deep. `shape` is "lookup" wherever that probability is below the threshold,
+        pinned or not.
 
         Raises: `UnknownName` when `mode` is none of `MODES`.
         """
         if mode not in MODES:
             raise UnknownName("mode", mode, MODES)
-        weighed = self._weigh(question, hits)
+        wording = text_signals(question)
+        weighed = self._weigh(wording | hit_signals(question, hits))
         log_odds = self.weights.intercept + sum(contribution for contribution, _ in weighed)
         probability = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, log_odds))))
         likely: Route = "deep" if probability >= self.threshold else "lookup"
+        reasons = _reasons(likely, weighed, MAX_REASONS)
+        shape: Shape = "lookup"
+        why = reasons[0]
+        if likely == "deep":
+            shape, why = deep_shape(question, wording)
         if mode == "auto":
-            return Decision(likely, probability, _reasons(likely, weighed, MAX_REASONS))
+            return Decision(likely, probability, reasons, shape=shape, shape_reason=why)
         reasons = (f"pinned by --mode {mode}", *_reasons(likely, weighed, MAX_REASONS - 1))
-        return Decision(mode, probability, reasons, pinned=True)
+        return Decision(mode, probability, reasons, pinned=True, shape=shape, shape_reason=why)
 
-    def _weigh(self, question: str, hits: Sequence[DocumentHit]) -> list[tuple[float, Signal]]:
+    def _weigh(self, signals: Mapping[str, Signal]) -> list[tuple[float, Signal]]:
         """(contribution, signal) of every signal that has a weight, the largest first."""
-        signals = text_signals(question) | hit_signals(question, hits)
         known = self.weights.signals
         weighed = [
             (known[name].contribution(signal), signal) for name, signal in signals.items() if name in known
