@@ -157,7 +157,8 @@ class Funnel:
         decision = self._router.decide(run.question, hits, mode=mode)
         run.events.point(
             "route", parent=run.span, route=decision.route, probability=decision.probability,
-            reasons=list(decision.reasons), pinned=decision.pinned,
+            reasons=list(decision.reasons), pinned=decision.pinned, shape=decision.shape,
+            shape_reason=decision.shape_reason,
         )  # fmt: skip
         return decision
 
@@ -201,6 +202,7 @@ class Funnel:
             sandbox=draft.sandbox,
             trace=str(trace),
             notices=tuple(draft.notices),
+            shape=decision.shape,
         )
 
     async def close(self) -> None:
