@@ -5,6 +5,8 @@ FunnelError
 ├── BadSetting            an environment variable or option with a wrong value
 ├── UnknownName           no model, memory, sandbox or mode of that name; lists the known
 ├── BadTrace              a trace file that does not read
+├── BadSchema             what a typed answer shall be is no schema that can be checked
+├── BadAnswer             a value that does not meet the schema; lists where and why
 ├── BudgetError
 │   ├── BudgetTooSmall    the limits do not allow a single call
 │   ├── BudgetExceeded    the next call would pass a limit
@@ -27,6 +29,8 @@ FunnelError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from indexes.errors import UnknownName as UnknownIndexName
 
@@ -59,6 +63,22 @@ class BadTrace(FunnelError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path} is no trace of funnel: {reason}.")
+
+
+class BadSchema(FunnelError):
+    """What a typed answer shall be is no schema that can be checked."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"schema: {reason}.")
+
+
+class BadAnswer(FunnelError):
+    """A value that does not meet the schema: one line a problem, each a JSON path and what is wrong there."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
 
 
 class BudgetError(FunnelError):

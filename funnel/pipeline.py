@@ -6,12 +6,12 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from funnel.budget import Ledger, Limits
 from funnel.citations import renumber
@@ -30,12 +30,18 @@ from funnel.waiting import wait_for
 from indexes.filters import Filter
 from indexes.types import OWNER, Access, DocumentHit, DocumentId
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 _NOT_ASKED = "the documents were still being searched, and the model was never asked"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How one question is asked: `k` documents within `access` and `where` go from stage one to stage two."""
+    """How one question is asked: `k` documents within `access` and `where` go from stage one to stage two.
+
+    `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema.
+    """
 
     mode: Mode = "auto"
     k: int = 20
@@ -43,6 +49,7 @@ class Options:
     access: Access = OWNER
     where: Filter | None = None
     trace: Path | None = None
+    schema: type[BaseModel] | Mapping[str, Any] | None = None
 
 
 class Funnel:

@@ -10,6 +10,7 @@ from funnel.budget import Ledger
 from funnel.events import Events
 from funnel.llm.meter import Meter
 from funnel.memory.workspace import Workspace
+from funnel.schema import AnswerSchema
 from funnel.types import Citation, Shape, Status
 from indexes.filters import Filter
 from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo
@@ -44,7 +45,7 @@ class Run:
     """One question on its way. `root` calls the model that leads, `sub` the one for parts.
 
     Nothing outside `access` and `where` is searched, read or cited. `shape`: what kind of work the router
-    takes the question for.
+    takes the question for. `schema`: what the answer must be, where it is to be typed.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Run:
     span: int
     where: Filter | None = None
     shape: Shape | None = None
+    schema: AnswerSchema | None = None
 
 
 @dataclass(frozen=True, slots=True)
