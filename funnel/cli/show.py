@@ -64,8 +64,8 @@ def answer(result: Answer) -> None:
     """Route and reasons, the text, its citations, what it took, where the trace lies."""
     reasons = "; ".join(result.reasons)
     probability = f"depth needed: p = {result.route_probability:.2f}"
-    shape = f"looks like: {result.shape}; " if result.shape else ""
-    OUT.print(f"[bold]{result.route}[/] [dim]({shape}{probability})  {escape(reasons)}[/]")
+    shape = f", {result.shape}" if result.shape not in {None, result.route} else ""
+    OUT.print(f"[bold]{result.route}[/]{shape} [dim]({probability})  {escape(reasons)}[/]")
     OUT.print()
     OUT.print(escape(result.text))
     if result.citations:

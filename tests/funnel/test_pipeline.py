@@ -83,8 +83,8 @@ def documented(table):
 
 
 ORDER = (
-    "question", "text", "value", "status", "route", "route_probability", "reasons", "citations", "usage",
-    "model", "sandbox", "trace", "notices",
+    "question", "text", "value", "status", "route", "route_probability", "reasons", "shape", "citations",
+    "usage", "model", "sandbox", "trace", "notices",
 )  # fmt: skip
 
 
@@ -100,6 +100,15 @@ async def test_a_lookup_is_one_call_and_no_sandbox(tmp_path):
     assert (answer.status, answer.route, answer.text) == ("complete", "lookup", "They take 14 days [1].")
     assert (answer.usage.model_calls, answer.model, answer.sandbox) == (1, "scripted", None)
     assert answer.reasons
+
+
+async def test_an_answer_and_its_trace_tell_the_shape_of_the_question(tmp_path):
+    events = []
+    async with a_funnel(tmp_path, SUBMIT) as funnel:
+        answer = await funnel.ask("Compare the leases", DEEP, on_event=events.append)
+    routed = next(dict(event.data) for event in events if event.kind == "route")
+    assert answer.shape == routed["shape"] == "compare"
+    assert routed["shape_reason"] == "asks to compare ('compare')"
 
 
 async def test_a_deep_answer_names_its_sandbox(tmp_path):
