@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funnel.errors import BadAnswer, BadSchema
-from funnel.json_schema import MAX_PROBLEMS, MAX_SCHEMA_CHARS, Vetted, path, rooted, subschemas
+from funnel.schema.plain import first_json, plain
+from funnel.schema.shown import path
+from funnel.schema.vetted import MAX_PROBLEMS, MAX_SCHEMA_CHARS, Vetted
+from funnel.schema.walk import rooted, subschemas
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-MAX_VALUE_CHARS = 100_000
-MAX_VALUE_PARTS = 50_000
-MAX_DEPTH = 32
-MAX_INTEGER_BITS = 4_096
 _MESSAGE_CHARS = 200
-_MAX_STARTS = 50
-"""So often a reply is searched for a JSON value that begins in it."""
-_FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n(.*?)```", re.DOTALL)
 
 
 class AnswerSchema:
@@ -76,12 +70,12 @@ class AnswerSchema:
 
         Raises: `BadAnswer` with the path and message of the first few problems.
         """
-        plain = _Plain().copy(value, ())
+        copy = plain(value)
         if self._model is not None:
-            return _validated(self._model, plain)
-        if self._vetted is not None and (problems := self._vetted.problems(plain)):
+            return _validated(self._model, copy)
+        if self._vetted is not None and (problems := self._vetted.problems(copy)):
             raise BadAnswer(_lines(problems))
-        return plain
+        return copy
 
     def parse(self, reply: str) -> Any:
         """The checked first JSON value of a reply; words and a fence around it are forgiven.
@@ -92,58 +86,20 @@ class AnswerSchema:
 
     def member(self, name: str, others: Mapping[str, Any]) -> dict[str, Any]:
         """The JSON Schema of an object that has this answer or null as its member `name`, beside `others`."""
-        inner = rooted(self.json_schema, name)
+        own = name
+        while own in self.json_schema.get("$defs", ()):
+            own += "_"
+        inner = rooted(self.json_schema, own)
         lifted: dict[str, Any] = {key: inner.pop(key) for key in ("$defs", "definitions") if key in inner}
-        definitions = lifted.pop("$defs", {})
-        definitions[name] = inner
+        definitions = {**lifted.pop("$defs", {}), own: inner}
         return {
             "type": "object",
-            "properties": {**others, name: {"anyOf": [{"$ref": f"#/$defs/{name}"}, {"type": "null"}]}},
+            "properties": {**others, name: {"anyOf": [{"$ref": f"#/$defs/{own}"}, {"type": "null"}]}},
             "required": [*others, name],
             "additionalProperties": False,
             "$defs": definitions,
             **lifted,
         }
-
-
-def first_json(reply: str) -> Any:
-    """The first JSON value of a reply: all of it, what its first fence holds, or an object or list in it.
-
-    Raises: `BadAnswer` where it holds none.
-    """
-    if len(reply) > MAX_VALUE_CHARS:
-        raise BadAnswer([f"$: the reply has {len(reply):,} characters; at most {MAX_VALUE_CHARS:,} are read"])
-    decoder = json.JSONDecoder(parse_constant=_refuse)
-    for text in _candidates(reply):
-        try:
-            return decoder.raw_decode(text)[0]
-        except (ValueError, RecursionError):
-            continue
-    raise BadAnswer(["$: the reply holds no JSON value (text stands in double quotes)"])
-
-
-def _candidates(reply: str) -> Iterator[str]:
-    whole = reply.strip()
-    # A number followed by words is not the reply's value, unlike an object followed by them.
-    if whole[:1] in {"{", "["} or _is_scalar(whole):
-        yield whole
-    if fenced := _FENCE.search(reply):
-        yield fenced[1].strip()
-    starts = (match.start() for match in re.finditer(r"[\[{]", reply))
-    for _, start in zip(range(_MAX_STARTS), starts, strict=False):
-        yield reply[start:]
-
-
-def _is_scalar(text: str) -> bool:
-    try:
-        json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
@@ -164,11 +120,11 @@ def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
     return schema
 
 
-def _validated(model: type[BaseModel], plain: Any) -> Any:
+def _validated(model: type[BaseModel], value: Any) -> Any:
     from pydantic import ValidationError  # noqa: PLC0415 - loaded by now
 
     try:
-        instance = model.model_validate_json(json.dumps(plain))
+        instance = model.model_validate_json(json.dumps(value))
         return json.loads(instance.model_dump_json(by_alias=True))
     except ValidationError as error:
         listed = error.errors(include_url=False, include_context=False, include_input=False)
@@ -186,48 +142,3 @@ def _lines(problems: Iterable[tuple[str, str]]) -> list[str]:
 def _short(message: str) -> str:
     line = " ".join(message.split())
     return line if len(line) <= _MESSAGE_CHARS else f"{line[:_MESSAGE_CHARS]}…"
-
-
-class _Plain:
-    """Copies one value, and counts what it takes over all its parts."""
-
-    def __init__(self) -> None:
-        self._parts = 0
-        self._chars = 0
-
-    def copy(self, value: Any, where: tuple[str | int, ...]) -> Any:
-        self._parts += 1
-        if self._parts > MAX_VALUE_PARTS:
-            raise BadAnswer([f"$: it has more than {MAX_VALUE_PARTS:,} parts"])
-        if len(where) > MAX_DEPTH:
-            raise BadAnswer([f"{path(where)}: it is nested deeper than {MAX_DEPTH} levels"])
-        if isinstance(value, str):
-            return self._text(value)
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, (int, float)):
-            return self._number(value, where)
-        if isinstance(value, (list, tuple)):
-            return [self.copy(item, (*where, i)) for i, item in enumerate(value)]
-        if isinstance(value, Mapping):
-            return {self._key(key, where): self.copy(item, (*where, str(key))) for key, item in value.items()}
-        raise BadAnswer([f"{path(where)}: a {type(value).__name__} is no JSON value"])
-
-    def _text(self, text: str) -> str:
-        self._chars += len(text)
-        if self._chars > MAX_VALUE_CHARS:
-            raise BadAnswer([f"$: it holds more than {MAX_VALUE_CHARS:,} characters of text"])
-        return text.encode("utf-8", "replace").decode()
-
-    def _number(self, value: float, where: tuple[str | int, ...]) -> float:
-        if isinstance(value, int):
-            if value.bit_length() > MAX_INTEGER_BITS:
-                raise BadAnswer([f"{path(where)}: the integer has too many digits"])
-        elif not math.isfinite(value):
-            raise BadAnswer([f"{path(where)}: {value} is no JSON number"])
-        return value
-
-    def _key(self, key: object, where: tuple[str | int, ...]) -> str:
-        if not isinstance(key, str):
-            raise BadAnswer([f"{path(where)}: the key {key!r:.60} is no text; JSON has no other keys"])
-        return self._text(key)

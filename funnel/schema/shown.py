@@ -1,0 +1,62 @@
+"""Values as messages name and show them: in a few words, however large they are.
+
+The JSON Schema library prints a value whole, once for each message: it gets values that print short.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import Any
+
+SHOWN_CHARS = 60
+SHOWN_KEYS = 5
+
+
+def path(parts: Any) -> str:
+    """Steps into a value as a JSON path: `$.clauses[2].year`."""
+    written = "$"
+    for part in parts:
+        if isinstance(part, int):
+            written += f"[{part}]"
+        elif len(part) <= SHOWN_CHARS and part.isidentifier():
+            written += f".{part}"
+        else:
+            written += f"[{json.dumps(part[:SHOWN_CHARS], ensure_ascii=False)}]"
+    return written
+
+
+class _Text(str):
+    """Text that prints its beginning."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(str(self) if len(self) <= SHOWN_CHARS else f"{self[:SHOWN_CHARS]}…")
+
+
+class _List(list[Any]):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"[{len(self)} items]" if self else "[]"
+
+
+class _Object(dict[str, Any]):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        keys = [f"{key!r}: …" for key in islice(self, SHOWN_KEYS)]
+        return f"{{{', '.join(keys)}{', …' if len(self) > SHOWN_KEYS else ''}}}"
+
+
+def shown(value: Any) -> Any:
+    """A copy of a JSON value that prints short."""
+    if isinstance(value, str):
+        return _Text(value)
+    if isinstance(value, list):
+        return _List(shown(item) for item in value)
+    if isinstance(value, dict):
+        return _Object((_Text(key), shown(item)) for key, item in value.items())
+    # JSON knows one kind of number: 1.0 is 1.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
