@@ -1,0 +1,219 @@
+"""Judges the shape that the router gives a question, and weighs hand-set points against fitted weights.
+
+FUNNEL_DATA=DIR python benchmarks/shape.py
+
+The labels are those of a question's source and task. Whether a question is a lookup is judged by a router
+that saw nothing of its family of sources; the points of `funnel.router.shape` were never fitted. Data is read
+in place and never copied.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from router import SOURCE_CAP, Floats, held_out, load_questions, read
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+from funnel.router import Router
+from funnel.router.features import text_signals
+from funnel.router.shape import POINTS, START, deep_shape
+
+Shapes = NDArray[np.str_]
+SHAPES = ("lookup", *POINTS)
+DEEP = tuple(POINTS)
+BY_SOURCE = {
+    "nq_open_dev": "lookup", "xquad_en": "lookup", "graphrag_kevin_scott": "scan", "oolong_trec": "aggregate",
+}  # fmt: skip
+BY_TASK = {
+    "location": "lookup", "single_transcript": "lookup", "multi_transcript": "scan", "comp": "compare",
+    "comparison": "compare", "bridge": "multi-hop",
+}  # fmt: skip
+UNSEEN_LOOKUPS = (
+    ("leval nq_long", "leval/questions.jsonl", "question", lambda row: row["subset"] == "nq_long"),
+    ("npl", "npl/queries.jsonl", "text", bool),
+    ("scifact", "scifact/queries.jsonl", "text", bool),
+)  # fmt: skip
+"""Sources of which neither the router's weights nor its cues have seen anything."""
+PULLS = (0.01, 0.1, 1.0)
+
+
+def label(row: dict[str, Any]) -> str:
+    """The shape that a question's source and task give it; nothing where they do not settle it."""
+    source, task = str(row["source"]), str(row["note"])
+    if source in BY_SOURCE:
+        return BY_SOURCE[source]
+    if source == "cuad_clauses":
+        return task.partition("/")[0]
+    if task == "reasoning":
+        # Reasons in a novel must be read for; in a filing the task mixes comparing, computing and reading.
+        return "scan" if source == "lara_book" else ""
+    if task == "multihop/bridge_comparison":
+        return ""  # both at once
+    return BY_TASK.get(task.removeprefix("multihop/"), "multi-hop")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Labels and sources (n,) of the questions that have a label; `deep` says which the router sends deep."""
+
+    y: Shapes
+    source: Shapes
+    deep: NDArray[np.bool_]
+
+
+def capped(source: Shapes, y: Shapes) -> Floats:
+    """Weights that sum to 1 for each shape, within it to each source by its size up to SOURCE_CAP."""
+    w = np.zeros(len(y))
+    for shape in np.unique(y):
+        for name in np.unique(source):
+            group = (source == name) & (y == shape)
+            if group.any():
+                w[group] = min(int(group.sum()), SOURCE_CAP) / group.sum()
+        w[y == shape] /= w[y == shape].sum()
+    return w
+
+
+def report(title: str, judged: Judged, said: Shapes) -> None:
+    w = capped(judged.source, judged.y)
+    print(f"\n{title}: every shape weighs the same, a source in it up to {SOURCE_CAP} questions")
+    print(f"{'shape':11}{'n':>6}{'precision':>11}{'recall':>8}{'F1':>7}   said of them: {', '.join(SHAPES)}")
+    scores = []
+    for shape in SHAPES:
+        labelled, given = judged.y == shape, said == shape
+        hit = w[labelled & given].sum()
+        recall, precision = hit / w[labelled].sum(), hit / max(w[given].sum(), 1e-9)
+        scores.append(2 * hit / (w[labelled].sum() + w[given].sum()))
+        row = " ".join(f"{np.sum(labelled & (said == other)):5}" for other in SHAPES)
+        print(f"{shape:11}{labelled.sum():6}{precision:11.3f}{recall:8.3f}{scores[-1]:7.3f}   {row}")
+    print(f"macro F1 {np.mean(scores):.3f}, right {np.mean(said == judged.y):.3f} of {len(said)}")
+
+
+def report_sources(judged: Judged, said: Shapes) -> None:
+    print(f"\n{'source':24}{'label':11}{'n':>6}{'right':>8}   most said instead")
+    for source in np.unique(judged.source):
+        for shape in SHAPES:
+            group = (judged.source == source) & (judged.y == shape)
+            if group.any():
+                wrong = Counter(said[group & (said != shape)].tolist()).most_common(2)
+                instead = ", ".join(f"{other} {n}" for other, n in wrong)
+                right = np.mean(said[group] == shape)
+                print(f"{source:24}{shape:11}{group.sum():6}{right:8.3f}   {instead}")
+
+
+def fit_pulled(x: Floats, y: Shapes, w: Floats, names: list[str], pull: float) -> tuple[Floats, Floats]:
+    """Softmax weights (4, k) and intercepts (4,), drawn towards the points and keeping their sign.
+
+    Where a shape has no points for a signal its weight stays 0, so every weight can be explained.
+    """
+    points = np.array([[POINTS[shape].get(name, 0.0) for name in names] for shape in DEEP])
+    start = np.array([START.get(shape, 0.0) for shape in DEEP])
+    free = points != 0
+    target = (y[:, None] == np.array(DEEP)).astype(float)
+
+    def unpack(theta: Floats) -> tuple[Floats, Floats]:
+        weights = np.zeros_like(points)
+        weights[free] = theta[: free.sum()]
+        return weights, theta[free.sum() :]
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        weights, intercept = unpack(theta)
+        z = x @ weights.T + intercept
+        z -= z.max(axis=1, keepdims=True)
+        p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+        off, residual = (weights - points)[free], w[:, None] * (p - target)
+        total = -float(w @ np.log((p * target).sum(axis=1))) + pull / 2 * float(off @ off)
+        return total, np.concatenate([(residual.T @ x)[free] + pull * off, residual.sum(axis=0)])
+
+    bounds = [(0, None)] * int(free.sum()) + [(-5, 5)] * len(DEEP)
+    theta = np.concatenate([points[free], start])
+    return unpack(np.asarray(minimize(loss, theta, jac=True, method="L-BFGS-B", bounds=bounds).x))
+
+
+def report_fitted(judged: Judged, x: Floats, names: list[str], family: Shapes, by_points: Shapes) -> None:
+    """Which deep shape, given that it is one: points against fits, each family of sources held out."""
+    rows = judged.y != "lookup"
+    y, source, x, family = judged.y[rows], judged.source[rows], x[rows], family[rows]
+    w = capped(source, y) / len(DEEP)
+
+    def held(fit: Callable[[Floats, Shapes, Floats], Callable[[Floats], Shapes]]) -> float:
+        said = np.array(y)
+        for name in np.unique(family):
+            out = family == name
+            weights = capped(source[~out], y[~out])
+            said[out] = fit(x[~out], y[~out], weights / weights.sum())(x[out])
+        return float(w @ (said == y))
+
+    def plain(x: Floats, y: Shapes, w: Floats) -> Callable[[Floats], Shapes]:
+        return LogisticRegression(max_iter=2000).fit(x, y, w * len(w)).predict  # type: ignore[no-any-return]  # untyped library
+
+    def pulled(pull: float) -> Callable[[Floats, Shapes, Floats], Callable[[Floats], Shapes]]:
+        def fit(x: Floats, y: Shapes, w: Floats) -> Callable[[Floats], Shapes]:
+            weights, intercept = fit_pulled(x, y, w, names, pull)
+            return lambda asked: np.array(DEEP)[(asked @ weights.T + intercept).argmax(axis=1)]
+
+        return fit
+
+    print("\nWhich of the four deep shapes, for the questions labelled with one: balanced accuracy")
+    print(f"  points set by hand                       {float(w @ (by_points[rows] == y)):.3f}")
+    for pull in PULLS:
+        print(f"  fitted, drawn to the points with {pull:<8g}{held(pulled(pull)):.3f}")
+    print(f"  fitted by scikit-learn, any sign         {held(plain):.3f}")
+
+
+def report_others(data: Path, rows: list[dict[str, Any]], said: Shapes) -> None:
+    print("\nSources that nothing was made from, all lookups: share that is said to be one")
+    for name, path, field, wanted in UNSEEN_LOOKUPS:
+        questions = [str(row[field]) for row in read(data / path) if wanted(row)]
+        shapes = [Router().decide(question, []).shape for question in questions]
+        print(f"  {name:14} {shapes.count('lookup') / len(shapes):.3f} of {len(shapes)}")
+    print("\nQuestions without a label, and what is said of them")
+    unlabelled = [i for i, row in enumerate(rows) if not label(row)]
+    for kind in sorted({f"{rows[i]['source']} {rows[i]['note']}" for i in unlabelled}):
+        counts = Counter(said[i] for i in unlabelled if f"{rows[i]['source']} {rows[i]['note']}" == kind)
+        print(f"  {kind}: {', '.join(f'{shape} {n}' for shape, n in counts.most_common())}")
+
+
+def main() -> None:
+    if "FUNNEL_DATA" not in os.environ:
+        sys.exit("FUNNEL_DATA is not set: name the directory that holds router/router.jsonl.")
+    data = Path(os.environ["FUNNEL_DATA"])
+    print(f"command: {' '.join(sys.argv)}; {platform.machine()}, {os.cpu_count()} cores; no random numbers")
+    print(f"python {platform.python_version()}, scikit-learn {sklearn.__version__}, numpy {np.__version__}")
+    rows = read(data / "router" / "router.jsonl")
+    table = load_questions(data)
+    sent_deep = held_out(table) > 0
+    questions = list(table.question)
+    by_points = np.array([deep_shape(question, text_signals(question))[0] for question in questions])
+    said = np.where(sent_deep, by_points, "lookup")
+    labels = np.array([label(row) for row in rows])
+    known = labels != ""
+    judged = Judged(labels[known], table.source[known], sent_deep[known])
+
+    report("All questions", judged, said[known])
+    both = judged.deep & (judged.y != "lookup")
+    right = capped(judged.source[both], judged.y[both]) @ (said[known] == judged.y)[both] / len(DEEP)
+    print(f"Labelled deep and sent deep: the shape is right for {right:.3f} of {both.sum()}, balanced")
+    report_sources(judged, said[known])
+    names = sorted({name for points in POINTS.values() for name in points})
+    signals = [text_signals(question) for question in questions]
+    x = np.array([[found[name].value if name in found else 0.0 for name in names] for found in signals])
+    x[:, names.index("frequency")] = [
+        deep_shape(question, {})[0] == "aggregate" for question in questions
+    ]  # with no other signal, only words of frequency make an aggregate
+    report_fitted(judged, x[known], names, table.family[known], by_points[known])
+    report_others(data, rows, said)
+
+
+if __name__ == "__main__":
+    main()
