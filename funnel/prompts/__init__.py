@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tomllib
 from functools import cache
 from importlib.resources import files
 from itertools import count
@@ -24,6 +25,16 @@ def render(name: str, **values: object) -> str:
 @cache
 def _template(name: str) -> Template:
     return Template(files("funnel.prompts").joinpath(f"{name}.md").read_text("utf-8").strip())
+
+
+@cache
+def _advice() -> dict[str, str]:
+    return tomllib.loads(files("funnel.prompts").joinpath("shapes.toml").read_text("utf-8"))
+
+
+def advice(shape: str) -> str:
+    """The sentence on how questions of that shape are worked on. Raises: `KeyError` for no shape."""
+    return _advice()[shape]
 
 
 def fence(kind: str, text: str, **attributes: object) -> str:
