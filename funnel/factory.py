@@ -17,19 +17,25 @@ from funnel.settings import EXTRACTIVE, Settings
 from funnel.sync import SyncFunnel
 
 
+DAY_S = 86_400
+
+
 def build(source: Source, settings: Settings | None = None) -> Funnel:
     """A funnel over `source`, an `indexes.Collection` or `indexes.RawDocuments`, as the settings say.
 
     Raises: `BadSetting`, `UnknownName`, `MemoryFailed`.
     """
     settings = settings or Settings()
+    # The memory last: it is the one part that holds something open from the start.
+    called, sandbox = models(settings), open_sandbox(settings.sandbox)
     return Funnel(
         source,
-        models=models(settings),
+        models=called,
         memory=open_memory(settings.memory),
-        sandbox=open_sandbox(settings.sandbox),
+        sandbox=sandbox,
         trace_dir=settings.trace_dir,
         router=Router(),
+        keep_s=settings.keep_days * DAY_S,
     )
 
 

@@ -3,57 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import secrets
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
-from funnel.budget import Ledger, Limits
-from funnel.citations import renumber
+from funnel import gate
 from funnel.errors import BadQuestion, UnknownName
-from funnel.events import Event, Events, JsonlSink, Sink
+from funnel.events import Event, Sink
 from funnel.inspector import Inspector
+from funnel.journal import found
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
-from funnel.memory.workspace import Workspace
 from funnel.reader import Reader
 from funnel.router import Router
-from funnel.run import Draft, Run, Source
+from funnel.run import Draft, Source
+from funnel.runs import Again, Begun, Options, Runs
 from funnel.sandbox.base import Sandbox
-from funnel.types import MODES, Answer, Decision, Mode
+from funnel.types import MODES, Answer, Decision
 from funnel.waiting import wait_for
-from indexes.filters import Filter
-from indexes.types import OWNER, Access, DocumentHit, DocumentId
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from indexes.types import DocumentHit
 
 _NOT_ASKED = "the documents were still being searched, and the model was never asked"
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How one question is asked: `k` documents within `access` and `where` go from stage one to stage two.
-
-    `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema.
-    """
-
-    mode: Mode = "auto"
-    k: int = 20
-    limits: Limits = field(default_factory=Limits)
-    access: Access = OWNER
-    where: Filter | None = None
-    trace: Path | None = None
-    schema: type[BaseModel] | Mapping[str, Any] | None = None
+_DIVERGED = "What had been done no longer fitted from some step on; from there the work was done anew."
 
 
 class Funnel:
-    """Answers questions over one source. `async with` closes the models, memory and sandbox it was given."""
+    """Answers questions over one source. `async with` closes the models, memory and sandbox it was given.
+
+    `keep_s`: how long what a run stores is kept for a resume and for later runs; None for ever.
+    """
 
     def __init__(
         self,
@@ -64,15 +44,18 @@ class Funnel:
         sandbox: Sandbox,
         trace_dir: Path,
         router: Router,
+        keep_s: float | None = None,
     ) -> None:
         self._source = source
         self._models = models
         self._memory = memory
         self._sandbox = sandbox
-        self._trace_dir = trace_dir
         self._router = router
         self._reader = Reader()
         self._inspector = Inspector(sandbox)
+        self._runs = Runs(
+            source, models=models, memory=memory, sandbox=sandbox.name, trace_dir=trace_dir, keep_s=keep_s
+        )
 
     async def ask(
         self, question: str, options: Options | None = None, *, on_event: Sink | None = None
@@ -81,19 +64,21 @@ class Funnel:
 
         Raises: `BadQuestion`; `BudgetTooSmall` and `UnknownPrice` before anything is spent; `BudgetExceeded`
         when the time is up before the model has answered; `LLMError`, `SandboxError`, `MemoryFailed` when a
-        part broke before there was anything to answer with.
+        part broke before there was anything to answer with. After these a run can be resumed.
         """
         options = options or Options()
         _check(question, options)
-        async with self._run(question, options, on_event) as (run, trace):
-            hits = await self._retrieve(run, options.k)
-            decision = self._route(run, hits, options.mode)
-            stage = self._reader if decision.route == "lookup" else self._inspector
-            draft = await stage.answer(run, hits)
-            checked = await self._check_citations(run, draft)
-            answer = self._answer(run, decision, checked, trace)
-            run.events.point("answer", parent=run.span, **answer.as_dict())
-            return answer
+        async with self._runs.begin(question, options, on_event) as begun:
+            return await self._work(begun)
+
+    async def resume(self, run: str, again: Again | None = None, *, on_event: Sink | None = None) -> Answer:
+        """The answer of a run that was interrupted, or that ended without one; nothing is paid for twice.
+
+        Raises: `RunUnknown`, `RunTaken`, `RunChanged`; `BadSetting` for another model than it began with; as
+        `ask`.
+        """
+        async with self._runs.resume(run, again or Again(), on_event) as begun:
+            return begun.ended or await self._work(begun)
 
     async def stream(self, question: str, options: Options | None = None) -> AsyncIterator[Event]:
         """The run's events as they happen; the last but one, of kind `answer`, holds the answer.
@@ -111,44 +96,22 @@ class Funnel:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    @asynccontextmanager
-    async def _run(
-        self, question: str, options: Options, sink: Sink | None
-    ) -> AsyncIterator[tuple[Run, Path]]:
-        """What the parts of this run share, with its trace open."""
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-        trace = options.trace or self._trace_dir / f"{name}.jsonl"
-        ledger, events = Ledger(options.limits), Events(name)
-        root, sub = self._models.meters(ledger, events)
-        for meter in (root, sub):
-            meter.check_start(options.limits)
-        with JsonlSink(trace) as file:
-            events.subscribe(file)
-            if sink:
-                events.subscribe(sink)
-            with events.span(
-                "run", parent=None, question=question, mode=options.mode, k=options.k, model=root.name,
-                sub_model=sub.name, sandbox=self._sandbox.name, memory=self._memory.url,
-            ) as span:  # fmt: skip
-                async with Workspace(self._memory, run=name) as workspace:
-                    yield (
-                        Run(
-                            name,
-                            question,
-                            options.access,
-                            self._source,
-                            ledger,
-                            events,
-                            root,
-                            sub,
-                            workspace,
-                            span.id,
-                            options.where,
-                        ),
-                        trace,
-                    )
+    async def _work(self, begun: Begun) -> Answer:
+        hits = await self._retrieve(begun)
+        decision = self._route(begun, hits)
+        run = replace(begun.run, shape=decision.shape)
+        stage = self._reader if decision.route == "lookup" else self._inspector
+        draft = await gate.checked(run, await stage.answer(run, hits))
+        answer = self._answer(begun, decision, draft)
+        around = await gate.surroundings(run, answer.citations)
+        run.events.point("answer", parent=run.span, **answer.as_dict(), surroundings=around)
+        await run.journal.finish(answer.as_dict())
+        return answer
 
-    async def _retrieve(self, run: Run, k: int) -> list[DocumentHit]:
+    async def _retrieve(self, begun: Begun) -> list[DocumentHit]:
+        run, k = begun.run, begun.record.k
+        if (kept := run.journal.value("hits")) is not None:
+            return found.load(kept)
         with run.events.span("retrieve", parent=run.span, query=run.question, k=k) as span:
             search = partial(self._source.search, run.question, k, access=run.access, where=run.where)
             try:
@@ -158,10 +121,16 @@ class Funnel:
                     raise  # the source's own
                 raise run.ledger.out_of_time(_NOT_ASKED) from None
             span.data["documents"] = [{"id": hit.document.id, "score": round(hit.score, 4)} for hit in hits]
+            run.journal.set_value("hits", found.dump(hits))
             return hits
 
-    def _route(self, run: Run, hits: list[DocumentHit], mode: Mode) -> Decision:
-        decision = self._router.decide(run.question, hits, mode=mode)
+    def _route(self, begun: Begun, hits: list[DocumentHit]) -> Decision:
+        run = begun.run
+        if (kept := run.journal.value("decision")) is not None:
+            decision = Decision(**{**kept, "reasons": tuple(kept["reasons"])})
+        else:
+            decision = self._router.decide(run.question, hits, mode=begun.record.mode)
+            run.journal.set_value("decision", asdict(decision))
         run.events.point(
             "route", parent=run.span, route=decision.route, probability=decision.probability,
             reasons=list(decision.reasons), pinned=decision.pinned, shape=decision.shape,
@@ -169,32 +138,9 @@ class Funnel:
         )  # fmt: skip
         return decision
 
-    async def _check_citations(self, run: Run, draft: Draft) -> Draft:
-        """The last gate: a citation leaves only if its quote is, now, the stored text at its span."""
-        kept = {}
-        for number, citation in enumerate(draft.citations, start=1):
-            stored = await asyncio.to_thread(
-                self._source.read,
-                DocumentId(citation.document_id),
-                citation.start,
-                citation.stop,
-                access=run.access,
-                where=run.where,
-            )
-            if stored == citation.quote:
-                kept[number] = [citation]
-        if len(kept) == len(draft.citations):
-            return draft
-        lost = len(draft.citations) - len(kept)
-        text, citations = renumber(draft.text, kept)
-        notice = (
-            f"{lost} of {len(draft.citations)} citations were dropped: "
-            "the documents no longer say so at these places."
-        )
-        value = None if draft.value is None else json.loads(text)
-        return Draft(text, draft.status, citations, value, draft.sandbox, (*draft.notices, notice))
-
-    def _answer(self, run: Run, decision: Decision, draft: Draft, trace: Path) -> Answer:
+    def _answer(self, begun: Begun, decision: Decision, draft: Draft) -> Answer:
+        run = begun.run
+        diverged = (_DIVERGED,) if run.journal.diverged else ()
         return Answer(
             question=run.question,
             text=draft.text,
@@ -207,8 +153,9 @@ class Funnel:
             usage=run.ledger.usage,
             model=run.root.name,
             sandbox=draft.sandbox,
-            trace=str(trace),
-            notices=tuple(draft.notices),
+            run=run.id,
+            trace=str(begun.trace),
+            notices=(*draft.notices, *begun.notices, *diverged),
             shape=decision.shape,
         )
 
@@ -232,3 +179,6 @@ def _check(question: str, options: Options) -> None:
         raise UnknownName("mode", options.mode, MODES)
     if options.k < 1:
         raise BadQuestion(f"k = {options.k}: at least one document is needed to answer from.")
+
+
+__all__ = ["Funnel", "Options"]

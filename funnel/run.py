@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from funnel.budget import Ledger
 from funnel.events import Events
+from funnel.journal import Journal
 from funnel.llm.meter import Meter
 from funnel.memory.workspace import Workspace
 from funnel.schema import AnswerSchema
@@ -57,6 +58,7 @@ class Run:
     root: Meter
     sub: Meter
     workspace: Workspace
+    journal: Journal
     span: int
     where: Filter | None = None
     shape: Shape | None = None

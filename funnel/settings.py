@@ -46,10 +46,18 @@ def _check_url(url: str) -> str:
     return url
 
 
-def _trace_dir() -> Path:
+def _state_dir() -> Path:
     # The XDG rules have a relative path ignored.
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
-    return (state if state.is_absolute() else Path.home() / ".local" / "state") / "funnel" / "traces"
+    return (state if state.is_absolute() else Path.home() / ".local" / "state") / "funnel"
+
+
+def _trace_dir() -> Path:
+    return _state_dir() / "traces"
+
+
+def _memory() -> str:
+    return f"sqlite:///{_state_dir() / 'memory.sqlite'}"
 
 
 class Settings(BaseSettings):
@@ -83,7 +91,16 @@ class Settings(BaseSettings):
     trace_dir: Path = Field(
         default_factory=_trace_dir, validation_alias="FUNNEL_TRACE_DIR", description="the path of a directory"
     )
-    memory: str = Field("memory://", validation_alias="FUNNEL_MEMORY", description="the URL of a memory")
+    memory: str = Field(
+        default_factory=_memory, validation_alias="FUNNEL_MEMORY", description="the URL of a memory"
+    )
+    keep_days: float = Field(
+        7.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias="FUNNEL_KEEP_DAYS",
+        description="a number of days above 0",
+    )
     sandbox: str = Field("monty", validation_alias="FUNNEL_SANDBOX", description="the name of a sandbox")
     max_parallel: int = Field(
         16, ge=1, validation_alias="FUNNEL_MAX_PARALLEL", description="a whole number, 1 or more"

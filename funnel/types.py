@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -83,6 +84,7 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     sandbox: str | None = None
+    run: str = ""
     trace: str | None = None
     notices: tuple[str, ...] = ()
     shape: Shape | None = None
@@ -90,3 +92,16 @@ class Answer:
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types: what `funnel ask --json` prints."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Answer:
+        """What `as_dict` gave, after a way through JSON too."""
+        return cls(
+            **{
+                **kept,
+                "reasons": tuple(kept["reasons"]),
+                "citations": tuple(Citation(**citation) for citation in kept["citations"]),
+                "usage": Usage(**kept["usage"]),
+                "notices": tuple(kept["notices"]),
+            }
+        )

@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from funnel.citations import MARKER
@@ -21,7 +22,8 @@ from funnel.inspector.arguments import (
 )
 from funnel.inspector.opening import TITLE_CHARS
 from funnel.inspector.shelf import Shelf
-from funnel.llm.base import Message, Request
+from funnel.journal.journal import Kept, check_of
+from funnel.llm.base import Message, Place, Request
 from funnel.prompts import fence, render
 from funnel.run import Run
 from funnel.sandbox.base import EndCell, HostError, HostFunction
@@ -29,8 +31,8 @@ from indexes.errors import IndexesError
 from indexes.types import DocumentHit
 
 NAMES = (
-    "read", "grep", "search", "llm_query", "llm_query_batched", "rlm_query", "note", "notes", "cite",
-    "documents", "budget", "last_output", "submit",
+    "read", "grep", "search", "llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched",
+    "note", "notes", "cite", "documents", "budget", "last_output", "submit",
 )  # fmt: skip
 """The host functions, by the names under which the model's code knows them."""
 
@@ -40,8 +42,13 @@ MAX_RESULTS = 500
 MAX_LISTED = 1_000
 MAX_ALL = 5_000
 MAX_BATCH = 500
+MAX_CHILDREN = 200
 MAX_SUB_CALL_CHARS = 400_000
 MAX_ANSWER_CHARS = 100_000
+
+
+Result = dict[str, Any]
+"""What one of several calls at once came to: ok, value, error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,20 @@ class Submission:
     found: bool
 
 
-Recurse = Callable[[str, Sequence[str], int], Awaitable[str]]
-"""(question, document ids, parent event) → the child's answer."""
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a host call is made: its event, and its path in the tree of the run."""
+
+    span: int
+    path: tuple[int, ...]
+
+    def part(self, number: int) -> Site:
+        """The place of one of several things that the call does."""
+        return Site(self.span, (*self.path, number))
+
+
+Recurse = Callable[[str, Sequence[str], Site], Awaitable[str]]
+"""(question, document ids, where) → the child's answer."""
 
 
 @dataclass
@@ -68,15 +87,23 @@ class Host:
     given: tuple[str, ...]
     status: Callable[[], dict[str, Any]]
     parent: int = 0
+    path: tuple[int, ...] = ()
     output: str = ""
     remarks: list[str] = field(default_factory=list)
     submission: Submission | None = None
+    _made: int = 0
     _uncited: bool = False
     _mine: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """What this inspector was given is what it greps when it names nothing."""
         self._mine = dict.fromkeys(self.given)
+
+    def begin(self, path: tuple[int, ...], parent: int) -> None:
+        """A cell begins, at that path of the run and under that event."""
+        self.path, self.parent = path, parent
+        self._made = 0
+        self.remarks.clear()
 
     def functions(self) -> dict[str, HostFunction]:
         """By the name under which the model's code knows them."""
@@ -88,19 +115,45 @@ class Host:
         async def call(*args: Any, **kwargs: Any) -> Any:
             shown = [brief(value) for value in args]
             shown += [f"{key}={brief(value)}" for key, value in kwargs.items()]
+            self._made += 1
+            path = (*self.path, self._made)
             with self.run.events.span("host_call", parent=self.parent, name=name, arguments=shown) as span:
                 try:
                     bound = _SIGNATURES[name].bind(*args, **kwargs)
                 except TypeError as error:
                     raise HostError(f"{name}(): {error}. Signature: {name}{_SIGNATURES[name]}") from None
-                placed = {"span": span.id} if name in _SPANNED else {}
-                result = await function(*bound.args, **bound.kwargs, **placed)
+                placed = {"at": Site(span.id, path)} if name in _PLACED else {}
+                work = partial(function, *bound.args, **bound.kwargs, **placed)
+                if name in _KEPT or bound.arguments.get("docs") == "all":
+                    place = Place(path, check_of(name, json.dumps(bound.arguments)))
+                    result = await self._remembered(place, work)
+                else:
+                    result = await work()
+                if name == "search":
+                    self._mine |= dict.fromkeys(hit["doc"] for hit in result)
                 span.data["result"] = brief(result)
             if self.submission is not None:
                 raise EndCell
             return result
 
         return call
+
+    async def _remembered(self, place: Place, work: Callable[[], Awaitable[Any]]) -> Any:
+        """What the call gave in an earlier life of the run, or gives now: these may change between lives."""
+        journal = self.run.journal
+        if (kept := journal.kept(place)) is not None:
+            self.remarks += kept.remarks
+            if kept.error is not None:
+                raise HostError(kept.error)
+            return kept.result
+        before = len(self.remarks)
+        try:
+            result = await work()
+        except HostError as error:
+            journal.keep(place, Kept(None, str(error), tuple(self.remarks[before:])))
+            raise
+        journal.keep(place, Kept(result, None, tuple(self.remarks[before:])))
+        return result
 
     async def read(self, doc: Any, start: int = 0, stop: int | None = None) -> str:
         """Characters start to stop of a document."""
@@ -171,7 +224,6 @@ class Host:
             hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
         except IndexesError as error:
             raise HostError(f"search failed: {error}") from error
-        self._mine |= dict.fromkeys(str(hit.document.id) for hit in hits)
         return [_found(hit) for hit in hits]
 
     async def documents(self, start: int = 0, limit: int = MAX_LISTED) -> list[dict[str, Any]]:
@@ -182,14 +234,14 @@ class Host:
             {"id": info.id, "title": info.title[:TITLE_CHARS], "n_chars": info.n_chars} for info in listed
         ]
 
-    async def llm_query(self, prompt: str, text: str | None = None, *, span: int) -> str:
+    async def llm_query(self, prompt: str, text: str | None = None, *, at: Site) -> str:
         """A sub-model's answer. A failed call raises, so that no error text is taken for an answer."""
-        result = await self._sub_call(_sub_request(prompt, text), span)
+        result = await self._sub_call(_sub_request(prompt, text), at.part(0))
         if not result["ok"]:
             raise HostError(f"llm_query failed, and nothing was answered: {result['error']}")
         return str(result["value"])
 
-    async def llm_query_batched(self, prompts: Any, texts: Any = None, *, span: int) -> list[dict[str, Any]]:
+    async def llm_query_batched(self, prompts: Any, texts: Any = None, *, at: Site) -> list[dict[str, Any]]:
         """Many sub-calls at once, in order; each a result with ok, value and error."""
         asked = as_list(prompts)
         given = [None] * len(asked) if texts is None else as_list(texts)
@@ -198,25 +250,61 @@ class Host:
         if len(asked) > MAX_BATCH:
             raise HostError(f"at most {MAX_BATCH} prompts a call, not {len(asked)}; split the list")
         requests = [_sub_request(prompt, text) for prompt, text in zip(asked, given, strict=True)]
-        left = self.run.ledger.remaining_calls()
-        if left is not None and len(requests) > left:
-            raise HostError(
-                f"{len(requests)} prompts, but only {left} calls are left; put several texts into one"
-            )
-        return list(await asyncio.gather(*(self._sub_call(request, span) for request in requests)))
+        return await self._batch(
+            "prompts",
+            at,
+            [partial(self._sub_call, request, at.part(i)) for i, request in enumerate(requests)],
+        )
 
-    async def _sub_call(self, request: Request, span: int) -> dict[str, Any]:
+    async def _batch(
+        self, what: str, at: Site, works: Sequence[Callable[[], Awaitable[Result]]]
+    ) -> list[Result]:
+        """All of them at once, in order."""
+        left = self.run.ledger.remaining_calls()
+        if left is not None and len(works) > left and not self.run.journal.replays(at.path):
+            raise HostError(f"{len(works)} {what}, but only {left} calls are left; put several into one")
+        with self.run.events.span("batch", parent=at.span, n=len(works)) as span:
+            results = list(await asyncio.gather(*(work() for work in works)))
+            span.data["failed"] = sum(not result["ok"] for result in results)
+            return results
+
+    async def _sub_call(self, request: Request, at: Site) -> Result:
         """One sub-call as ok / value / error: a failed one never looks like an answer."""
+        place = Place(at.path, check_of(*(message.content for message in request.messages)))
         try:
-            completion = await self.run.sub.complete(request, parent=span)
+            completion = await self.run.sub.complete(request, parent=at.span, place=place)
         except (LLMError, BudgetExceeded) as error:
             return {"ok": False, "value": None, "error": str(error)}
         if not completion.text.strip():
             return {"ok": False, "value": None, "error": "the sub-model returned nothing"}
         return {"ok": True, "value": completion.text, "error": None}
 
-    async def rlm_query(self, question: str, documents: Any = None, *, span: int) -> str:
+    async def rlm_query(self, question: str, documents: Any = None, *, at: Site) -> str:
         """A child inspector's answer over some of the documents; its markers are this run's markers."""
+        return await self._child(question, documents, at.part(0))
+
+    async def rlm_query_batched(self, questions: Any, documents: Any = None, *, at: Site) -> list[Result]:
+        """Many children at once, in order; `documents` is a list of what each of them is to work on."""
+        asked = as_list(questions)
+        given = [None] * len(asked) if documents is None else as_list(documents)
+        if len(given) != len(asked):
+            raise HostError(
+                f"{len(asked)} questions but {len(given)} lists of documents; give one list for each question"
+            )
+        if len(asked) > MAX_CHILDREN:
+            raise HostError(f"at most {MAX_CHILDREN} questions a call, not {len(asked)}; split the list")
+        works = zip(asked, given, strict=True)
+        return await self._batch(
+            "questions", at, [partial(self._child_result, *work, at.part(i)) for i, work in enumerate(works)]
+        )
+
+    async def _child_result(self, question: str, documents: Any, at: Site) -> Result:
+        try:
+            return {"ok": True, "value": await self._child(question, documents, at), "error": None}
+        except HostError as error:
+            return {"ok": False, "value": None, "error": str(error)}
+
+    async def _child(self, question: str, documents: Any, at: Site) -> str:
         require_text(question=question)
         if self.recurse is None:
             raise HostError(
@@ -226,7 +314,7 @@ class Host:
         ids = [str((await self.shelf.find(document)).id) for document in named]
         if not ids:
             raise HostError("rlm_query needs at least one document: a list of ids or of elements of context")
-        return await self.recurse(question, ids, span)
+        return await self.recurse(question, ids, at)
 
     async def note(self, key: str, text: str) -> None:
         """Keep something for later turns, and for the answer should the budget end."""
@@ -294,18 +382,23 @@ class Host:
 
 
 def _signature(name: str) -> inspect.Signature:
-    """A function as the model's code sees it: without `self`, `span` and annotations."""
+    """A function as the model's code sees it: without `self`, `at` and annotations."""
     signature = inspect.signature(getattr(Host, name))
     shown = [
         parameter.replace(annotation=inspect.Parameter.empty)
         for parameter in signature.parameters.values()
-        if parameter.name not in {"self", "span"}
+        if parameter.name not in {"self", "at"}
     ]
     return signature.replace(parameters=shown, return_annotation=inspect.Signature.empty)
 
 
 _SIGNATURES = {name: _signature(name) for name in NAMES}
-_SPANNED = frozenset({"llm_query", "llm_query_batched", "rlm_query"})
+_PLACED = frozenset({"llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched"})
+_KEPT = frozenset({"search", "documents", "notes", "budget", "rlm_query", "rlm_query_batched"})
+"""What may give something else in a later life of the run: that is answered from the journal then.
+
+The calls of `llm_query` are in the journal by themselves; the texts of a run do not change.
+"""
 
 
 def _as_json(answer: object) -> str:

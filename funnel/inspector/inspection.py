@@ -12,7 +12,8 @@ from funnel.inspector.host import Host, Recurse, Submission
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.shelf import Shelf
 from funnel.inspector.turns import Code, Turn, compact, feedback, parse, shorten, transcript
-from funnel.llm.base import MAX_REPLY_CHARS, Request
+from funnel.journal.journal import check_of
+from funnel.llm.base import MAX_REPLY_CHARS, Place, Request
 from funnel.prompts import render
 from funnel.run import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
@@ -26,6 +27,7 @@ TURN_OUTPUT_TOKENS = 8_192
 class Task:
     """A question over some documents at some depth; `parent` is the event it belongs under.
 
+    `path`: where in the tree of the run it is worked on, as the journal has it.
     `best`: the span by which stage one found a document, where it did.
     """
 
@@ -33,6 +35,7 @@ class Task:
     documents: tuple[str, ...]
     depth: int
     parent: int
+    path: tuple[int, ...]
     best: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -81,11 +84,17 @@ class Inspection:
         """One call and one cell; None when there is more to do."""
         events, task = self._run.events, self._task
         with events.span("turn", parent=task.parent, number=self._number, depth=task.depth) as turn:
+            self._run.ledger.count_turn(task.depth)
             self._turns = compact(self._turns)
             messages = transcript(system, opening, self._turns, self._closing())
+            # What the model had been told when it said this; the limits that it was told may differ now.
+            told = check_of(*(text for turn in self._turns for text in (turn.reply, turn.feedback)))
+            place = Place((*task.path, self._number), told)
             try:
                 completion = await self._run.root.complete(
-                    Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS), parent=turn.id
+                    Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS),
+                    parent=turn.id,
+                    place=place,
                 )
             except (BudgetExceeded, LLMError) as error:
                 if not self._turns:
@@ -106,20 +115,23 @@ class Inspection:
                 )
             self._repairs = 0
             try:
-                result = await self._cell(session, code, turn.id)
+                result = await self._cell(session, code, turn.id, place.path)
             except TimeoutError:
                 return self._unfinished(f"timeout_s = {self._run.ledger.limits.timeout_s:g} is used up")
             except SandboxDied as error:
                 return self._unfinished(str(error), broken=True)
             self._host.output = result.stdout
             self._turns = (*self._turns, Turn(completion.text, feedback(result, self._host.remarks)))
+            if self._host.submission is None and self._run.ledger.take_output(len(result.stdout)) < len(
+                result.stdout
+            ):
+                return self._unfinished(str(self._run.ledger.out_of_output()))
             return self._host.submission
 
-    async def _cell(self, session: Session, code: Code, parent: int) -> CellResult:
+    async def _cell(self, session: Session, code: Code, parent: int, path: tuple[int, ...]) -> CellResult:
         """Run one cell until the deadline at the latest."""
         with self._run.events.span("cell", parent=parent, code=code.source) as cell:
-            self._host.parent = cell.id
-            self._host.remarks.clear()
+            self._host.begin(path, cell.id)
             async with asyncio.timeout(self._run.ledger.remaining_s):
                 result = await session.run(code.source)
             cell.data["stdout"] = result.stdout

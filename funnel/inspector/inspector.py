@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
 from funnel.budget import Reservation
 from funnel.citations import MARKER, renumber
 from funnel.errors import BudgetExceeded, LLMError
-from funnel.inspector.host import Submission
+from funnel.inspector.host import Site, Submission
 from funnel.inspector.inspection import Inspection, Task, Unfinished
 from funnel.inspector.shelf import Shelf
 from funnel.inspector.turns import Turn, prose
-from funnel.llm.base import Message, Request
+from funnel.llm.base import Message, Place, Request
 from funnel.prompts import fence, render
 from funnel.run import Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
@@ -21,7 +23,14 @@ from indexes.types import DocumentHit
 
 EXTRACT_INPUT_CHARS = 16_000
 EXTRACT_OUTPUT_TOKENS = 4_000
+EXTRACT_TIME_SHARE = 0.15
+EXTRACT_TIME_S = 20.0
+"""Of the time, too, something is kept for the last call: this share, and at most so much."""
 WORTH_RESERVING_CALLS = 4
+CHILDREN_AT_ONCE = 100
+"""At one depth, in all runs of a funnel: each has a process of the sandbox."""
+ROOT, EXTRACTION = (0,), (1,)
+"""Where the journal has the inspectors' work, and the last call."""
 
 
 class Inspector:
@@ -30,6 +39,10 @@ class Inspector:
     def __init__(self, sandbox: Sandbox, *, limits: SandboxLimits | None = None) -> None:
         self._sandbox = sandbox
         self._limits = limits or SandboxLimits()
+        # By depth: a parent waits for its children, so they may not wait for each other's places.
+        self._at_once: defaultdict[int, asyncio.Semaphore] = defaultdict(
+            lambda: asyncio.Semaphore(CHILDREN_AT_ONCE)
+        )
 
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
         """The submitted answer; when the budget ends first, the best that can be told from the work so far.
@@ -37,7 +50,9 @@ class Inspector:
         Raises: `SandboxUnavailable`; `BudgetExceeded` and `LLMError` only when not even the first call was
         possible.
         """
-        shelf = Shelf(run.source, run.workspace, access=run.access, where=run.where)
+        shelf = Shelf(run.source, run.workspace, run.journal, access=run.access, where=run.where)
+        if run.journal.resumed:
+            await shelf.restore()
         documents = await shelf.add(hit.document for hit in hits)
         best = {
             str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)
@@ -45,7 +60,10 @@ class Inspector:
         }
         kept = _reserve_extraction(run)
         try:
-            ended = await self._inspect(run, shelf, Task(run.question, documents, 0, run.span, best))
+            with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S):
+                ended = await self._inspect(
+                    run, shelf, Task(run.question, documents, 0, run.span, ROOT, best)
+                )
         finally:
             if kept is not None:
                 run.ledger.release(kept)
@@ -59,11 +77,13 @@ class Inspector:
         return await Inspection(run, shelf, task, recurse=recurse).work(self._sandbox, self._limits)
 
     async def _child(
-        self, run: Run, shelf: Shelf, depth: int, question: str, ids: Sequence[str], parent: int
+        self, run: Run, shelf: Shelf, depth: int, question: str, ids: Sequence[str], at: Site
     ) -> str:
         """What `rlm_query` returns: the child's answer, or a `HostError` where it has none."""
+        task = Task(question, tuple(ids), depth, at.span, at.path)
         try:
-            ended = await self._inspect(run, shelf, Task(question, tuple(ids), depth, parent))
+            async with self._at_once[depth]:
+                ended = await self._inspect(run, shelf, task)
         except (BudgetExceeded, LLMError) as error:
             raise HostError(f"the recursive call could not begin: {error}") from error
         if isinstance(ended, Unfinished):
@@ -92,7 +112,8 @@ class Inspector:
         messages = (Message("system", render("extract")), Message("user", work))
         try:
             request = Request(messages, "extract", max_output_tokens=EXTRACT_OUTPUT_TOKENS)
-            text = prose((await run.root.complete(request, parent=run.span)).text)
+            place = Place((*EXTRACTION, len(ended.turns)), "")
+            text = prose((await run.root.complete(request, parent=run.span, place=place)).text)
         except (BudgetExceeded, LLMError) as error:
             run.events.point("budget", parent=run.span, reason=str(error))
             text = "\n".join(f"{key}: {value}" for key, value in notes.items())
@@ -115,7 +136,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _reserve_extraction(run: Run) -> Reservation | None:
     """Set the last call aside before the work begins; None where the limits are too small to share."""
-    calls = run.ledger.remaining_calls()
+    calls = run.ledger.limits.max_calls
     if calls is not None and calls < WORTH_RESERVING_CALLS:
         return None
     try:

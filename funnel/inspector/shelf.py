@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 
 from funnel.citations import locate
+from funnel.journal import Journal
 from funnel.memory.workspace import Workspace
 from funnel.run import Source
 from funnel.sandbox.base import HostError
@@ -26,9 +28,18 @@ MAX_CITATIONS = 999
 class Shelf:
     """Documents by id, in the order in which they came, and citations by number."""
 
-    def __init__(self, source: Source, workspace: Workspace, *, access: Access, where: Filter | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        workspace: Workspace,
+        journal: Journal,
+        *,
+        access: Access,
+        where: Filter | None,
+    ) -> None:
         self._source = source
         self._workspace = workspace
+        self._journal = journal
         self._access = access
         self._where = where
         self._documents: dict[str, DocumentInfo] = {}
@@ -61,6 +72,17 @@ class Shelf:
                 self._documents[now.id] = now
             ids.append(str(info.id))
         return tuple(ids)
+
+    async def restore(self) -> None:
+        """Put back what an earlier life of the run had read and cited, but for what has gone meanwhile."""
+        for stored in await self._workspace.documents():
+            info = await asyncio.to_thread(
+                self._source.info, DocumentId(stored.id), access=self._access, where=self._where
+            )
+            if info is not None and info.version == stored.version:
+                self._documents[stored.id] = info
+        for number, *fields in self._journal.citations:
+            self._numbers[Citation(*fields)] = number
 
     async def count(self) -> int:
         """How many documents of the whole collection the asker may read."""
@@ -154,4 +176,7 @@ class Shelf:
     def _number(self, citation: Citation) -> str:
         if citation not in self._numbers and len(self._numbers) >= MAX_CITATIONS:
             raise HostError(f"{MAX_CITATIONS} spans are cited, the most there may be: cite what you submit")
-        return f"[{self._numbers.setdefault(citation, len(self._numbers) + 1)}]"
+        if citation not in self._numbers:
+            self._numbers[citation] = len(self._numbers) + 1
+            self._journal.cite(self._numbers[citation], astuple(citation))
+        return f"[{self._numbers[citation]}]"

@@ -95,6 +95,20 @@ class Journal:
         self.spent += asked.values()
         self._life += 1
 
+    @property
+    def life(self) -> int:
+        """How often the run was resumed: 0 in its first life."""
+        return self._life
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the run had an earlier life."""
+        return self._life > 0
+
+    def replays(self, path: tuple[int, ...]) -> bool:
+        """Whether anything at or after this path is known from an earlier life."""
+        return any(at >= path for at in self._outcomes) or any(at >= path for at in self._kept)
+
     def outcome(self, place: Place) -> Outcome | None:
         """How a call ended that was made here in an earlier life with the same words."""
         if place.path not in self._outcomes:

@@ -36,11 +36,16 @@ class Layout:
 class Pages:
     """The pages of documents, each document in a namespace of its own that never changes once complete.
 
-    `cache_bytes` bounds what the pages read last take in this process.
+    `cache_bytes` bounds what the pages read last take in this process. A document that was stored less than
+    `ttl_s` seconds ago is not stored again; its pages stay twice as long, so that a run that found them there
+    finds them to its end.
     """
 
-    def __init__(self, memory: Memory, *, page_chars: int, cache_bytes: int) -> None:
+    def __init__(
+        self, memory: Memory, *, page_chars: int, cache_bytes: int, ttl_s: float | None = None
+    ) -> None:
         self._memory = memory
+        self._ttl_s = ttl_s
         self._page_chars = page_chars
         self._cache_bytes = cache_bytes
         self._cached: OrderedDict[tuple[Namespace, str], str] = OrderedDict()
@@ -55,10 +60,12 @@ class Pages:
         while batch := list(islice(pages, _WRITE_PAGES)):
             n_chars += sum(len(page) for _, page in batch)
             encoded = {_key(self._page_chars, i): page.encode("utf-8", "surrogatepass") for i, page in batch}
-            await self._memory.put_many(where, encoded)
+            await self._memory.put_many(
+                where, encoded, ttl_s=None if self._ttl_s is None else 2 * self._ttl_s
+            )
         layout = Layout(n_chars, self._page_chars)
         marker = json.dumps({"n_chars": layout.n_chars, "page_chars": layout.page_chars})
-        await self._memory.put_many(where, {COMPLETE: marker.encode()})
+        await self._memory.put_many(where, {COMPLETE: marker.encode()}, ttl_s=self._ttl_s)
         return layout
 
     async def read(self, where: Namespace, layout: Layout, start: int, stop: int) -> str:

@@ -1,4 +1,4 @@
-"""What one run reads and writes: documents, notes, a journal, over any memory; knows no model and no asker.
+"""What one run reads and writes: documents and notes, over any memory; knows no model and no asker.
 
 Pages of a document version are shared by all runs of a tenant, but a run reads only what was added to it.
 So whoever adds a document has made sure that the run's asker may read it, and needs to make sure of nothing
@@ -7,7 +7,6 @@ else: a run cannot reach another's documents by naming them.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,7 @@ from funnel.memory.pages import Layout, Pages
 
 _SCAN_KEYS = 1_000
 _GREP_PAGES = 4
-_JOURNAL_ENTRIES = 64
-_DOCUMENT, _NOTE, _JOURNAL = "document/", "note/", "journal/"
+_DOCUMENT, _NOTE = "document/", "note/"
 
 
 class DocumentLike(Protocol):
@@ -64,10 +62,11 @@ class GrepResult:
 
 
 class Workspace:
-    """The documents, notes and journal of run `run`; the same memory, tenant and run give the same again.
+    """The documents and notes of run `run`; the same memory, tenant and run give the same again.
 
     An async context manager: leaving it ends the process that greps. The memory stays open, and its owner's.
     `page_chars` characters go into one stored page; a match of up to `reach` characters is found exactly.
+    What is written stays for `ttl_s` seconds, pages of documents somewhat longer.
     """
 
     def __init__(
@@ -80,16 +79,16 @@ class Workspace:
         reach: int = 16_384,
         cache_bytes: int = 16 * 1024 * 1024,
         grep_piece_s: float = 3.0,
+        ttl_s: float | None = None,
     ) -> None:
         self._memory = memory
         self._tenant = tenant
         self._here = namespace(tenant, "run", run)
-        self._pages = Pages(memory, page_chars=page_chars, cache_bytes=cache_bytes)
+        self._pages = Pages(memory, page_chars=page_chars, cache_bytes=cache_bytes, ttl_s=ttl_s)
+        self._ttl_s = ttl_s
         self._reach = reach
         self._grepper = Grepper(piece_s=grep_piece_s)
         self._known: dict[str, tuple[Stored, Layout]] = {}
-        self._journal_turn = asyncio.Lock()
-        self._next_entry: int | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -112,7 +111,9 @@ class Workspace:
             "id": stored.id, "version": stored.version, "title": stored.title, "uri": stored.uri,
             "n_chars": layout.n_chars, "page_chars": layout.page_chars,
         }  # fmt: skip
-        await self._memory.put_many(self._here, {_DOCUMENT + info.id: json.dumps(entry).encode()})
+        await self._memory.put_many(
+            self._here, {_DOCUMENT + info.id: json.dumps(entry).encode()}, ttl_s=self._ttl_s
+        )
         self._known[info.id] = (stored, layout)
         return stored
 
@@ -178,32 +179,13 @@ class Workspace:
 
     async def note(self, key: str, text: str) -> None:
         """Keep `text` under `key` for this run; an earlier note of that key is replaced."""
-        await self._memory.put_many(self._here, {_NOTE + key: text.encode("utf-8", "surrogatepass")})
+        written = {_NOTE + key: text.encode("utf-8", "surrogatepass")}
+        await self._memory.put_many(self._here, written, ttl_s=self._ttl_s)
 
     async def notes(self) -> dict[str, str]:
         """Every note of this run, by key."""
         found = await self._entries(_NOTE)
         return {key: text.decode("utf-8", "surrogatepass") for key, text in found.items()}
-
-    async def append(self, event: bytes) -> None:
-        """Write the next entry of the journal. Of two processes that append, neither overwrites the other."""
-        async with self._journal_turn:
-            if self._next_entry is None:
-                self._next_entry = len([key async for key in self._keys(_JOURNAL)])
-            while not await self._memory.compare_and_set(
-                self._here, f"{_JOURNAL}{self._next_entry:012d}", expected=None, value=event
-            ):
-                self._next_entry += 1
-            self._next_entry += 1
-
-    async def journal(self) -> AsyncIterator[bytes]:
-        """Every entry, first appended first."""
-        after = ""
-        while keys := await self._memory.scan(self._here, _JOURNAL, after=after, limit=_JOURNAL_ENTRIES):
-            found = await self._memory.get_many(self._here, keys)
-            for key in keys:
-                yield found[key]
-            after = keys[-1]
 
     def _where(self, document_id: str, version: str) -> Namespace:
         return namespace(self._tenant, "document", document_id, version)

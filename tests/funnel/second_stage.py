@@ -10,6 +10,7 @@ from typing import Any
 
 from funnel.budget import Ledger, Limits
 from funnel.events import Event, Events
+from funnel.journal import Journal
 from funnel.llm.base import LLM, Request
 from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
@@ -90,11 +91,25 @@ async def a_run(
     seen: list[Event] = []
     ledger, events = Ledger(limits or Limits()), Events("r", seen.append)
     models = Models(root, sub or ScriptedLLM([], name="sub"), prices=prices or FREE)
-    leads, parts = models.meters(ledger, events)
     memory, source = InMemory(), RawDocuments(documents)
+    journal = Journal(memory, "r")
+    leads, parts = models.meters(ledger, events, journal=journal)
     with events.span("run", parent=None) as span:
         async with Workspace(memory, run="r") as workspace:
-            run = Run("r", question, access, source, ledger, events, leads, parts, workspace, span.id, where)
+            run = Run(
+                id="r",
+                question=question,
+                access=access,
+                source=source,
+                ledger=ledger,
+                events=events,
+                root=leads,
+                sub=parts,
+                workspace=workspace,
+                journal=journal,
+                span=span.id,
+                where=where,
+            )
             yield Bench(run, source, memory, seen)
 
 

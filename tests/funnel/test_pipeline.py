@@ -66,6 +66,7 @@ async def test_an_answer_holds_exactly_the_documented_fields(tmp_path):
     assert set(answer["citations"][0]) == {"document_id", "title", "uri", "start", "stop", "quote"}
     assert set(answer["usage"]) == {
         "model_calls", "input_tokens", "output_tokens", "cost_usd", "wall_s", "cached_calls",
+        "replayed_calls", "turns", "depth", "output_chars",
     }  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def documented(table):
 
 ORDER = (
     "question", "text", "value", "status", "route", "route_probability", "reasons", "shape", "citations",
-    "usage", "model", "sandbox", "trace", "notices",
+    "usage", "model", "sandbox", "run", "trace", "notices",
 )  # fmt: skip
 
 

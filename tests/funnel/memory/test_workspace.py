@@ -1,4 +1,4 @@
-"""A workspace reads, greps, notes and keeps a journal over any memory, touching only what it needs."""
+"""A workspace reads, greps and notes over any memory, touching only what it needs."""
 
 import asyncio
 import sys
@@ -186,7 +186,7 @@ async def test_a_lost_page_is_reported(memory):
         await workspace.read("d")
 
 
-# notes and journal
+# notes
 
 
 async def test_notes_come_back_by_key(workspace):
@@ -201,25 +201,3 @@ async def test_notes_are_of_one_run(memory):
     await Workspace(memory, run="1").note("k", "one")
     await Workspace(memory, run="1/2").note("k", "two")
     assert await Workspace(memory, run="1").notes() == {"k": "one"}
-
-
-async def test_the_journal_keeps_the_order_of_hundreds_written_at_once(workspace):
-    await asyncio.gather(*(workspace.append(b"%d" % n) for n in range(300)))
-    assert [int(event) async for event in workspace.journal()] == list(range(300))
-
-
-async def test_a_journal_goes_on_in_another_process(memory):
-    await Workspace(memory, run="1").append(b"first")
-    again = Workspace(memory, run="1")
-    await again.append(b"second")
-    assert [event async for event in again.journal()] == [b"first", b"second"]
-
-
-async def test_two_writers_of_one_journal_lose_nothing(memory):
-    one, two = Workspace(memory, run="1"), Workspace(memory, run="1")
-    for n in range(5):
-        await one.append(b"one %d" % n)
-        await two.append(b"two %d" % n)
-    assert [event async for event in one.journal()] == [
-        b"%s %d" % (who, n) for n in range(5) for who in (b"one", b"two")
-    ]
