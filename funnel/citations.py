@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from funnel.types import Citation
 
 MARKER = re.compile(r"\[(\d{1,3})\]")
 """How an answer's text refers to a citation: [1], [2], …."""
 
+_SPACED_MARKER = re.compile(r"(?<! )( *)\[(\d{1,3})\]")
 _SAME = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " ", "…": "..."})
 _LEAST_WORDS = 2
 
@@ -73,24 +75,48 @@ def renumber(text: str, numbered: Mapping[int, Iterable[Citation]]) -> tuple[str
     `numbered` maps each marker's number to the citations it stands for. A marker that stands for none is
     taken out. Citations that no marker names follow those that are named. Equal spans become one.
     """
+    rewritten, citations = renumber_value(text, numbered)
+    return str(rewritten).strip(), citations
+
+
+def renumber_value(
+    value: Any, numbered: Mapping[int, Iterable[Citation]]
+) -> tuple[Any, tuple[Citation, ...]]:
+    """`renumber` for every text in a JSON value, with one count; keys and numbers are no text."""
     order: dict[Citation, int] = {}
 
     def replace(match: re.Match[str]) -> str:
-        number = int(match.group(1))
+        space, number = match[1], int(match[2])
         if number not in numbered:
-            return ""
+            return "" if match.start() else space
         places = [order.setdefault(c, len(order) + 1) for c in numbered[number]]
-        return "".join(f"[{place}]" for place in places)
+        return space + "".join(f"[{place}]" for place in places)
 
-    rewritten = MARKER.sub(replace, text)
+    rewritten = _texts(value, lambda text: _SPACED_MARKER.sub(replace, text))
     for citations in numbered.values():
         for citation in citations:
             order.setdefault(citation, len(order) + 1)
-    return _tidy(rewritten, text), tuple(order)
+    return rewritten, tuple(order)
 
 
-def _tidy(rewritten: str, before: str) -> str:
-    """Without the doubled spaces that removed markers leave; untouched where no marker was removed."""
-    if len(MARKER.findall(rewritten)) >= len(MARKER.findall(before)):
-        return rewritten.strip()
-    return re.sub(r"(?<=\S) +(?=[.,;:!?)\n]|$)", "", re.sub(r"(?<=\S)  +", " ", rewritten)).strip()
+def markers_in(value: Any) -> list[int]:
+    """The numbers of all markers in a text, or in the texts of a JSON value, in order."""
+    found: list[int] = []
+
+    def look(text: str) -> str:
+        found.extend(int(number) for number in MARKER.findall(text))
+        return text
+
+    _texts(value, look)
+    return found
+
+
+def _texts(value: Any, change: Callable[[str], str]) -> Any:
+    """The value with each of its texts changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_texts(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: _texts(item, change) for key, item in value.items()}
+    return value

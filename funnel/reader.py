@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from funnel.citations import MARKER, Source, cite, renumber
-from funnel.errors import BudgetExceeded, LLMError
+from funnel.citations import MARKER, Source, cite, renumber, renumber_value
+from funnel.errors import BadAnswer, BudgetExceeded, LLMError
 from funnel.llm.base import MAX_REPLY_CHARS, Message, Request
 from funnel.prompts import fence, render
 from funnel.run import Draft, Run
+from funnel.schema import AnswerSchema
 from funnel.types import Citation
 from indexes.types import DocumentHit, Hit
+
+_QUOTE = {
+    "type": "object",
+    "properties": {"passage": {"type": "integer"}, "quote": {"type": "string"}},
+    "required": ["passage", "quote"],
+    "additionalProperties": False,
+}
+_MEMBERS = {
+    "found": {"type": "boolean"},
+    "answer": {"type": "string"},
+    "quotes": {"type": "array", "items": _QUOTE},
+}
+"""What a typed reply has besides its value, in a form that endpoints can enforce."""
 
 MAX_PASSAGES = 20
 MAX_CHARS = 24_000
@@ -39,6 +55,7 @@ class Reply(BaseModel):
     found: bool = True
     answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     quotes: list[Quote] = []
+    value: Any = None
 
 
 class Reader:
@@ -52,33 +69,54 @@ class Reader:
         if not hits:
             return Draft("Nothing in the collection matches the question.", "declined")
         sources = [_source(hit, document) for document, hit in choose(hits)]
-        messages = (Message("system", render("reader")), Message("user", _prompt(run.question, sources)))
-        completion = await run.root.complete(
-            Request(messages, "read", schema=Reply.model_json_schema()), parent=run.span
-        )
-        reply = _parse(completion.text)
-        if isinstance(reply, str):
-            run.events.point("repair", parent=run.span, reason=reply)
-            repair = Message("user", render("reader_repair", reason=reply))
-            again = (*messages, Message("assistant", completion.text[:MAX_REPEATED_CHARS]), repair)
+        request = _request(run, sources)
+        completion = await run.root.complete(request, parent=run.span)
+        reply, wrong = await _parse(completion.text, run.schema)
+        if wrong:
+            run.events.point("repair", parent=run.span, reason=wrong)
+            again = _again(request, completion.text, wrong, typed=run.schema is not None)
             try:
-                completion = await run.root.complete(Request(again, "read"), parent=run.span)
+                completion = await run.root.complete(again, parent=run.span)
             except (BudgetExceeded, LLMError) as error:
-                return _unquoted(completion.text, reply, str(error))
-            reply = _parse(completion.text)
-        if isinstance(reply, str):
-            return _unquoted(completion.text, reply)
+                return _unformed(reply, completion.text, sources, wrong, str(error))
+            second, wrong = await _parse(completion.text, run.schema)
+            reply = second or reply
+        if wrong or reply is None:
+            return _unformed(reply, completion.text, sources, wrong)
         return _draft(reply, sources)
 
 
-def _unquoted(text: str, reason: str, *more: str) -> Draft:
-    """What the model said where it did not keep to the form: its markers name passages, so they go."""
+def _request(run: Run, sources: Sequence[Source]) -> Request:
+    """The one call; where the answer is to be typed, its schema is shown and its value asked for."""
+    system, prompt = render("reader"), _prompt(run.question, sources)
+    if run.schema is None:
+        schema = Reply.model_json_schema()
+        del schema["properties"]["value"]
+    else:
+        system = f"{system}\n\n{render('reader_typed')}"
+        prompt = f"{prompt}\n\n{fence('schema', run.schema.text)}"
+        schema = run.schema.member("value", _MEMBERS)
+    return Request((Message("system", system), Message("user", prompt)), "read", schema=schema)
+
+
+def _again(request: Request, said: str, wrong: str, *, typed: bool) -> Request:
+    """The same call with what was said and why it would not do."""
+    member = ', "value": what the schema asks for' if typed else ""
+    repair = Message("user", render("reader_repair", reason=wrong, typed=member))
+    messages = (*request.messages, Message("assistant", said[:MAX_REPEATED_CHARS]), repair)
+    return replace(request, messages=messages)
+
+
+def _unformed(reply: Reply | None, said: str, sources: Sequence[Source], reason: str, *more: str) -> Draft:
+    """What the model said where it did not keep to the form, not even when asked again."""
+    if reply is not None:
+        draft = _draft(reply.model_copy(update={"value": None}), sources)
+        notice = f"The answer has no value of the form asked for ({reason})."
+        return replace(draft, status="partial", notices=(notice, *more, *draft.notices))
     notice = f"The model did not keep to the answer format ({reason}); nothing could be cited."
-    return Draft(
-        renumber(text[:MAX_REPLY_CHARS], {})[0] or "The model returned nothing.",
-        "partial",
-        notices=(notice, *more),
-    )
+    # Its markers name passages, so they go.
+    text = renumber(said[:MAX_REPLY_CHARS], {})[0] or "The model returned nothing."
+    return Draft(text, "partial", notices=(notice, *more))
 
 
 def choose(hits: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Hit]]:
@@ -108,7 +146,22 @@ def _prompt(question: str, sources: Sequence[Source]) -> str:
     return "\n\n".join([fence("question", question), *passages])
 
 
-def _parse(text: str) -> Reply | str:
+async def _parse(text: str, schema: AnswerSchema | None) -> tuple[Reply | None, str]:
+    """The reply, if it is one, and in a few words what is wrong with it, if something is."""
+    reply = _reply(text)
+    if isinstance(reply, str):
+        return None, reply
+    if schema is None or not reply.found:
+        reply.value = None
+    else:
+        try:
+            await asyncio.to_thread(schema.check, reply.value)
+        except BadAnswer as error:
+            return reply, f"in its value {error}"
+    return reply, ""
+
+
+def _reply(text: str) -> Reply | str:
     """The reply, or in a few words why it is none. A fence or prose around the object is forgiven."""
     if len(text) > MAX_REPLY_CHARS:
         return f"it has {len(text):,} characters, and at most {MAX_REPLY_CHARS:,} are read"
@@ -137,7 +190,8 @@ def _draft(reply: Reply, sources: Sequence[Source]) -> Draft:
             dropped += 1
         else:
             numbered.setdefault(quote.passage, []).append(citation)
-    text, citations = renumber(*_one_by_one(reply.answer, numbered))
+    text, single = _one_by_one(reply.answer, numbered)
+    (text, value), citations = renumber_value([text, reply.value], numbered | single)
     notices = []
     if dropped:
         notices.append(
@@ -145,7 +199,7 @@ def _draft(reply: Reply, sources: Sequence[Source]) -> Draft:
         )
     if not citations:
         notices.append("Nothing in this answer is backed by a quote.")
-    return Draft(text, "complete", citations, notices=tuple(notices))
+    return Draft(text.strip(), "complete", citations, value, notices=tuple(notices))
 
 
 def _one_by_one(text: str, numbered: dict[int, list[Citation]]) -> tuple[str, dict[int, list[Citation]]]:
