@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from chat_server import ChatServer
+from services.fixtures import postgres_server, redis_server, running_postgres, running_redis
+
+__all__ = ["postgres_server", "redis_server", "running_postgres", "running_redis"]
 
 KEPT = {"FUNNEL_DATA"}
 """Where the real data sets lie, which some tests and every benchmark read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from funnel.errors import MemoryFailed, UnknownName
@@ -20,7 +21,31 @@ def _in_memory(url: str) -> Memory:
     return InMemory()
 
 
-_LOADERS: dict[str, Callable[[str], Memory]] = {"memory": _in_memory, "sqlite": SqliteMemory}
+def _extra(name: str, backend: str) -> Callable[[str], Memory]:
+    """What loads a backend, "module:class", that needs the extra `name` of this distribution."""
+
+    def load(url: str) -> Memory:
+        module, _, member = backend.partition(":")
+        try:
+            memory: Callable[[str], Memory] = getattr(import_module(module), member)
+        except ImportError as error:
+            scheme = url.partition(":")[0]
+            reason = f"what it needs is not installed ({error}). Run: pip install 'funnel-rlm[{name}]'"
+            raise MemoryFailed(f"{scheme}:", reason) from error
+        return memory(url)
+
+    return load
+
+
+_redis = _extra("redis", "funnel.memory.redis:RedisMemory")
+_LOADERS: dict[str, Callable[[str], Memory]] = {
+    "memory": _in_memory,
+    "postgresql": _extra("postgres", "funnel.memory.postgres:PostgresMemory"),
+    "redis": _redis,
+    "rediss": _redis,
+    "sqlite": SqliteMemory,
+    "unix": _redis,
+}
 
 
 def _plug_ins() -> dict[str, EntryPoint]:
@@ -33,7 +58,10 @@ def known_memories() -> tuple[str, ...]:
 
 
 def open_memory(url: str) -> Memory:
-    """The memory at `url`: `memory://`, `sqlite:///file`, `sqlite:////absolute/file`, or a plug-in's.
+    """The memory at `url`.
+
+    `memory://`, `sqlite:///file`, `sqlite:////absolute/file`, `postgresql://user:password@host/database`,
+    `redis://user:password@host:6379/0`, `rediss://…` (TLS), `unix:///path` (Redis' socket), or a plug-in's.
 
     Raises: `UnknownName` for another scheme; `MemoryFailed` when it cannot be opened. Neither repeats what
     follows an unknown scheme, where credentials may stand.

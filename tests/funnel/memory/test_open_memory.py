@@ -1,5 +1,6 @@
 """A URL opens the memory of its scheme, and a wrong one says what there is."""
 
+import sys
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
@@ -29,7 +30,7 @@ def test_memory_takes_no_path():
 
 
 def test_an_unknown_scheme_lists_the_known():
-    with pytest.raises(UnknownName, match=r"Unknown memory 'reddis'. Known: memory, sqlite\."):
+    with pytest.raises(UnknownName, match=r"Unknown memory 'reddis'. Known: .*memory, .*redis, .*sqlite"):
         open_memory("reddis://localhost")
 
 
@@ -63,3 +64,24 @@ def test_a_slash_in_a_part_is_no_border_between_parts():
 def test_a_namespace_has_no_empty_part(parts):
     with pytest.raises(ValueError, match="at least one part"):
         namespace(*parts)
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "extra"),
+    [
+        ("redis://:hunter2@localhost", "redis", "redis"),
+        ("rediss://:hunter2@localhost", "redis", "redis"),
+        ("unix://:hunter2@/run/redis.sock", "redis", "redis"),
+        ("postgresql://funnel:hunter2@localhost", "psycopg", "postgres"),
+    ],
+)
+def test_a_memory_whose_extra_is_missing_says_how_to_install_it(monkeypatch, url, package, extra):
+    for name in [*sys.modules]:
+        if name.partition(".")[0] == package or name in {"funnel.memory.redis", "funnel.memory.postgres"}:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MemoryFailed) as failed:
+        open_memory(url)
+    assert str(failed.value).endswith(f"Run: pip install 'funnel-rlm[{extra}]'")
+    assert "\n" not in str(failed.value)
+    assert "hunter2" not in str(failed.value)

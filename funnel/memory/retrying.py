@@ -1,0 +1,167 @@
+"""Calls to a server over a few connections, tried again until a deadline; knows no client library.
+
+A write whose answer was lost may have been done. So that doing it again never shows, every connection's place
+here is a writer with a name, and its writes are numbered: a backend keeps the last number of each writer
+next to the data, in the same transaction, and passes over what it has done already. A number is not used
+again, so an attempt that was given up and reaches the server late does nothing either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID, uuid4
+
+from funnel.errors import MemoryFailed
+from funnel.memory.credentials import Secrets, without_credentials
+
+_FIRST_PAUSE_S = 0.02
+_LAST_PAUSE_S = 0.5
+
+
+class Connection(Protocol):
+    """One connection of a client library, opened when it is first used."""
+
+    def drop(self) -> None:
+        """It is of no use any more: the next call opens another. Does not wait."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What an error of the client library means. `lost`: another attempt may succeed."""
+
+    reason: str
+    lost: bool
+
+
+C = TypeVar("C", bound=Connection)
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Line(Generic[C]):
+    """A connection, and the writer whose calls it makes; lent to one call with all its attempts."""
+
+    connection: C
+    writer: UUID = field(default_factory=uuid4)
+    number: int = 0
+
+
+class Lines(Generic[C]):
+    """At most `size` connections to the server at `url`; the one used last is used next, so few stay busy.
+
+    A call takes at most `retry_s`, counted from when it began or from the last answer that any call got,
+    whichever is later: standing in a queue that moves is no failure. `errors` are the client library's,
+    which `explain` reads.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        make: Callable[[], C],
+        *,
+        size: int,
+        retry_s: float,
+        errors: tuple[type[Exception], ...],
+        explain: Callable[[Exception], Failure],
+    ) -> None:
+        self.url = without_credentials(url)
+        self.closed = False
+        self._secrets = Secrets(url)
+        self._make = make
+        self._retry_s = retry_s
+        self._errors = errors
+        self._explain = explain
+        self._free = asyncio.Semaphore(size)
+        self._idle: list[Line[C]] = []
+        self._answered_at = 0.0
+
+    async def call(self, work: Callable[[Line[C]], Awaitable[T]]) -> T:
+        """What `work` gives, tried again while the connection is lost.
+
+        Raises: `MemoryFailed` when the deadline has passed, the server refused, or this was closed.
+        """
+        self.require_open()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if self._free.locked():
+            await self._turn()
+        else:
+            await self._free.acquire()
+        if self.closed:
+            self._free.release()
+            self.require_open()
+        line = self._idle.pop() if self._idle else Line(self._make())
+        line.number += 1
+        try:
+            result = await self._tried(work, line, max(began, self._answered_at) + self._retry_s)
+            self._answered_at = loop.time()
+            return result
+        finally:
+            self._free.release()
+            if self.closed:
+                await line.connection.close()
+            else:
+                self._idle.append(line)
+
+    def require_open(self) -> None:
+        """Raises: `MemoryFailed` once `close` was called."""
+        if self.closed:
+            raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
+
+    async def close(self) -> None:
+        """Close what is idle now, and what is at work when it is done."""
+        self.closed = True
+        while self._idle:
+            await self._idle.pop().connection.close()
+
+    async def _turn(self) -> None:
+        """Stand in the queue for as long as it moves."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                async with asyncio.timeout(self._retry_s):
+                    await self._free.acquire()
+            except TimeoutError:
+                if self._answered_at < began:
+                    raise self._failed("it answers nobody") from None
+            else:
+                return
+
+    async def _tried(self, work: Callable[[Line[C]], Awaitable[T]], line: Line[C], deadline: float) -> T:
+        last: Exception | None = None
+        pause = _FIRST_PAUSE_S
+        try:
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    try:
+                        return await work(line)
+                    except self._errors as error:
+                        last = error
+                        failure = self._explain(error)
+                        if not failure.lost:
+                            reason = self._secrets.hidden(failure.reason)
+                            raise MemoryFailed(self.url, reason) from self._secrets.cause(error)
+                        line.connection.drop()
+                    await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads, hides nothing
+                    pause = min(2 * pause, _LAST_PAUSE_S)
+        except TimeoutError:
+            # Nothing else here raises it: client libraries have errors of their own.
+            line.connection.drop()
+            reason = "it gives no answer" if last is None else self._explain(last).reason
+            raise self._failed(reason) from (last and self._secrets.cause(last))
+        except asyncio.CancelledError:
+            line.connection.drop()
+            raise
+
+    def _failed(self, reason: str) -> MemoryFailed:
+        text = self._secrets.hidden(reason).rstrip(".")
+        advice = "Check that the server runs and can be reached."
+        return MemoryFailed(self.url, f"tried for {self._retry_s:g} s: {text}. {advice}")

@@ -1,0 +1,28 @@
+"""The memory in a Redis server keeps the contract, survives a restart and shows no password."""
+
+from __future__ import annotations
+
+import pytest
+from contracts.memory import MemoryContract
+
+from funnel.memory.redis import RedisMemory
+
+
+class ServerClock:
+    """The time is the server's: it passes there."""
+
+    def __init__(self, server) -> None:
+        self._server = server
+
+    def passes(self, seconds: float) -> None:
+        self._server.age(seconds)
+
+
+class TestRedis(MemoryContract):
+    @pytest.fixture
+    def clock(self, redis_server):
+        return ServerClock(redis_server)
+
+    @pytest.fixture
+    def make(self, redis_server):
+        return lambda clock: RedisMemory(redis_server.url)
