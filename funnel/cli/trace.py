@@ -1,7 +1,8 @@
-"""`funnel trace`: a run's events as a tree."""
+"""`funnel trace`: a run's events as a tree, or as a page for a browser."""
 
 from __future__ import annotations
 
+import webbrowser
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,20 +13,34 @@ from rich.tree import Tree
 
 from funnel.cli import show
 from funnel.cli.errors import one_line
+from funnel.errors import BadSetting
 from funnel.trace import Node, read_trace
 
 EPILOG = """Examples:
 
-funnel trace ~/.local/state/funnel/traces/20261122-150142-1f3c9a.jsonl
+funnel trace 20261122-150142-1f3c9a
 
-funnel trace run.jsonl --full"""
+funnel trace run.jsonl --full
+
+funnel trace run.jsonl --html run.html --open"""
 SIBLINGS = 4
 CODE_LINES = 6
 OUTPUT_LINES = 4
 
 
 def trace(
-    file: Annotated[Path, typer.Argument(help="The file that an answer names as its trace.")],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="FILE|RUN", help="The file that an answer names as its trace, or its run."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Argument(metavar="OUT", help="With --html: the file to write.", show_default="FILE with .html"),
+    ] = None,
+    html: Annotated[
+        bool, typer.Option("--html", help="Write one page for a browser; it needs nothing else.")
+    ] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Write the page and open it.")] = False,
     full: Annotated[
         bool, typer.Option("--full", help="All code, all output, all calls, unabridged.")
     ] = False,
@@ -33,13 +48,41 @@ def trace(
 ) -> None:
     """Show how an answer came to be: the recursion tree of its run."""
     with one_line():
+        if out is not None and not (html or open_it):
+            raise BadSetting("OUT", f"{out} would be written with --html only.")
+        file = _found(run)
         root = read_trace(file)
+        if html or open_it:
+            _page(root, file, out or file.with_suffix(".html"), open_it=open_it)
+            return
         if as_json:
             show.print_json(root.as_dict())
             return
         tree = Tree(_label(root, full=full))
         _grow(tree, root, full=full)
         show.tree(tree)
+
+
+def _found(run: Path) -> Path:
+    """The file of that name, or else the trace of the run of that name."""
+    if run.exists() or run.name != str(run) or run.suffix:
+        return run
+    from funnel.settings import Settings
+
+    named = Settings().trace_dir / f"{run}.jsonl"
+    return named if named.exists() else run
+
+
+def _page(root: Node, file: Path, out: Path, *, open_it: bool) -> None:
+    """Write the page and say where; its name on screen is the run's."""
+    from funnel.trace_page import write_page
+
+    if out.resolve() == file.resolve():
+        raise BadSetting("OUT", f"{out} is the trace itself; name another file.")
+    write_page(root, out, name=file.stem)
+    show.OUT.print(str(out), markup=False)
+    if open_it and not webbrowser.open(out.resolve().as_uri()):
+        raise BadSetting("--open", f"no browser was found here. Open {out} in one.")
 
 
 def _grow(tree: Tree, node: Node, *, full: bool) -> None:
@@ -100,6 +143,7 @@ _HEADLINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "model_call": _model_call,
     "answer": lambda d: f"{d.get('status')}, {len(d.get('citations', []))} citations",
     "submit": lambda d: f"{len(d.get('answer', ''))} characters, citations {d.get('citations')}",
+    "batch": lambda d: f"{d.get('n')} at once, {d.get('failed', 0)} failed",
     "note": lambda d: f"{d.get('key')}: {str(d.get('text'))[:120]}",
 }
 
