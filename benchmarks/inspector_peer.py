@@ -1,0 +1,88 @@
+"""A peer in a process of its own: does what inspector.py asks for, a line of JSON in and one out.
+
+    PEERS_PYTHON inspector_peer.py URL rlms|dspy
+
+Knows how each peer is meant to be used. Imports no peer but the one that it is asked for.
+"""
+
+# mypy: disable-error-code="import-not-found"
+# ruff: noqa: PLC0415 - each peer imports what the other does without
+from __future__ import annotations
+
+import time
+
+STARTED = time.monotonic()
+
+import json  # noqa: E402 - the clock starts before anything is imported
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Callable  # noqa: E402
+from importlib.metadata import version  # noqa: E402
+from typing import Any  # noqa: E402
+
+from inspector_load import cpu_s, documents  # noqa: E402
+from inspector_scripts import question  # noqa: E402
+
+MAX_TURNS = 64
+MAX_CALLS = 100_000
+PARALLEL = 64
+
+Ask = Callable[[str, list[str]], str]
+"""(question, documents) → answer."""
+
+
+def rlms(url: str) -> Ask:
+    """Depth 2, so that children have a REPL; as many of them at once as here. Its batches take 16 at once."""
+    from rlm import RLM
+
+    def ask(asked: str, texts: list[str]) -> str:
+        rlm = RLM(
+            backend="openai", backend_kwargs={"base_url": url, "api_key": "none", "model_name": "rlms"},
+            environment="local", max_depth=2, max_iterations=MAX_TURNS, max_concurrent_subcalls=PARALLEL,
+        )  # fmt: skip
+        return str(rlm.completion(texts, root_prompt=asked).response)
+
+    return ask
+
+
+def dspy(url: str) -> Ask:
+    """A local process instead of Pyodide, the quicker of its interpreters; no cache. Its batches take 8."""
+    import dspy
+
+    dspy.configure(
+        lm=dspy.LM("openai/dspy", api_base=url, api_key="none", cache=False),
+        interpreter_factory=dspy.LocalInterpreter,
+    )
+    rlm = dspy.RLM("context: list[str], question -> answer", max_iters=MAX_TURNS, max_llm_calls=MAX_CALLS)
+    return lambda asked, texts: str(rlm(context=texts, question=asked).answer)
+
+
+PEERS = {"rlms": (rlms, ("rlms", "openai")), "dspy": (dspy, ("dspy", "litellm", "openai"))}
+
+
+def main() -> None:
+    _, url, name = sys.argv
+    # A peer may print, and may put something else in the place of standard output.
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def say(found: dict[str, Any]) -> None:
+        out.write(json.dumps(found) + "\n")
+
+    make, packages = PEERS[name]
+    ask = make(url)
+    say({
+        "import_s": time.monotonic() - STARTED,
+        "versions": ", ".join(f"{package} {version(package)}" for package in packages),
+    })  # fmt: skip
+    for line in sys.stdin:
+        order = json.loads(line)
+        texts = documents(order["documents"], order["chars"], order["seed"])
+        used, asked = cpu_s(), time.monotonic()
+        answer = ask(question(order["task"], order["n"]), texts)
+        wall = time.monotonic() - asked
+        say({"asked_s": asked, "wall_s": wall, "cpu_s": cpu_s() - used, "answer": answer})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""A chat-completions endpoint that waits a fixed time and answers as inspector_scripts.py says.
+
+    python inspector_server.py          prints its port; ends with its standard input
+
+The model's name says which system asks. Every call is kept until /log is asked for, which counts tokens only
+then, so that nothing is counted while something is timed. Needs the standard library; counts tokens where
+tiktoken and an encoding file of litellm are installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import sys
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from inspector_scripts import prompt_texts, reply
+
+ENCODING = "o200k_base"
+TOKENS_A_MESSAGE = 4
+"""Role and separators, as in OpenAI's chat format."""
+
+
+class Calls:
+    """What was asked since the last reset."""
+
+    def __init__(self) -> None:
+        self.delay_s = 0.0
+        self.reset(0.0)
+
+    def reset(self, delay_s: float) -> None:
+        """Forget every call, and wait so long with each from now on."""
+        self.delay_s = delay_s
+        self.seen: list[dict[str, Any]] = []
+        self.at_once = 0
+        self.most_at_once = 0
+
+    def log(self) -> dict[str, Any]:
+        """Arrival and reply times, sizes and turns, in order of arrival. Times are of the monotonic clock."""
+        count = counter()
+        rows = []
+        for call in self.seen:
+            texts = prompt_texts(call["messages"])
+            tokens = sum(map(count, texts)) + TOKENS_A_MESSAGE * len(texts) if count else None
+            chars = sum(map(len, texts))
+            kept = {key: call.get(key) for key in ("arrived_s", "replied_s", "turn")}
+            rows.append({**kept, "chars": chars, "tokens": tokens})
+        return {"calls": rows, "most_at_once": self.most_at_once}
+
+
+@lru_cache(1)
+def counter() -> Any:
+    """Tokens of a text; None where there is no encoder. Reads litellm's own file: nothing is downloaded."""
+    if importlib.util.find_spec("tiktoken") is None or (spec := importlib.util.find_spec("litellm")) is None:
+        return None
+    folder = Path(spec.origin or "").parent / "litellm_core_utils" / "tokenizers"
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
+    encoding = importlib.import_module("tiktoken").get_encoding(ENCODING)
+    return lru_cache(20_000)(lambda text: len(encoding.encode_ordinary(text)))
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection; requests on it come one after another."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._read = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As asyncio has it."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a TCP server makes
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """As asyncio has it."""
+        self._read += data
+        while (end := self._read.find(b"\r\n\r\n")) >= 0:
+            head = bytes(self._read[:end])
+            lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+            size = int(lengths[0].split(b":")[1]) if lengths else 0
+            if len(self._read) < end + 4 + size:
+                return
+            body = bytes(self._read[end + 4 : end + 4 + size])
+            del self._read[: end + 4 + size]
+            self._serve(head.split(b" ", 2)[1], body)
+
+    def _serve(self, path: bytes, body: bytes) -> None:
+        if path == b"/reset":
+            self._calls.reset(json.loads(body)["delay_s"])
+            self._send({})
+        elif path == b"/log":
+            self._send(self._calls.log())
+        else:
+            self._complete(body)
+
+    def _complete(self, body: bytes) -> None:
+        arrived = time.monotonic()
+        calls, asked = self._calls, json.loads(body)
+        text, turn = reply(asked["model"], asked["messages"])
+        call = {"arrived_s": arrived, "turn": turn, "messages": asked["messages"]}
+        calls.seen.append(call)
+        calls.at_once += 1
+        calls.most_at_once = max(calls.most_at_once, calls.at_once)
+        usage = {"prompt_tokens": len(body) // 4, "completion_tokens": len(text) // 4}
+        answer = {
+            "id": f"call-{len(calls.seen)}", "object": "chat.completion", "created": 0,
+            "model": asked["model"],
+            "choices": [
+                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+            ],
+            "usage": {**usage, "total_tokens": sum(usage.values())},
+        }  # fmt: skip
+        # The delay runs from the arrival, so that the server's own work is part of it and not on top.
+        if calls.delay_s:
+            asyncio.get_running_loop().call_at(arrived + calls.delay_s, self._finish, call, answer)
+        else:
+            self._finish(call, answer)
+
+    def _finish(self, call: dict[str, Any], answer: dict[str, Any]) -> None:
+        self._calls.at_once -= 1
+        call["replied_s"] = time.monotonic()
+        self._send(answer)
+
+    def _send(self, answer: dict[str, Any]) -> None:
+        body = json.dumps(answer).encode()
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(head.encode() + body)
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    calls = Calls()
+    server = await loop.create_server(lambda: Connection(calls), "127.0.0.1", 0, backlog=512)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    server.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
