@@ -85,6 +85,11 @@ class BudgetError(FunnelError):
     """Limits of a run."""
 
 
+def _figure(number: float) -> str:
+    """Tokens as a whole number; dollars and seconds with three digits."""
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004 - four digits and more
+
+
 class BudgetTooSmall(BudgetError):
     """The limits do not allow a single call."""
 
@@ -93,7 +98,7 @@ class BudgetTooSmall(BudgetError):
         self.allowed = allowed
         self.needed = needed
         super().__init__(
-            f"{limit} = {allowed:g} is too small to start: the first call may take {needed:.3g}. "
+            f"{limit} = {allowed:g} is too small to start: the first call may take {_figure(needed)}. "
             f"Raise {limit}."
         )
 
