@@ -9,15 +9,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from funnel.llm.base import MAX_REPLY_CHARS, Message
+from funnel.errors import BudgetTooSmall
+from funnel.llm.base import MAX_REPLY_CHARS, Message, estimated_tokens
 from funnel.prompts import fence
 from funnel.sandbox.base import CellError, CellResult
 
 HEAD_CHARS = 6_000
 TAIL_CHARS = 2_000
-MAX_TRANSCRIPT_CHARS = 80_000
+CLOSING_TOKENS = 200
+"""The line on turn and budget that ends each prompt takes less."""
+MIN_TURNS_TOKENS = 2_000
+"""With less room than this for what was said and printed, a model could not follow its own work."""
 MAX_REMARKS = 10
 _KEEP_WHOLE = 3
+_DROPPED_CELL = "```python\n# dropped: an earlier cell, already run\n```"
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 _ANY_FENCE = re.compile(r"^[ \t]*```.*?(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _STATEMENT = re.compile(
@@ -115,40 +120,108 @@ def describe(error: CellError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One reply and what was answered to it."""
+    """One reply and what was answered to it; or what is left of the first `count` turns."""
 
     reply: str
     feedback: str
+    count: int = 1
 
     @property
     def size(self) -> int:
         """Characters in the prompt."""
         return len(self.reply) + len(self.feedback)
 
+    @property
+    def tokens(self) -> int:
+        """What it is estimated at in the prompt."""
+        return estimated_tokens(self.reply) + estimated_tokens(self.feedback)
 
-def compact(turns: Sequence[Turn], *, limit: int = MAX_TRANSCRIPT_CHARS) -> tuple[Turn, ...]:
-    """The turns, the oldest shortened until all fit; the last few stay whole where that is possible.
+
+def room_for_turns(system: str, opening: str, *, max_prompt_tokens: int) -> int:
+    """How many tokens of a prompt are left for turns. Does not change from turn to turn.
+
+    Raises: `BudgetTooSmall` when the parts that are always there leave too few.
+    """
+    fixed = estimated_tokens(system) + estimated_tokens(opening) + CLOSING_TOKENS
+    if max_prompt_tokens < fixed + MIN_TURNS_TOKENS:
+        raise BudgetTooSmall("max_prompt_tokens", max_prompt_tokens, fixed + MIN_TURNS_TOKENS)
+    return max_prompt_tokens - fixed
+
+
+def compact(turns: Sequence[Turn], *, limit: int = 20_000) -> tuple[Turn, ...]:
+    """The turns within `limit` tokens, which is `MIN_TURNS_TOKENS` or more: the oldest give way.
+
+    Outputs go first, then cells, then the oldest turns become one; the last few stay whole where that is
+    possible, and of a last turn that is too long by itself the middle goes.
 
     Called with its own result it changes nothing until the limit is passed again, and then it goes down to
     two thirds of it, so that a prefix of the prompt stays the same for many turns and can be cached.
     """
-    kept = list(turns)
-    if sum(turn.size for turn in kept) <= limit:
-        return tuple(kept)
+    kept = _Kept(turns)
+    if kept.tokens <= limit:
+        return tuple(turns)
     goal = limit * 2 // 3
     for whole in (_KEEP_WHOLE, 1):
-        for i in range(len(kept) - whole):
-            if sum(turn.size for turn in kept) <= goal:
-                return tuple(kept)
-            if not kept[i].feedback.startswith("[dropped"):
-                size = len(kept[i].feedback)
-                note = f"[dropped: {size:,} characters of output; what you assigned and noted is still there]"
-                kept[i] = replace(kept[i], feedback=note)
-    for i in range(len(kept) - 1):
-        if sum(turn.size for turn in kept) <= goal:
-            break
-        kept[i] = replace(kept[i], reply="```python\n# dropped: an earlier cell, already run\n```")
-    return tuple(kept)
+        for i in range(len(turns) - whole):
+            if kept.tokens <= goal:
+                return tuple(kept.turns)
+            kept.put(i, _without_output(kept.turns[i]))
+    for i in range(len(turns) - 1):
+        if kept.tokens <= goal:
+            return tuple(kept.turns)
+        kept.put(i, replace(kept.turns[i], reply=_DROPPED_CELL))
+    kept.join_first(goal)
+    if kept.tokens > limit:
+        last = kept.turns[-1]
+        kept.put(len(kept.turns) - 1, _cut(last, limit - (kept.tokens - last.tokens)))
+    return tuple(kept.turns)
+
+
+class _Kept:
+    """Turns that are being compacted, and what they take together."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self.turns = list(turns)
+        self.tokens = sum(turn.tokens for turn in turns)
+
+    def put(self, i: int, turn: Turn) -> None:
+        self.tokens += turn.tokens - self.turns[i].tokens
+        self.turns[i] = turn
+
+    def join_first(self, goal: int) -> None:
+        """Make the first turns one, as many as it takes, but never the last."""
+        while self.tokens > goal and len(self.turns) > 2:  # noqa: PLR2004 - the two that are joined, and the last
+            gone = self.turns.pop(0)
+            self.tokens -= gone.tokens
+            count = gone.count + self.turns[0].count
+            self.put(
+                0,
+                Turn(_DROPPED_CELL, f"[dropped: {count} turns; what you assigned and noted is there]", count),
+            )
+
+
+def _without_output(turn: Turn) -> Turn:
+    if turn.feedback.startswith("[dropped"):
+        return turn
+    size = len(turn.feedback)
+    note = f"[dropped: {size:,} characters of output; what you assigned and noted is still there]"
+    return replace(turn, feedback=note) if len(note) < size else turn
+
+
+def _cut(turn: Turn, tokens: int) -> Turn:
+    """The turn with its middles left out; what was printed gets the larger part, as it is the news."""
+    reply = _middle_out(turn.reply, max(tokens // 3, tokens - estimated_tokens(turn.feedback)))
+    return replace(turn, reply=reply, feedback=_middle_out(turn.feedback, tokens - estimated_tokens(reply)))
+
+
+def _middle_out(text: str, tokens: int) -> str:
+    if estimated_tokens(text) <= tokens:
+        return text
+    note = f"\n[... the middle of {len(text):,} characters is left out ...]\n"
+    room = 2 * (tokens - estimated_tokens(note))
+    data = text.encode("utf-8", "replace")
+    head, tail = data[: room * 3 // 4], data[len(data) - room // 4 :]
+    return f"{head.decode('utf-8', 'ignore')}{note}{tail.decode('utf-8', 'ignore')}"
 
 
 def transcript(system: str, opening: str, turns: Sequence[Turn], closing: str) -> tuple[Message, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from funnel.errors import BudgetTooSmall
 from funnel.inspector.turns import (
+    CLOSING_TOKENS,
     HEAD_CHARS,
-    MAX_TRANSCRIPT_CHARS,
+    MIN_TURNS_TOKENS,
     TAIL_CHARS,
     Code,
     Malformed,
@@ -16,9 +18,11 @@ from funnel.inspector.turns import (
     compact,
     feedback,
     parse,
+    room_for_turns,
     shorten,
     transcript,
 )
+from funnel.llm.base import Request, estimated_tokens
 from funnel.sandbox.base import CellError, CellResult
 
 
@@ -123,30 +127,92 @@ def turns(*sizes):
 
 def test_turns_that_fit_are_left_alone():
     few = turns(100, 100)
-    assert compact(few) == few
+    assert compact(few, limit=2_000) == few
+
+
+def total(kept):
+    return sum(turn.tokens for turn in kept)
+
+
+def test_a_turn_takes_what_its_two_messages_are_estimated_at():
+    assert Turn("r" * 100, "f" * 50).tokens == (100 // 2 + 8) + (50 // 2 + 8)
 
 
 def test_the_oldest_outputs_go_first_and_the_last_three_stay_whole():
-    kept = compact(turns(*[9_000] * 10), limit=80_000)
+    kept = compact(turns(*[9_000] * 10), limit=40_000)
     assert kept[0].feedback.startswith("[dropped: 9,000 characters of output")
+    assert kept[0].reply == "r0" * 10
     assert [turn.feedback for turn in kept[-3:]] == ["f" * 9_000] * 3
-    assert sum(turn.size for turn in kept) <= 80_000 * 2 // 3
+    assert total(kept) <= 40_000 * 2 // 3
 
 
 def test_compacting_twice_changes_nothing_until_the_limit_is_passed_again():
-    kept = compact(turns(*[9_000] * 10), limit=80_000)
-    assert compact(kept, limit=80_000) == kept
+    kept = compact(turns(*[9_000] * 10), limit=40_000)
+    assert compact(kept, limit=40_000) == kept
     more = (*kept, *turns(9_000))
-    assert compact(more, limit=80_000) == more
+    assert total(more) <= 40_000
+    assert compact(more, limit=40_000) == more
 
 
-@given(st.lists(st.tuples(st.integers(0, 30_000), st.integers(0, 10_000)), min_size=1, max_size=50))
-def test_what_is_compacted_fits_or_only_the_last_turn_is_still_whole(sizes):
-    every = tuple(Turn("r" * reply, "f" * seen) for reply, seen in sizes)
-    kept = compact(every)
-    assert len(kept) == len(every)
-    assert kept[-1] == every[-1]
-    assert sum(turn.size for turn in kept) <= max(MAX_TRANSCRIPT_CHARS, every[-1].size + 150 * len(every))
+def test_the_beginning_of_the_prompt_stays_the_same_for_many_turns():
+    kept, changed = (), 0
+    for turn in turns(*[1_000] * 200):
+        before, kept = kept, compact((*kept, turn), limit=12_000)
+        changed += kept[: len(before)] != before
+    # A turn takes 500 + 8 + 10 + 8 tokens, and a third of the limit is freed at once: room for 7 of them.
+    assert changed <= 200 // 7
+
+
+def test_many_dropped_turns_become_one():
+    first, *_, last = kept = compact(turns(*[300] * 1_000), limit=2_000)
+    assert first.feedback == f"[dropped: {first.count} turns; what you assigned and noted is there]"
+    assert sum(turn.count for turn in kept) == 1_000
+    assert last.feedback == "f" * 300
+
+
+def test_a_last_turn_that_is_too_long_by_itself_loses_its_middle():
+    reply, seen = "begin" + "r" * 50_000 + "end", "Output:" + "界" * 9_000 + "Error"
+    [cut] = compact([Turn(reply, seen)], limit=2_000)
+    assert cut.tokens <= 2_000
+    assert (cut.reply[:5], cut.reply[-3:]) == ("begin", "end")
+    assert (cut.feedback[:7], cut.feedback[-5:]) == ("Output:", "Error")
+    assert "[... the middle of 50,008 characters is left out ...]" in cut.reply
+
+
+def test_of_a_long_turn_the_short_side_stays_whole():
+    [cut] = compact([Turn("short", "f" * 50_000)], limit=2_000)
+    assert cut.reply == "short"
+    [cut] = compact([Turn("r" * 50_000, "short")], limit=2_000)
+    assert cut.feedback == "short"
+
+
+TEXTS = st.builds(lambda n, c: c * n, st.integers(0, 30_000), st.sampled_from("r\u00e9界\U0001f98a\ud800"))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.builds(Turn, TEXTS, TEXTS), max_size=40),
+    st.text(max_size=2_000),
+    st.text(max_size=5_000),
+    st.integers(0, 60_000),
+)
+def test_any_transcript_is_within_any_limit_that_its_fixed_part_leaves_room_in(every, system, opening, more):
+    fixed = estimated_tokens(system) + estimated_tokens(opening) + CLOSING_TOKENS + MIN_TURNS_TOKENS
+    limit = fixed + more
+    room = room_for_turns(system, opening, max_prompt_tokens=limit)
+    kept = compact(every, limit=room)
+    closing = "c" * (2 * CLOSING_TOKENS - 4)
+    request = Request(transcript(system, opening, kept, closing), "turn")
+    assert request.estimated_input_tokens() <= limit
+    assert sum(turn.count for turn in kept) == len(every)
+    assert compact(kept, limit=room) == kept
+
+
+def test_a_limit_below_the_fixed_part_is_refused_in_one_line():
+    needed = (1_000 + 8) + (2_000 + 8) + CLOSING_TOKENS + MIN_TURNS_TOKENS
+    assert room_for_turns("s" * 2_000, "o" * 4_000, max_prompt_tokens=needed) == MIN_TURNS_TOKENS
+    with pytest.raises(BudgetTooSmall, match=f"max_prompt_tokens = {needed - 1} is too small to start"):
+        room_for_turns("s" * 2_000, "o" * 4_000, max_prompt_tokens=needed - 1)
 
 
 def test_a_transcript_alternates_and_ends_with_the_budget():
