@@ -87,7 +87,7 @@ class BudgetError(FunnelError):
 
 def _figure(number: float) -> str:
     """Tokens as a whole number; dollars and seconds with three digits."""
-    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004 - four digits and more
+    return f"{number:.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004 - above it three digits are not exact
 
 
 class BudgetTooSmall(BudgetError):
