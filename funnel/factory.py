@@ -16,7 +16,6 @@ from funnel.sandbox import open_sandbox
 from funnel.settings import EXTRACTIVE, Settings
 from funnel.sync import SyncFunnel
 
-
 DAY_S = 86_400
 
 

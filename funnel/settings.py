@@ -136,6 +136,11 @@ class Settings(BaseSettings):
             # The source decodes JSON for one field only.
             raise _must_be("prices", os.environ.get("FUNNEL_PRICES")) from None
 
+    def with_parts(self, *, model: str, sub_model: str, sandbox: str) -> Settings:
+        """The same with these models and this sandbox: those that a run began with."""
+        kept = {name: getattr(self, name) for name in self.model_fields_set}
+        return Settings(**{**kept, "named_model": model, "named_sub_model": sub_model, "sandbox": sandbox})
+
     @property
     def has_model(self) -> bool:
         """Whether a language model is configured; otherwise `extractive` answers."""

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from funnel.cli import rerank as reranking
-from funnel.cli import scope, show
+from funnel.cli import running, scope, show
 from funnel.cli.errors import FAILED, one_line
 from funnel.errors import BadSetting
 from funnel.types import Mode
 
 if TYPE_CHECKING:
-    from funnel.events import Event
-    from funnel.pipeline import Options
-    from funnel.run import Source
+    from funnel.journal import Record
     from funnel.settings import Settings
     from funnel.types import Answer
-    from indexes import Collection, RawDocuments
 
 EPILOG = """Examples:
 
@@ -32,13 +26,16 @@ funnel ask "What is our refund policy?" --kb kb
 
 funnel ask "Compare the liability clauses of all contracts" --kb kb --max-usd 0.50
 
-funnel ask "Where may this code deadlock?" --docs src/ --json"""
+funnel ask "Where may this code deadlock?" --docs src/ --json
+
+funnel ask --resume last"""
 
 DEFAULT_K = 20
+LAST = "last"
 
 
 def ask(
-    question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+    question: Annotated[str | None, typer.Argument(help="The question, in quotes.")] = None,
     kb: Annotated[Path | None, typer.Option(help="The collection to ask, made by `funnel index`.")] = None,
     docs: Annotated[
         Path | None, typer.Option(help="A file or folder to ask directly, without an index.")
@@ -60,8 +57,15 @@ def ask(
     timeout: Annotated[float | None, typer.Option(help="Seconds until the answer is due.")] = None,
     memory: Annotated[
         str | None,
-        typer.Option(help="Where the inspector keeps what it reads and notes: memory://, sqlite:///FILE."),
+        typer.Option(help="Where a run keeps what it reads, notes and pays for: sqlite:///FILE, memory://."),
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Go on with a run that was stopped, paying for nothing twice; or `last`."
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Take no answer of a model from the cache.")] = False,
     trace: Annotated[Path | None, typer.Option(help="Write the run's events to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -73,22 +77,30 @@ def ask(
         from funnel.settings import Settings
 
         settings = Settings(**({} if memory is None else {"memory": memory}))
-        allowed: Limits = limits(settings)
         given: dict[str, Any] = {"max_usd": max_usd, "max_calls": max_calls, "timeout_s": timeout}
-        allowed = replace(allowed, **{name: value for name, value in given.items() if value is not None})
-        asker, wanted = scope.access(principals or ()), scope.where(where)
-        pinned: Mode = mode  # type: ignore[assignment]  # the pipeline checks it and lists the known
-        with source(kb, docs) as documents:
-            everything = max(1, len(documents)) if docs is not None else DEFAULT_K
-            options = Options(
-                mode=pinned,
-                k=everything if k is None else k,
-                limits=allowed,
-                access=asker,
-                where=wanted,
-                trace=trace,
-            )
-            answer = asyncio.run(run(reranking.reranked(documents, rerank), settings, question, options))
+        given = {name: value for name, value in given.items() if value is not None}
+        if (question is None) == (resume is None):
+            raise BadSetting("QUESTION or --resume", "give exactly one: a question in quotes, or a run.")
+        if resume is not None:
+            answer = _resumed(resume, settings, kb, docs, trace, given)
+        elif question is not None:
+            allowed: Limits = replace(limits(settings), **given)
+            asker, wanted = scope.access(principals or ()), scope.where(where)
+            pinned: Mode = mode  # type: ignore[assignment]  # the pipeline checks it and lists the known
+            with running.source(kb, docs) as documents:
+                everything = max(1, len(documents)) if docs is not None else DEFAULT_K
+                options = Options(
+                    mode=pinned,
+                    k=everything if k is None else k,
+                    limits=allowed,
+                    access=asker,
+                    where=wanted,
+                    trace=trace,
+                    fresh=fresh,
+                    labels=_labels(kb=kb, docs=docs, rerank=rerank),
+                )
+                ranked = reranking.reranked(documents, rerank)
+                answer = asyncio.run(running.run(ranked, settings, question, options))
         if as_json:
             show.print_json(answer.as_dict())
         else:
@@ -97,63 +109,55 @@ def ask(
             raise typer.Exit(FAILED)
 
 
-@contextmanager
-def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocuments]:
-    """The collection or the raw documents that were named; exactly one of the two."""
-    from indexes import Collection, RawDocuments
-
-    if (kb is None) == (docs is None):
-        raise BadSetting(
-            "--kb or --docs", "name exactly one: a collection (--kb DIR), or files (--docs PATH)."
-        )
-    if kb is not None:
-        with Collection.open(kb) as collection:
-            yield collection
-    elif docs is not None:
-        from indexes.loaders import load
-
-        loading = load([docs])
-        documents = RawDocuments(loading)
-        for problem in loading.problems:
-            show.ERR.print(f"[yellow]Left out:[/] {escape(str(problem))}")
-        yield documents
+def _labels(*, kb: Path | None, docs: Path | None, rerank: str | None) -> dict[str, str]:
+    """What a resume needs to find the same documents again."""
+    paths = {"kb": kb, "docs": docs}
+    labels = {name: str(path.absolute()) for name, path in paths.items() if path is not None}
+    return labels | ({} if rerank is None else {"rerank": rerank})
 
 
-async def run(source: Source, settings: Settings, question: str, options: Options) -> Answer:
-    """The answer, with a line on stderr that says what is going on."""
-    from funnel.factory import build
+def _resumed(
+    name: str,
+    settings: Settings,
+    kb: Path | None,
+    docs: Path | None,
+    trace: Path | None,
+    given: dict[str, Any],
+) -> Answer:
+    """The answer of a run that had begun before, over the documents that it had; `given` are new limits."""
+    from funnel.runs import Again
 
-    async with build(source, settings) as funnel:
-        with show.ERR.status("retrieving") as line:
-            progress = Progress(lambda text: line.update(show.plain(text)))
-            return await funnel.ask(question, options, on_event=progress)
+    record = asyncio.run(_record(name, settings.memory))
+    labels = record.labels
+    if kb is None and docs is None:
+        kb, docs = (Path(labels[label]) if label in labels else None for label in ("kb", "docs"))
+    parts = {"model": record.model, "sub_model": record.sub_model, "sandbox": record.sandbox}
+    settings = settings.with_parts(**parts)
+    again = Again(replace(record.limits, **given), trace=trace)
+    with running.source(kb, docs) as documents:
+        ranked = reranking.reranked(documents, labels.get("rerank"))
+        return asyncio.run(running.resume(ranked, settings, record.run, again))
 
 
-@dataclass
-class Progress:
-    """Turns the event stream into one line that is always up to date."""
+async def _record(name: str, url: str) -> Record:
+    """How the run of that name began; `last` is the latest one that has no final answer."""
+    from funnel.errors import RunUnknown
+    from funnel.journal import Journal
+    from funnel.journal.listing import runs
+    from funnel.memory import open_memory
+    from funnel.runs import ENDED
 
-    show: Callable[[str], None]
-    calls: int = 0
-    tokens: int = 0
-    stage: str = "retrieving"
-    open_calls: set[int] = field(default_factory=set)
-
-    def __call__(self, event: Event) -> None:
-        """Take in one event."""
-        if event.kind == "route":
-            self.stage = "reading" if event.data["route"] == "lookup" else "inspecting"
-        elif event.kind == "turn" and event.phase == "start":
-            self.stage = f"inspecting, turn {event.data['number']}"
-        elif event.kind == "retry":
-            self.show(f"{event.data['reason']}; trying again in {event.data['wait_s']:.0f} s")
-            return
-        elif event.kind == "model_call" and event.phase == "start":
-            self.open_calls.add(event.id)
-        elif event.kind == "model_call":
-            self.open_calls.discard(event.id)
-            self.calls += 1
-            self.tokens += event.data.get("input_tokens", 0) + event.data.get("output_tokens", 0)
-        self.show(
-            f"{self.stage} · {self.calls} calls · {len(self.open_calls)} in flight · {self.tokens:,} tokens"
-        )
+    memory = open_memory(url)
+    try:
+        if name != LAST:
+            return await Journal(memory, name).record()
+        open_runs = [
+            listed.record
+            async for listed in runs(memory)
+            if listed.answer is None or listed.answer["status"] not in ENDED
+        ]
+        if not open_runs:
+            raise RunUnknown(name, memory.url, "every run there has its answer")
+        return open_runs[-1]
+    finally:
+        await memory.close()

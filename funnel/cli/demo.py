@@ -12,9 +12,9 @@ import typer
 from rich.markup import escape
 
 from funnel.cli import show
-from funnel.cli.ask import run
 from funnel.cli.collection import bars
 from funnel.cli.errors import one_line
+from funnel.cli.running import run
 
 if TYPE_CHECKING:
     from funnel.budget import Limits

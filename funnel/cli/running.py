@@ -1,0 +1,127 @@
+"""One run from the command line: its source, its progress on stderr, and how to go on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from funnel.cli import show
+from funnel.errors import BadSetting
+
+if TYPE_CHECKING:
+    from funnel.events import Event, Sink
+    from funnel.pipeline import Funnel, Options
+    from funnel.run import Source
+    from funnel.runs import Again
+    from funnel.settings import Settings
+    from funnel.types import Answer
+    from indexes import Collection, RawDocuments
+
+RESUMABLE = frozenset({"partial", "failed"})
+
+
+@contextmanager
+def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocuments]:
+    """The collection or the raw documents that were named; exactly one of the two."""
+    from indexes import Collection, RawDocuments
+
+    if (kb is None) == (docs is None):
+        raise BadSetting(
+            "--kb or --docs", "name exactly one: a collection (--kb DIR), or files (--docs PATH)."
+        )
+    if kb is not None:
+        with Collection.open(kb) as collection:
+            yield collection
+    elif docs is not None:
+        from indexes.loaders import load
+
+        loading = load([docs])
+        documents = RawDocuments(loading)
+        for problem in loading.problems:
+            show.ERR.print(f"[yellow]Left out:[/] {escape(str(problem))}")
+        yield documents
+
+
+async def run(source: Source, settings: Settings, question: str, options: Options) -> Answer:
+    """The answer, with a line on stderr that says what is going on."""
+    return await _watched(source, settings, lambda funnel, sink: funnel.ask(question, options, on_event=sink))
+
+
+async def resume(source: Source, settings: Settings, name: str, again: Again) -> Answer:
+    """The answer of a run that had begun before, likewise."""
+    return await _watched(source, settings, lambda funnel, sink: funnel.resume(name, again, on_event=sink))
+
+
+async def _watched(
+    source: Source, settings: Settings, work: Callable[[Funnel, Sink], Awaitable[Answer]]
+) -> Answer:
+    from funnel.factory import build
+
+    async with build(source, settings) as funnel:
+        with show.ERR.status("retrieving") as line:
+            progress = Progress(lambda text: line.update(show.plain(text)))
+            answer = None
+            try:
+                answer = await work(funnel, progress)
+            finally:
+                # Also where it was stopped, or a part broke: what it paid for is kept.
+                if progress.run and progress.calls and (answer is None or answer.status in RESUMABLE):
+                    line.stop()
+                    show.ERR.print(
+                        f"[dim]Go on where it stopped: funnel ask --resume {escape(progress.run)}"
+                        f"{_named(settings)}[/]"
+                    )
+            return answer
+
+
+def _named(settings: Settings) -> str:
+    """The option that names the memory, where it is not the one that everybody has."""
+    from funnel.settings import Settings as Defaults
+
+    return "" if settings.memory == Defaults().memory else " --memory URL (the same as now)"
+
+
+@dataclass
+class Progress:
+    """Turns the event stream into one line that is always up to date."""
+
+    show: Callable[[str], None]
+    run: str = ""
+    calls: int = 0
+    tokens: int = 0
+    cached: int = 0
+    stage: str = "retrieving"
+    open_calls: set[int] = field(default_factory=set)
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event."""
+        if event.kind == "run":
+            self.run = event.run
+        elif event.kind == "route":
+            self.stage = "reading" if event.data["route"] == "lookup" else "inspecting"
+        elif event.kind == "turn" and event.phase == "start":
+            self.stage = f"inspecting, turn {event.data['number']}"
+        elif event.kind == "retry":
+            self.show(f"{event.data['reason']}; trying again in {event.data['wait_s']:.0f} s")
+            return
+        elif event.kind == "cache":
+            self.cached += 1
+        elif event.kind == "model_call" and event.phase == "start":
+            self.open_calls.add(event.id)
+        elif event.kind == "model_call":
+            self.open_calls.discard(event.id)
+            self.calls += 1
+            self.tokens += event.data.get("input_tokens", 0) + event.data.get("output_tokens", 0)
+        self.show(self.line)
+
+    @property
+    def line(self) -> str:
+        """What is going on; the run's name stands in it, so that it is on the screen if the run is killed."""
+        parts = [self.stage, f"{self.calls} calls", f"{len(self.open_calls)} in flight"]
+        parts += [f"{self.cached} not paid again"] if self.cached else []
+        return " · ".join([*parts, f"{self.tokens:,} tokens", f"run {self.run}"])
