@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from funnel.citations import MARKER, Source, cite, renumber, renumber_value
 from funnel.errors import BadAnswer, BudgetExceeded, LLMError
-from funnel.llm.base import MAX_REPLY_CHARS, Message, Request
+from funnel.journal.journal import check_of
+from funnel.llm.base import MAX_REPLY_CHARS, Message, Place, Request
 from funnel.prompts import fence, render
 from funnel.run import Draft, Run
 from funnel.schema import AnswerSchema
@@ -34,6 +35,8 @@ _MEMBERS = {
 }
 """What a typed reply has besides its value, in a form that endpoints can enforce."""
 
+FIRST, REPAIR = (0,), (1,)
+"""Where the journal has the one call, and the one that mends it."""
 MAX_PASSAGES = 20
 MAX_CHARS = 24_000
 MAX_REPEATED_CHARS = 8_000
@@ -70,13 +73,13 @@ class Reader:
             return Draft("Nothing in the collection matches the question.", "declined")
         sources = [_source(hit, document) for document, hit in choose(hits)]
         request = _request(run, sources)
-        completion = await run.root.complete(request, parent=run.span)
+        completion = await run.root.complete(request, parent=run.span, place=_place(FIRST, request))
         reply, wrong = await _parse(completion.text, run.schema)
         if wrong:
             run.events.point("repair", parent=run.span, reason=wrong)
             again = _again(request, completion.text, wrong, typed=run.schema is not None)
             try:
-                completion = await run.root.complete(again, parent=run.span)
+                completion = await run.root.complete(again, parent=run.span, place=_place(REPAIR, again))
             except (BudgetExceeded, LLMError) as error:
                 return _unformed(reply, completion.text, sources, wrong, str(error))
             second, wrong = await _parse(completion.text, run.schema)
@@ -84,6 +87,11 @@ class Reader:
         if wrong or reply is None:
             return _unformed(reply, completion.text, sources, wrong)
         return _draft(reply, sources)
+
+
+def _place(path: tuple[int, ...], request: Request) -> Place:
+    """Where the journal has the call."""
+    return Place(path, check_of(*(message.content for message in request.messages)))
 
 
 def _request(run: Run, sources: Sequence[Source]) -> Request:
