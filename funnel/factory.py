@@ -10,6 +10,7 @@ from funnel.llm.extractive import Extractive
 from funnel.llm.models import Models
 from funnel.memory import open_memory
 from funnel.pipeline import Funnel
+from funnel.prompts import addenda
 from funnel.router import Router
 from funnel.run import Source
 from funnel.sandbox import open_sandbox
@@ -25,6 +26,7 @@ def build(source: Source, settings: Settings | None = None) -> Funnel:
     Raises: `BadSetting`, `UnknownName`, `MemoryFailed`.
     """
     settings = settings or Settings()
+    prompts = addenda.load(settings.addenda)
     # The memory last: it is the one part that holds something open from the start.
     called, sandbox = models(settings), open_sandbox(settings.sandbox)
     return Funnel(
@@ -34,6 +36,7 @@ def build(source: Source, settings: Settings | None = None) -> Funnel:
         sandbox=sandbox,
         trace_dir=settings.trace_dir,
         router=Router(),
+        prompts=prompts,
         keep_s=settings.keep_days * DAY_S,
     )
 
@@ -52,7 +55,12 @@ def models(settings: Settings) -> Models:
 
 def limits(settings: Settings) -> Limits:
     """The limits that the settings put on a run."""
-    return Limits(max_usd=settings.max_usd, max_calls=settings.max_calls, timeout_s=settings.timeout_s)
+    return Limits(
+        max_usd=settings.max_usd,
+        max_calls=settings.max_calls,
+        timeout_s=settings.timeout_s,
+        max_prompt_tokens=settings.max_prompt_tokens,
+    )
 
 
 def _llm(model: str, settings: Settings) -> LLM:

@@ -16,6 +16,7 @@ from funnel.inspector import Inspector
 from funnel.journal import found
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
+from funnel.prompts.addenda import Prompts, shipped
 from funnel.reader import Reader
 from funnel.router import Router
 from funnel.run import Draft, Source
@@ -44,6 +45,7 @@ class Funnel:
         sandbox: Sandbox,
         trace_dir: Path,
         router: Router,
+        prompts: Prompts | None = None,
         keep_s: float | None = None,
     ) -> None:
         self._source = source
@@ -54,7 +56,8 @@ class Funnel:
         self._reader = Reader()
         self._inspector = Inspector(sandbox)
         self._runs = Runs(
-            source, models=models, memory=memory, sandbox=sandbox.name, trace_dir=trace_dir, keep_s=keep_s
+            source, models=models, memory=memory, sandbox=sandbox.name, trace_dir=trace_dir,
+            prompts=prompts or shipped(), keep_s=keep_s,
         )
 
     async def ask(

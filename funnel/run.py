@@ -11,6 +11,7 @@ from funnel.events import Events
 from funnel.journal import Journal
 from funnel.llm.meter import Meter
 from funnel.memory.workspace import Workspace
+from funnel.prompts.addenda import Prompts, shipped
 from funnel.schema import AnswerSchema
 from funnel.types import Citation, Shape, Status
 from indexes.filters import Filter
@@ -46,7 +47,8 @@ class Run:
     """One question on its way. `root` calls the model that leads, `sub` the one for parts.
 
     Nothing outside `access` and `where` is searched, read or cited. `shape`: what kind of work the router
-    takes the question for. `schema`: what the answer must be, where it is to be typed.
+    takes the question for. `schema`: what the answer must be, where it is to be typed. `prompts`: what each
+    model is told.
     """
 
     id: str
@@ -63,6 +65,7 @@ class Run:
     where: Filter | None = None
     shape: Shape | None = None
     schema: AnswerSchema | None = None
+    prompts: Prompts = field(default_factory=shipped)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from funnel.journal import Journal, Record
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
 from funnel.memory.workspace import Workspace
+from funnel.prompts.addenda import Prompts
 from funnel.run import Run, Source
 from funnel.schema import AnswerSchema
 from funnel.types import Answer, Mode
@@ -91,6 +92,7 @@ class Runs:
         memory: Memory,
         sandbox: str,
         trace_dir: Path,
+        prompts: Prompts,
         keep_s: float | None,
     ) -> None:
         self._source = source
@@ -98,6 +100,7 @@ class Runs:
         self._memory = memory
         self._sandbox = sandbox
         self._trace_dir = trace_dir
+        self._prompts = prompts
         self._keep_s = keep_s
         self._cache = Completions(memory, ttl_s=keep_s)
 
@@ -197,6 +200,7 @@ class Runs:
                         span=span.id,
                         where=record.where,
                         schema=schema,
+                        prompts=self._prompts,
                     )
 
     def _check_parts(self, record: Record) -> None:

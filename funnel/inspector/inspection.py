@@ -66,8 +66,14 @@ class Inspection:
         Raises: `BudgetExceeded`, `LLMError` only when not even the first call was possible.
         """
         task, host = self._task, self._host
-        system = render("inspector", dialect=sandbox.dialect)
-        opening = await describe_context(task.question, task.documents, self._shelf, task.best)
+        system = self._run.prompts.render_for(self._run.root.name, "inspector", dialect=sandbox.dialect)
+        opening = await describe_context(
+            task.question,
+            task.documents,
+            self._shelf,
+            task.best,
+            shape=self._run.shape if task.depth == 0 else None,
+        )
         variables = {
             "context": await context_variable(task.documents, self._shelf),
             "question": task.question,
