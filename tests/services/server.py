@@ -108,3 +108,17 @@ class Server(ABC):
             return None
         known = {entry.pw_name: entry for entry in pwd.getpwall()}
         return known.get("postgres") or known["nobody"]
+
+    @abstractmethod
+    def age(self, seconds: float) -> None:
+        """Let so much time pass for what expires."""
+
+
+class ServerClock:
+    """For the memory contract: the time is the server's, and passes there."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def passes(self, seconds: float) -> None:
+        self._server.age(seconds)

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import pytest
 from contracts.memory import MemoryContract
+from services.server import ServerClock
 
 from funnel.memory.redis import RedisMemory
-
-
-class ServerClock:
-    """The time is the server's: it passes there."""
-
-    def __init__(self, server) -> None:
-        self._server = server
-
-    def passes(self, seconds: float) -> None:
-        self._server.age(seconds)
 
 
 class TestRedis(MemoryContract):

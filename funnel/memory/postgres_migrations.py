@@ -1,0 +1,132 @@
+"""The tables of a PostgreSQL memory, one numbered migration after another; knows SQL and no value.
+
+They lie in the first schema of the connection's search_path. Keys and names of namespaces are UTF-8, whose
+byte order is that of code points, whatever the database's collation. An index takes no more than 2,704 bytes
+of a row, so each is split after 1,024 bytes into `head` and `rest`, and the primary key has a digest of what
+has a rest. The order of (head, rest) is that of the whole.
+"""
+
+from __future__ import annotations
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from funnel.errors import MemoryFailed
+
+_LOCK = 0x46554E4D  # "FUNM": of several processes that migrate a database, one does and the others wait
+
+_ITEMS = """
+CREATE TABLE funnel_items (
+    space uuid NOT NULL,  -- of the namespace: the beginning of its SHA-256
+    head bytea NOT NULL,
+    digest bytea NOT NULL,  -- SHA-256 of a key that has a rest; else empty
+    rest bytea NOT NULL,
+    value bytea NOT NULL,
+    expires_at timestamptz,  -- NULL: it stays
+    PRIMARY KEY (space, head, digest)
+)
+"""
+_LIVE = """
+CREATE VIEW funnel_live AS
+SELECT space, head, digest, rest, value, expires_at FROM funnel_items
+WHERE expires_at IS NULL OR expires_at > clock_timestamp()
+"""
+_NAMESPACES = """
+CREATE TABLE funnel_namespaces (
+    space uuid PRIMARY KEY,
+    head bytea NOT NULL,
+    rest bytea NOT NULL
+)
+"""
+_WRITERS = """
+CREATE TABLE funnel_writers (
+    id uuid PRIMARY KEY,
+    number bigint NOT NULL,
+    won boolean NOT NULL,
+    used_at timestamptz NOT NULL
+) WITH (fillfactor = 50)
+"""
+_COMPARE_AND_SET = """
+CREATE FUNCTION funnel_compare_and_set(
+    writer uuid, write_number bigint, in_space uuid, space_head bytea, space_rest bytea,
+    in_head bytea, in_digest bytea, in_rest bytea, new_value bytea, expected bytea
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    last record;
+    done boolean;
+BEGIN
+    INSERT INTO funnel_writers VALUES (writer, 0, false, clock_timestamp()) ON CONFLICT DO NOTHING;
+    SELECT number, won INTO last FROM funnel_writers WHERE id = writer FOR UPDATE;
+    IF last.number >= write_number THEN
+        RETURN last.won;
+    END IF;
+    IF expected IS NULL THEN
+        INSERT INTO funnel_items VALUES (in_space, in_head, in_digest, in_rest, new_value, NULL)
+        ON CONFLICT (space, head, digest) DO UPDATE SET value = excluded.value, expires_at = NULL
+        WHERE funnel_items.expires_at <= clock_timestamp();
+        done := FOUND;
+        INSERT INTO funnel_namespaces SELECT in_space, space_head, space_rest WHERE done
+        ON CONFLICT DO NOTHING;
+    ELSE
+        UPDATE funnel_items SET value = new_value, expires_at = NULL
+        WHERE space = in_space AND head = in_head AND digest = in_digest AND value = expected
+        AND (expires_at IS NULL OR expires_at > clock_timestamp());
+        done := FOUND;
+    END IF;
+    UPDATE funnel_writers SET number = write_number, won = done, used_at = clock_timestamp()
+    WHERE id = writer;
+    RETURN done;
+END
+$$
+"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        _ITEMS,
+        # Text of documents, read far more often than written: reading it costs no unpacking.
+        "ALTER TABLE funnel_items ALTER COLUMN value SET STORAGE EXTERNAL",
+        "CREATE INDEX funnel_items_expiring ON funnel_items (expires_at) WHERE expires_at IS NOT NULL",
+        _LIVE,
+        _NAMESPACES,
+        "CREATE INDEX funnel_namespaces_order ON funnel_namespaces (head)",
+        _WRITERS,
+        _COMPARE_AND_SET,
+    ),
+)
+"""Number n is at n - 1. One that was published is never changed: another one follows it."""
+
+
+async def migrate(connection: AsyncConnection[TupleRow], url: str) -> None:
+    """Bring the tables up to date, unless they are; a role that may not create tables can use them then.
+
+    Raises: `MemoryFailed` when a newer funnel made them; `psycopg.Error`.
+    """
+    if await _applied(connection) == len(MIGRATIONS):
+        return
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        # Another process may have been first, meanwhile.
+        applied = await _applied(connection)
+        if applied > len(MIGRATIONS):
+            reason = f"format {applied}; this version reads up to {len(MIGRATIONS)}. Upgrade funnel-rlm."
+            raise MemoryFailed(url, reason)
+        if not applied:
+            await connection.execute(
+                "CREATE TABLE IF NOT EXISTS funnel_migrations ("
+                "number integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+        for number, statements in enumerate(MIGRATIONS[applied:], start=applied + 1):
+            for statement in statements:
+                await connection.execute(statement)
+            await connection.execute("INSERT INTO funnel_migrations (number) VALUES (%s)", [number])
+
+
+async def _applied(connection: AsyncConnection[TupleRow]) -> int:
+    """The number of the last migration that was applied; 0 where there is none."""
+    cursor = await connection.execute("SELECT to_regclass('funnel_migrations') IS NOT NULL")
+    row = await cursor.fetchone()
+    if row is None or not row[0]:
+        return 0
+    cursor = await connection.execute("SELECT coalesce(max(number), 0) FROM funnel_migrations")
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
