@@ -56,8 +56,13 @@ class Funnel:
         self._reader = Reader()
         self._inspector = Inspector(sandbox)
         self._runs = Runs(
-            source, models=models, memory=memory, sandbox=sandbox.name, trace_dir=trace_dir,
-            prompts=prompts or shipped(), keep_s=keep_s,
+            source,
+            models=models,
+            memory=memory,
+            sandbox=sandbox.name,
+            trace_dir=trace_dir,
+            prompts=prompts or shipped(),
+            keep_s=keep_s,
         )
 
     async def ask(

@@ -11,7 +11,16 @@ from funnel.errors import BudgetExceeded, LLMError, SandboxDied
 from funnel.inspector.host import Host, Recurse, Submission
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.shelf import Shelf
-from funnel.inspector.turns import Code, Turn, compact, feedback, parse, shorten, transcript
+from funnel.inspector.turns import (
+    Code,
+    Turn,
+    compact,
+    feedback,
+    parse,
+    room_for_turns,
+    shorten,
+    transcript,
+)
 from funnel.journal.journal import check_of
 from funnel.llm.base import MAX_REPLY_CHARS, Place, Request
 from funnel.prompts import render
@@ -59,11 +68,13 @@ class Inspection:
         self._turns: tuple[Turn, ...] = ()
         self._number = 0
         self._repairs = 0
+        self._room = 0
 
     async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
         """Turn after turn.
 
-        Raises: `BudgetExceeded`, `LLMError` only when not even the first call was possible.
+        Raises: `BudgetTooSmall` for a prompt that does not fit `max_prompt_tokens`; `BudgetExceeded`, `LLMError`
+        only when not even the first call was possible.
         """
         task, host = self._task, self._host
         system = self._run.prompts.render_for(self._run.root.name, "inspector", dialect=sandbox.dialect)
@@ -73,6 +84,9 @@ class Inspection:
             self._shelf,
             task.best,
             shape=self._run.shape if task.depth == 0 else None,
+        )
+        self._room = room_for_turns(
+            system, opening, max_prompt_tokens=self._run.ledger.limits.max_prompt_tokens
         )
         variables = {
             "context": await context_variable(task.documents, self._shelf),
@@ -91,7 +105,7 @@ class Inspection:
         events, task = self._run.events, self._task
         with events.span("turn", parent=task.parent, number=self._number, depth=task.depth) as turn:
             self._run.ledger.count_turn(task.depth)
-            self._turns = compact(self._turns)
+            self._turns = compact(self._turns, limit=self._room)
             messages = transcript(system, opening, self._turns, self._closing())
             # What the model had been told when it said this; the limits that it was told may differ now.
             told = check_of(*(text for turn in self._turns for text in (turn.reply, turn.feedback)))

@@ -148,7 +148,7 @@ def room_for_turns(system: str, opening: str, *, max_prompt_tokens: int) -> int:
     return max_prompt_tokens - fixed
 
 
-def compact(turns: Sequence[Turn], *, limit: int = 20_000) -> tuple[Turn, ...]:
+def compact(turns: Sequence[Turn], *, limit: int) -> tuple[Turn, ...]:
     """The turns within `limit` tokens, which is `MIN_TURNS_TOKENS` or more: the oldest give way.
 
     Outputs go first, then cells, then the oldest turns become one; the last few stay whole where that is
