@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -109,6 +110,17 @@ def markers_in(value: Any) -> list[int]:
 
     _texts(value, look)
     return found
+
+
+def answer_text(value: Any) -> str:
+    """A JSON value as the text of an answer: text as it is, anything else as JSON.
+
+    Raises: `ValueError` for nan and inf, which JSON has not.
+    """
+    # Indented, a list of one number is no marker: `[5]` would be one.
+    return (
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    )
 
 
 def _texts(value: Any, change: Callable[[str], str]) -> Any:

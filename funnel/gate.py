@@ -1,14 +1,18 @@
-"""The last gate: a citation leaves only if its quote is, now, the stored text at its span; knows no model."""
+"""The last gate: a citation leaves only if its quote is, now, the stored text at its span; knows no model.
+
+A typed value leaves only if it meets its schema then.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from funnel.citations import renumber
+from funnel.citations import answer_text, renumber_value
+from funnel.errors import BadAnswer
 from funnel.run import Draft, Run
+from funnel.schema import AnswerSchema
 from funnel.types import Citation
 from indexes.types import DocumentId
 
@@ -22,16 +26,39 @@ async def checked(run: Run, draft: Draft) -> Draft:
         for number, citation in enumerate(draft.citations, start=1)
         if await _stored(run, citation, citation.start, citation.stop) == citation.quote
     }
-    if len(kept) == len(draft.citations):
-        return draft
     lost = len(draft.citations) - len(kept)
-    text, citations = renumber(draft.text, kept)
-    notice = (
-        f"{lost} of {len(draft.citations)} citations were dropped: "
-        "the documents no longer say so at these places."
-    )
-    value = None if draft.value is None else json.loads(text)
-    return replace(draft, text=text, citations=citations, value=value, notices=(*draft.notices, notice))
+    if lost:
+        notice = (
+            f"{lost} of {len(draft.citations)} citations were dropped: "
+            "the documents no longer say so at these places."
+        )
+        draft = replace(_renumbered(draft, kept), notices=(*draft.notices, notice))
+    return draft if run.schema is None or draft.value is None else await _typed(run.schema, draft)
+
+
+def _renumbered(draft: Draft, kept: Mapping[int, Sequence[Citation]]) -> Draft:
+    """The draft with these citations, and with markers in its text and its value that count with them."""
+    if _is_value(draft):
+        value, citations = renumber_value(draft.value, kept)
+        return replace(draft, text=answer_text(value).strip(), value=value, citations=citations)
+    (text, value), citations = renumber_value([draft.text, draft.value], kept)
+    return replace(draft, text=text.strip(), value=value, citations=citations)
+
+
+async def _typed(schema: AnswerSchema, draft: Draft) -> Draft:
+    """The draft with its value as the schema would have it: as it leaves, whatever became of its markers."""
+    try:
+        value = await asyncio.to_thread(schema.check, draft.value)
+    except BadAnswer as error:
+        notice = f"The value no longer met the schema when its citations were numbered: {error}"
+        return replace(draft, status="partial", value=None, notices=(*draft.notices, notice))
+    text = answer_text(value).strip() if _is_value(draft) else draft.text
+    return replace(draft, text=text, value=value)
+
+
+def _is_value(draft: Draft) -> bool:
+    """Whether the text is the value, and no words about it."""
+    return draft.value is not None and draft.text == answer_text(draft.value).strip()
 
 
 async def surroundings(run: Run, citations: Iterable[Citation]) -> list[dict[str, str]]:

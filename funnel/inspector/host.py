@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from funnel.citations import MARKER
-from funnel.errors import BadPattern, BudgetExceeded, LLMError
+from funnel.citations import answer_text, markers_in
+from funnel.errors import BadAnswer, BadPattern
 from funnel.inspector.arguments import (
     as_list,
     brief,
@@ -22,11 +22,12 @@ from funnel.inspector.arguments import (
 )
 from funnel.inspector.opening import TITLE_CHARS
 from funnel.inspector.shelf import Shelf
+from funnel.inspector.sub_calls import Result, Site, sub_call, sub_request, sub_schema
 from funnel.journal.journal import Kept, check_of
-from funnel.llm.base import Message, Place, Request
-from funnel.prompts import fence, render
+from funnel.llm.base import Place
 from funnel.run import Run
 from funnel.sandbox.base import EndCell, HostError, HostFunction
+from funnel.schema import AnswerSchema
 from indexes.errors import IndexesError
 from indexes.types import DocumentHit
 
@@ -43,12 +44,7 @@ MAX_LISTED = 1_000
 MAX_ALL = 5_000
 MAX_BATCH = 500
 MAX_CHILDREN = 200
-MAX_SUB_CALL_CHARS = 400_000
 MAX_ANSWER_CHARS = 100_000
-
-
-Result = dict[str, Any]
-"""What one of several calls at once came to: ok, value, error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +57,23 @@ class Submission:
     found: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where a host call is made: its event, and its path in the tree of the run."""
-
-    span: int
-    path: tuple[int, ...]
-
-    def part(self, number: int) -> Site:
-        """The place of one of several things that the call does."""
-        return Site(self.span, (*self.path, number))
-
-
 Recurse = Callable[[str, Sequence[str], Site], Awaitable[str]]
 """(question, document ids, where) → the child's answer."""
 
 
 @dataclass
 class Host:
-    """The host functions of one inspector; `parent` is the event under which their events belong."""
+    """The host functions of one inspector; `parent` is the event under which their events belong.
+
+    `schema`: what `submit` takes for an answer; None is anything.
+    """
 
     run: Run
     shelf: Shelf
     recurse: Recurse | None
     given: tuple[str, ...]
     status: Callable[[], dict[str, Any]]
+    schema: AnswerSchema | None = None
     parent: int = 0
     path: tuple[int, ...] = ()
     output: str = ""
@@ -234,14 +222,20 @@ class Host:
             {"id": info.id, "title": info.title[:TITLE_CHARS], "n_chars": info.n_chars} for info in listed
         ]
 
-    async def llm_query(self, prompt: str, text: str | None = None, *, at: Site) -> str:
-        """A sub-model's answer. A failed call raises, so that no error text is taken for an answer."""
-        result = await self._sub_call(_sub_request(prompt, text), at.part(0))
+    async def llm_query(self, prompt: str, text: str | None = None, schema: Any = None, *, at: Site) -> Any:
+        """A sub-model's answer: text, or with a schema a value that meets it.
+
+        A failed call raises, so that no error text is taken for an answer.
+        """
+        form = await sub_schema(schema)
+        result = await sub_call(self.run, sub_request(prompt, text, form), at.part(0), form)
         if not result["ok"]:
             raise HostError(f"llm_query failed, and nothing was answered: {result['error']}")
-        return str(result["value"])
+        return result["value"]
 
-    async def llm_query_batched(self, prompts: Any, texts: Any = None, *, at: Site) -> list[dict[str, Any]]:
+    async def llm_query_batched(
+        self, prompts: Any, texts: Any = None, schema: Any = None, *, at: Site
+    ) -> list[Result]:
         """Many sub-calls at once, in order; each a result with ok, value and error."""
         asked = as_list(prompts)
         given = [None] * len(asked) if texts is None else as_list(texts)
@@ -249,12 +243,10 @@ class Host:
             raise HostError(f"{len(asked)} prompts but {len(given)} texts; give one text for each prompt")
         if len(asked) > MAX_BATCH:
             raise HostError(f"at most {MAX_BATCH} prompts a call, not {len(asked)}; split the list")
-        requests = [_sub_request(prompt, text) for prompt, text in zip(asked, given, strict=True)]
-        return await self._batch(
-            "prompts",
-            at,
-            [partial(self._sub_call, request, at.part(i)) for i, request in enumerate(requests)],
-        )
+        form = await sub_schema(schema)
+        requests = [sub_request(prompt, text, form) for prompt, text in zip(asked, given, strict=True)]
+        works = [partial(sub_call, self.run, asks, at.part(i), form) for i, asks in enumerate(requests)]
+        return await self._batch("prompts", at, works)
 
     async def _batch(
         self, what: str, at: Site, works: Sequence[Callable[[], Awaitable[Result]]]
@@ -267,17 +259,6 @@ class Host:
             results = list(await asyncio.gather(*(work() for work in works)))
             span.data["failed"] = sum(not result["ok"] for result in results)
             return results
-
-    async def _sub_call(self, request: Request, at: Site) -> Result:
-        """One sub-call as ok / value / error: a failed one never looks like an answer."""
-        place = Place(at.path, check_of(*(message.content for message in request.messages)))
-        try:
-            completion = await self.run.sub.complete(request, parent=at.span, place=place)
-        except (LLMError, BudgetExceeded) as error:
-            return {"ok": False, "value": None, "error": str(error)}
-        if not completion.text.strip():
-            return {"ok": False, "value": None, "error": "the sub-model returned nothing"}
-        return {"ok": True, "value": completion.text, "error": None}
 
     async def rlm_query(self, question: str, documents: Any = None, *, at: Site) -> str:
         """A child inspector's answer over some of the documents; its markers are this run's markers."""
@@ -352,15 +333,21 @@ class Host:
 
     async def submit(self, answer: Any, citations: Any = None, *, found: bool = True) -> None:
         """End the run with this answer."""
-        # Indented, a list of one number is no marker: `[5]` would be one.
-        text = answer if isinstance(answer, str) else _as_json(answer)
+        try:
+            text = answer_text(answer)
+        except ValueError:
+            raise HostError(
+                "the answer holds nan or inf, which JSON has not; submit None or text there"
+            ) from None
         if answer is None or not text.strip():
             raise HostError(
                 "the answer is empty; to say that there is none: submit('what is missing', found=False)"
             )
         if len(text) > MAX_ANSWER_CHARS:
             raise HostError(f"the answer has {len(text):,} characters; at most {MAX_ANSWER_CHARS:,}")
-        numbers = [int(number) for number in MARKER.findall(text)]
+        if found and self.schema is not None:
+            await self._check(answer, self.schema)
+        numbers = markers_in(answer)
         for marker in as_list(citations if citations is not None else []):
             numbers += markers(marker)
         known = self.shelf.cited(numbers)
@@ -379,6 +366,15 @@ class Host:
         self.run.events.point(
             "submit", parent=self.parent, answer=text, citations=list(known), found=bool(found)
         )
+
+    async def _check(self, answer: Any, schema: AnswerSchema) -> None:
+        try:
+            await asyncio.to_thread(schema.check, answer)
+        except BadAnswer as error:
+            raise HostError(
+                f"the answer does not meet the schema in the first message: {error}. Submit the "
+                "corrected value itself; or, if the documents do not hold it, say so with found=False"
+            ) from error
 
 
 def _signature(name: str) -> inspect.Signature:
@@ -399,29 +395,6 @@ _KEPT = frozenset({"search", "documents", "notes", "budget", "rlm_query", "rlm_q
 
 The calls of `llm_query` are in the journal by themselves; the texts of a run do not change.
 """
-
-
-def _as_json(answer: object) -> str:
-    try:
-        return json.dumps(answer, ensure_ascii=False, indent=2, allow_nan=False)
-    except ValueError:
-        raise HostError(
-            "the answer holds nan or inf, which JSON has not; submit None or text there"
-        ) from None
-
-
-def _sub_request(prompt: object, text: object) -> Request:
-    require_text(prompt=prompt)
-    if text is not None:
-        require_text(text=text)
-    size = len(str(prompt)) + len(str(text or ""))
-    if size > MAX_SUB_CALL_CHARS:
-        raise HostError(
-            f"{size:,} characters are too many for one sub-call (at most {MAX_SUB_CALL_CHARS:,}); "
-            "slice the text and use llm_query_batched"
-        )
-    content = str(prompt) if text is None else f"{prompt}\n\n{fence('text', str(text))}"
-    return Request((Message("system", render("sub_call")), Message("user", content)), "query")
 
 
 def _found(hit: DocumentHit) -> dict[str, Any]:

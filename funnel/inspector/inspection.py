@@ -23,7 +23,7 @@ from funnel.inspector.turns import (
 )
 from funnel.journal.journal import check_of
 from funnel.llm.base import MAX_REPLY_CHARS, Place, Request
-from funnel.prompts import render
+from funnel.prompts import fence, render
 from funnel.run import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 
@@ -64,7 +64,9 @@ class Inspection:
         self._run = run
         self._shelf = shelf
         self._task = task
-        self._host = Host(run, shelf, recurse, task.documents, self._left)
+        # A child's answer is read by its parent's program, whatever form the run's own is to have.
+        self._schema = run.schema if task.depth == 0 else None
+        self._host = Host(run, shelf, recurse, task.documents, self._left, self._schema)
         self._turns: tuple[Turn, ...] = ()
         self._number = 0
         self._repairs = 0
@@ -85,6 +87,9 @@ class Inspection:
             task.best,
             shape=self._run.shape if task.depth == 0 else None,
         )
+        if self._schema is not None:
+            wanted = render("inspector_typed", schema=fence("schema", self._schema.text))
+            opening = f"{opening}\n\n{wanted}"
         self._room = room_for_turns(
             system, opening, max_prompt_tokens=self._run.ledger.limits.max_prompt_tokens
         )

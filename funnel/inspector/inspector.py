@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
-from funnel.budget import Reservation
-from funnel.citations import MARKER, renumber
+from funnel.citations import MARKER, answer_text, renumber_value
 from funnel.errors import BudgetExceeded, LLMError
-from funnel.inspector.host import Site, Submission
+from funnel.inspector import extraction
+from funnel.inspector.host import Submission
 from funnel.inspector.inspection import Inspection, Task, Unfinished
 from funnel.inspector.shelf import Shelf
-from funnel.inspector.turns import Turn, prose
-from funnel.llm.base import Message, Place, Request
-from funnel.prompts import fence, render
+from funnel.inspector.sub_calls import Site
 from funnel.run import Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
 from indexes.types import DocumentHit
 
-EXTRACT_INPUT_CHARS = 16_000
-EXTRACT_OUTPUT_TOKENS = 4_000
 EXTRACT_TIME_SHARE = 0.15
 EXTRACT_TIME_S = 20.0
 """Of the time, too, something is kept for the last call: this share, and at most so much."""
-WORTH_RESERVING_CALLS = 4
 CHILDREN_AT_ONCE = 100
 """At one depth, in all runs of a funnel: each has a process of the sandbox."""
-ROOT, EXTRACTION = (0,), (1,)
-"""Where the journal has the inspectors' work, and the last call."""
+ROOT = (0,)
+"""Where the journal has the inspectors' work."""
 
 
 class Inspector:
@@ -58,7 +53,7 @@ class Inspector:
             str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)
             for hit in hits
         }
-        kept = _reserve_extraction(run)
+        kept = extraction.reserve(run)
         try:
             with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S):
                 ended = await self._inspect(
@@ -68,8 +63,10 @@ class Inspector:
             if kept is not None:
                 run.ledger.release(kept)
         if isinstance(ended, Submission):
-            return self._submitted(shelf, ended)
-        return await self._extract(run, shelf, ended)
+            draft = _submitted(run, shelf, ended)
+        else:
+            draft = await extraction.extract(run, shelf, ended)
+        return replace(draft, sandbox=self._sandbox.name)
 
     async def _inspect(self, run: Run, shelf: Shelf, task: Task) -> Submission | Unfinished:
         may_recurse = task.depth < run.ledger.limits.max_depth
@@ -93,68 +90,16 @@ class Inspector:
         in_text = {int(number) for number in MARKER.findall(ended.text)}
         return " ".join([ended.text, *(f"[{n}]" for n in ended.numbers if n not in in_text)])
 
-    def _submitted(self, shelf: Shelf, submission: Submission) -> Draft:
-        text, citations = renumber(submission.text, shelf.cited(submission.numbers))
-        bare = submission.found and not citations
-        return Draft(
-            text,
-            "complete" if submission.found else "declined",
-            citations,
-            value=None if isinstance(submission.answer, str) else json.loads(text),
-            sandbox=self._sandbox.name,
-            notices=("Nothing in this answer is backed by a quote.",) if bare else (),
-        )
 
-    async def _extract(self, run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
-        """The best answer that notes and turns hold, by one last call where the budget has one."""
-        notes = await run.workspace.notes()
-        work = f"{fence('question', run.question)}\n\n{fence('work', _material(notes, ended.turns))}"
-        messages = (Message("system", render("extract")), Message("user", work))
-        try:
-            request = Request(messages, "extract", max_output_tokens=EXTRACT_OUTPUT_TOKENS)
-            place = Place((*EXTRACTION, len(ended.turns)), "")
-            text = prose((await run.root.complete(request, parent=run.span, place=place)).text)
-        except (BudgetExceeded, LLMError) as error:
-            run.events.point("budget", parent=run.span, reason=str(error))
-            text = "\n".join(f"{key}: {value}" for key, value in notes.items())
-        notices = (f"The work ended before an answer was submitted: {ended.reason}",)
-        if not text or text.startswith("NOT FOUND"):
-            looked = (
-                f"No answer was found in {_counted(len(shelf.ids), 'document')} "
-                f"and {_counted(len(ended.turns), 'turn')}."
-            )
-            return Draft(
-                looked, "failed" if ended.broken else "declined", sandbox=self._sandbox.name, notices=notices
-            )
-        answer, citations = renumber(text, shelf.cited([int(n) for n in MARKER.findall(text)]))
-        return Draft(answer, "partial", citations, sandbox=self._sandbox.name, notices=notices)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _reserve_extraction(run: Run) -> Reservation | None:
-    """Set the last call aside before the work begins; None where the limits are too small to share."""
-    calls = run.ledger.limits.max_calls
-    if calls is not None and calls < WORTH_RESERVING_CALLS:
-        return None
-    try:
-        return run.ledger.reserve(
-            input_tokens=EXTRACT_INPUT_CHARS // 2, output_tokens=EXTRACT_OUTPUT_TOKENS, price=run.root.price
-        )
-    except BudgetExceeded:
-        return None
-
-
-def _material(notes: dict[str, str], turns: Sequence[Turn]) -> str:
-    """Notes first, then the latest turns, within what the extraction's reservation covers."""
-    parts = [f"note {key}: {value}" for key, value in notes.items()]
-    size = sum(map(len, parts))
-    latest: list[str] = []
-    for turn in reversed(turns):
-        size += turn.size
-        if size > EXTRACT_INPUT_CHARS:
-            break
-        latest.insert(0, f"{turn.reply}\n{turn.feedback}")
-    return "\n\n".join([*parts, *latest])[:EXTRACT_INPUT_CHARS]
+def _submitted(run: Run, shelf: Shelf, submission: Submission) -> Draft:
+    found = submission.found
+    value, citations = renumber_value(submission.answer, shelf.cited(submission.numbers))
+    # Where a value of some form is wanted, words that say why there is none are no value.
+    typed = found if run.schema is not None else not isinstance(value, str)
+    return Draft(
+        answer_text(value).strip(),
+        "complete" if found else "declined",
+        citations,
+        value=value if typed else None,
+        notices=("Nothing in this answer is backed by a quote.",) if found and not citations else (),
+    )

@@ -241,7 +241,7 @@ async def test_a_citation_that_is_no_longer_stored_text_does_not_leave(tmp_path,
         )
         assert [c.quote for c in answer.citations] == ["Ada Roth signed it."]
     assert read.text == "Ada [1], 14 days."
-    assert deep.value == {"days": "14 ", "who": "Ada [1]"} == json.loads(deep.text)
+    assert deep.value == {"days": "14", "who": "Ada [1]"} == json.loads(deep.text)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""The last call of a run whose budget ended: the best answer that its notes and turns hold; runs no code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from funnel.budget import Reservation
+from funnel.citations import markers_in, renumber_value
+from funnel.errors import BadAnswer, BudgetExceeded, LLMError
+from funnel.inspector.inspection import Unfinished
+from funnel.inspector.shelf import Shelf
+from funnel.inspector.turns import Turn, prose
+from funnel.llm.base import Message, Place, Request
+from funnel.prompts import fence, render
+from funnel.run import Draft, Run
+from funnel.schema import AnswerSchema
+from funnel.schema.plain import first_json
+
+INPUT_CHARS = 16_000
+OUTPUT_TOKENS = 4_000
+WORTH_RESERVING_CALLS = 4
+EXTRACTION = (1,)
+"""Where the journal has this call."""
+
+
+class Reply(BaseModel):
+    """What is asked for where the answer is to be typed."""
+
+    model_config = ConfigDict(extra="ignore")
+    answer: str
+    value: Any = None
+
+
+def reserve(run: Run) -> Reservation | None:
+    """Set the call aside before the work begins; None where the limits are too small to share."""
+    calls = run.ledger.limits.max_calls
+    if calls is not None and calls < WORTH_RESERVING_CALLS:
+        return None
+    # A schema stands in the prompt and beside it.
+    chars = INPUT_CHARS + (0 if run.schema is None else 2 * len(run.schema.text))
+    try:
+        return run.ledger.reserve(input_tokens=chars // 2, output_tokens=OUTPUT_TOKENS, price=run.root.price)
+    except BudgetExceeded:
+        return None
+
+
+async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
+    """What can be told, `partial`; `declined`, or `failed` where a part broke, if that is nothing.
+
+    With a schema the call is asked for words and a value; a value that does not meet it is left out.
+    """
+    notes = await run.workspace.notes()
+    notices = [f"The work ended before an answer was submitted: {ended.reason}"]
+    value: Any = None
+    try:
+        place = Place((*EXTRACTION, len(ended.turns)), "")
+        completion = await run.root.complete(_request(run, notes, ended.turns), parent=run.span, place=place)
+        text, value = _read(completion.text, run.schema)
+    except (BudgetExceeded, LLMError) as error:
+        run.events.point("budget", parent=run.span, reason=str(error))
+        text = "\n".join(f"{key}: {note}" for key, note in notes.items())
+    if not text or text.startswith("NOT FOUND"):
+        looked = (
+            f"No answer was found in {_counted(len(shelf.ids), 'document')} "
+            f"and {_counted(len(ended.turns), 'turn')}."
+        )
+        return Draft(looked, "failed" if ended.broken else "declined", notices=notices)
+    if run.schema is not None:
+        try:
+            await asyncio.to_thread(run.schema.check, value)
+        except BadAnswer as error:
+            reason = "none was submitted" if value is None else str(error)
+            notices.append(f"The answer has no value of the form asked for ({reason}).")
+            value = None
+    cited = shelf.cited(markers_in([text, value]))
+    (text, value), citations = renumber_value([text, value], cited)
+    return Draft(text.strip(), "partial", citations, value, notices=notices)
+
+
+def _request(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Request:
+    system = render("extract")
+    parts = [fence("question", run.question), fence("work", _material(notes, turns))]
+    schema = None
+    if run.schema is not None:
+        system = f"{system}\n\n{render('extract_typed')}"
+        parts.append(fence("schema", run.schema.text))
+        schema = run.schema.member("value", {"answer": {"type": "string"}})
+    messages = (Message("system", system), Message("user", "\n\n".join(parts)))
+    return Request(messages, "extract", max_output_tokens=OUTPUT_TOKENS, schema=schema)
+
+
+def _read(reply: str, schema: AnswerSchema | None) -> tuple[str, Any]:
+    """The words and the value of the reply; without the object that was asked for, its words alone."""
+    if schema is None:
+        return prose(reply), None
+    try:
+        told = Reply.model_validate(first_json(reply))
+    except (BadAnswer, ValidationError):
+        return prose(reply), None
+    return told.answer.strip(), told.value
+
+
+def _material(notes: Mapping[str, str], turns: Sequence[Turn]) -> str:
+    """Notes first, then the latest turns, within what the reservation covers."""
+    parts = [f"note {key}: {value}" for key, value in notes.items()]
+    size = sum(map(len, parts))
+    latest: list[str] = []
+    for turn in reversed(turns):
+        size += turn.size
+        if size > INPUT_CHARS:
+            break
+        latest.insert(0, f"{turn.reply}\n{turn.feedback}")
+    return "\n\n".join([*parts, *latest])[:INPUT_CHARS]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
