@@ -30,7 +30,22 @@ async def _probe_monty() -> Probe:
     return await probe()
 
 
-SANDBOXES: dict[str, Engine] = {"monty": Engine(_make_monty, _probe_monty)}
+def _make_bubblewrap() -> Sandbox:
+    from funnel.sandbox.bubblewrap import BubblewrapSandbox  # noqa: PLC0415 - only who uses the engine loads it
+
+    return BubblewrapSandbox()
+
+
+async def _probe_bubblewrap() -> Probe:
+    from funnel.sandbox.bubblewrap import probe  # noqa: PLC0415 - only who uses the engine loads it
+
+    return await probe()
+
+
+SANDBOXES: dict[str, Engine] = {
+    "monty": Engine(_make_monty, _probe_monty),
+    "bubblewrap": Engine(_make_bubblewrap, _probe_bubblewrap),
+}
 
 
 def open_sandbox(name: str) -> Sandbox:

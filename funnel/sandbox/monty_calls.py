@@ -1,56 +1,16 @@
-"""What a cell asks of the host and what it prints: calls are checked, answered, counted; drives no engine."""
+"""The host calls of a cell in the Monty engine: answered, counted, side by side; drives no engine."""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic_monty import AsyncFunctionSnapshot, AsyncFutureSnapshot, AsyncSnapshot, ExternalSettledResult
 
-from funnel.sandbox.base import HostError, HostFunction
-from funnel.sandbox.values import NotPlain, from_host, from_inside
-
-
-class FromHost(Exception):
-    """Carries what a host function raised past the handlers of the engine's own errors."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-
-class HostCallLimit(Exception):
-    """A limit that we count, not the engine."""
-
-
-class Output:
-    """What the cell printed, up to a number of bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._parts: list[str] = []
-        self._kept = 0
-        self._printed = 0
-
-    def __call__(self, _stream: str, text: str) -> None:
-        """Take what the engine prints; from any thread, one at a time."""
-        data = text.encode("utf-8", "replace")
-        self._printed += len(data)
-        if (room := self._limit - self._kept) > 0:
-            self._parts.append(data[:room].decode("utf-8", "ignore"))
-            self._kept += min(room, len(data))
-
-    @property
-    def text(self) -> str:
-        """What is kept, with a line about what is not."""
-        kept = "".join(self._parts)
-        if self._printed <= self._limit:
-            return kept
-        return (
-            f"{kept}\n[output cut: {self._printed:,} bytes were printed, the first {self._limit:,} are kept]"
-        )
+from funnel.sandbox.base import HostFunction
+from funnel.sandbox.calls import HostCallLimit, answered
+from funnel.sandbox.values import from_inside
 
 
 class Calls:
@@ -68,10 +28,7 @@ class Calls:
         self.made += host
         self._suspended += 1
         if self.made > self._limit or self._suspended > max(1_000, 2 * self._limit):
-            raise HostCallLimit(
-                f"The cell made more than {self._limit:,} host calls. Make fewer: pass lists to the batched "
-                "functions, or spread the work over several cells."
-            )
+            raise HostCallLimit(self._limit)
 
     def knows(self, name: str) -> bool:
         """Whether the cell may call it."""
@@ -108,23 +65,11 @@ class Calls:
     async def _answer(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> ExternalSettledResult:
-        function = self._functions[name]
-        try:
-            plain_args = [from_inside(argument) for argument in args]
-            plain_kwargs = {key: from_inside(argument) for key, argument in kwargs.items()}
-            inspect.signature(function).bind(*plain_args, **plain_kwargs)
-        except (NotPlain, TypeError) as exc:
-            return {"exc_type": "TypeError", "message": f"{name}(): {exc}"}
-        try:
-            value = await function(*plain_args, **plain_kwargs)
-        except HostError as exc:
-            return {"exc_type": "RuntimeError", "message": str(exc)}
-        except Exception as exc:  # the session hands it to its caller
-            raise FromHost(exc) from exc
-        try:
-            return {"return_value": from_host(value)}
-        except NotPlain as exc:
-            return {
-                "exc_type": "RuntimeError",
-                "message": f"{name}() gave a result that cannot be passed: {exc}",
-            }
+        answer = await answered(self._functions[name], name, lambda: _plain(args, kwargs))
+        if answer.error is None:
+            return {"return_value": answer.value}
+        return {"exc_type": answer.error, "message": answer.message}
+
+
+def _plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    return [from_inside(argument) for argument in args], {k: from_inside(v) for k, v in kwargs.items()}

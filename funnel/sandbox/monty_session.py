@@ -25,17 +25,17 @@ from pydantic_monty import (
 
 from funnel.errors import SandboxDied, SandboxUnavailable
 from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
+from funnel.sandbox.calls import FromHost, HostCallLimit, Output, too_large, too_slow
 from funnel.sandbox.hints import hint_for
-from funnel.sandbox.monty_calls import Calls, FromHost, HostCallLimit, Output
+from funnel.sandbox.monty_calls import Calls
 from funnel.sandbox.source import Cell, prepare
 from funnel.sandbox.stdlib import module_source
-from funnel.sandbox.values import from_host, text_bytes
+from funnel.sandbox.values import from_host, short, text_bytes
 
 _NAME: Final = "monty"
 _MAX_RECURSION: Final = 500
 _KEPT_TIMES: Final = 4
 """To write its variables out, a worker needs this many times their size (measured: 3.7-4.2)."""
-_MAX_MESSAGE: Final = 2_000
 _WORDING: Final = {
     "The monty syntax parser": "This sandbox's Python",
     "Internal error in monty: ": "",
@@ -130,13 +130,13 @@ class MontySession:
             raise
         except MontyCrashedError as exc:
             if exc.timed_out:
-                return self._too_slow()
+                return too_slow(self._limits)
             return CellError("SandboxCrashed", f"The cell ended its own process ({exc}).")
         except Exception as exc:  # noqa: BLE001 - the engine's own faults: the cell is lost, the session not
             if isinstance(exc, MontyError) and (breach := self._breach(exc)) is not None:
                 return breach
             _LOG.warning("the Monty engine failed on a cell", exc_info=True)
-            return CellError("SandboxFault", f"The sandbox failed on this cell ({_short(str(exc))}).")
+            return CellError("SandboxFault", f"The sandbox failed on this cell ({short(str(exc))}).")
 
     async def _complete(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
         error = None
@@ -198,22 +198,10 @@ class MontySession:
         if not _LIMIT.search(str(inner)[:200]):
             return None
         if isinstance(inner, TimeoutError):
-            return self._too_slow()
+            return too_slow(self._limits)
         if isinstance(inner, MemoryError):
-            return CellError(
-                "MemoryError",
-                f"The session took more than {self._limits.memory_bytes / 1024**2:.3g} MB of memory "
-                "(a quarter of it can be kept from cell to cell).",
-                hint="Keep slices and counts instead of copies of the text.",
-            )
+            return too_large(self._limits, " (a quarter of it can be kept from cell to cell)")
         return None
-
-    def _too_slow(self) -> CellError:
-        return CellError(
-            "TimeoutError",
-            f"The cell computed for more than {self._limits.cell_s:g} s (host calls not counted).",
-            hint="Do less in one cell: narrow with grep() or search() first; no nested loops over text.",
-        )
 
     async def _keep(self) -> None:
         if self._worker is None:
@@ -257,17 +245,9 @@ def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell) -> CellError:
     text = inner.msg if isinstance(inner, SyntaxError) else str(inner)
     for theirs, ours in _WORDING.items():
         text = text.replace(theirs, ours)
-    message = _short(text)
+    message = short(text)
     frames = exc.traceback()
     here = [frame.line for frame in frames if frame.filename == frames[0].filename]
     line = here[-1] if here else None
-    source_line = _short(cell.line(line))
+    source_line = short(cell.line(line))
     return CellError(kind, message, line, source_line, hint_for(kind, message, source_line))
-
-
-def _short(text: str) -> str:
-    """Both ends of a long text: a message may carry a whole document."""
-    if len(text) <= _MAX_MESSAGE:
-        return text
-    half = _MAX_MESSAGE // 2
-    return f"{text[:half]} [... {len(text):,} characters ...] {text[-half:]}"

@@ -74,7 +74,7 @@ class _Text:
 
 def prepare(code: str) -> Cell:
     """The cell in the form that the engine gets."""
-    code = code.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
+    code = normal(code)
     tree = _parse(code)
     if tree is None:
         return Cell(code, code)
@@ -95,7 +95,18 @@ def prepare(code: str) -> Cell:
             edits += _unbound(text, node)
     edits += _echo(text, tree)
     ready = text.edited(edits) if edits else code
-    return Cell(ready, code, tuple(sorted(modules)), _awaited(ready, _parse(ready) if edits else tree))
+    awaited = _awaited(ready, _parse(ready) if edits else tree)
+    return Cell(ready, code, tuple(sorted(modules)), frozenset(start for start, _ in awaited))
+
+
+def normal(code: str) -> str:
+    """The text in UTF-8, with one kind of line end."""
+    return code.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def awaited_calls(code: str) -> frozenset[tuple[int, int]]:
+    """Where in the UTF-8 of a `normal` text those calls begin and end whose result the code awaits."""
+    return _awaited(code, _parse(code))
 
 
 def _parse(code: str) -> ast.Module | None:
@@ -194,13 +205,13 @@ def _echo(text: _Text, tree: ast.Module) -> Iterator[_Edit]:
     yield _Edit(stop, stop, ")) is not None else None")
 
 
-def _awaited(code: str, tree: ast.Module | None) -> frozenset[int]:
+def _awaited(code: str, tree: ast.Module | None) -> frozenset[tuple[int, int]]:
     if tree is None or not re.search(r"\bawait\b|\basyncio\b", code):
         return frozenset()
     text = _Text(code)
     gathered = {name for node in ast.walk(tree) for name in _gathered_names(node)}
     return frozenset(
-        text.span(call)[0]
+        text.span(call)
         for node in ast.walk(tree)
         for expression in _awaited_expressions(node, gathered)
         for call in _outer_calls(expression)

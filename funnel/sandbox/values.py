@@ -7,12 +7,14 @@ printed, compared or serialised before it was copied here, where every visit of 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 MAX_DEPTH = 32
 MAX_PARTS = 200_000
 MAX_CHARACTERS = 16 * 1024 * 1024
 MAX_INTEGER_BITS = 4_096
+MAX_MESSAGE = 2_000
 _REPRESENTED = re.compile(
     r"dict_(keys|values|items)\(\[|range\(\d+, -?\d+|deque\(\[|<(function|built-in|re\.Match|class) "
 )
@@ -35,6 +37,17 @@ def from_inside(value: Any) -> Any:
     return _Copier(MAX_PARTS, MAX_CHARACTERS).copy(value, 0)
 
 
+def bounded_arguments(args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """The same for all arguments of one call together, from an engine whose objects do not cross as text.
+
+    Raises: `NotPlain`.
+    """
+    copier = _Copier(MAX_PARTS, MAX_CHARACTERS)
+    return [copier.copy(argument, 0) for argument in args], {
+        name: copier.copy(argument, 0) for name, argument in kwargs.items()
+    }
+
+
 def from_host(value: Any) -> Any:
     """The same for a value of ours on its way in, whose size the sandbox's own memory limit bounds.
 
@@ -53,6 +66,14 @@ def text_bytes(value: Any) -> int:
     if isinstance(value, (list, tuple)):
         return sum(text_bytes(item) for item in value)
     return 0
+
+
+def short(text: str) -> str:
+    """Both ends of a long text: a message may carry a whole document."""
+    if len(text) <= MAX_MESSAGE:
+        return text
+    half = MAX_MESSAGE // 2
+    return f"{text[:half]} [... {len(text):,} characters ...] {text[-half:]}"
 
 
 _BASES: tuple[type, ...] = (str, bool, int, float, list, tuple, dict, set, frozenset)

@@ -1,0 +1,60 @@
+"""What a model is told of the Python in a bubblewrap sandbox, and what to write instead of what it lacks."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from funnel.sandbox.hints import Hint
+
+DIALECT: Final = """\
+The code runs in full CPython with most of its standard library: re json math collections itertools \
+functools datetime random statistics string heapq textwrap operator difflib io bisect copy csv dataclasses \
+typing enum decimal fractions hashlib base64 html xml.etree sqlite3 (":memory:") asyncio and more. Print \
+what you want to see.
+Missing, with what to write instead: files, environment, network, subprocesses (read, grep, search); pip \
+packages such as numpy or pandas (lists, dicts, statistics); threads (llm_query_batched).
+Host functions (llm_query, read, ...) return at once: no await is needed. llm_query_batched(list) runs many \
+prompts side by side; so does await asyncio.gather(...) over host calls written in it.\
+"""
+
+_HINTS: Final = (
+    Hint(
+        r"No module named '(multiprocessing|joblib|tqdm)",
+        "No threads or processes here: llm_query_batched(list_of_prompts) runs sub-calls side by side.",
+    ),
+    Hint(
+        r"No module named '(requests|urllib|http|httpx|aiohttp|ftplib|smtplib|ssl|webbrowser)",
+        "No network here: use read(), grep() and search() for the documents.",
+    ),
+    Hint(
+        r"No module named",
+        "Only the standard library is here, and of it what handles data: use lists, dicts, collections, "
+        "statistics and re.",
+    ),
+    Hint(
+        r"start new thread",
+        "No threads here: llm_query_batched(list_of_prompts) runs sub-calls side by side.",
+    ),
+    Hint(
+        r"PermissionError|FileNotFoundError|BlockingIOError|Operation not permitted",
+        "No files, processes or network here: use read(), grep() and search() for the documents.",
+    ),
+    Hint(r"KeyError.*\benviron\b", "No environment here: use read(), grep() and search() for the documents."),
+    Hint(r"name '(exit|quit)' is not defined|SystemExit", "End with submit(...), not by exiting."),
+    Hint(r"name '(FINAL|FINAL_VAR|SUBMIT|final_answer)' is not defined", "Finish with submit(answer)."),
+    Hint(r"EOFError.*\binput\b", "Nobody can be asked: work with the documents and the question."),
+    Hint(
+        r"asyncio\.run\(\) cannot be called from a running event loop",
+        "The cell awaits already: write await main() instead of asyncio.run(main()).",
+    ),
+    Hint(r"RecursionError", "Use a loop with a list as stack instead of deep recursion."),
+    Hint(r"not JSON serializable", "Convert first (str(d), list(s)), or json.dumps(x, default=str)."),
+)
+_COMPILED: Final = tuple((re.compile(hint.pattern, re.DOTALL), hint.advice) for hint in _HINTS)
+
+
+def hint_for(kind: str, message: str, source_line: str) -> str:
+    """What to write instead, or "" when the error is an ordinary one."""
+    text = f"{kind}: {message[:2000]} | {source_line[:500]}"
+    return next((advice for pattern, advice in _COMPILED if pattern.search(text)), "")

@@ -1,0 +1,164 @@
+"""How a sandbox process is started: the bwrap command line, and what of this machine it may see.
+
+Seen are the interpreter, its standard library, the shared libraries that it loads, and the few files of ours
+that run inside; all of them read-only. No environment, no network, no /proc, no /dev, no other process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from funnel.errors import SandboxUnavailable
+from funnel.sandbox.bubblewrap_wire import Wire
+
+NAME: Final = "bubblewrap"
+_PACKAGE = Path(__file__).parent
+_OURS = ("supervisor", "worker", "channel", "loop", "modules", "filter")
+_INSIDE = "/funnel-sandbox"
+_LIBRARIES = "/lib"
+_START = (
+    f"import sys; sys.path.insert(0, {_INSIDE!r}); "
+    "from funnel.sandbox.bubblewrap_supervisor import main; main(*map(int, sys.argv[1:]))"
+)
+_LIST = """\
+import runpy
+runpy.run_path({modules!r})["preload"]()
+with open("/proc/self/maps") as maps:
+    print(*sorted({{line.split(None, 5)[5].strip() for line in maps if ".so" in line}}), sep="\\n")
+"""
+# Not -I: it would ignore PYTHONHASHSEED, and with it sets would be ordered anew in each run. Of what -I
+# shuts out, bwrap leaves no environment and no home directory.
+_OPTIONS = ("-P", "-s", "-S", "-B", "-X", "utf8")
+_NAMESPACES = (
+    "User namespaces are needed: allow them (sysctl kernel.unprivileged_userns_clone=1, "
+    "kernel.apparmor_restrict_unprivileged_userns=0; in Docker --security-opt seccomp=unconfined). "
+)
+_ADVICE: Final = {
+    "seccomp": "Linux 5.5 is needed, with seccomp user notification. ",
+    "namespace": _NAMESPACES,
+    "uid map": _NAMESPACES,
+    "permi": _NAMESPACES,
+}
+_LISTING_TIMEOUT_S = 60.0
+
+
+def start() -> tuple[subprocess.Popen[bytes], socket.socket, Wire]:
+    """The process, the line for commands to its supervisor, and the one to its worker.
+
+    Raises: `SandboxUnavailable` when there is nothing to start.
+    """
+    program = _command()
+    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+        data, its_data = socket.socketpair()
+        control, its_control = socket.socketpair()
+        output, its_output = os.pipe()
+        for end in (its_data, its_control):
+            theirs.callback(end.close)
+        theirs.callback(os.close, its_output)
+        wire = Wire(data, output)
+        ours.callback(control.close)
+        ours.callback(wire.close)
+        data.setblocking(False)
+        control.setblocking(False)
+        os.set_blocking(output, False)
+        passed = (its_data.fileno(), its_control.fileno())
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own command line
+                [*program, *map(str, passed)],
+                stdin=subprocess.DEVNULL,
+                stdout=its_output,
+                stderr=its_output,
+                pass_fds=passed,
+                env={},
+            )
+        except OSError as exc:
+            raise unavailable(str(exc)) from exc
+        ours.pop_all()
+        return process, control, wire
+
+
+def unavailable(said: str) -> SandboxUnavailable:
+    """What is wrong with this machine, from what bwrap or the supervisor printed."""
+    last = said.strip().rpartition("\n")[2] or "it ended without a word"
+    advice = next((advice for word, advice in _ADVICE.items() if word in said.lower()), "")
+    return SandboxUnavailable(NAME, f"{last}. {advice}Or choose FUNNEL_SANDBOX=monty")
+
+
+@functools.cache
+def _command() -> tuple[str, ...]:
+    if sys.platform != "linux":
+        raise SandboxUnavailable(NAME, "it needs Linux; choose FUNNEL_SANDBOX=monty here")
+    if (bwrap := shutil.which("bwrap")) is None:
+        raise SandboxUnavailable(
+            NAME,
+            "the program bwrap is missing; install it (apt-get install bubblewrap, dnf install bubblewrap), "
+            "or choose FUNNEL_SANDBOX=monty",
+        )
+    python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    return (
+        bwrap,
+        *("--unshare-user", "--unshare-all", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"),
+        *("--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--clearenv"),
+        *("--setenv", "PYTHONHASHSEED", "0", "--setenv", "LD_LIBRARY_PATH", _LIBRARIES),
+        *_binds(python),
+        *("--remount-ro", "/", "--chdir", "/", "--", python, *_OPTIONS, "-c", _START),
+    )
+
+
+def _binds(python: str) -> Iterator[str]:
+    yield from ("--ro-bind", python, python)
+    standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib", vars=_base_paths())}
+    standard = {os.path.realpath(path) for path in standard}
+    for path in sorted(standard):
+        yield from ("--ro-bind", path, path)
+        for packages in ("site-packages", "dist-packages"):
+            if Path(path, packages).is_dir():
+                yield from ("--tmpfs", f"{path}/{packages}")
+    for library in _libraries(python):
+        if not any(library.is_relative_to(path) for path in standard):
+            for name in _names(library):
+                yield from ("--ro-bind", str(library), f"{_LIBRARIES}/{name}")
+    yield from ("--symlink", "lib", "/lib64")
+    for module in ("values", *(f"bubblewrap_{part}" for part in _OURS)):
+        yield from (
+            "--ro-bind",
+            str(_PACKAGE / f"{module}.py"),
+            f"{_INSIDE}/funnel/sandbox/{module}.py",
+        )
+
+
+def _base_paths() -> dict[str, str]:
+    return {"platbase": sys.base_exec_prefix, "base": sys.base_prefix}
+
+
+def _libraries(python: str) -> list[Path]:
+    """The shared objects that the interpreter maps once all modules are loaded."""
+    listing = _LIST.format(modules=str(_PACKAGE / "bubblewrap_modules.py"))
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter
+            [python, "-I", "-S", "-B", "-c", listing],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=_LISTING_TIMEOUT_S,
+        )
+    except (OSError, subprocess.SubprocessError) as exc:
+        raise SandboxUnavailable(NAME, f"the interpreter {python} does not say what it loads: {exc}") from exc
+    return [Path(line) for line in done.stdout.splitlines()]
+
+
+def _names(library: Path) -> set[str]:
+    """Its own name and the shorter ones under which it is asked for, which are links beside it."""
+    stem = library.name.partition(".so")[0].partition("-")[0]
+    beside = (link for link in library.parent.glob(f"{stem}*.so*") if link.is_symlink())
+    return {library.name, *(link.name for link in beside if link.resolve() == library.resolve())}

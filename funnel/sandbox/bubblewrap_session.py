@@ -1,0 +1,231 @@
+"""One bubblewrap session: drives cells, keeps or drops what they did; knows no command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final, Literal, TypeVar
+
+from funnel.errors import SandboxDied, SandboxUnavailable
+from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
+from funnel.sandbox.bubblewrap_calls import Calls
+from funnel.sandbox.bubblewrap_dialect import hint_for
+from funnel.sandbox.bubblewrap_launch import NAME, start, unavailable
+from funnel.sandbox.bubblewrap_wire import BadFrame, Wire
+from funnel.sandbox.calls import FromHost, HostCallLimit, Output, too_large, too_slow
+from funnel.sandbox.source import awaited_calls, normal
+from funnel.sandbox.values import from_host
+
+_RUN: Final = b"r"
+_KEEP: Final = b"k"
+_DROP: Final = b"d"
+_DONE: Final = b"."
+_READY: Final = b"+"
+_START_TIMEOUT_S: Final = 60.0
+_RESOLVE_TIMEOUT_S: Final = 20.0
+_OUT_OF_MEMORY: Final = 77
+_MAX_ERROR: Final = 4_000
+_T = TypeVar("_T")
+
+
+class _TooSlow(Exception):
+    """The cell's time is up."""
+
+
+class BubblewrapSession:
+    """One namespace that lasts from cell to cell; a cell that raises keeps what it had assigned.
+
+    Not for two `run`s at once.
+    """
+
+    def __init__(
+        self, functions: Mapping[str, HostFunction], variables: Mapping[str, Any], limits: SandboxLimits
+    ) -> None:
+        self._functions = dict(functions)
+        self._variables = from_host(dict(variables))
+        self._limits = limits
+        self._process: subprocess.Popen[bytes] | None = None
+        self._state: Literal["stands", "runs", "resolving", "gone"] = "gone"
+        self._kept = False
+        self._cell = 0
+        self._left_s = 0.0
+        self._control: socket.socket
+        self._wire: Wire
+
+    async def open(self) -> None:
+        """Start the process and bind the variables. Raises: `SandboxUnavailable`."""
+        self._process, self._control, self._wire = await asyncio.to_thread(start)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                bound = await self._bind()
+        except (EOFError, OSError, TimeoutError, BadFrame) as exc:
+            said = Output(_MAX_ERROR)
+            self._wire.printed(said)
+            await self.close()
+            raise unavailable(said.text) from exc
+        if not bound:
+            await self.close()
+            raise SandboxUnavailable(
+                NAME,
+                f"the variables do not fit into memory_bytes = {self._limits.memory_bytes:,}. Raise it, "
+                "or hand the text over in pieces",
+            )
+        self._state, self._cell = "stands", 0
+
+    async def _bind(self) -> bool:
+        """Whether the variables fit."""
+        if await asyncio.get_running_loop().sock_recv(self._control, 1) != _READY:
+            raise EOFError
+        await self._wire.send({"memory_bytes": self._limits.memory_bytes, "functions": list(self._functions)})
+        await self._wire.send(self._variables)
+        return (await self._wire.receive()).get("do") == "ready"
+
+    async def close(self) -> None:
+        """End the process, also in the middle of a cell."""
+        process, self._process = self._process, None
+        self._state = "gone"
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            self._control.close()
+            self._wire.close()
+            await asyncio.to_thread(process.wait)
+
+    async def run(self, code: str) -> CellResult:
+        """Run one cell.
+
+        Raises: `SandboxDied` when the process is gone and its state with it; what a host function raised
+        other than `HostError` and `EndCell`, or cancellation, after which the session stands as before the
+        cell.
+        """
+        text = normal(code)
+        awaited = sorted(awaited_calls(text))
+        await self._stand()
+        out = Output(self._limits.output_bytes)
+        calls = Calls(self._functions, self._limits.host_calls)
+        error, keep, ended = None, False, False
+        self._begin()
+        try:
+            with self._wire.printing(out):
+                error, keep = await self._attempt({"code": text, "awaited": awaited}, calls)
+        except EndCell:
+            ended = True
+        finally:
+            self._command(_KEEP if keep else _DROP)
+            await calls.cancel()
+        await self._resolve(out)
+        self._kept |= keep
+        if self._state == "gone":
+            await self._stand()
+        return CellResult(out.text, error, ended, restored=not keep)
+
+    async def _attempt(self, cell: dict[str, Any], calls: Calls) -> tuple[CellError | None, bool]:
+        """What was wrong with the cell, and whether what it did is kept."""
+        try:
+            return await self._drive(cell, calls)
+        except FromHost as carried:
+            raise carried.error from None
+        except HostCallLimit as exc:
+            return CellError("RuntimeError", str(exc)), False
+        except _TooSlow:
+            return too_slow(self._limits), False
+        except BadFrame:
+            return CellError("SandboxCrashed", "The cell wrote to the sandbox's own line."), False
+        except (EOFError, OSError):
+            return CellError("SandboxCrashed", "The cell ended the sandbox."), False
+
+    async def _drive(self, cell: dict[str, Any], calls: Calls) -> tuple[CellError | None, bool]:
+        await self._computing(self._wire.send(cell))
+        while True:
+            frame = await self._computing(self._wire.receive())
+            match frame.get("do"):
+                case "call" | "wait":
+                    answers = await calls.answer(frame)
+                    if answers is not None:
+                        await self._computing(self._wire.send({"answers": answers}))
+                case "done" if frame.get("cell") == self._cell:
+                    error = _error(frame.get("error"))
+                    if error is not None and error.kind == "MemoryError":
+                        return too_large(self._limits), False
+                    return error, True
+                case "died" if frame.get("cell") == self._cell:
+                    return self._died(frame.get("status")), False
+                case "died":
+                    pass  # of a cell before, which was dropped
+                case _:
+                    raise BadFrame
+
+    async def _computing(self, step: Coroutine[Any, Any, _T]) -> _T:
+        """A step that waits for the code, and counts as its time. Raises: `_TooSlow`."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            async with asyncio.timeout(self._left_s):
+                return await step
+        except TimeoutError:
+            raise _TooSlow from None
+        finally:
+            self._left_s -= loop.time() - started
+
+    def _died(self, status: Any) -> CellError:
+        code = status if isinstance(status, int) else 0
+        if os.WIFEXITED(code) and os.WEXITSTATUS(code) == _OUT_OF_MEMORY:
+            return too_large(self._limits)
+        how = f"signal {os.WTERMSIG(code)}" if os.WIFSIGNALED(code) else "an exit"
+        return CellError("SandboxCrashed", f"The cell ended its own process ({how}).")
+
+    def _begin(self) -> None:
+        self._cell += 1
+        self._left_s = self._limits.cell_s
+        self._command(_RUN)
+
+    def _command(self, command: bytes) -> None:
+        """A byte, for which there is always room; if nobody is left to read it, `_resolve` will find out."""
+        self._state = "runs" if command == _RUN else "resolving"
+        with contextlib.suppress(OSError):
+            self._control.send(command)
+
+    async def _resolve(self, out: Output | None = None) -> None:
+        try:
+            async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
+                answer = await asyncio.get_running_loop().sock_recv(self._control, 1)
+        except (OSError, TimeoutError):
+            answer = b""
+        self._state = "stands" if answer == _DONE else "gone"
+        self._wire.printed(out)
+        self._wire.drain()
+
+    async def _stand(self) -> None:
+        """The state before the cell. Raises: `SandboxDied` when it cannot be had."""
+        if self._process is None:
+            raise SandboxDied(NAME, "it is closed")
+        if self._state == "resolving":
+            await self._resolve()
+        if self._state == "gone":
+            if self._kept:
+                raise SandboxDied(NAME, "its process is gone, and the variables with it")
+            await self.close()
+            try:
+                await self.open()
+            except SandboxUnavailable as exc:
+                raise SandboxDied(NAME, exc.reason) from exc
+
+
+def _error(said: Any) -> CellError | None:
+    """The error of a cell, out of a frame. Raises: `BadFrame`."""
+    if said is None:
+        return None
+    match said:
+        case {
+            "kind": str(kind),
+            "message": str(message),
+            "line": (int() | None) as line,
+            "source_line": str(source),
+        } if max(len(kind), len(message), len(source)) <= _MAX_ERROR:
+            return CellError(kind, message, line, source, hint_for(kind, message, source))
+        case _:
+            raise BadFrame
