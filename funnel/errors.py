@@ -21,6 +21,7 @@ FunnelError
 │   ├── RunTaken          another process works on that run
 │   └── RunChanged        what the run had read is no longer so, or no longer for the asker
 ├── MemoryFailed          a memory backend is down or refused
+│   └── SwapFailed        a memory could not be changed for another; the old one is still in use
 ├── UnknownDocument       a document that was never given to this run
 ├── BadPattern            no regular expression, or one that takes too long
 └── SandboxError
@@ -228,6 +229,13 @@ class MemoryFailed(FunnelError):
         self.url = url
         self.reason = reason
         super().__init__(f"Memory {url}: {reason}")
+
+
+class SwapFailed(MemoryFailed):
+    """A memory could not be changed for another; the old one, at `url`, is still in use."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, f"it stays in use, the swap failed: {reason}.")
 
 
 class UnknownDocument(FunnelError):
