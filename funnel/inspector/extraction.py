@@ -68,7 +68,7 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
             f"No answer was found in {_counted(len(shelf.ids), 'document')} "
             f"and {_counted(len(ended.turns), 'turn')}."
         )
-        return Draft(looked, "failed" if ended.broken else "declined", notices=notices)
+        return Draft(looked, "failed" if ended.broken else "declined", notices=tuple(notices))
     if run.schema is not None:
         try:
             await asyncio.to_thread(run.schema.check, value)
@@ -78,7 +78,7 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
             value = None
     cited = shelf.cited(markers_in([text, value]))
     (text, value), citations = renumber_value([text, value], cited)
-    return Draft(text.strip(), "partial", citations, value, notices=notices)
+    return Draft(text.strip(), "partial", citations, value, notices=tuple(notices))
 
 
 def _request(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Request:

@@ -17,6 +17,7 @@ from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory, Memory
 from funnel.memory.workspace import Workspace
 from funnel.run import Run
+from funnel.schema import AnswerSchema
 from indexes import RawDocuments
 from indexes.filters import Filter
 from indexes.types import OWNER, PUBLIC, Access, Document, DocumentId
@@ -86,6 +87,7 @@ async def a_run(
     access: Access = OWNER,
     where: Filter | None = None,
     prices: dict[str, tuple[float, float]] | None = None,
+    schema: AnswerSchema | None = None,
 ) -> AsyncIterator[Bench]:
     """A run as the pipeline makes it, over documents without an index."""
     seen: list[Event] = []
@@ -109,6 +111,7 @@ async def a_run(
                 journal=journal,
                 span=span.id,
                 where=where,
+                schema=schema,
             )
             yield Bench(run, source, memory, seen)
 
