@@ -66,6 +66,9 @@ def ask(
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Take no answer of a model from the cache.")] = False,
+    sandbox: Annotated[
+        str | None, typer.Option(help="Where the model's programs run: monty, or bubblewrap (Linux).")
+    ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write the run's events to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -76,7 +79,8 @@ def ask(
         from funnel.pipeline import Options
         from funnel.settings import Settings
 
-        settings = Settings(**({} if memory is None else {"memory": memory}))
+        chosen: dict[str, Any] = {"memory": memory, "sandbox": sandbox}
+        settings = Settings(**{name: value for name, value in chosen.items() if value is not None})
         given: dict[str, Any] = {"max_usd": max_usd, "max_calls": max_calls, "timeout_s": timeout}
         given = {name: value for name, value in given.items() if value is not None}
         if (question is None) == (resume is None):

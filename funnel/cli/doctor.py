@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from funnel.cli import show
-from funnel.cli.errors import one_line
+from funnel.cli.errors import FAILED, one_line
 
 EPILOG = """Examples:
 
@@ -25,12 +25,16 @@ OPENAI_BASE_URL=http://localhost:11434/v1 FUNNEL_MODEL=llama3 funnel doctor --js
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part: whether it can be used here, and what there is to say of it."""
+    """One part: whether it can be used here, and what there is to say of it.
+
+    `chosen` by the settings: without it `funnel ask` cannot inspect.
+    """
 
     part: str
     name: str
     available: bool
     detail: str
+    chosen: bool = False
 
 
 def doctor(
@@ -39,12 +43,16 @@ def doctor(
     """Say what works here: sandboxes, embedders, engines, documents, the model endpoint, memories."""
     with one_line():
         findings = [*_static(), *asyncio.run(_probed())]
+    missing = any(finding.chosen and not finding.available for finding in findings)
     if as_json:
         show.print_json([asdict(finding) for finding in findings])
-        return
-    for finding in findings:
-        mark = "[green]yes[/]" if finding.available else "[yellow]no [/]"
-        show.OUT.print(f"{mark}  {finding.part:<9} {finding.name:<22} [dim]{escape(finding.detail)}[/]")
+    else:
+        for finding in findings:
+            no = "[red]no [/]" if finding.chosen else "[yellow]no [/]"
+            mark = "[green]yes[/]" if finding.available else no
+            show.OUT.print(f"{mark}  {finding.part:<9} {finding.name:<22} [dim]{escape(finding.detail)}[/]")
+    if missing:
+        raise typer.Exit(FAILED)
 
 
 def _static() -> Iterator[Finding]:
@@ -80,13 +88,18 @@ def _documents() -> Iterator[Finding]:
 
 
 async def _probed() -> list[Finding]:
+    from funnel.errors import UnknownName
     from funnel.memory import known_memories
     from funnel.sandbox import SANDBOXES
+    from funnel.settings import Settings
 
+    chosen = Settings().sandbox
+    if chosen not in SANDBOXES:
+        raise UnknownName("sandbox", chosen, SANDBOXES)
     findings = []
     for name, engine in SANDBOXES.items():
         probe = await engine.probe()
-        findings.append(Finding("sandbox", name, probe.available, probe.detail))
+        findings.append(Finding("sandbox", name, probe.available, probe.detail, chosen=name == chosen))
     findings += [Finding("memory", f"{scheme}:", True, "") for scheme in known_memories()]
     findings.append(await _model())
     return findings

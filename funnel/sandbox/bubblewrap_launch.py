@@ -94,7 +94,6 @@ def unavailable(said: str) -> SandboxUnavailable:
     return SandboxUnavailable(NAME, f"{last}. {advice}Or choose FUNNEL_SANDBOX=monty")
 
 
-@functools.cache
 def _command() -> tuple[str, ...]:
     if sys.platform != "linux":
         raise SandboxUnavailable(NAME, "it needs Linux; choose FUNNEL_SANDBOX=monty here")
@@ -104,9 +103,14 @@ def _command() -> tuple[str, ...]:
             "the program bwrap is missing; install it (apt-get install bubblewrap, dnf install bubblewrap), "
             "or choose FUNNEL_SANDBOX=monty",
         )
+    return (bwrap, *_inside())
+
+
+@functools.cache
+def _inside() -> tuple[str, ...]:
+    """What is to be seen and executed in there; it takes a start of the interpreter to find out."""
     python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     return (
-        bwrap,
         *("--unshare-user", "--unshare-all", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"),
         *("--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--clearenv"),
         *("--setenv", "PYTHONHASHSEED", "0", "--setenv", "LD_LIBRARY_PATH", _LIBRARIES),

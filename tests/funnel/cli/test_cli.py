@@ -313,9 +313,14 @@ def test_what_cannot_be_asked_is_one_line(docs, kb, tmp_path, arguments, told):
     assert stand(kb) == before
 
 
+def test_an_unknown_sandbox_on_the_command_line_lists_the_known(kb):
+    line = refused(run("ask", QUESTION, "--kb", kb, "--sandbox", "docker"))
+    assert line == "Error: Unknown sandbox 'docker'. Known: bubblewrap, monty."
+
+
 def test_an_unknown_sandbox_lists_the_known(kb):
     line = refused(run("ask", QUESTION, "--kb", kb, FUNNEL_SANDBOX="docker"))
-    assert line == "Error: Unknown sandbox 'docker'. Known: monty."
+    assert line == "Error: Unknown sandbox 'docker'. Known: bubblewrap, monty."
 
 
 def test_a_setting_with_a_wrong_value_is_named(kb):
@@ -484,6 +489,14 @@ def test_the_doctor_says_what_works_here():
     assert found["embedder", "latent"]["available"]
     assert "quote" in found["model", "extractive"]["detail"]
     assert {"memory:", "sqlite:"} <= {name for part, name in found if part == "memory"}
+
+
+@pytest.mark.parametrize(("sandbox", "code"), [("monty", 0), ("bubblewrap", 1)])
+def test_the_doctor_fails_where_the_chosen_sandbox_is_missing(sandbox, code, tmp_path):
+    outcome = run("doctor", "--json", FUNNEL_SANDBOX=sandbox, PATH=str(tmp_path))
+    found = {f["name"]: f for f in json.loads(outcome.stdout) if f["part"] == "sandbox"}
+    assert (outcome.exit_code, found["bubblewrap"]["available"]) == (code, False)
+    assert "apt-get install bubblewrap" in found["bubblewrap"]["detail"]
 
 
 SCRIPT = Path(sys.executable).with_name("funnel")
