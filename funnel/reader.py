@@ -96,7 +96,7 @@ def _place(path: tuple[int, ...], request: Request) -> Place:
 
 def _request(run: Run, sources: Sequence[Source]) -> Request:
     """The one call; where the answer is to be typed, its schema is shown and its value asked for."""
-    system, prompt = render("reader"), _prompt(run.question, sources)
+    system, prompt = run.prompts.render_for(run.root.name, "reader"), _prompt(run.question, sources)
     if run.schema is None:
         schema = Reply.model_json_schema()
         del schema["properties"]["value"]

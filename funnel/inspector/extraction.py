@@ -13,14 +13,15 @@ from funnel.citations import markers_in, renumber_value
 from funnel.errors import BadAnswer, BudgetExceeded, LLMError
 from funnel.inspector.inspection import Unfinished
 from funnel.inspector.shelf import Shelf
-from funnel.inspector.turns import Turn, prose
-from funnel.llm.base import Message, Place, Request
+from funnel.inspector.turns import Turn, middle_out, prose
+from funnel.llm.base import Message, Place, Request, estimated_tokens
 from funnel.prompts import fence, render
 from funnel.run import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.schema.plain import first_json
 
-INPUT_CHARS = 16_000
+INPUT_TOKENS = 8_000
+LEAST_TOKENS = 1_000
 OUTPUT_TOKENS = 4_000
 WORTH_RESERVING_CALLS = 4
 EXTRACTION = (1,)
@@ -41,9 +42,9 @@ def reserve(run: Run) -> Reservation | None:
     if calls is not None and calls < WORTH_RESERVING_CALLS:
         return None
     # A schema stands in the prompt and beside it.
-    chars = INPUT_CHARS + (0 if run.schema is None else 2 * len(run.schema.text))
+    tokens = INPUT_TOKENS + (0 if run.schema is None else len(run.schema.text))
     try:
-        return run.ledger.reserve(input_tokens=chars // 2, output_tokens=OUTPUT_TOKENS, price=run.root.price)
+        return run.ledger.reserve(input_tokens=tokens, output_tokens=OUTPUT_TOKENS, price=run.root.price)
     except BudgetExceeded:
         return None
 
@@ -66,7 +67,7 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
     if not text or text.startswith("NOT FOUND"):
         looked = (
             f"No answer was found in {_counted(len(shelf.ids), 'document')} "
-            f"and {_counted(len(ended.turns), 'turn')}."
+            f"and {_counted(sum(turn.count for turn in ended.turns), 'turn')}."
         )
         return Draft(looked, "failed" if ended.broken else "declined", notices=tuple(notices))
     if run.schema is not None:
@@ -82,8 +83,14 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
 
 
 def _request(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Request:
+    """The call, within `max_prompt_tokens` like any other prompt of an inspector."""
+    room = run.ledger.limits.max_prompt_tokens - _asking(run, "").estimated_input_tokens()
+    return _asking(run, _material(notes, turns, max(LEAST_TOKENS, min(INPUT_TOKENS, room))))
+
+
+def _asking(run: Run, work: str) -> Request:
     system = render("extract")
-    parts = [fence("question", run.question), fence("work", _material(notes, turns))]
+    parts = [fence("question", run.question), fence("work", work)]
     schema = None
     if run.schema is not None:
         system = f"{system}\n\n{render('extract_typed')}"
@@ -104,17 +111,17 @@ def _read(reply: str, schema: AnswerSchema | None) -> tuple[str, Any]:
     return told.answer.strip(), told.value
 
 
-def _material(notes: Mapping[str, str], turns: Sequence[Turn]) -> str:
-    """Notes first, then the latest turns, within what the reservation covers."""
+def _material(notes: Mapping[str, str], turns: Sequence[Turn], tokens: int) -> str:
+    """Notes first, then the latest turns, within so many tokens."""
     parts = [f"note {key}: {value}" for key, value in notes.items()]
-    size = sum(map(len, parts))
+    size = sum(map(estimated_tokens, parts))
     latest: list[str] = []
     for turn in reversed(turns):
-        size += turn.size
-        if size > INPUT_CHARS:
+        size += turn.tokens
+        if size > tokens:
             break
         latest.insert(0, f"{turn.reply}\n{turn.feedback}")
-    return "\n\n".join([*parts, *latest])[:INPUT_CHARS]
+    return middle_out("\n\n".join([*parts, *latest]), tokens)
 
 
 def _counted(number: int, noun: str) -> str:

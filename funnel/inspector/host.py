@@ -228,7 +228,7 @@ class Host:
         A failed call raises, so that no error text is taken for an answer.
         """
         form = await sub_schema(schema)
-        result = await sub_call(self.run, sub_request(prompt, text, form), at.part(0), form)
+        result = await sub_call(self.run, sub_request(self.run, prompt, text, form), at.part(0), form)
         if not result["ok"]:
             raise HostError(f"llm_query failed, and nothing was answered: {result['error']}")
         return result["value"]
@@ -244,7 +244,8 @@ class Host:
         if len(asked) > MAX_BATCH:
             raise HostError(f"at most {MAX_BATCH} prompts a call, not {len(asked)}; split the list")
         form = await sub_schema(schema)
-        requests = [sub_request(prompt, text, form) for prompt, text in zip(asked, given, strict=True)]
+        pairs = zip(asked, given, strict=True)
+        requests = [sub_request(self.run, prompt, text, form) for prompt, text in pairs]
         works = [partial(sub_call, self.run, asks, at.part(i), form) for i, asks in enumerate(requests)]
         return await self._batch("prompts", at, works)
 

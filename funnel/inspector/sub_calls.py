@@ -53,7 +53,7 @@ async def sub_schema(schema: object) -> AnswerSchema | None:
         raise HostError(str(error)) from error
 
 
-def sub_request(prompt: object, text: object, schema: AnswerSchema | None) -> Request:
+def sub_request(run: Run, prompt: object, text: object, schema: AnswerSchema | None) -> Request:
     """The call that asks `prompt` of `text`. Raises: `HostError`."""
     require_text(prompt=prompt)
     if text is not None:
@@ -69,7 +69,8 @@ def sub_request(prompt: object, text: object, schema: AnswerSchema | None) -> Re
         parts.append(render("sub_call_typed", schema=fence("schema", schema.text)))
     if text is not None:
         parts.append(fence("text", str(text)))
-    messages = (Message("system", render("sub_call")), Message("user", "\n\n".join(parts)))
+    system = run.prompts.render_for(run.sub.name, "sub_call")
+    messages = (Message("system", system), Message("user", "\n\n".join(parts)))
     return Request(messages, "query", schema=None if schema is None else _enforceable(schema))
 
 

@@ -210,11 +210,12 @@ def _without_output(turn: Turn) -> Turn:
 
 def _cut(turn: Turn, tokens: int) -> Turn:
     """The turn with its middles left out; what was printed gets the larger part, as it is the news."""
-    reply = _middle_out(turn.reply, max(tokens // 3, tokens - estimated_tokens(turn.feedback)))
-    return replace(turn, reply=reply, feedback=_middle_out(turn.feedback, tokens - estimated_tokens(reply)))
+    reply = middle_out(turn.reply, max(tokens // 3, tokens - estimated_tokens(turn.feedback)))
+    return replace(turn, reply=reply, feedback=middle_out(turn.feedback, tokens - estimated_tokens(reply)))
 
 
-def _middle_out(text: str, tokens: int) -> str:
+def middle_out(text: str, tokens: int) -> str:
+    """The text within so many tokens, 50 or more: what is too much goes from its middle."""
     if estimated_tokens(text) <= tokens:
         return text
     note = f"\n[... the middle of {len(text):,} characters is left out ...]\n"
