@@ -65,7 +65,7 @@ def trace(
 
 def _found(run: Path) -> Path:
     """The file of that name, or else the trace of the run of that name."""
-    if run.exists() or run.name != str(run) or run.suffix:
+    if run.exists() or run.name != str(run):
         return run
     from funnel.settings import Settings
 
@@ -144,6 +144,7 @@ _HEADLINES: dict[str, Callable[[dict[str, Any]], str]] = {
     "answer": lambda d: f"{d.get('status')}, {len(d.get('citations', []))} citations",
     "submit": lambda d: f"{len(d.get('answer', ''))} characters, citations {d.get('citations')}",
     "batch": lambda d: f"{d.get('n')} at once, {d.get('failed', 0)} failed",
+    "cache": lambda d: f"{d.get('source')}: {d.get('purpose')} {d.get('model')}",
     "note": lambda d: f"{d.get('key')}: {str(d.get('text'))[:120]}",
 }
 

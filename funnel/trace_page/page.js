@@ -28,7 +28,7 @@ const count = (n) => asNumber(n).toLocaleString("en");
 const plural = (n, noun, many = noun + "s") => `${count(n)} ${n === 1 ? noun : many}`;
 const dollars = (usd) => (usd === null ? "unknown" : usd === 0 || usd >= 1 ? `$${usd.toFixed(2)}` : `$${usd.toFixed(4)}`);
 const seconds = (s) => s === null ? "–"
-  : s < 0.001 ? `${(s * 1e6).toFixed(0)} µs` : s < 1 ? `${(s * 1e3).toFixed(s < 0.01 ? 1 : 0)} ms`
+  : s === 0 ? "0 s" : s < 0.001 ? `${(s * 1e6).toFixed(0)} µs` : s < 1 ? `${(s * 1e3).toFixed(s < 0.01 ? 1 : 0)} ms`
   : s < 60 ? `${s.toFixed(2)} s` : `${Math.floor(s / 60)} min ${(s % 60).toFixed(0)} s`;
 
 function h(tag, attributes = {}, ...children) {
@@ -70,7 +70,7 @@ function unfold(value) {
 
 /** Parents, ends, and what each node cost: by the calls right under it (`own`), and in all below (`all`). */
 function link() {
-  const last = Math.max(...chunked(nodes, (node) => node.at + (node.wall ?? 0)));
+  const last = nodes.reduce((latest, node) => Math.max(latest, node.at + (node.wall ?? 0)), 0);
   for (const node of nodes) {
     node.parent = node === run ? null : byId.get(node.parent);
     node.depth = node.parent ? node.parent.depth + 1 : 0;
@@ -99,10 +99,6 @@ function link() {
   }
 }
 
-function chunked(items, map) {
-  return items.reduce((kept, item) => [Math.max(kept[0], map(item))], [0]);
-}
-
 /** Seconds in which at least one of these ran. They come in the order of their starts. */
 function covered(spans) {
   let sum = 0, until = -Infinity;
@@ -125,6 +121,7 @@ const HEADLINES = {
   batch: (d) => `${count(d.n)} at once${d.failed ? `, ${count(d.failed)} failed` : ""}`,
   answer: (d) => `${d.status ?? ""}, ${plural(asList(d.citations).length, "citation")}`,
   submit: (d) => oneLine(d.answer ?? ""),
+  cache: (d) => `${d.source ?? ""}: ${d.purpose ?? ""} ${d.model ?? ""}`,
   note: (d) => `${d.key ?? ""}: ${oneLine(d.text ?? "", 100)}`,
 };
 const headline = (node) => node.headline ??= HEADLINES[node.kind]?.(node.data) ?? oneLine(
@@ -153,7 +150,7 @@ function drawAnswer() {
         answer ? h("div", { class: "text" }, marked(answer)) : h("p", { class: "faint" }, "This run gave no answer."),
         begun.error && h("p", { class: "notice bad" }, begun.error),
         asList(answer?.notices).map((notice) => h("p", { class: "notice" }, notice)),
-        h("ol", { class: "citations", "aria-label": "Citations" }, asList(answer?.citations).map(citation))),
+        h("ol", { class: "citations", "aria-label": "Citations" }, asList(answer?.citations).map((cited, at) => citation(cited, at, asList(answer.surroundings)[at])))),
       h("aside", { "aria-label": "What it took" }, sums(answer?.usage ?? {}), why(route))));
 }
 
@@ -168,7 +165,7 @@ function marked(answer) {
   });
 }
 
-function citation({ document_id, title, uri, start, stop, quote, before, after }, at) {
+function citation({ document_id, title, uri, start, stop, quote }, at, { before, after } = {}) {
   const place = `characters ${count(start)}–${count(stop)}`;
   return h("li", { id: `citation-${at + 1}`, tabindex: -1 },
     h("header", {}, h("b", {}, at + 1), h("span", { title: uri ?? "" }, title || document_id, " ",
@@ -195,7 +192,7 @@ function sums(usage) {
   const calls = nodes.filter((node) => node.kind === "model_call");
   const of = (key) => calls.reduce((sum, node) => sum + asNumber(node.data[key]), 0);
   const shown = [
-    ["model calls", count(usage.model_calls ?? calls.length), usage.cached_calls ? `${count(usage.cached_calls)} more from the cache` : `up to ${peak()} at once`],
+    ["model calls", count(usage.model_calls ?? calls.length), spared(usage) || `up to ${peak()} at once`],
     ["cost", "cost_usd" in usage ? dollars(usage.cost_usd) : price(run.all), null],
     ["tokens in", count(usage.input_tokens ?? of("input_tokens")), null],
     ["tokens out", count(usage.output_tokens ?? of("output_tokens")), null],
@@ -206,11 +203,18 @@ function sums(usage) {
     h("div", {}, h("dt", {}, name), h("dd", {}, value, more && h("small", {}, more)))));
 }
 
+/** Answers that no call was made for, in this life of the run. */
+function spared({ cached_calls, replayed_calls }) {
+  return [cached_calls && `${count(cached_calls)} more from the cache`, replayed_calls && `${count(replayed_calls)} from the journal`]
+    .filter(Boolean).join(", ");
+}
+
 function why(route) {
   if (!route.route) return null;
   return h("div", { class: "why" }, `Depth needed: p = ${asNumber(route.probability).toFixed(2)}`,
     h("div", { class: "gauge" }, h("i", { css: { width: `${asNumber(route.probability) * 100}%` } })),
-    h("ul", {}, asList(route.reasons).map((reason) => h("li", {}, reason))));
+    h("ul", {}, asList(route.reasons).map((reason) => h("li", {}, reason))),
+    route.shape && h("p", { class: "faint" }, `Shape: ${route.shape}`, route.shape_reason ? ` (${route.shape_reason})` : ""));
 }
 
 // ---- Time line ------------------------------------------------------------------------------------------
@@ -457,7 +461,7 @@ function walkTree(event) {
 }
 
 /** One event is chosen: shown in the tree and on the time line, and its content beside the tree. */
-function select(node, { scroll = true } = {}) {
+function select(node, { quietly = false } = {}) {
   for (const up of path(node.parent)) open(up, path(node).find((below) => below.parent === up));
   if (chosen) {
     items.get(chosen)?.setAttribute("aria-selected", "false");
@@ -473,7 +477,8 @@ function select(node, { scroll = true } = {}) {
   bars.get(node).setAttribute("aria-selected", "true");
   $("detail").replaceChildren(...detail(node));
   $("detail").scrollTop = 0;
-  if (scroll) item.firstChild.scrollIntoView({ block: "nearest" });
+  if (quietly) return;
+  item.firstChild.scrollIntoView({ block: "nearest" });
   history.replaceState(null, "", `#event-${node.id}`);
 }
 
@@ -673,5 +678,6 @@ drawTree();
 drawCost();
 drawSearch();
 const asked = byId.get(Number(/^#event-(\d+)$/.exec(location.hash)?.[1]));
-select(asked ?? run, { scroll: Boolean(asked) });
+select(asked ?? run, { quietly: !asked });
+if (asked) $("tree").scrollIntoView();
 document.querySelectorAll(".citations mark").forEach(centre);

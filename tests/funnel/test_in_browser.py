@@ -156,10 +156,19 @@ def test_the_time_line_is_walked_and_zoomed_by_keys(show):
 
 def test_hostile_text_is_text(show):
     page = show(text=HOSTILE)
-    page.execute_script("nodes.forEach(open); nodes.forEach((node) => select(node, {scroll: false}))")
+    page.execute_script("nodes.forEach(open); nodes.forEach((node) => select(node))")
     assert page.execute_script("return window.hit ?? null") is None
     assert [len(every(page, tag)) for tag in ("img", "script")] == [0, 2]
     assert one(page, "h1").text.endswith("\\u202egnp.exe\\u0000\\ud800")
+
+
+def test_an_address_with_an_event_opens_at_it(show, tmp_path):
+    page = show()
+    bar(page, "batch").click()
+    address = page.current_url
+    page.get("about:blank")
+    page.get(address)
+    assert one(page, "#detail h3").text == "batch 4 at once"
 
 
 def test_a_run_that_was_killed_is_shown_as_far_as_it_came(show):

@@ -108,7 +108,8 @@ def _answer(text, calls):
     cited = {"document_id": "leases", "title": text, "uri": text, "start": 57, "stop": 98, "quote": QUOTE}
     return {
         "question": text, "text": ANSWER, "status": "complete", "route": "deep", "route_probability": 0.9,
-        "reasons": [], "citations": [cited | {"before": BEFORE, "after": AFTER}, cited | {"quote": text}],
+        "reasons": [], "citations": [cited, cited | {"quote": text}],
+        "surroundings": [{"before": BEFORE, "after": AFTER}],
         "value": None, "model": "big", "sandbox": "monty", "notices": [text],
         "usage": {
             "model_calls": calls + 1, "input_tokens": 1_000 + 100 * calls, "output_tokens": 50 + 10 * calls,

@@ -36,9 +36,10 @@ def test_a_page_is_written_beside_the_trace_or_where_it_is_told(trace, tmp_path,
     assert QUESTION in out.read_text()
 
 
-def test_a_run_is_found_by_its_id_where_traces_are_kept(tmp_path):
-    write_trace(tmp_path / "20261122-150142-1f3c9a.jsonl")
-    result = run("20261122-150142-1f3c9a", FUNNEL_TRACE_DIR=str(tmp_path))
+@pytest.mark.parametrize("name", ["20261122-150142-1f3c9a", "20261122-150142-1f3c9a.2"])
+def test_a_run_is_found_by_its_id_where_traces_are_kept(tmp_path, name):
+    write_trace(tmp_path / f"{name}.jsonl")
+    result = run(name, FUNNEL_TRACE_DIR=str(tmp_path))
     assert QUESTION in result.stdout
 
 
