@@ -102,6 +102,7 @@ class Settings(BaseSettings):
         description="a number of days above 0",
     )
     sandbox: str = Field("monty", validation_alias="FUNNEL_SANDBOX", description="the name of a sandbox")
+    otel: bool = Field(False, validation_alias="FUNNEL_OTEL", description="1 or 0")
     max_parallel: int = Field(
         16, ge=1, validation_alias="FUNNEL_MAX_PARALLEL", description="a whole number, 1 or more"
     )

@@ -60,6 +60,12 @@ def test_values_are_read_as_what_they_are(env):
     assert (settings.max_usd, settings.max_parallel, settings.trace_dir) == (0.25, 4, Path("/t"))
 
 
+@pytest.mark.parametrize(("value", "on"), [("1", True), ("0", False), ("", False)])
+def test_telemetry_is_off_unless_it_is_switched_on(env, value, on):
+    env(FUNNEL_OTEL=value)
+    assert Settings().otel is on
+
+
 def test_a_value_given_by_name_goes_before_the_environment(env):
     env(FUNNEL_MAX_CALLS="7")
     assert Settings(max_calls=9).max_calls == 9
@@ -84,6 +90,7 @@ def test_traces_go_to_the_home_directory_where_xdg_says_nothing_of_use(env, rela
         ("FUNNEL_MAX_USD", "-1", "must be a number of dollars, 0 or more, not '-1'."),
         ("FUNNEL_MAX_CALLS", "1.5", "must be a whole number, 1 or more, not '1.5'."),
         ("FUNNEL_MAX_PARALLEL", "0", "must be a whole number, 1 or more, not '0'."),
+        ("FUNNEL_OTEL", "perhaps", "must be 1 or 0, not 'perhaps'."),
         ("FUNNEL_TIMEOUT_S", "0", "must be a number of seconds above 0, not '0'."),
         ("FUNNEL_TIMEOUT_S", "inf", "must be a number of seconds above 0, not 'inf'."),
         ("OPENAI_BASE_URL", "localhost:8000", "must be a URL such as http://localhost:11434/v1, not "),
