@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.citations import MARKER, Source, cite, locate, renumber
+from funnel.citations import (
+    MARKER,
+    Source,
+    answer_text,
+    cite,
+    locate,
+    markers_in,
+    renumber,
+    renumber_value,
+)
 from funnel.types import Citation
 
 TEXT = "Cats sleep. “It’s the owner’s\n  choice” – said Ada—twice…  Dogs bark."
@@ -138,3 +148,68 @@ def test_after_renumbering_every_marker_names_a_citation_and_they_count_from_one
     assert len(first_seen) <= len(citations) == len(set(citations))
     assert set(citations) == {c for quotes in numbered.values() for c in quotes}
     assert re.sub(r"\[\d+\]|\s", "", text) == re.sub(r"\[\d+\]|\s", "", "".join(parts))
+
+
+NUMBERED = st.dictionaries(st.integers(1, 4), st.lists(st.sampled_from([A, B, C]), min_size=1, max_size=3))
+WORDS = st.lists(
+    st.sampled_from(["word", " ", "  ", "[1]", "[2]", "[40]", '"', "\\", "\n", ".", "[2026]", "退款。"]),
+    max_size=8,
+).map("".join)
+VALUES = st.recursive(
+    WORDS | st.integers() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def leaves(value):
+    """Every text, number and key of a value, in order."""
+    if isinstance(value, dict):
+        return [part for key, item in value.items() for part in (("key", key), *leaves(item))]
+    if isinstance(value, list):
+        return [part for item in value for part in leaves(item)]
+    return [(type(value), value)]
+
+
+@given(VALUES, NUMBERED)
+def test_a_renumbered_value_has_the_same_shape_keys_and_numbers(value, numbered):
+    renumbered, _ = renumber_value(value, numbered)
+    before, after = leaves(value), leaves(renumbered)
+    assert [(kind, part) for kind, part in before if kind is not str] == [
+        (kind, part) for kind, part in after if kind is not str
+    ]
+    assert len(before) == len(after)
+
+
+@given(VALUES, NUMBERED)
+def test_the_texts_of_a_value_lose_nothing_but_markers_and_the_spaces_before_them(value, numbered):
+    renumbered, _ = renumber_value(value, numbered)
+    for (kind, before), (_, after) in zip(leaves(value), leaves(renumbered), strict=True):
+        if kind is str and not MARKER.search(before):
+            assert after == before
+        elif kind is str:
+            assert re.sub(r" *\[\d{1,3}\]", "", after).strip() == re.sub(r" *\[\d{1,3}\]", "", before).strip()
+
+
+@given(VALUES, NUMBERED)
+def test_the_markers_of_a_value_count_from_one_and_name_its_citations(value, numbered):
+    renumbered, citations = renumber_value(value, numbered)
+    first_seen = list(dict.fromkeys(markers_in(renumbered)))
+    assert first_seen == list(range(1, len(first_seen) + 1))
+    assert set(citations) == {c for quotes in numbered.values() for c in quotes}
+    once, again = renumber_value(renumbered, {n: [c] for n, c in enumerate(citations, start=1)})
+    assert (once, again) == (renumbered, citations)
+
+
+@given(VALUES)
+def test_the_text_of_a_value_is_json_unless_it_is_text(value):
+    text = answer_text(value)
+    assert text == value if isinstance(value, str) else json.loads(text) == value
+
+
+def test_a_number_in_a_list_is_no_marker():
+    assert MARKER.findall(answer_text({"n": [5]})) == markers_in({"n": [5], "[3]": 1}) == []
+
+
+def test_a_run_of_spaces_costs_no_more_than_its_length():
+    assert renumber(" " * 50_000 + "x" + " " * 50_000 + "y", {})[0] == "x" + " " * 50_000 + "y"
