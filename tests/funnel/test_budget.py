@@ -167,7 +167,8 @@ async def test_who_waits_for_room_is_woken_by_a_settlement():
 
 
 @pytest.mark.parametrize(
-    "name", ["max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth"]
+    "name",
+    ["max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth", "max_prompt_tokens"],
 )
 @pytest.mark.parametrize("value", [-1, math.nan])
 def test_a_limit_that_is_no_amount_is_refused_by_name(name, value):

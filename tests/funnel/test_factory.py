@@ -10,7 +10,7 @@ from second_stage import SHOP
 
 import funnel
 from funnel.budget import Ledger, Limits
-from funnel.errors import MemoryFailed, UnknownName
+from funnel.errors import BadSetting, MemoryFailed, UnknownName
 from funnel.events import Events
 from funnel.factory import limits, models
 from funnel.llm.base import Completion, Message, Request
@@ -41,9 +41,20 @@ async def test_a_sub_model_has_a_client_of_its_own():
 
 
 def test_limits_are_those_of_the_settings():
-    assert limits(Settings(max_usd=1.5, max_calls=7, timeout_s=9)) == Limits(
-        max_usd=1.5, max_calls=7, timeout_s=9
+    assert limits(Settings(max_usd=1.5, max_calls=7, timeout_s=9, max_prompt_tokens=9_000)) == Limits(
+        max_usd=1.5, max_calls=7, timeout_s=9, max_prompt_tokens=9_000
     )
+
+
+async def test_addenda_are_read_once_when_the_funnel_is_built(tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text('[[addenda]]\nmatch = ["*"]\npurpose = "reader"\ntext = "Be brief."\n')
+    settings = Settings(addenda=own, memory="memory://", trace_dir=tmp_path)
+    async with funnel.build(RawDocuments(SHOP), settings) as built:
+        own.unlink()
+        assert (await built.ask("Who signed the lease of Hill House?")).status == "complete"
+    with pytest.raises(BadSetting, match="FUNNEL_ADDENDA: .*own.toml: cannot be read"):
+        funnel.build(RawDocuments(SHOP), settings)
 
 
 class Counting:

@@ -112,6 +112,13 @@ async def test_an_answer_and_its_trace_tell_the_shape_of_the_question(tmp_path):
     assert routed["shape_reason"] == "asks to compare ('compare')"
 
 
+async def test_the_inspector_hears_what_the_question_looks_like(tmp_path):
+    root = ScriptedLLM([SUBMIT])
+    async with a_funnel(tmp_path, root=root) as funnel:
+        await funnel.ask("Compare the leases", DEEP)
+    assert "This looks like a comparison: " in root.requests[0].messages[1].content
+
+
 async def test_a_deep_answer_names_its_sandbox(tmp_path):
     async with a_funnel(tmp_path, SUBMIT) as funnel:
         answer = await funnel.ask(QUESTION, DEEP)
