@@ -22,6 +22,7 @@ from funnel.schema.plain import first_json
 
 INPUT_TOKENS = 8_000
 LEAST_TOKENS = 1_000
+"""Of the work: only a schema of many thousand tokens, which is sent twice, leaves less room."""
 OUTPUT_TOKENS = 4_000
 WORTH_RESERVING_CALLS = 4
 EXTRACTION = (1,)

@@ -53,7 +53,7 @@ async def test_addenda_are_read_once_when_the_funnel_is_built(tmp_path):
     async with funnel.build(RawDocuments(SHOP), settings) as built:
         own.unlink()
         assert (await built.ask("Who signed the lease of Hill House?")).status == "complete"
-    with pytest.raises(BadSetting, match="FUNNEL_ADDENDA: .*own.toml: cannot be read"):
+    with pytest.raises(BadSetting, match=r"FUNNEL_ADDENDA: .*own\.toml: cannot be read"):
         funnel.build(RawDocuments(SHOP), settings)
 
 
