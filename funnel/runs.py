@@ -62,12 +62,14 @@ class Options:
 class Again:
     """How a run is resumed. None leaves the limits as they were, and asks for no proof of the asker's rights.
 
-    A server that resumes for an asker passes `access`: it must be the one that the run began with.
+    A server that resumes for an asker passes `access`: it must be the one that the run began with. A typed
+    answer is checked with the JSON Schema of the run's beginning; with a model class where `schema` is one.
     """
 
     limits: Limits | None = None
     access: Access | None = None
     trace: Path | None = None
+    schema: type[BaseModel] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Runs:
             self._check_parts(record)
             await journal.resume()
             record = replace(record, limits=again.limits or record.limits)
-            schema = None if record.schema is None else AnswerSchema(record.schema)
+            schema = _schema_again(record, again)
             trace = again.trace or self._trace_dir / f"{name}.{journal.life}.jsonl"
             async with self._open(record, journal, schema, trace, sink, fresh=False) as run:
                 for spent in journal.spent:
@@ -228,6 +230,16 @@ class Runs:
             named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
             more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
             raise RunChanged(record.run, f"it had read documents that are no longer so: {named}{more}")
+
+
+def _schema_again(record: Record, again: Again) -> AnswerSchema | None:
+    """What the answer must be, as the run began. Raises: `BadSetting` where that was something else."""
+    if again.schema is None:
+        return None if record.schema is None else AnswerSchema(record.schema)
+    schema = AnswerSchema(again.schema)
+    if schema.json_schema != record.schema:
+        raise BadSetting("schema", f"run {record.run} began with another one. Pass that one, or none.")
+    return schema
 
 
 def _notices(journal: Journal) -> tuple[str, ...]:

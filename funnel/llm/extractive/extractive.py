@@ -6,7 +6,7 @@ import asyncio
 import json
 
 from funnel.llm.base import CallOptions, Completion, Request
-from funnel.llm.extractive.programs import DISCLAIMER, KEY_WORDS, NONE, program
+from funnel.llm.extractive.programs import DISCLAIMER, KEY_WORDS, NONE, UNTYPED, decline, program
 from funnel.llm.extractive.question import read_question
 from funnel.llm.extractive.sentences import rank
 from funnel.prompts import fenced
@@ -43,6 +43,8 @@ class Extractive:
 def _read(request: Request) -> str:
     """The reader's JSON: the best-supported sentences as quotes."""
     prompt = request.messages[1].content
+    if fenced("schema", prompt):
+        return json.dumps({"found": False, "answer": UNTYPED, "quotes": [], "value": None})
     question = _question(prompt)
     passages = fenced("passage", prompt)
     texts = [text for _, text in passages]
@@ -67,6 +69,8 @@ def _read(request: Request) -> str:
 
 def _turn(request: Request) -> str:
     """The next program, by how many were written before."""
+    if fenced("schema", request.messages[1].content):
+        return f"```python\n{decline(UNTYPED)}\n```"
     turn = 1 + sum(message.role == "assistant" for message in request.messages)
     failed = turn > 1 and "\nError: " in f"\n{_without_output(request.messages[-1].content)}"
     question = read_question(_question(request.messages[1].content))

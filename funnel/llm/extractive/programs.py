@@ -9,6 +9,10 @@ from __future__ import annotations
 from funnel.llm.extractive.question import Question
 
 DISCLAIMER = "No language model wrote this answer: it quotes the best-supported sentences."
+UNTYPED = (
+    "No language model is configured, and a typed answer needs one: only a model can put what documents say "
+    "into a form. Set OPENAI_API_KEY or OPENAI_BASE_URL."
+)
 KEY_WORDS = "Key words: "
 NONE = "NONE"
 
@@ -166,6 +170,11 @@ submit({disclaimer!r} + " Its program failed before it had an answer: " + str(no
 _GATHER = {"compare": _GATHER_COMPARE, "list": _GATHER_LIST, "chain": _GATHER_CHAIN}
 _PER_DOCUMENT = {"compare": 1, "list": 1, "chain": 2}
 _MOST = {"compare": 5, "list": 40, "chain": 6}
+
+
+def decline(reason: str) -> str:
+    """The block that ends the run with that reason."""
+    return f"submit({reason!r}, found=False)"
 
 
 def program(question: Question, turn: int, *, failed: bool) -> str:
