@@ -47,5 +47,5 @@ $(VENV)/core: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/all: pyproject.toml constraints.txt | $(VENV)/core
 	@echo "Installing every extra, torch among them: this takes a while the first time ..."
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
-	@$(PIP) --editable '.[documents,openvino,postgres,redis,s3,transformers,watch,benchmarks,test,check]'
+	@$(PIP) --editable '.[documents,openvino,otel,postgres,redis,s3,transformers,watch,benchmarks,test,check]'
 	@touch $@
