@@ -3,6 +3,7 @@
 // as text, never as markup, and with every character that cannot be seen spelled out.
 
 const KIND_NAMES = {
+  __proto__: null,
   run: "run", retrieve: "retrieve", route: "route", turn: "turn", cell: "cell", host_call: "host call",
   model_call: "model call", batch: "batch", submit: "submit", answer: "answer", note: "note", budget: "budget",
   retry: "retry", repair: "repair", cache: "cache", error: "error",
@@ -22,11 +23,12 @@ const oneLine = (value, chars = 160) => {
   return line.length > chars ? line.slice(0, chars) + "…" : line;
 };
 const asList = (value) => (Array.isArray(value) ? value : []);
+const asObject = (value) => (value !== null && typeof value === "object" ? value : {});
 const asNumber = (value) => (typeof value === "number" ? value : 0);
 
 const count = (n) => asNumber(n).toLocaleString("en");
 const plural = (n, noun, many = noun + "s") => `${count(n)} ${n === 1 ? noun : many}`;
-const dollars = (usd) => (usd === null ? "unknown" : usd === 0 || usd >= 1 ? `$${usd.toFixed(2)}` : `$${usd.toFixed(4)}`);
+const dollars = (usd) => (typeof usd !== "number" ? "unknown" : usd === 0 || usd >= 1 ? `$${usd.toFixed(2)}` : `$${usd.toFixed(4)}`);
 const seconds = (s) => s === null ? "–"
   : s === 0 ? "0 s" : s < 0.001 ? `${(s * 1e6).toFixed(0)} µs` : s < 1 ? `${(s * 1e3).toFixed(s < 0.01 ? 1 : 0)} ms`
   : s < 60 ? `${s.toFixed(2)} s` : `${Math.floor(s / 60)} min ${(s % 60).toFixed(0)} s`;
@@ -52,7 +54,7 @@ const kindOf = (node) => h("span", { class: `kind k-${node.kind}` }, KIND_NAMES[
 
 const source = JSON.parse($("data").textContent);
 const nodes = source.nodes.map(([id, parent, kind, at, wall, ended, data]) => ({
-  id, parent, kind: String(kind), at, wall, ended, data: unfold(data), children: [],
+  id, parent, kind: String(kind), at, wall, ended, data: asObject(unfold(data)), children: [],
 }));
 const byId = new Map(nodes.map((node) => [node.id, node]));
 const run = nodes[0];
@@ -111,6 +113,7 @@ function covered(spans) {
 
 const price = ({ usd, unpriced }) => (unpriced ? (usd ? `${dollars(usd)} + unknown` : "unknown") : dollars(usd));
 const HEADLINES = {
+  __proto__: null,
   run: (d) => oneLine(d.question ?? ""),
   retrieve: (d) => `${plural(asList(d.documents).length, "document")} for “${oneLine(d.query ?? "", 80)}”`,
   route: (d) => `${d.route}, depth needed: p = ${asNumber(d.probability).toFixed(2)}`,
@@ -127,7 +130,11 @@ const HEADLINES = {
 const headline = (node) => node.headline ??= HEADLINES[node.kind]?.(node.data) ?? oneLine(
   node.data.reason ?? Object.entries(node.data).map(([key, value]) => `${key} ${oneLine(value, 40)}`).join(", "));
 const label = (node) => `${KIND_NAMES[node.kind] ?? node.kind} ${headline(node)}`;
-const path = (node) => (node ? [...path(node.parent), node] : []);
+function path(node) {
+  const steps = [];
+  for (let step = node; step; step = step.parent) steps.push(step);
+  return steps.reverse();
+}
 
 // ---- Question, answer, citations ------------------------------------------------------------------------
 
@@ -150,8 +157,8 @@ function drawAnswer() {
         answer ? h("div", { class: "text" }, marked(answer)) : h("p", { class: "faint" }, "This run gave no answer."),
         begun.error && h("p", { class: "notice bad" }, begun.error),
         asList(answer?.notices).map((notice) => h("p", { class: "notice" }, notice)),
-        h("ol", { class: "citations", "aria-label": "Citations" }, asList(answer?.citations).map((cited, at) => citation(cited, at, asList(answer.surroundings)[at])))),
-      h("aside", { "aria-label": "What it took" }, sums(answer?.usage ?? {}), why(route))));
+        h("ol", { class: "citations", "aria-label": "Citations" }, asList(answer?.citations).map((cited, at) => citation(asObject(cited), at, asObject(asList(answer.surroundings)[at]))))),
+      h("aside", { "aria-label": "What it took" }, sums(asObject(answer?.usage)), why(route))));
 }
 
 /** The answer's text, its markers as buttons. */
@@ -165,7 +172,7 @@ function marked(answer) {
   });
 }
 
-function citation({ document_id, title, uri, start, stop, quote }, at, { before, after } = {}) {
+function citation({ document_id, title, uri, start, stop, quote }, at, { before, after }) {
   const place = `characters ${count(start)}–${count(stop)}`;
   return h("li", { id: `citation-${at + 1}`, tabindex: -1 },
     h("header", {}, h("b", {}, at + 1), h("span", { title: uri ?? "" }, title || document_id, " ",
@@ -205,7 +212,7 @@ function sums(usage) {
 
 /** Answers that no call was made for, in this life of the run. */
 function spared({ cached_calls, replayed_calls }) {
-  return [cached_calls && `${count(cached_calls)} more from the cache`, replayed_calls && `${count(replayed_calls)} from the journal`]
+  return [cached_calls > 0 && `${count(cached_calls)} more from the cache`, replayed_calls > 0 && `${count(replayed_calls)} from the journal`]
     .filter(Boolean).join(", ");
 }
 

@@ -8,10 +8,24 @@ from selenium.webdriver.common.keys import Keys
 from services.browser import open_browser
 from traced import AFTER, BEFORE, CODE, QUESTION, QUOTE, write_trace
 
-from funnel.trace import read_trace
+from funnel.trace import Node, read_trace
 from funnel.trace_page import write_page
 
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>\u202egnp.exe\x00\ud800"
+ODD = (
+    ("model_call", {"messages": "x", "model": 3, "input_tokens": "a", "cost_usd": None, "text": None}),
+    ("cell", {"code": None}),
+    ("host_call", {"arguments": None}),
+    ("turn", {"number": {"__proto__": 1}}),
+    ("route", {"route": "deep", "reasons": None}),
+    (
+        "answer",
+        {"text": None, "citations": [{"quote": None}, 5, None], "usage": None, "surroundings": [None]},
+    ),
+    ("constructor", {"a": {"b": [1, {"c": None}]}}),
+    ("__proto__", {}),
+    ("<b> x", {}),
+)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +183,17 @@ def test_an_address_with_an_event_opens_at_it(show, tmp_path):
     page.get("about:blank")
     page.get(address)
     assert one(page, "#detail h3").text == "batch 4 at once"
+
+
+def test_data_of_other_shapes_than_ours_is_shown_as_it_is(browser, tmp_path):
+    root = Node(1, "run", 0.0, {"question": 5, "started_at": 7}, ended=False)
+    for number, (kind, data) in enumerate(ODD, start=2):
+        root.children.append(Node(number, kind, 0.0, data, ended=True, wall_s=number % 2 or None))
+    write_page(root, tmp_path / "odd.html", name="odd")
+    browser.get((tmp_path / "odd.html").as_uri())
+    browser.execute_script("nodes.forEach((node) => select(node))")
+    assert len(every(browser, "#lanes .bar")) == len(ODD) + 1
+    assert browser.get_log("browser") == []
 
 
 def test_a_run_that_was_killed_is_shown_as_far_as_it_came(show):
