@@ -9,6 +9,7 @@ from funnel.llm.base import LLM
 from funnel.llm.extractive import Extractive
 from funnel.llm.models import Models
 from funnel.memory import open_memory
+from funnel.memory.hot_swap import HotSwap
 from funnel.pipeline import Funnel
 from funnel.prompts import addenda
 from funnel.router import Router
@@ -32,7 +33,7 @@ def build(source: Source, settings: Settings | None = None) -> Funnel:
     return Funnel(
         source,
         models=called,
-        memory=open_memory(settings.memory),
+        memory=HotSwap(open_memory(settings.memory)),
         sandbox=sandbox,
         trace_dir=settings.trace_dir,
         router=Router(),

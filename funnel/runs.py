@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +21,10 @@ from funnel.cache import Completions
 from funnel.errors import BadSetting, RunChanged, RunUnknown
 from funnel.events import Events, JsonlSink, Sink
 from funnel.journal import Journal, Record
+from funnel.journal.swapping import Mailbox
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
+from funnel.memory.hot_swap import HotSwap
 from funnel.memory.workspace import Workspace
 from funnel.prompts.addenda import Prompts
 from funnel.run import Run, Source
@@ -187,7 +189,10 @@ class Runs:
                 sub_model=sub.name, sandbox=self._sandbox, memory=self._memory.url,
                 started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), life=journal.life,
             ) as span:  # fmt: skip
-                async with Workspace(self._memory, run=record.run, ttl_s=self._keep_s) as workspace:
+                async with (
+                    self._mailbox(record.run),
+                    Workspace(self._memory, run=record.run, ttl_s=self._keep_s) as workspace,
+                ):
                     yield Run(
                         id=record.run,
                         question=record.question,
@@ -204,6 +209,10 @@ class Runs:
                         schema=schema,
                         prompts=self._prompts,
                     )
+
+    def _mailbox(self, run: str) -> AbstractAsyncContextManager[object]:
+        """What takes requests from other processes, where the memory can be changed at all."""
+        return Mailbox(self._memory, run) if isinstance(self._memory, HotSwap) else nullcontext()
 
     def _check_parts(self, record: Record) -> None:
         """Another model would go on with thoughts that are not its own; another sandbox runs other code."""

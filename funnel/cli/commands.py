@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from funnel.cli import ask, collection, demo, doctor, embed, maintain, trace, tune
+from funnel.cli import ask, collection, demo, doctor, embed, maintain, memory, trace, tune
 
 app = typer.Typer(
     name="funnel",
@@ -27,6 +27,7 @@ app.command(epilog=maintain.WATCH_EPILOG)(maintain.watch)
 app.command(epilog=maintain.BACKUP_EPILOG)(maintain.backup)
 app.command(epilog=maintain.RESTORE_EPILOG)(maintain.restore)
 app.command(epilog=maintain.ERASE_EPILOG)(maintain.erase)
+app.add_typer(memory.app, name="memory", epilog=memory.EPILOG, help="What the memories of runs hold.")
 app.command(epilog=doctor.EPILOG)(doctor.doctor)
 app.command(epilog=demo.EPILOG)(demo.demo)
 

@@ -21,6 +21,8 @@ from funnel.llm.base import Outcome, Place
 from funnel.memory.base import Memory, Namespace, namespace
 
 RECORD, ANSWER = "record", "answer"
+MOVED = "moved"
+"""Where the run went, in the memory that it left."""
 _ENTRY = "journal/"
 _LOADED = 256
 
@@ -70,7 +72,10 @@ class Journal:
 
     async def record(self) -> Record:
         """How the run began. Raises: `RunUnknown` when the memory holds no such run."""
-        stored = (await self._memory.get_many(self._where, [RECORD])).get(RECORD)
+        found = await self._memory.get_many(self._where, [RECORD, MOVED])
+        if MOVED in found:
+            raise RunUnknown(self._run, self._memory.url, f"it has moved to {json.loads(found[MOVED])}")
+        stored = found.get(RECORD)
         if stored is None:
             raise RunUnknown(self._run, self._memory.url)
         try:
@@ -166,6 +171,13 @@ class Journal:
         stored = (await self._memory.get_many(self._where, [ANSWER])).get(ANSWER)
         found: dict[str, Any] | None = None if stored is None else json.loads(stored)
         return found
+
+    async def length(self) -> int:
+        """How many entries are written."""
+        count, after = 0, _ENTRY
+        while keys := await self._memory.scan(self._where, _ENTRY, after=after, limit=_LOADED):
+            count, after = count + len(keys), keys[-1]
+        return count
 
     async def close(self) -> None:
         """Write what is left and let go of the run; a second call does nothing."""

@@ -1,5 +1,7 @@
 """Who works on a run: one process at a time, until it ends or is gone; knows no run's content.
 
+Each that takes a run begins a new life of it: no two ever have the same number.
+
 No clocks of two machines are compared. A holder writes a new value every third of `ttl_s`; who wants the
 lease watches that value, and takes over by compare-and-set when it has not changed for `ttl_s` of its own
 clock, or at once when the holder was a process of this machine that is gone.
@@ -28,6 +30,11 @@ _LOOKS = 20
 """A watcher looks so often within `ttl_s`."""
 
 
+def _clock() -> float:
+    """Seconds that go on while this machine sleeps, where it can tell: others do not wait for it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 class Lease:
     """The right to work on one run. `take` it, `check` it before each write, `release` it."""
 
@@ -38,7 +45,7 @@ class Lease:
         run: str,
         *,
         ttl_s: float = TTL_S,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = _clock,
     ) -> None:
         self._memory = memory
         self._where = where
@@ -46,6 +53,7 @@ class Lease:
         self._ttl_s = ttl_s
         self._clock = clock
         self._holder = {"id": secrets.token_hex(8), "machine": machine(), "pid": os.getpid()}
+        self._life = 0
         self._count = 0
         self._value: bytes | None = None
         self._renewed = 0.0
@@ -53,10 +61,11 @@ class Lease:
         self._turn = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
 
-    async def take(self) -> None:
+    async def take(self) -> int:
         """Hold the run from now on; waits up to `ttl_s` where only that can tell whether its holder lives.
 
-        Raises: `RunTaken` when another process works on it; `MemoryFailed`.
+        Returns: how often it was taken before. Raises: `RunTaken` when another process works on it;
+        `MemoryFailed`.
         """
         held = await self._held()
         if held is not None and not _is_gone(held):
@@ -64,24 +73,28 @@ class Lease:
             while self._clock() - started < self._ttl_s:
                 await asyncio.sleep(self._ttl_s / _LOOKS)
                 now = await self._held()
-                if now is None:
-                    held = None
+                if now is None or _is_gone(now):
+                    held = now
                     break
                 if now != held:
                     raise RunTaken(self._run, _described(now))
-        mine = self._next()
+        self._life = 0 if held is None else json.loads(held)["life"] + 1
+        mine, began = self._next(), self._clock()
         if not await self._memory.compare_and_set(self._where, KEY, expected=held, value=mine):
             now = await self._held()
-            raise RunTaken(self._run, "another process" if now is None else _described(now))
-        self._value, self._renewed = mine, self._clock()
+            if now != mine:
+                raise RunTaken(self._run, "another process" if now is None else _described(now))
+        self._value, self._renewed = mine, began
         self._beating = asyncio.create_task(self._beat())
+        return self._life
 
     async def check(self) -> None:
         """Whether it is still held; renews it first where that is overdue, as after a long sleep.
 
         Raises: `RunTaken` when it is not.
         """
-        if not self._lost and self._clock() - self._renewed > self._ttl_s:
+        # Well before another may take it, so that there is time for what is to be written.
+        if not self._lost and self._clock() - self._renewed > self._ttl_s * 2 / 3:
             await self._renew()
         if self._lost:
             raise RunTaken(self._run, "another process, which took it over when this one was not heard of")
@@ -94,7 +107,7 @@ class Lease:
             self._beating = None
         if self._value is not None and not self._lost:
             # An empty holder instead of a deletion: it can be written only over our own value.
-            free = json.dumps({"pid": None}).encode()
+            free = json.dumps({"pid": None, "life": self._life}).encode()
             with contextlib.suppress(MemoryFailed):
                 await self._memory.compare_and_set(self._where, KEY, expected=self._value, value=free)
         self._value = None
@@ -110,17 +123,17 @@ class Lease:
         async with self._turn:
             if self._value is None or self._lost:
                 return
-            following = self._next()
+            following, began = self._next(), self._clock()
             if await self._memory.compare_and_set(
                 self._where, KEY, expected=self._value, value=following
             ) or (await self._held() == following):
-                self._value, self._renewed = following, self._clock()
+                self._value, self._renewed = following, began
             else:
                 self._lost = True
 
     def _next(self) -> bytes:
         self._count += 1
-        return json.dumps({**self._holder, "count": self._count}).encode()
+        return json.dumps({**self._holder, "life": self._life, "count": self._count}).encode()
 
     async def _held(self) -> bytes | None:
         return (await self._memory.get_many(self._where, [KEY])).get(KEY)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from funnel.errors import MemoryFailed
 from funnel.memory.base import Entry, Memory, Namespace
 
 _NAMESPACES = 500
@@ -129,11 +130,17 @@ class Copier:
         self.copied = Copied(self.copied.keys + len(found), self.copied.n_bytes + size)
         self.on_progress(self.copied)
 
-    async def wrong(self, places: Iterable[Place] | None = None) -> list[Place]:
-        """Those of these places, or of all copied, at which the target does not hold what was copied.
+    async def verify(self, places: Iterable[Place] | None = None) -> None:
+        """Read these places, or all that were copied, back from the target.
 
-        A value whose life has ended in both meanwhile is not wrong.
+        A value whose life has ended in both meanwhile is not missed. Raises: `MemoryFailed`, of the target,
+        when it does not hold what was copied.
         """
+        if wrong := await self._wrong(places):
+            where, key = wrong[0]
+            raise MemoryFailed(self.target.url, f"it gave back something else for {where} {key[:60]!r}")
+
+    async def _wrong(self, places: Iterable[Place] | None) -> list[Place]:
         wrong = []
         by_namespace: dict[Namespace, list[str]] = defaultdict(list)
         for where, key in self.sums if places is None else places:
@@ -159,6 +166,37 @@ class Copier:
         for where, written in by_namespace.items():
             await self.target.delete_many(where, written)
         self.sums.clear()
+
+
+async def require_room(source: Memory, target: Memory) -> None:
+    """A namespace that both have would become a mixture of two runs, or of two states of one.
+
+    Raises: `MemoryFailed`, of the target, where there is one.
+    """
+    ours = {where async for where in namespaces(source)}
+    async for where in namespaces(target):
+        if where in ours:
+            raise MemoryFailed(
+                target.url, f"it holds {where} already. Name an empty memory, or take that out of it"
+            )
+
+
+async def copy_all(
+    source: Memory, target: Memory, *, on_progress: Callable[[Copied], None] = lambda _copied: None
+) -> Copied:
+    """Everything of a memory that nobody writes to meanwhile, read back and compared.
+
+    Raises: `MemoryFailed`; what was copied is out of the target again.
+    """
+    await require_room(source, target)
+    copier = Copier(source, target, on_progress)
+    try:
+        await copier.everything()
+        await copier.verify()
+    except BaseException:
+        await copier.undo()
+        raise
+    return copier.copied
 
 
 async def compare(one: Memory, other: Memory) -> Difference:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from funnel.errors import MemoryFailed, SwapFailed
 from funnel.memory.base import Entry, Memory, Namespace
-from funnel.memory.copying import Copied, Copier, Place, namespaces
+from funnel.memory.copying import Copied, Copier, Place, require_room
 
 FEW = 32
 """So many changed keys, or fewer, are copied while writes wait."""
@@ -54,10 +54,11 @@ class HotSwap:
         *,
         copy: bool = True,
         on_progress: Callable[[Copied], None] | None = None,
+        leave: Callable[[Memory], Awaitable[None]] | None = None,
     ) -> Copied:
         """Use `new`, a URL or an open memory, from now on, with all that is held now unless not `copy`.
 
-        The old one is closed; what it held stays in it.
+        The old one is closed; what it held stays in it. `leave` may write a last word into it.
 
         Raises: `SwapFailed`: the old one is still in use, and what was copied is out of the new one again.
         """
@@ -77,7 +78,7 @@ class HotSwap:
                 self._open_to_writers.set()
                 await self._abandon(copier, error, close=isinstance(new, str))
                 raise
-            await self._retire(old)
+            await self._retire(old, leave)
             return copier.copied
 
     async def _opened(self, new: str | Memory) -> Memory:
@@ -92,7 +93,7 @@ class HotSwap:
 
     async def _copied(self, copier: Copier) -> None:
         """Copy, verify, and let the target take over."""
-        await self._check_room(copier)
+        await require_room(copier.source, copier.target)
         self._changed = set()
         await copier.everything()
         rounds = 0
@@ -101,32 +102,16 @@ class HotSwap:
             changed, self._changed = self._changed, set()
             await copier.some(changed)
         # Everything is read back while the work goes on; what changes meanwhile is read back below.
-        self._verify(copier, await copier.wrong())
+        await copier.verify()
         self._open_to_writers.clear()
         async with self._left:
             await self._left.wait_for(lambda: self._writing == 0)
         last, self._changed = self._changed, set()
         await copier.some(last)
-        self._verify(copier, await copier.wrong(last))
+        await copier.verify(last)
         self._held = _Held(copier.target)
         self._changed = None
         self._open_to_writers.set()
-
-    def _verify(self, copier: Copier, wrong: Sequence[Place]) -> None:
-        if wrong:
-            where, key = wrong[0]
-            raise SwapFailed(
-                self.url, f"{copier.target.url} gave back something else for {where} {key[:60]!r}"
-            )
-
-    async def _check_room(self, copier: Copier) -> None:
-        """A namespace that both have would be a mixture of two runs, or of two states of one."""
-        ours = {where async for where in namespaces(copier.source)}
-        async for where in namespaces(copier.target):
-            if where in ours:
-                raise SwapFailed(
-                    self.url, f"{copier.target.url} holds {where} already. Name an empty memory, or empty it"
-                )
 
     async def _abandon(self, copier: Copier, error: BaseException, *, close: bool) -> None:
         try:
@@ -138,14 +123,16 @@ class HotSwap:
         if isinstance(error, MemoryFailed) and not isinstance(error, SwapFailed):
             raise SwapFailed(self.url, str(error)) from error
 
-    async def _retire(self, old: _Held) -> None:
+    async def _retire(self, old: _Held, leave: Callable[[Memory], Awaitable[None]] | None) -> None:
         """Close the old memory once the calls that were inside it have come out."""
         async with self._left:
             await self._left.wait_for(lambda: old.users == 0)
         try:
+            if leave is not None:
+                await leave(old.memory)
             await old.memory.close()
         except MemoryFailed as error:
-            _LOG.warning("the old memory did not close: %s", error)
+            _LOG.warning("the old memory was not left in good order: %s", error)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Memory]:

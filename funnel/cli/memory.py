@@ -1,0 +1,216 @@
+"""`funnel memory`: what memories hold, copied, compared, changed for one another; knows no backend."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from funnel.cli import show
+from funnel.cli.errors import FAILED, one_line
+
+if TYPE_CHECKING:
+    from funnel.memory.base import Memory
+    from funnel.memory.copying import Copied, Difference
+
+EPILOG = """Examples:
+
+funnel memory ls
+
+funnel memory show 20261122-180244-7bf81d
+
+funnel memory copy sqlite:///memory.sqlite postgresql://localhost/funnel
+
+funnel memory verify sqlite:///memory.sqlite postgresql://localhost/funnel
+
+funnel memory swap 20261122-180244-7bf81d redis://localhost:6379/0"""
+MEMORY_HELP = "The memory that the run is in.  [default: FUNNEL_MEMORY, or the file that everybody has]"
+QUESTION_CHARS = 60
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+MemoryOption = Annotated[str | None, typer.Option(metavar="URL", help=MEMORY_HELP)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def ls(memory: MemoryOption = None, as_json: JsonOption = False) -> None:
+    """List the runs in a memory, and how much else it holds."""
+    with one_line():
+        found = asyncio.run(_listed(memory))
+        if as_json:
+            show.print_json(found)
+            return
+        table = Table("run", "status", "calls", "question", box=None)
+        for run in found["runs"]:
+            table.add_row(
+                run["run"], run["status"], str(run["model_calls"]), escape(run["question"][:QUESTION_CHARS])
+            )
+        show.OUT.print(table)
+        show.OUT.print(f"[dim]{escape(found['url'])}: {_counted(found['holds'])}[/]")
+
+
+@app.command(name="show")
+def show_run(
+    run: Annotated[str, typer.Argument(help="The name of a run.")],
+    memory: MemoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run was asked, noted and read, and how far it came."""
+    with one_line():
+        found = asyncio.run(_shown(run, memory))
+        if as_json:
+            show.print_json(found)
+            return
+        show.OUT.print(f"[bold]{escape(found['question'])}[/]")
+        show.OUT.print(f"{found['status']}, begun {found['started_at']}, {escape(found['model'])}")
+        for key, text in found["notes"].items():
+            show.OUT.print(f"[cyan]note {escape(key)}[/] {escape(text)}")
+        show.OUT.print(f"[dim]{len(found['documents'])} documents, {found['entries']} journal entries[/]")
+
+
+@app.command()
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The URL of a memory.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The URL of a memory that has none of it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Copy everything of one memory into another, and read it back to compare."""
+    with one_line():
+        with show.ERR.status("copying") as line:
+            copied = asyncio.run(_copied(source, target, line.update))
+        if as_json:
+            show.print_json({"keys": copied.keys, "bytes": copied.n_bytes})
+        else:
+            show.OUT.print(f"{copied.keys:,} keys, {copied.n_bytes:,} bytes; read back and the same.")
+
+
+@app.command()
+def verify(
+    one: Annotated[str, typer.Argument(metavar="A", help="The URL of a memory.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="The URL of another.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two memories, key by key and by checksums; exit 1 where they differ."""
+    with one_line():
+        with show.ERR.status("comparing"):
+            found = asyncio.run(_compared(one, other))
+        if as_json:
+            kinds = {"missing": found.missing, "extra": found.extra, "other": found.other}
+            show.print_json({"same": found.none, "keys": found.keys, **kinds})
+        else:
+            show.OUT.print(escape(f"{found}."))
+        if not found.none:
+            raise typer.Exit(FAILED)
+
+
+@app.command()
+def swap(
+    run: Annotated[str, typer.Argument(help="The name of a run that is going on.")],
+    url: Annotated[str, typer.Argument(help="The memory that it is to use from now on.")],
+    memory: MemoryOption = None,
+    empty: Annotated[bool, typer.Option("--empty", help="Begin empty: take nothing over.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the run's word.")] = 600.0,
+) -> None:
+    """Change the memory of a run that is going on in another process; it works on meanwhile."""
+    with one_line():
+        with show.ERR.status("the run is copying"):
+            now = asyncio.run(_swapped(run, url, memory, copy=not empty, timeout_s=timeout))
+        show.OUT.print(f"{escape(run)} now uses {escape(now)}.")
+
+
+@asynccontextmanager
+async def _opened(*urls: str | None) -> AsyncIterator[list[Memory]]:
+    """The memories at those URLs; None is the one that the settings name."""
+    from funnel.memory import open_memory
+    from funnel.settings import Settings
+
+    async with AsyncExitStack() as stack:
+        memories = []
+        for url in urls:
+            memory = open_memory(Settings().memory if url is None else url)
+            stack.push_async_callback(memory.close)
+            memories.append(memory)
+        yield memories
+
+
+async def _listed(url: str | None) -> dict[str, Any]:
+    from funnel.journal.listing import runs
+    from funnel.memory.copying import namespaces
+
+    async with _opened(url) as (memory,):
+        found = [
+            {
+                "run": listed.record.run,
+                "question": listed.record.question,
+                "started_at": listed.record.started_at,
+                "status": "unfinished" if listed.answer is None else listed.answer["status"],
+                "model_calls": 0 if listed.answer is None else listed.answer["usage"]["model_calls"],
+            }
+            async for listed in runs(memory)
+        ]
+        holds = Counter([_kind(where) async for where in namespaces(memory)])
+        return {"url": memory.url, "runs": found, "holds": dict(holds)}
+
+
+async def _shown(run: str, url: str | None) -> dict[str, Any]:
+    from funnel.journal import Journal
+    from funnel.memory.workspace import Workspace
+
+    async with _opened(url) as (memory,):
+        journal = Journal(memory, run)
+        record, answer = await journal.record(), await journal.answer()
+        async with Workspace(memory, run=run) as workspace:
+            documents = [
+                {"id": stored.id, "version": stored.version, "n_chars": stored.n_chars}
+                for stored in await workspace.documents()
+            ]
+            return {
+                **json.loads(record.dump()),
+                "status": "unfinished" if answer is None else answer["status"],
+                "answer": answer,
+                "notes": await workspace.notes(),
+                "documents": documents,
+                "entries": await journal.length(),
+            }
+
+
+async def _copied(source: str, target: str, tell: Any) -> Copied:
+    from funnel.memory.copying import copy_all
+
+    async with _opened(source, target) as (ours, theirs):
+        return await copy_all(
+            ours, theirs, on_progress=lambda done: tell(f"{done.keys:,} keys, {done.n_bytes:,} bytes")
+        )
+
+
+async def _compared(one: str, other: str) -> Difference:
+    from funnel.memory.copying import compare
+
+    async with _opened(one, other) as (ours, theirs):
+        return await compare(ours, theirs)
+
+
+async def _swapped(run: str, url: str, memory: str | None, *, copy: bool, timeout_s: float) -> str:
+    from funnel.journal.swapping import request_swap
+
+    async with _opened(memory) as (held,):
+        return await request_swap(held, run, url, copy=copy, timeout_s=timeout_s)
+
+
+def _kind(where: str) -> str:
+    """What a namespace is for: its second part."""
+    parts = where.split("/")
+    return unquote(parts[1]) if len(parts) > 1 else parts[0]
+
+
+def _counted(holds: dict[str, int]) -> str:
+    names = {"run": "runs", "document": "document versions", "cache": "caches", "learnt": "learnt from"}
+    return ", ".join(f"{count:,} {names.get(kind, kind)}" for kind, count in sorted(holds.items())) or "empty"
