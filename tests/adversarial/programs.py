@@ -18,6 +18,12 @@ class Program(NamedTuple):
     name: str
     code: str
     answer: str = ANY
+    full: str | None = None
+    """The pattern where a whole Python runs the program, if another one."""
+
+    def answer_in(self, engine: str) -> str:
+        """The pattern for that engine."""
+        return self.answer if engine == "monty" or self.full is None else self.full
 
 
 TIME = [
@@ -194,7 +200,7 @@ CROSSING = [
         "while True:\n    try:\n        open('x')\n    except BaseException: pass",
         "host calls|TimeoutError",
     ),
-    Program("host call as sort key", "sorted([1, 2], key=echo)", "cannot suspend"),
+    Program("host call as sort key", "sorted([1, 2], key=echo)", "cannot suspend", full=r"\[1, 2\]"),
     Program(
         "host call in repr", "class A:\n    def __repr__(self):\n        return echo('x')\nprint(A())", ANY
     ),
@@ -216,8 +222,30 @@ CROSSING = [
     ),
 ]
 
+NOTHING_RAN = r"^(32512|-1)\s*$"
+"""What `os.system` gives where no process can be made."""
+HARMLESS = {
+    "environment": "PYTHONHASHSEED",
+    "one variable of the environment": "None",
+    "shell": NOTHING_RAN,
+    "import by name": NOTHING_RAN,
+    "pickle": NOTHING_RAN,
+    "ctypes": "CDLL",
+    "exit of the process": "SandboxCrashed",
+    "stdin": "EOFError",
+    **dict.fromkeys(
+        [
+            "builtins", "builtins module", "sys.modules", "subclasses", "base classes of a type", "importlib",
+            "code of a function", "frames of sys", "format string walk", "getattr walk", "eval of an import",
+            "exec of an import", "compile", "metaclass", "globals of a function",
+        ],
+        ANY,
+    ),
+}  # fmt: skip
+"""What a whole Python gives freely: to look around is no escape where nothing is to be found."""
+
 ESCAPES = [
-    Program(name, code, answer)
+    Program(name, code, answer, HARMLESS.get(name))
     for name, code, answer in [
         ("open a file", "print(open(CANARY).read())", REFUSED),
         ("write a file", "open('/tmp/written-by-hostile-code', 'w').write('x')", REFUSED),

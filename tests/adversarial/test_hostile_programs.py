@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 
 import pytest
+from full_python import FULL_PYTHON
 from programs import ANY, PROGRAMS
 
+from funnel.sandbox import SANDBOXES
 from funnel.sandbox.base import EndCell, HostError, SandboxLimits
-from funnel.sandbox.monty import MontySandbox
 
 CANARY = "canary-5f0c1d"
 OUTPUT_BYTES = 10_000
 ANSWERED_S = 20.0
 """A hang, not a measurement: the longest here takes half a second on an idle machine."""
+CASES = [
+    *(("monty", program) for program in PROGRAMS),
+    *(("bubblewrap", program) for program in [*PROGRAMS, *FULL_PYTHON]),
+]
 
 
 async def echo(value):
@@ -29,22 +35,15 @@ async def end():
     raise EndCell
 
 
-def limits(program):
+def limits(expected):
     """Short where running out of time is an answer; else long enough for a machine under load."""
-    cell_s = 0.2 if program.answer == ANY or "TimeoutError" in program.answer else 3.0
+    cell_s = 0.2 if expected == ANY or "TimeoutError" in expected else 3.0
     return SandboxLimits(
         cell_s=cell_s, memory_bytes=64 * 1024 * 1024, output_bytes=OUTPUT_BYTES, host_calls=200
     )
 
 
 FUNCTIONS = {"echo": echo, "fail": fail, "end": end}
-
-
-@pytest.fixture
-async def sandbox():
-    engine = MontySandbox()
-    yield engine
-    await engine.close()
 
 
 @pytest.fixture
@@ -55,20 +54,36 @@ def canary_file(tmp_path, monkeypatch):
     return path
 
 
+@pytest.fixture
+def canary_server():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
+
+
 def test_there_are_more_than_a_hundred_programs_of_different_names():
-    assert len({program.name for program in PROGRAMS}) == len(PROGRAMS) > 100
+    assert len({program.name for program in PROGRAMS}) == len(PROGRAMS) > 150
+    assert len({program.name for program in FULL_PYTHON}) == len(FULL_PYTHON) > 70
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.name)
-async def test_a_hostile_program_is_answered_and_the_session_goes_on(sandbox, canary_file, program):
+@pytest.mark.parametrize(("engine", "program"), CASES, ids=lambda x: x if isinstance(x, str) else x.name)
+async def test_a_hostile_program_is_answered_and_the_session_goes_on(
+    engine, program, canary_file, canary_server
+):
+    expected = program.answer_in(engine)
+    variables = {"CANARY": str(canary_file), "PORT": canary_server.getsockname()[1]}
+    sandbox = SANDBOXES[engine].make()
     started = time.monotonic()
-    async with sandbox.session(FUNCTIONS, {"CANARY": str(canary_file)}, limits(program)) as session:
+    async with sandbox.session(FUNCTIONS, variables, limits(expected)) as session:
         result = await session.run(program.code)
         after = await session.run("print(6 * 7)")
+    await sandbox.close()
     error = f"{result.error.kind} {result.error.message}" if result.error else ""
     said = f"{result.stdout} {error}"
-    assert re.search(program.answer, said), said[:300]
+    assert re.search(expected, said), said[:300]
     assert CANARY not in said
     assert len(result.stdout) < OUTPUT_BYTES + 200
     assert after.stdout == "42\n"
     assert time.monotonic() - started < ANSWERED_S
+    with pytest.raises(BlockingIOError):
+        canary_server.accept()
