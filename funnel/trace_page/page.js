@@ -311,7 +311,7 @@ function flight() {
 }
 
 function changes() {
-  const moments = nodes.filter((node) => node.kind === "model_call")
+  const moments = nodes.filter((node) => node.kind === "model_call" && node.end > node.at)
     .flatMap((node) => [[node.at, 1], [node.end, -1]]).sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   let n = 0;
   return moments.map(([at, change]) => [at, n += change]);
