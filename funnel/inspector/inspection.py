@@ -75,8 +75,8 @@ class Inspection:
     async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
         """Turn after turn.
 
-        Raises: `BudgetTooSmall` for a first prompt beyond `max_prompt_tokens`; `BudgetExceeded`, `LLMError` only
-        when not even the first call was possible.
+        Raises: `BudgetTooSmall` for a first prompt beyond `max_prompt_tokens`; `BudgetExceeded`, `LLMError`
+        only when not even the first call was possible.
         """
         task, host = self._task, self._host
         system = self._run.prompts.render_for(self._run.root.name, "inspector", dialect=sandbox.dialect)

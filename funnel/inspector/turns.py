@@ -127,11 +127,6 @@ class Turn:
     count: int = 1
 
     @property
-    def size(self) -> int:
-        """Characters in the prompt."""
-        return len(self.reply) + len(self.feedback)
-
-    @property
     def tokens(self) -> int:
         """What it is estimated at in the prompt."""
         return estimated_tokens(self.reply) + estimated_tokens(self.feedback)
