@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from funnel.citations import MARKER, answer_text, renumber_value
-from funnel.errors import BudgetExceeded, LLMError
+from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
 from funnel.inspector import extraction
 from funnel.inspector.host import Submission
 from funnel.inspector.inspection import Inspection, Task, Unfinished
@@ -81,7 +81,7 @@ class Inspector:
         try:
             async with self._at_once[depth]:
                 ended = await self._inspect(run, shelf, task)
-        except (BudgetExceeded, LLMError) as error:
+        except (BudgetExceeded, BudgetTooSmall, LLMError) as error:
             raise HostError(f"the recursive call could not begin: {error}") from error
         if isinstance(ended, Unfinished):
             raise HostError(f"the recursive call ended without an answer: {ended.reason}")

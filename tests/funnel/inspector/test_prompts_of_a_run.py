@@ -74,6 +74,14 @@ async def test_a_child_has_a_question_of_its_own_and_gets_no_advice(sandbox):
     assert fenced("question", prompt(requests[1])) == [({}, "Who signed?")]
 
 
+async def test_a_child_whose_question_does_not_fit_is_an_error_of_the_code_that_asked(sandbox):
+    ask = cell("rlm_query('Who? ' * 20_000, ['leases'])")
+    draft, requests, _ = await seen_by_root(sandbox, ask, DONE)
+    told = prompt(requests[1])
+    assert "the recursive call could not begin: max_prompt_tokens = 32000 is too small to start" in told
+    assert draft.text == "done"
+
+
 TOLD = Prompts(
     tuple(
         Addendum(match=(glob,), purpose=purpose, text=f"{purpose} for {glob}")
