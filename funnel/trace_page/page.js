@@ -161,10 +161,22 @@ function drawAnswer() {
       h("aside", { "aria-label": "What it took" }, sums(asObject(answer?.usage)), why(route))));
 }
 
-/** The answer's text, its markers as buttons. */
+/** The answer's text, its markers as buttons, and what no marker backs underlined. Spans count whole characters. */
 function marked(answer) {
-  const known = asList(answer.citations).length;
-  return asText(answer.text ?? "").split(/(\[\d{1,3}\])/).map((part, at) => {
+  const letters = Array.from(asText(answer.text ?? "")), known = asList(answer.citations).length;
+  const parts = [];
+  let done = 0;
+  for (const { start, stop } of asList(answer.uncited).map(asObject)) {
+    if (!(start >= done && stop > start)) continue;
+    parts.push(...markers(letters.slice(done, start).join(""), known),
+      h("span", { class: "uncited", title: "No citation backs this." }, letters.slice(start, stop).join("")));
+    done = stop;
+  }
+  return [...parts, ...markers(letters.slice(done).join(""), known)];
+}
+
+function markers(text, known) {
+  return text.split(/(\[\d{1,3}\])/).map((part, at) => {
     const number = at % 2 ? Number(part.slice(1, -1)) : 0;
     return number >= 1 && number <= known
       ? h("button", { class: "marker", "aria-label": `Citation ${number}`, onclick: () => showCitation(number) }, number)
@@ -556,7 +568,7 @@ const PYTHON = new RegExp([
   /(?<comment>#[^\n]*)/,
   /(?<string>[rbfuRBFU]{0,2}(?:"""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?))/,
   /(?<host>\b(?:llm_query(?:_batched)?|rlm_query(?:_batched)?|read|grep|search|documents|note|notes|cite|budget|last_output|submit)(?=\())/,
-  /(?<keyword>\b(?:False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|match|nonlocal|not|or|pass|raise|return|try|while|with|yield)\b)/,
+  /(?<keyword>\b(?:False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield)\b)/,
   /(?<number>\b\d[\w.]*)/,
   /\w+/,
 ].map((part) => part.source).join("|"), "g");

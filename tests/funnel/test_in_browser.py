@@ -6,7 +6,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from services.browser import open_browser
-from traced import AFTER, BEFORE, CODE, QUESTION, QUOTE, write_trace
+from traced import AFTER, BEFORE, CODE, QUESTION, QUOTE, UNCITED, write_trace
 
 from funnel.trace import Node, read_trace
 from funnel.trace_page import write_page
@@ -70,6 +70,11 @@ def test_question_answer_route_and_sums_are_shown(show):
     text = one(page, "#answer").text
     for shown in ("complete", "deep", "p = 0.90", "1,400", "$0.0140", "2026-11-22 15:01:42 UTC"):
         assert shown in text
+
+
+def test_what_no_citation_backs_is_underlined(show):
+    [uncited] = every(show(), "#answer .uncited")
+    assert uncited.text == UNCITED
 
 
 def test_a_marker_leads_to_its_citation_in_the_document(show):

@@ -10,7 +10,8 @@ QUESTION = "When does the lease end?"
 QUOTE = "The lease of Hill House ends in May 2026."
 BEFORE = "This agreement was made between the parties named below. "
 AFTER = " Ada Roth signed it, and so did two witnesses."
-ANSWER = "It ends in May 2026 [1], and Ada Roth signed it [2]."
+UNCITED = "Nobody objected."
+ANSWER = f"🦊 It ends in May 2026 [1], and Ada Roth signed it [2]. {UNCITED}"
 CODE = 'for hit in grep("lease"):  # all of them\n    print(hit["line"], 42)\n'
 PROMPT = "You are an inspector of documents. " * 20
 
@@ -109,6 +110,7 @@ def _answer(text, calls):
     return {
         "question": text, "text": ANSWER, "status": "complete", "route": "deep", "route_probability": 0.9,
         "reasons": [], "citations": [cited, cited | {"quote": text}],
+        "uncited": [{"start": ANSWER.index(UNCITED), "stop": len(ANSWER), "text": UNCITED}],
         "surroundings": [{"before": BEFORE, "after": AFTER}],
         "value": None, "model": "big", "sandbox": "monty", "notices": [text],
         "usage": {
