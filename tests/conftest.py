@@ -10,9 +10,23 @@ from typing import Any
 
 import pytest
 from chat_server import ChatServer
-from services.fixtures import postgres_server, redis_server, running_postgres, running_redis
+from services.fixtures import (
+    postgres_server,
+    redis_server,
+    running_postgres,
+    running_redis,
+    running_s3,
+    s3_server,
+)
 
-__all__ = ["postgres_server", "redis_server", "running_postgres", "running_redis"]
+__all__ = [
+    "postgres_server",
+    "redis_server",
+    "running_postgres",
+    "running_redis",
+    "running_s3",
+    "s3_server",
+]
 
 KEPT = {"FUNNEL_DATA"}
 """Where the real data sets lie, which some tests and every benchmark read."""

@@ -37,12 +37,23 @@ def _extra(name: str, backend: str) -> Callable[[str], Memory]:
     return load
 
 
+def _files(url: str) -> Memory:
+    try:
+        memory: Callable[[str], Memory] = import_module("funnel.memory.files").FilesMemory
+    except ImportError:
+        # Its locks are those of POSIX.
+        raise MemoryFailed("file:", "Windows has no such locks. Use sqlite:///memory.sqlite.") from None
+    return memory(url)
+
+
 _redis = _extra("redis", "funnel.memory.redis:RedisMemory")
 _LOADERS: dict[str, Callable[[str], Memory]] = {
+    "file": _files,
     "memory": _in_memory,
     "postgresql": _extra("postgres", "funnel.memory.postgres:PostgresMemory"),
     "redis": _redis,
     "rediss": _redis,
+    "s3": _extra("s3", "funnel.memory.s3:S3Memory"),
     "sqlite": SqliteMemory,
     "unix": _redis,
 }
@@ -60,7 +71,8 @@ def known_memories() -> tuple[str, ...]:
 def open_memory(url: str) -> Memory:
     """The memory at `url`.
 
-    `memory://`, `sqlite:///file`, `sqlite:////absolute/file`, `postgresql://user:password@host/database`,
+    `memory://`, `sqlite:///file`, `sqlite:////absolute/file`, `file:///absolute/folder`,
+    `s3://key:secret@bucket/prefix?endpoint=http://host:port`, `postgresql://user:password@host/database`,
     `redis://user:password@host:6379/0`, `rediss://…` (TLS), `unix:///path` (Redis' socket), or a plug-in's.
 
     Raises: `UnknownName` for another scheme; `MemoryFailed` when it cannot be opened. Neither repeats what

@@ -31,26 +31,15 @@ from typing import TypeVar
 
 from funnel.errors import MemoryFailed
 from funnel.memory import names
+from funnel.memory.file_values import EXPIRES, file_names, read_head, read_value, write_value
+from funnel.memory.value import Value
 
-KEEP = 71
-"""Bytes of a text that stay in its name: 3 * 71 + 41, and the `~`, are the 255 that a file name may have."""
-_EXPIRES = "~"
-_MAGIC = b"FMV1"
-_HEADER = struct.Struct("<4sdIQ")  # magic, expires_at (infinite: it stays), bytes of the key, of the value
 _COUNTER = struct.Struct("<Q")
 _LOCK_S = 30.0
 _POLL_S = 0.002
 _READ_TRIES = 3
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A value; `expires_at` in seconds since 1970, infinite when it stays."""
-
-    value: bytes
-    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +84,7 @@ class Space:
         if not self.exists():
             return
         with self._exclusive() as state:
-            self._unlink(state, [name for key in keys for name in _names(key)])
+            self._unlink(state, [name for key in keys for name in file_names(key)])
 
     def swap(self, key: str, expected: bytes | None, value: bytes, now: float) -> bool:
         """Write `value` if the key now holds `expected`."""
@@ -134,7 +123,7 @@ class Space:
         with self._exclusive() as state:
             # It may have been written anew since it was listed.
             gone = [key for key in expired if (value := self._value(key)) and value.expires_at <= now]
-            self._unlink(state, [names.encode(key, keep=KEEP) + _EXPIRES for key in gone])
+            self._unlink(state, [name for key in gone for name in file_names(key)])
 
     def exists(self) -> bool:
         """Whether anything was ever written here."""
@@ -170,21 +159,20 @@ class Space:
             os.close(fd)
 
     def _value(self, key: str) -> Value | None:
-        raw = key.encode("utf-8", "surrogatepass")
-        for name in _names(key):
-            try:
-                file = os.open(self._file(name), os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue
-            try:
-                expires_at, _, n_value = self._header(name, os.read(file, _HEADER.size + len(raw)))
-                value = _read(file, n_value)
-            finally:
-                os.close(file)
-            if len(value) != n_value:
-                raise self._damaged(name)
-            return Value(value, expires_at)
+        for name in file_names(key):
+            if (value := self._read(read_value, name)) is not None:
+                return value
         return None
+
+    def _read(self, read: Callable[[str], T], name: str) -> T | None:
+        """What that gives of a file; None where there is none."""
+        try:
+            return read(self._file(name))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            reason = f"{self._file(name)} {error}. Restore or remove it."
+            raise MemoryFailed(self._url, reason) from error
 
     def _listed(self) -> _Listing:
         def listing() -> _Listing:
@@ -195,15 +183,15 @@ class Space:
             expiring: dict[str, float] = {}
             with os.scandir(self._path) as files:
                 for file in files:
-                    name = file.name.removesuffix(_EXPIRES)
+                    name = file.name.removesuffix(EXPIRES)
                     if not names.is_name(name):
                         continue
                     key = None if names.is_hashed(name) else names.decode(name)
                     if key is None or name != file.name:
-                        read = self._head(file.name)
-                        if read is None:
+                        seen = self._read(read_head, file.name)
+                        if seen is None:
                             continue
-                        key, expires_at = read
+                        key, expires_at = seen
                         if expires_at != math.inf:
                             expiring[key] = expires_at
                     keys.append(key)
@@ -212,25 +200,6 @@ class Space:
         found = self._consistent(listing) or _Listing(0, [], {})
         self._listing = found
         return found
-
-    def _head(self, name: str) -> tuple[str, float] | None:
-        try:
-            with open(self._file(name), "rb") as file:
-                expires_at, n_key, _ = self._header(name, file.read(_HEADER.size))
-                return file.read(n_key).decode("utf-8", "surrogatepass"), expires_at
-        except FileNotFoundError:
-            return None
-
-    def _header(self, name: str, raw: bytes) -> tuple[float, int, int]:
-        """When a value expires, and the bytes of its key and of itself."""
-        if len(raw) < _HEADER.size or not raw.startswith(_MAGIC):
-            raise self._damaged(name)
-        _, expires_at, n_key, n_value = _HEADER.unpack_from(raw)
-        return expires_at, n_key, n_value
-
-    def _damaged(self, name: str) -> MemoryFailed:
-        reason = "is no value of this memory, or has been cut short. Restore or remove it."
-        return MemoryFailed(self._url, f"{self._file(name)} {reason}")
 
     # writing, under the lock
 
@@ -289,12 +258,12 @@ class Space:
             self._write_batch(state, items, expires_at)
             return
         [(key, value)] = items.items()
-        name, other = _names(key, expires_at)
+        name, other = file_names(key, expires_at)
         if os.path.exists(self._file(other)):
             self._write_batch(state, items, expires_at)
             return
         one, file = self._file(".one"), self._file(name)
-        _put_file(one, key, value, expires_at)
+        write_value(one, key, value, expires_at)
         # A listing has the ends of what expires, so it is made anew; a value that stays is in it already.
         if expires_at == math.inf and os.path.exists(file):
             os.replace(one, file)
@@ -309,7 +278,7 @@ class Space:
         os.mkdir(new, 0o700)
         try:
             for key, value in items.items():
-                _put_file(f"{new}/{_names(key, expires_at)[0]}", key, value, expires_at)
+                write_value(f"{new}/{file_names(key, expires_at)[0]}", key, value, expires_at)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
@@ -321,9 +290,9 @@ class Space:
         """Put the files of a committed batch in their place. Done again after a crash, it ends the same."""
         batch = self._file(".batch")
         for name in os.listdir(batch):
-            plain = name.removesuffix(_EXPIRES)
+            plain = name.removesuffix(EXPIRES)
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._file(plain if plain != name else plain + _EXPIRES))
+                os.unlink(self._file(plain if plain != name else plain + EXPIRES))
             os.replace(f"{batch}/{name}", self._file(name))
         os.rmdir(batch)
 
@@ -340,40 +309,6 @@ def stored_namespace(path: Path) -> str:
         return (path / ".state").read_bytes()[_COUNTER.size :].decode("utf-8", "surrogatepass")
     except FileNotFoundError:
         return ""
-
-
-def _names(key: str, expires_at: float = math.inf) -> tuple[str, str]:
-    """The name of a value that ends then, and the one that it would have otherwise."""
-    name = names.encode(key, keep=KEEP)
-    return (name, name + _EXPIRES) if expires_at == math.inf else (name + _EXPIRES, name)
-
-
-def _put_file(path: str, key: str, value: bytes, expires_at: float) -> None:
-    raw = key.encode("utf-8", "surrogatepass")
-    header = _HEADER.pack(_MAGIC, expires_at, len(raw), len(value)) + raw
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        written = os.writev(file, [header, value])
-        # A write may be cut short by a full disk, which the next one then tells, or by its sheer size.
-        while written < len(header) + len(value):
-            written += os.write(file, memoryview(header + value)[written:])
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        raise
-    finally:
-        os.close(file)
-
-
-def _read(file: int, size: int) -> bytes:
-    """The next `size` bytes, or what there is of them."""
-    read = os.read(file, size)
-    if len(read) == size:
-        return read
-    parts = [read]
-    while read and sum(map(len, parts)) < size:
-        parts.append(read := os.read(file, size - sum(map(len, parts))))
-    return b"".join(parts)
 
 
 def _counted(state: int) -> int:

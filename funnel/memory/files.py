@@ -25,7 +25,8 @@ from urllib.parse import unquote
 from funnel.errors import MemoryFailed
 from funnel.memory import names
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
-from funnel.memory.file_space import KEEP, Space, stored_namespace
+from funnel.memory.file_space import Space, stored_namespace
+from funnel.memory.file_values import KEEP
 
 _VERSION_FILE = "funnel-memory.json"
 _FORMAT = 1
@@ -76,10 +77,7 @@ class FilesMemory:
         """The same with the life that remains to each."""
         space, now = self._space(where), self._clock()
         found = await self._run(lambda: space.read(keys, now))
-        return {
-            key: Entry(value.value, None if value.expires_at == math.inf else value.expires_at - now)
-            for key, value in found.items()
-        }
+        return {key: value.entry(now) for key, value in found.items()}
 
     async def put_many(
         self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from services.postgres_server import PostgresServer
 from services.redis_server import RedisServer
+from services.s3_server import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,17 @@ def postgres_server(running_postgres: PostgresServer) -> PostgresServer:
     """A PostgreSQL with nothing in it."""
     running_postgres.empty()
     return running_postgres
+
+
+@pytest.fixture(scope="session")
+def running_s3() -> Iterator[S3Server]:
+    server = S3Server()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def s3_server(running_s3: S3Server) -> S3Server:
+    """A server that speaks S3, with an empty bucket."""
+    running_s3.empty()
+    return running_s3

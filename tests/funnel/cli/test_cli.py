@@ -294,7 +294,7 @@ def test_a_bad_file_in_a_folder_of_many_is_reported_and_the_others_are_indexed(t
         ([QUESTION, "--docs", "NONE"], "No such file or folder: "),
         ([QUESTION, "--kb", "KB", "--mode", "shallow"], "Unknown mode 'shallow'. Known: auto, deep, lookup."),
         ([QUESTION, "--kb", "KB", "--memory", "reddis://me:secret@host"],
-         "Unknown memory 'reddis'. Known: memory, "),
+         "Unknown memory 'reddis'. Known: file, memory, "),
         ([QUESTION, "--kb", "KB", "--max-calls", "0"], "max_calls = 0 is too small to start"),
         ([QUESTION, "--kb", "KB", "--timeout", "0"], "timeout_s = 0 is too small to start"),
         ([QUESTION, "--kb", "KB", "--timeout", "nan"], "timeout_s: must be 0 or more, not nan."),
