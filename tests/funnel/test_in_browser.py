@@ -65,7 +65,7 @@ def test_question_answer_route_and_sums_are_shown(show):
     assert one(page, "h1").text == QUESTION
     assert (
         one(page, "#answer .text").text.replace("\n", "")
-        == "It ends in May 2026 1, and Ada Roth signed it 2."
+        == "🦊 It ends in May 2026 1, and Ada Roth signed it 2. Nobody objected."
     )
     text = one(page, "#answer").text
     for shown in ("complete", "deep", "p = 0.90", "1,400", "$0.0140", "2026-11-22 15:01:42 UTC"):
