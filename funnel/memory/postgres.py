@@ -34,6 +34,9 @@ _HEAD_BYTES = 1024
 _SWEEP_AFTER = 256
 """Items written with an end before this process looks for what has expired."""
 
+_NAMES = 16_384
+"""Namespaces that this process remembers to have named."""
+
 Row = tuple[Any, ...]
 
 
@@ -64,6 +67,7 @@ class PostgresMemory:
             explain=_explain,
         )
         self._n_ending = 0
+        self._named: set[Namespace] = set()
         self._unclosed = True
 
     def __del__(self) -> None:
@@ -103,6 +107,7 @@ class PostgresMemory:
         self._lines.require_open()
         if not items:
             return
+        await self._name(where)
         if len(items) == 1:
             [(key, value)] = items.items()
             await self._write(queries.PUT_ONE, where, {**_split(key), "value": value, "ttl_s": ttl_s})
@@ -125,6 +130,8 @@ class PostgresMemory:
     ) -> bool:
         """Write `value` if the key now holds `expected` (None: does not exist)."""
         require_keys([key])
+        self._lines.require_open()
+        await self._name(where)
         arguments = {**_split(key), "value": value, "expected": expected}
         [(won,)] = await self._write(queries.COMPARE_AND_SET, where, arguments)
         return bool(won)
@@ -163,6 +170,14 @@ class PostgresMemory:
             return await line.connection.run(query, {**_space(where), **arguments, **once})
 
         return await self._lines.call(write)
+
+    async def _name(self, where: Namespace) -> None:
+        """Before the first write to a namespace: it stays named, and is listed while it holds a key."""
+        if where not in self._named:
+            await self._run(queries.NAME, _space(where))
+            if len(self._named) >= _NAMES:
+                self._named.clear()
+            self._named.add(where)
 
     async def _sweep(self, n_written: int) -> None:
         """Once in a while remove what has expired, more of it than was written since."""

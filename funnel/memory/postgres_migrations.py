@@ -48,8 +48,8 @@ CREATE TABLE funnel_writers (
 """
 _COMPARE_AND_SET = """
 CREATE FUNCTION funnel_compare_and_set(
-    writer uuid, write_number bigint, in_space uuid, space_head bytea, space_rest bytea,
-    in_head bytea, in_digest bytea, in_rest bytea, new_value bytea, expected bytea
+    writer uuid, write_number bigint, in_space uuid, in_head bytea, in_digest bytea, in_rest bytea,
+    new_value bytea, expected bytea
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     last record;
@@ -64,15 +64,12 @@ BEGIN
         INSERT INTO funnel_items VALUES (in_space, in_head, in_digest, in_rest, new_value, NULL)
         ON CONFLICT (space, head, digest) DO UPDATE SET value = excluded.value, expires_at = NULL
         WHERE funnel_items.expires_at <= clock_timestamp();
-        done := FOUND;
-        INSERT INTO funnel_namespaces SELECT in_space, space_head, space_rest WHERE done
-        ON CONFLICT DO NOTHING;
     ELSE
         UPDATE funnel_items SET value = new_value, expires_at = NULL
         WHERE space = in_space AND head = in_head AND digest = in_digest AND value = expected
         AND (expires_at IS NULL OR expires_at > clock_timestamp());
-        done := FOUND;
     END IF;
+    done := FOUND;
     UPDATE funnel_writers SET number = write_number, won = done, used_at = clock_timestamp()
     WHERE id = writer;
     RETURN done;

@@ -27,26 +27,23 @@ WITH once AS (
     RETURNING 1
 )
 """
-_PUT = f"""{_ONCE}, named AS (
-    INSERT INTO funnel_namespaces SELECT %(space)s, %(space_head)s, %(space_rest)s FROM once
-    ON CONFLICT DO NOTHING
-)
-INSERT INTO funnel_items
-SELECT %(space)s, k.head, k.digest, k.rest, k.value, clock_timestamp() + make_interval(secs => %(ttl_s)s)
-"""  # noqa: S608 - made of constants only
+NAME = """
+INSERT INTO funnel_namespaces VALUES (%(space)s, %(space_head)s, %(space_rest)s) ON CONFLICT DO NOTHING
+"""
+_ENDS = "clock_timestamp() + make_interval(secs => %(ttl_s)s)"
 _REPLACE = """
 ON CONFLICT (space, head, digest) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
 """
-PUT_ONE = f"""
-{_PUT} FROM once, (SELECT
-    %(head)s::bytea AS head, %(digest)s::bytea AS digest, %(rest)s::bytea AS rest, %(value)s::bytea AS value
-) AS k {_REPLACE}
-"""
-PUT = f"""
-{_PUT} FROM once, unnest(
+PUT_ONE = f"""{_ONCE}
+INSERT INTO funnel_items SELECT %(space)s, %(head)s, %(digest)s, %(rest)s, %(value)s, {_ENDS} FROM once
+{_REPLACE}
+"""  # noqa: S608 - made of constants only
+PUT = f"""{_ONCE}
+INSERT INTO funnel_items SELECT %(space)s, k.head, k.digest, k.rest, k.value, {_ENDS} FROM once, unnest(
     %(heads)s::bytea[], %(digests)s::bytea[], %(rests)s::bytea[], %(values)s::bytea[]
-) AS k (head, digest, rest, value) {_REPLACE}
-"""
+) AS k (head, digest, rest, value)
+{_REPLACE}
+"""  # noqa: S608 - made of constants only
 DELETE = f"""
 {_ONCE}
 DELETE FROM funnel_items i USING once, unnest(%(heads)s::bytea[], %(digests)s::bytea[]) AS k (head, digest)
@@ -54,8 +51,7 @@ WHERE i.space = %(space)s AND i.head = k.head AND i.digest = k.digest
 """  # noqa: S608 - made of constants only
 COMPARE_AND_SET = """
 SELECT funnel_compare_and_set(
-    %(writer)s, %(number)s, %(space)s, %(space_head)s, %(space_rest)s,
-    %(head)s, %(digest)s, %(rest)s, %(value)s, %(expected)s
+    %(writer)s, %(number)s, %(space)s, %(head)s, %(digest)s, %(rest)s, %(value)s, %(expected)s
 )
 """
 

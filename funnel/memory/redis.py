@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -26,6 +26,7 @@ from redis.exceptions import (
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import (
     ConnectionError as LostConnection,
@@ -43,6 +44,11 @@ from funnel.memory.retrying import Failure, Line, Lines
 _SCAN_AT_LEAST, _SCAN_AT_MOST = 256, 4096
 """Entries that the server looks at in one step: it does nothing else meanwhile."""
 
+_STAGE_BYTES = 4096
+"""From here on values are renamed by a script and do not pass through it."""
+
+_Command = tuple[bytes | str | int, ...]
+
 
 class RedisMemory:
     """A memory in the Redis database that `url` names: `redis://user:password@host:6379/0`.
@@ -56,7 +62,7 @@ class RedisMemory:
     def __init__(self, url: str, *, retry_s: float = 10.0, max_connections: int = 16) -> None:
         self._unclosed = False  # until it is made, so that a failed constructor has nothing to warn of
         try:
-            _client(url)
+            _connection(url)
         except (ValueError, TypeError):
             # What was raised may quote the password.
             raise MemoryFailed(
@@ -115,9 +121,17 @@ class RedisMemory:
         self._lines.require_open()
         if not items:
             return
-        life = "" if ttl_s is None else str(max(0, math.ceil(ttl_s * 1000)))
-        pairs = [part for key, value in items.items() for part in (_bytes(key), value)]
-        await self._write(PUT, where, life, *pairs)
+        if ttl_s is not None and ttl_s <= 0:
+            await self.delete_many(where, [*items])
+            return
+        life = "" if ttl_s is None else str(math.ceil(ttl_s * 1000))
+        keys = [_bytes(key) for key in items]
+        if sum(map(len, items.values())) < _STAGE_BYTES:
+            pairs = [part for pair in zip(keys, items.values(), strict=True) for part in pair]
+            await self._write(PUT, where, life, "0", *pairs)
+        else:
+            values = list(items.values())
+            await self._write(PUT, where, life, "1", *keys, staged=_Staged(values, life))
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
         """Delete; a key that does not exist is no error."""
@@ -179,51 +193,99 @@ class RedisMemory:
     async def _run(self, script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Any:
         return await self._lines.call(lambda line: line.connection.run(script, keys, *arguments))
 
-    async def _write(self, script: Script, where: Namespace, *arguments: bytes | str) -> bool:
+    async def _write(
+        self, script: Script, where: Namespace, *arguments: bytes | str, staged: _Staged | None = None
+    ) -> bool:
         space = _space(where)
 
         async def write(line: Line[_Client]) -> bool:
-            keys = [b"funnel:writer:" + line.writer.hex.encode(), space.index]
-            done = await line.connection.run(script, keys, line.number, space.name, space.items, *arguments)
-            return bool(done)
+            writer = b"funnel:writer:" + line.writer.hex.encode()
+            whole = (line.number, space.name, space.items, *arguments)
+            if staged is None:
+                return bool(await line.connection.run(script, [writer, space.index], *whole))
+            stage = staged.commands(writer)
+            return bool(await line.connection.run_after(stage, script, [writer, space.index], *whole))
 
         return await self._lines.call(write)
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """Values that are set by themselves before a script gives them their names."""
+
+    values: Sequence[bytes]
+    life: str
+
+    def commands(self, writer: bytes) -> list[_Command]:
+        end = ("PX", self.life) if self.life else ()
+        return [("SET", b"%s:%d" % (writer, n), value, *end) for n, value in enumerate(self.values, start=1)]
 
 
 class _Client:
     """One connection. redis-py opens it when it is used, and lets go of it when anything goes wrong."""
 
     def __init__(self, url: str) -> None:
-        self._redis = _client(url)
-        self._execute: Callable[..., Awaitable[Any]] = self._redis.execute_command
+        self._connection = _connection(url)
 
     async def get(self, items: Sequence[bytes]) -> list[bytes | None]:
-        found: list[bytes | None] = await self._execute("MGET", *items)
+        found: list[bytes | None] = await self._ask("MGET", *items)
         return found
 
     async def run(self, script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Any:
         """What a script gives; its text is sent only where the server does not know it."""
         try:
-            return await self._execute("EVALSHA", script.digest, len(keys), *keys, *arguments)
+            return await self._ask("EVALSHA", script.digest, len(keys), *keys, *arguments)
         except NoScriptError:
-            return await self._execute("EVAL", script.text, len(keys), *keys, *arguments)
+            return await self._ask("EVAL", script.text, len(keys), *keys, *arguments)
+
+    async def run_after(
+        self, stage: Sequence[_Command], script: Script, keys: Sequence[bytes], *arguments: bytes | str | int
+    ) -> Any:
+        """The same after other commands, in one transaction and one round trip."""
+        rest = (len(keys), *keys, *arguments)
+        try:
+            return await self._transaction(*stage, ("EVALSHA", script.digest, *rest))
+        except NoScriptError:
+            return await self._transaction(*stage, ("EVAL", script.text, *rest))
 
     def drop(self) -> None:
         """Done by redis-py where the error came up."""
 
     async def close(self) -> None:
-        await self._redis.aclose()
+        await self._connection.disconnect()
+
+    async def _ask(self, *command: bytes | str | int) -> Any:
+        await self._connection.send_packed_command(
+            self._connection.pack_command(*command), check_health=False
+        )
+        return await self._connection.read_response()
+
+    async def _transaction(self, *commands: _Command) -> Any:
+        """What the last command gives."""
+        whole = [("MULTI",), *commands, ("EXEC",)]
+        await self._connection.send_packed_command(self._connection.pack_commands(whole), check_health=False)
+        replies = [await self._reply() for _ in whole]
+        # A command that was not queued says why; EXEC only that one was not.
+        for reply in [*replies, *(replies[-1] if isinstance(replies[-1], list) else [])]:
+            if isinstance(reply, ResponseError):
+                raise reply
+        return replies[-1][-1]
+
+    async def _reply(self) -> Any:
+        """A reply, or the error that it is: those that follow are read all the same."""
+        try:
+            return await self._connection.read_response()
+        except ResponseError as error:
+            return error
 
 
-def _client(url: str) -> Redis:
+def _connection(url: str) -> AbstractConnection:
     # No retries and no time limits but those of the caller, who knows which write was done.
-    return Redis.from_url(
-        url,
-        single_connection_client=True,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=None,
-        socket_connect_timeout=None,
+    pool = ConnectionPool.from_url(
+        url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None
     )
+    connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's
+    return connection
 
 
 def _explain(error: Exception) -> Failure:

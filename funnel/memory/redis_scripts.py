@@ -4,7 +4,7 @@
     funnel:keys:<namespace>       sorted set of the keys in a namespace, all of score 0: in order of bytes
     funnel:namespaces             sorted set of the namespaces that have keys, likewise
     funnel:expiring               sorted set of items by when they end, in milliseconds
-    funnel:writer:<id>            number and result of the last write of a writer, for an hour
+    funnel:writer:<id>            result and number of the last write of a writer, for an hour
 
 Redis deletes an expired item by itself, but not its entry in the two sets. A scan passes over such entries
 and removes them, and every write with an end removes more of them than it makes. The keys of one call lie in
@@ -32,13 +32,8 @@ class Script:
 # A write of a writer is done once: KEYS[1] is the writer, ARGV[1] the number of the write.
 _ONCE = """
 local done = redis.call('GET', KEYS[1])
-if done then
-    local number, result = string.match(done, '^(%d+):(%d)$')
-    if tonumber(number) >= tonumber(ARGV[1]) then return tonumber(result) end
-end
-local function finish(result)
-    redis.call('SET', KEYS[1], ARGV[1] .. ':' .. result, 'PX', 3600000)
-    return result
+if done and tonumber(string.sub(done, 3)) >= tonumber(ARGV[1]) then
+    return tonumber(string.sub(done, 1, 1))
 end
 """
 
@@ -49,20 +44,38 @@ local function unlist(index, namespace, key)
 end
 """
 
-# KEYS: writer, index. ARGV: number, namespace, item prefix, milliseconds to live or '', then keys and values.
+# KEYS: writer, index. ARGV: number, namespace, item prefix, milliseconds to live or '', '1' for staged values
+# or '0', then keys and values. A staged value was set under <writer>:<n>, n from 1, in the same transaction,
+# with its end, and only its key is passed: renaming takes no time, but to hand on a large value Lua does.
 PUT = Script(
-    _ONCE
-    + _UNLIST
+    _UNLIST
     + """
-local index, namespace, prefix, life = KEYS[2], ARGV[2], ARGV[3], ARGV[4]
-if life == '' then
-    for i = 5, #ARGV, 2 do
-        redis.call('SET', prefix .. ARGV[i], ARGV[i + 1])
-        redis.call('ZADD', index, 0, ARGV[i])
+local index, namespace, prefix, life, staged = KEYS[2], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
+local done = redis.call('GET', KEYS[1])
+if done and tonumber(string.sub(done, 3)) >= tonumber(ARGV[1]) then
+    for i = 1, staged and #ARGV - 5 or 0 do redis.call('DEL', KEYS[1] .. ':' .. i) end
+    return 1
+end
+local n_new = 0
+for i = 6, #ARGV, staged and 1 or 2 do
+    local item = prefix .. ARGV[i]
+    if staged then
+        redis.call('RENAME', KEYS[1] .. ':' .. i - 5, item)
+    elseif life == '' then
+        redis.call('SET', item, ARGV[i + 1])
+    else
+        redis.call('SET', item, ARGV[i + 1], 'PX', life)
     end
-else
+    n_new = n_new + redis.call('ZADD', index, 0, ARGV[i])
+end
+if n_new > 0 then redis.call('ZADD', 'funnel:namespaces', 0, namespace) end
+if life ~= '' then
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    local ends = string.format('%.0f', now + life)
+    for i = 6, #ARGV, staged and 1 or 2 do
+        redis.call('ZADD', 'funnel:expiring', ends, prefix .. ARGV[i])
+    end
     -- A second later than they end, so that none is looked at while it still exists.
     local gone = redis.call('ZRANGEBYSCORE', 'funnel:expiring', '-inf', now - 1000, 'LIMIT', 0, #ARGV + 16)
     for _, item in ipairs(gone) do
@@ -73,19 +86,9 @@ else
         end
         redis.call('ZREM', 'funnel:expiring', item)
     end
-    for i = 5, #ARGV, 2 do
-        if tonumber(life) > 0 then
-            redis.call('SET', prefix .. ARGV[i], ARGV[i + 1], 'PX', life)
-            redis.call('ZADD', index, 0, ARGV[i])
-            redis.call('ZADD', 'funnel:expiring', string.format('%.0f', now + life), prefix .. ARGV[i])
-        else
-            redis.call('DEL', prefix .. ARGV[i])
-            unlist(index, namespace, ARGV[i])
-        end
-    end
 end
-if redis.call('EXISTS', index) == 1 then redis.call('ZADD', 'funnel:namespaces', 0, namespace) end
-return finish(1)
+redis.call('SET', KEYS[1], '1:' .. ARGV[1], 'PX', 3600000)
+return 1
 """
 )
 
@@ -98,7 +101,8 @@ for i = 4, #ARGV do
     redis.call('DEL', ARGV[3] .. ARGV[i])
     unlist(KEYS[2], ARGV[2], ARGV[i])
 end
-return finish(1)
+redis.call('SET', KEYS[1], '1:' .. ARGV[1], 'PX', 3600000)
+return 1
 """
 )
 
@@ -107,11 +111,14 @@ COMPARE_AND_SET = Script(
     _ONCE
     + """
 local found = redis.call('GET', ARGV[3] .. ARGV[4])
-if found ~= (ARGV[6] or false) then return finish(0) end
-redis.call('SET', ARGV[3] .. ARGV[4], ARGV[5])
-redis.call('ZADD', KEYS[2], 0, ARGV[4])
-redis.call('ZADD', 'funnel:namespaces', 0, ARGV[2])
-return finish(1)
+local won = found == (ARGV[6] or false) and 1 or 0
+if won == 1 then
+    redis.call('SET', ARGV[3] .. ARGV[4], ARGV[5])
+    redis.call('ZADD', KEYS[2], 0, ARGV[4])
+    redis.call('ZADD', 'funnel:namespaces', 0, ARGV[2])
+end
+redis.call('SET', KEYS[1], won .. ':' .. ARGV[1], 'PX', 3600000)
+return won
 """
 )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 from services.server import Server, find_program
 
-USER, PASSWORD = "funnel", "hunter2-postgres"
+USER, PASSWORD = "funnel", "hunter2:/@%é"
 
 
 class PostgresServer(Server):
@@ -43,7 +44,11 @@ class PostgresServer(Server):
 
     @property
     def url(self) -> str:
-        return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+        return self.url_at(self.port)
+
+    @staticmethod
+    def url_at(port: int) -> str:
+        return f"postgresql://{USER}:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
 
     def execute(self, query: str, *parameters) -> list[tuple]:
         with psycopg.connect(self.url, autocommit=True) as connection:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from redis import Redis
 from redis.exceptions import RedisError
 from services.server import Server, find_program
 
-PASSWORD = "hunter2-redis"
+PASSWORD = "hunter2:/@%é"
 
 
 class RedisServer(Server):
@@ -26,7 +28,11 @@ class RedisServer(Server):
 
     @property
     def url(self) -> str:
-        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+        return self.url_at(self.port)
+
+    @staticmethod
+    def url_at(port: int) -> str:
+        return f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/0"
 
     @property
     def client(self) -> Redis:
