@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 
 from funnel.router import Router
 from funnel.router.features import text_signals
-from funnel.router.shape import POINTS, START, deep_shape
+from funnel.router.shape import POINTS, START, deep_shape, own_signals
 
 Shapes = NDArray[np.str_]
 SHAPES = ("lookup", *POINTS)
@@ -135,7 +135,9 @@ def fit_pulled(x: Floats, y: Shapes, w: Floats, names: list[str], pull: float) -
         total = -float(w @ np.log((p * target).sum(axis=1))) + pull / 2 * float(off @ off)
         return total, np.concatenate([(residual.T @ x)[free] + pull * off, residual.sum(axis=0)])
 
-    bounds = [(0, None)] * int(free.sum()) + [(-5, 5)] * len(DEEP)
+    signs: list[tuple[float | None, float | None]]
+    signs = [(0, None) if each > 0 else (None, 0) for each in points[free]]
+    bounds = [*signs, *[(-5, 5)] * len(DEEP)]
     theta = np.concatenate([points[free], start])
     return unpack(np.asarray(minimize(loss, theta, jac=True, method="L-BFGS-B", bounds=bounds).x))
 
@@ -206,11 +208,8 @@ def main() -> None:
     print(f"Labelled deep and sent deep: the shape is right for {right:.3f} of {both.sum()}, balanced")
     report_sources(judged, said[known])
     names = sorted({name for points in POINTS.values() for name in points})
-    signals = [text_signals(question) for question in questions]
+    signals = [text_signals(question) | own_signals(question) for question in questions]
     x = np.array([[found[name].value if name in found else 0.0 for name in names] for found in signals])
-    x[:, names.index("frequency")] = [
-        deep_shape(question, {})[0] == "aggregate" for question in questions
-    ]  # with no other signal, only words of frequency make an aggregate
     report_fitted(judged, x[known], names, table.family[known], by_points[known])
     report_others(data, rows, said)
 

@@ -17,10 +17,12 @@ POINTS: Mapping[Shape, Mapping[str, float]] = {
         "theme": 2.0, "why": 2.0, "discusses": 1.2, "how_process": 0.8, "change": 0.5, "many_documents": 0.5,
     },
     "aggregate": {
-        "frequency": 5.0, "counts": 3.0, "exhaustive": 2.0, "which_many": 2.0, "lists": 2.0,
+        "frequency": 5.0, "counts": 3.0, "which_many": 2.0, "exhaustive": 2.0, "lists": 2.0, "threshold": 2.0,
         "superlative": 0.5, "many_documents": 0.5,
     },
-    "compare": {"compares": 3.0, "chooses": 2.5, "change": 1.5, "things": 0.7, "yes_no": 0.3},
+    "compare": {
+        "compares": 3.0, "chooses": 2.5, "change": 1.5, "things": 0.7, "yes_no": 0.3, "threshold": -2.5,
+    },
     "multi-hop": {"role": 1.5, "relative": 1.2, "nested": 0.6},
 }  # fmt: skip
 """What a signal of the wording argues for, in points for each unit of its value."""
@@ -30,11 +32,25 @@ START: Mapping[Shape, float] = {"multi-hop": 0.5}
 
 NO_CUE = "several passages are needed, and nothing in the wording says how"
 
-_FREQUENCY = re.compile(
-    r"\b(?:more|less|equally|as) (?:common|frequent|numerous|often|frequently)\b"
-    r"|\bthe same (?:frequency|number)\b",
-    re.IGNORECASE,
-)
+_OWN_CUES = {
+    "frequency": (
+        "asks how often",
+        re.compile(
+            r"\b(?:more|less|equally|as) (?:common|frequent|numerous|often|frequently)\b"
+            r"|\bthe same (?:frequency|number)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    "threshold": (
+        "asks what passes a threshold",
+        re.compile(
+            r"\b(?:\w+er|more|less|worse) than (?:once|twice|an?|half|one|two|three|four|five|six|seven|"
+            r"eight|nine|ten|\w+teen|\w+ty|hundreds?|[$€£]?\d+)\b",
+            re.IGNORECASE,
+        ),
+    ),
+}
+"""Beside the router's: they tell one deep shape from another, not deep from lookup."""
 
 
 def deep_shape(question: str, signals: Mapping[str, Signal]) -> tuple[Shape, str]:
@@ -42,7 +58,7 @@ def deep_shape(question: str, signals: Mapping[str, Signal]) -> tuple[Shape, str
 
     `signals` are those of `features.text_signals`; others are passed over. Never "lookup".
     """
-    signals = {**signals, "frequency": _frequency(question)}
+    signals = {**signals, **own_signals(question)}
     points = {
         shape: START.get(shape, 0.0) + sum(each * _value(signals, name) for name, each in weighed.items())
         for shape, weighed in POINTS.items()
@@ -59,6 +75,12 @@ def _value(signals: Mapping[str, Signal], name: str) -> float:
     return signals[name].value if name in signals else 0.0
 
 
-def _frequency(question: str) -> Signal:
-    match = _FREQUENCY.search(readable(question))
-    return Signal(0.0, "") if match is None else Signal(1.0, f"asks how often ({match.group().lower()!r})")
+def own_signals(question: str) -> dict[str, Signal]:
+    """The signals of the cues of this file that the question shows."""
+    text = readable(question)
+    found = {name: (says, cue.search(text)) for name, (says, cue) in _OWN_CUES.items()}
+    return {
+        name: Signal(1.0, f"{says} ({match.group().lower()!r})")
+        for name, (says, match) in found.items()
+        if match is not None
+    }

@@ -30,6 +30,8 @@ SHAPED = {
         "How many agreements mention an exclusivity clause?",
         "Which functions in the standard library can block for ever unless a timeout is given?",
         "Among these tickets, is the label 'billing' more common than the label 'login'?",
+        "Which experiments used fewer than twenty participants?",
+        "which suppliers have raised prices more than once since january",
     ),
     "compare": (
         "compare the two pension schemes on cost, risk and flexibility",
