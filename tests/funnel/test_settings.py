@@ -66,6 +66,12 @@ def test_telemetry_is_off_unless_it_is_switched_on(env, value, on):
     assert Settings().otel is on
 
 
+def test_the_limit_of_a_prompt_and_the_addenda_are_settings(env):
+    assert (Settings().max_prompt_tokens, Settings().addenda) == (32_000, None)
+    env(FUNNEL_MAX_PROMPT_TOKENS="9000", FUNNEL_ADDENDA="own.toml")
+    assert (Settings().max_prompt_tokens, Settings().addenda) == (9_000, Path("own.toml"))
+
+
 def test_a_value_given_by_name_goes_before_the_environment(env):
     env(FUNNEL_MAX_CALLS="7")
     assert Settings(max_calls=9).max_calls == 9
@@ -90,6 +96,7 @@ def test_traces_go_to_the_home_directory_where_xdg_says_nothing_of_use(env, rela
         ("FUNNEL_MAX_USD", "-1", "must be a number of dollars, 0 or more, not '-1'."),
         ("FUNNEL_MAX_CALLS", "1.5", "must be a whole number, 1 or more, not '1.5'."),
         ("FUNNEL_MAX_PARALLEL", "0", "must be a whole number, 1 or more, not '0'."),
+        ("FUNNEL_MAX_PROMPT_TOKENS", "0", "must be a whole number, 1 or more, not '0'."),
         ("FUNNEL_OTEL", "perhaps", "must be 1 or 0, not 'perhaps'."),
         ("FUNNEL_TIMEOUT_S", "0", "must be a number of seconds above 0, not '0'."),
         ("FUNNEL_TIMEOUT_S", "inf", "must be a number of seconds above 0, not 'inf'."),
