@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from funnel.types import Citation
+from funnel.sentences import statements, without_code
+from funnel.types import Citation, Span
 
 MARKER = re.compile(r"\[(\d{1,3})\]")
 """How an answer's text refers to a citation: [1], [2], …."""
@@ -121,6 +122,25 @@ def answer_text(value: Any) -> str:
     return (
         value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
     )
+
+
+def uncited(text: str) -> tuple[Span, ...]:
+    """The statements of an answer that carry no marker, in order; none where the answer is JSON.
+
+    A marker right after the full stop belongs to the sentence before it.
+    """
+    if _is_data(text):
+        return ()
+    plain = without_code(text)
+    found = (span for span in statements(text) if not MARKER.search(plain, *span))
+    return tuple(Span(start, stop, text[start:stop]) for start, stop in found)
+
+
+def _is_data(text: str) -> bool:
+    try:
+        return not isinstance(json.loads(text), str)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _texts(value: Any, change: Callable[[str], str]) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from funnel import gate
+from funnel.citations import uncited
 from funnel.errors import BadQuestion, UnknownName
 from funnel.events import Event, Sink
 from funnel.inspector import Inspector
@@ -165,6 +166,7 @@ class Funnel:
             trace=str(begun.trace),
             notices=(*draft.notices, *begun.notices, *diverged),
             shape=decision.shape,
+            uncited=uncited(draft.text) if draft.status in {"complete", "partial"} else (),
         )
 
     async def close(self) -> None:

@@ -26,6 +26,15 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of an answer's text: `answer.text[start:stop] == text`."""
+
+    start: int
+    stop: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What an answer took. `cost_usd` is None when the price of a model that was called is unknown.
 
@@ -70,7 +79,7 @@ class Answer:
     `status`: complete; partial (a limit ended the work, this is what was found); declined (nothing in the
     documents answers it); failed (a part of the system broke; `notices` say which).
     `route_probability` is the router's probability that the question needs the deep route; `shape` its guess
-    at what kind of work the question asks for.
+    at what kind of work the question asks for. `uncited` are the statements of `text` that carry no citation.
     """
 
     question: str
@@ -88,6 +97,7 @@ class Answer:
     trace: str | None = None
     notices: tuple[str, ...] = ()
     shape: Shape | None = None
+    uncited: tuple[Span, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types: what `funnel ask --json` prints."""
@@ -103,5 +113,6 @@ class Answer:
                 "citations": tuple(Citation(**citation) for citation in kept["citations"]),
                 "usage": Usage(**kept["usage"]),
                 "notices": tuple(kept["notices"]),
+                "uncited": tuple(Span(**span) for span in kept["uncited"]),
             }
         )

@@ -28,6 +28,8 @@ funnel ask "Compare the liability clauses of all contracts" --kb kb --max-usd 0.
 
 funnel ask "Where may this code deadlock?" --docs src/ --json
 
+funnel ask "Which leases end before 2027?" --kb kb --schema leases.json --json
+
 funnel ask --resume last"""
 
 DEFAULT_K = 20
@@ -69,6 +71,10 @@ def ask(
     sandbox: Annotated[
         str | None, typer.Option(help="Where the model's programs run: monty, or bubblewrap (Linux).")
     ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="A JSON Schema: the answer's value is data that meets it."),
+    ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write the run's events to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -77,6 +83,7 @@ def ask(
         from funnel.budget import Limits
         from funnel.factory import limits
         from funnel.pipeline import Options
+        from funnel.schema import AnswerSchema
         from funnel.settings import Settings
 
         chosen: dict[str, Any] = {"memory": memory, "sandbox": sandbox}
@@ -100,6 +107,7 @@ def ask(
                     access=asker,
                     where=wanted,
                     trace=trace,
+                    schema=None if schema is None else AnswerSchema.load(schema).json_schema,
                     fresh=fresh,
                     labels=_labels(kb=kb, docs=docs, rerank=rerank),
                 )

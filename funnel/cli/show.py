@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from funnel.types import Answer, Citation, Usage
+from funnel.citations import answer_text
+from funnel.types import Answer, Citation, Span, Usage
 from indexes.types import DocumentHit
 
 PIPED_COLUMNS = 200
@@ -22,6 +23,7 @@ PASSAGE_FROM_COLUMNS = 80
 ID_COLUMNS = 12
 MODELS_THAT_ARE_NONE = {"extractive": "extractive (no language model)"}
 QUOTE_CHARS = 160
+UNCITED_CHARS = 80
 PASSAGE_CHARS = 100
 NAME_CHARS = 400
 
@@ -67,7 +69,10 @@ def answer(result: Answer) -> None:
     shape = f", {result.shape}" if result.shape not in {None, result.route} else ""
     OUT.print(f"[bold]{result.route}[/]{shape} [dim]({probability})  {escape(reasons)}[/]")
     OUT.print()
-    OUT.print(escape(result.text))
+    OUT.print(_marked(result))
+    if result.value is not None and (value := answer_text(result.value)) != result.text:
+        OUT.print()
+        OUT.print(escape(value))
     if result.citations:
         OUT.print()
     for number, citation in enumerate(result.citations, start=1):
@@ -75,10 +80,31 @@ def answer(result: Answer) -> None:
     OUT.print()
     for notice in result.notices:
         OUT.print(f"[yellow]{escape(notice)}[/]")
+    if result.uncited and result.citations:
+        OUT.print(f"[yellow]{escape(_uncited(result.uncited))}[/]")
     model = MODELS_THAT_ARE_NONE.get(result.model, result.model)
     parts = [result.status, model, *([result.sandbox] if result.sandbox else []), usage(result.usage)]
     OUT.print(f"[dim]{escape(' · '.join(parts))}[/]")
     OUT.print(f"[dim]trace: {escape(result.trace or '')}[/]")
+
+
+def _marked(result: Answer) -> str:
+    """The text, what carries no citation in it dim; where nothing does, as it is."""
+    if not result.citations:
+        return escape(result.text)
+    shown, at = "", 0
+    for span in result.uncited:
+        shown += f"{escape(result.text[at : span.start])}[dim]{escape(span.text)}[/]"
+        at = span.stop
+    return shown + escape(result.text[at:])
+
+
+def _uncited(spans: Sequence[Span]) -> str:
+    first = " ".join(spans[0].text.split())
+    shown = first if len(first) <= UNCITED_CHARS else f"{first[:UNCITED_CHARS]}…"
+    if len(spans) == 1:
+        return f"1 statement carries no citation: “{shown}”"
+    return f"{len(spans)} statements carry no citation, the first: “{shown}”"
 
 
 def _citation(number: int, citation: Citation) -> str:

@@ -90,6 +90,7 @@ class AnswerSchema:
         while own in self.json_schema.get("$defs", ()):
             own += "_"
         inner = rooted(self.json_schema, own)
+        inner.pop("$schema", None)
         lifted: dict[str, Any] = {key: inner.pop(key) for key in ("$defs", "definitions") if key in inner}
         definitions = {**lifted.pop("$defs", {}), own: inner}
         return {

@@ -121,10 +121,10 @@ class Vetted:
 
 
 def _validator(schema: dict[str, Any]) -> Any:
-    """The library's validator of `schema`, which loses its $schema."""
+    """The library's validator of `schema`."""
     from referencing import Registry  # noqa: PLC0415 - 100 ms, for typed answers only
 
-    dialect = str(schema.pop("$schema", next(iter(DIALECTS)))).rstrip("#")
+    dialect = str(schema.get("$schema", next(iter(DIALECTS)))).rstrip("#")
     if dialect not in DIALECTS:
         raise BadSchema(f"$schema {dialect[:80]!r} is unknown. Known: {', '.join(DIALECTS)}")
     engine = _engine(DIALECTS[dialect])
@@ -135,8 +135,10 @@ def _validator(schema: dict[str, Any]) -> Any:
         raise BadSchema("it is too intricate to be read") from None
     if wrong is not None:
         raise BadSchema(f"{path(wrong.absolute_path)}: {wrong.message[:200]}")
+    # The library would take its own engine for a reference to a root that names its dialect.
+    unnamed = {keyword: held for keyword, held in schema.items() if keyword != "$schema"}
     # An empty registry: what is not in the schema is nowhere.
-    return engine(schema, format_checker=_formats(), registry=Registry())
+    return engine(unnamed, format_checker=_formats(), registry=Registry())
 
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:

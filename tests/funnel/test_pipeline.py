@@ -33,7 +33,7 @@ from funnel.prompts import fenced
 from funnel.router import Router
 from funnel.sandbox.monty import MontySandbox
 from funnel.trace import read_trace
-from funnel.types import Citation
+from funnel.types import Citation, Span
 from indexes import Collection, RawDocuments
 from indexes.types import Access, Document
 
@@ -72,9 +72,10 @@ async def test_an_answer_holds_exactly_the_documented_fields(tmp_path):
 
 def test_the_fields_of_an_answer_are_those_that_are_documented():
     page = (Path(__file__).parents[2] / "docs" / "answer.md").read_text()
-    answer, citation = page.split("\nA citation:\n")
+    answer, citation, _typed, uncited = re.split(r"\n(?:A citation:|## [\w ]+)\n", page)
     assert documented(answer) == list(ORDER)
     assert documented(citation) == [field.name for field in fields(Citation)]
+    assert documented(uncited) == [field.name for field in fields(Span)]
 
 
 def documented(table):
@@ -85,7 +86,7 @@ def documented(table):
 
 ORDER = (
     "question", "text", "value", "status", "route", "route_probability", "reasons", "shape", "citations",
-    "usage", "model", "sandbox", "run", "trace", "notices",
+    "uncited", "usage", "model", "sandbox", "run", "trace", "notices",
 )  # fmt: skip
 
 
@@ -117,6 +118,15 @@ async def test_the_inspector_hears_what_the_question_looks_like(tmp_path):
     async with a_funnel(tmp_path, root=root) as funnel:
         await funnel.ask("Compare the leases", DEEP)
     assert "This looks like a comparison: " in root.requests[0].messages[1].content
+
+
+async def test_what_an_answer_states_without_a_citation_is_named(tmp_path):
+    said = reading("They take 14 days [1]. Ask the desk.", (1, "We refund within 14 days."))
+    async with a_funnel(tmp_path, said, reading("It is not said.", found=False)) as funnel:
+        answer = await funnel.ask(QUESTION, LOOKUP)
+        declined = await funnel.ask(QUESTION, LOOKUP)
+    assert answer.uncited == (Span(23, 36, "Ask the desk."),)
+    assert declined.uncited == ()
 
 
 async def test_a_deep_answer_names_its_sandbox(tmp_path):

@@ -326,6 +326,17 @@ def test_the_dialect_that_a_schema_names_is_its_dialect(dialect):
     assert problems(schema, {"a": 3})
 
 
+def test_the_dialect_holds_for_a_reference_to_the_root():
+    schema = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "properties": {"next": {"$ref": "#"}, "name": {"pattern": "^(a|a)*$"}},
+    }
+    assert AnswerSchema(schema).json_schema["$schema"]
+    assert problems(schema, {"next": {"next": {"name": "a" * 50_000 + "b"}}})[0].startswith(
+        "$.next.next.name:"
+    )
+
+
 def test_a_list_of_items_is_a_tuple_where_the_dialect_says_so():
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",

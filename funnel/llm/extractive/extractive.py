@@ -8,7 +8,7 @@ import json
 from funnel.llm.base import CallOptions, Completion, Request
 from funnel.llm.extractive.programs import DISCLAIMER, KEY_WORDS, NONE, UNTYPED, decline, program
 from funnel.llm.extractive.question import read_question
-from funnel.llm.extractive.sentences import rank
+from funnel.llm.extractive.support import rank
 from funnel.prompts import fenced
 from indexes.analysis import analyse
 
@@ -57,12 +57,12 @@ def _read(request: Request) -> str:
     ]
     if not best:
         missing = (
-            f"{DISCLAIMER} None of the {len(passages)} passages found holds enough of the question's words."
+            f"{DISCLAIMER}. None of the {len(passages)} passages found holds enough of the question's words."
         )
         return json.dumps({"found": False, "answer": missing, "quotes": []}, ensure_ascii=False)
     quotes = [(s.text + 1, texts[s.text][s.start : s.stop]) for s in best]
     lines = [f'- {titles[number - 1]}: "{" ".join(quote.split())}" [{number}]' for number, quote in quotes]
-    answer = "\n".join([DISCLAIMER, *lines])
+    answer = "\n".join([f"{DISCLAIMER}:", *lines])
     listed = [{"passage": number, "quote": quote} for number, quote in quotes]
     return json.dumps({"found": True, "answer": answer, "quotes": listed}, ensure_ascii=False)
 
@@ -103,7 +103,7 @@ def _extract(request: Request) -> str:
     """The notes of the work, as they stand."""
     work = "\n".join(text for _, text in fenced("work", request.messages[-1].content))
     notes = [line for line in work.splitlines() if line.startswith("note ")]
-    return "\n".join([DISCLAIMER, *notes]) if notes else "NOT FOUND"
+    return "\n".join([f"{DISCLAIMER}:", *notes]) if notes else "NOT FOUND"
 
 
 def _question(prompt: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from funnel.llm.extractive.question import Question
 
-DISCLAIMER = "No language model wrote this answer: it quotes the best-supported sentences."
+DISCLAIMER = "No language model wrote this answer; it quotes the best-supported sentences"
 UNTYPED = (
     "No language model is configured, and a typed answer needs one: only a model can put what documents say "
     "into a form. Set OPENAI_API_KEY or OPENAI_BASE_URL."
@@ -157,14 +157,14 @@ for group in groups:
         lines.append("- " + (titles.get(doc) or doc) + ": \\"" + " ".join(line.split()) + "\\" " + mark)
         cited += 1
 if cited:
-    submit({disclaimer!r} + "\\n" + "\\n".join(lines))
+    submit({disclaimer!r} + ":\\n" + "\\n".join(lines))
 else:
     searched = sum(len(ids) for ids in groups.values())
-    submit({disclaimer!r} + " None was found in " + str(searched) + " documents.", found=False)
+    submit({disclaimer!r} + ". None was found in " + str(searched) + " documents.", found=False)
 """
 
 _GIVE_UP = """
-submit({disclaimer!r} + " Its program failed before it had an answer: " + str(notes()), found=False)
+submit({disclaimer!r} + ". Its program failed before it had an answer: " + str(notes()), found=False)
 """
 
 _GATHER = {"compare": _GATHER_COMPARE, "list": _GATHER_LIST, "chain": _GATHER_CHAIN}

@@ -1,4 +1,4 @@
-"""Sentences of a text, and how well each supports a question; pure."""
+"""How well each sentence of some texts supports a question; pure."""
 
 from __future__ import annotations
 
@@ -8,39 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from funnel.sentences import sentences
 from indexes.analysis import analyse
 
-_END = re.compile(
-    r"(?<=[.!?。！？])([\"'”’)\]]*)\s+(?=[\"'“‘(\[]?[^\sa-z])|\n\s*\n|\n(?=\s*(?:[-*•]|\d+[.)]|#)\s)|(?<=[。！？])"
-)
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|No|Inc|Ltd|Co|Corp|Fig|al)|\b[A-Z])\.$"
-)
 _CALL = re.compile(r"[\w.]+\(.*\)(?:\s*->.*)?", re.DOTALL)
 MAX_SENTENCE_CHARS = 600
 CALL_SHARE = 0.3
 LEADING_SHARE = 0.25
 RANK_SHARE = 0.05
-
-
-def sentences(text: str) -> list[tuple[int, int]]:
-    """Spans of the sentences of `text`, in order; a heading or a list item counts as one."""
-    spans = []
-    start = 0
-    for end in _END.finditer(text):
-        if _ABBREVIATION.search(text[max(start, end.start() - 8) : end.start()]):
-            continue
-        spans.append((start, end.start() + len(end[1] or "")))
-        start = end.end()
-    spans.append((start, len(text)))
-    trimmed = []
-    for begin, stop in spans:
-        sentence = text[begin:stop]
-        quote = sentence.strip()
-        if quote:
-            at = begin + len(sentence) - len(sentence.lstrip())
-            trimmed.append((at, at + min(len(quote), MAX_SENTENCE_CHARS)))
-    return trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +39,8 @@ def rank(question: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -
     wanted = set(question)
     found: list[tuple[int, int, int, set[str]]] = []
     for number, text in enumerate(texts):
-        for start, stop in sentences(text):
+        for start, end in sentences(text):
+            stop = min(end, start + MAX_SENTENCE_CHARS)
             found.append((number, start, stop, wanted.intersection(analyse(text[start:stop]))))
     titled = [wanted.intersection(analyse(title)) for title in titles]
     weights = _idf(wanted, (terms for *_, terms in found), len(found))
