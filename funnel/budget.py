@@ -252,14 +252,15 @@ class Ledger:
         usd: float | None,
         answered: bool,
         cached: bool = False,
+        calls: int = 1,
     ) -> None:
         """Book what this run spent on one call before it was interrupted, above a limit too."""
-        self._replayed += 1
+        self._replayed += answered
         self._answered |= answered
         if cached:
             self._cached += 1
             return
-        self._calls += 1
+        self._calls += calls
         self._input += input_tokens
         self._output += output_tokens
         if usd is None:

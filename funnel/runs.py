@@ -140,7 +140,8 @@ class Runs:
         """A run that was interrupted, or ended before it had an answer.
 
         Raises: `RunUnknown`; `RunTaken` while another process works on it; `RunChanged` when a document that
-        it had is changed, gone, or no longer for its asker; `BadSetting` for another model or sandbox.
+        it had is changed, gone, or no longer for its asker; `BadSetting` for another model or sandbox;
+        `BudgetTooSmall` and `UnknownPrice` as `begin`.
         """
         async with Journal(self._memory, name, ttl_s=self._keep_s) as journal:
             record = await journal.record()
@@ -159,10 +160,14 @@ class Runs:
                         usd=spent.cost_usd,
                         answered=spent.completion is not None,
                         cached=spent.cached,
+                        calls=spent.calls,
                     )
                 await self._check_documents(run, record)
                 kept = await journal.answer()
                 ended = Answer.from_dict(kept) if kept is not None and kept["status"] in ENDED else None
+                if ended is None:
+                    for meter in (run.root, run.sub):
+                        meter.check_start(record.limits)
                 yield Begun(run, record, trace, _notices(journal), ended)
 
     @asynccontextmanager
@@ -253,12 +258,16 @@ def _schema_again(record: Record, again: Again) -> AnswerSchema | None:
 
 def _notices(journal: Journal) -> tuple[str, ...]:
     """What whoever resumed the run should know of its bill."""
-    unknown = sum(outcome.completion is None and not outcome.failure for outcome in journal.spent)
-    paid = sum(not outcome.cached for outcome in journal.spent) - unknown
-    notices = [f"Resumed: {paid} model calls had been made before and were not made again."]
+    paid = sum(outcome.completion is not None and not outcome.cached for outcome in journal.spent)
+    unknown = sum(outcome.calls for outcome in journal.spent if not (outcome.completion or outcome.failure))
+    notices = [f"Resumed: {_counted(paid, 'model call')} made before and not again."]
     if unknown:
         notices.append(
-            f"{unknown} calls were under way when the run stopped; they count at their worst case, and may "
-            "have been paid for twice."
+            f"{_counted(unknown, 'call')} under way when the run stopped: counted at the worst case, and "
+            "maybe paid for twice."
         )
     return tuple(notices)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

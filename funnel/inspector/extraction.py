@@ -14,6 +14,7 @@ from funnel.errors import BadAnswer, BudgetExceeded, LLMError
 from funnel.inspector.inspection import Unfinished
 from funnel.inspector.shelf import Shelf
 from funnel.inspector.turns import Turn, middle_out, prose
+from funnel.journal.journal import check_of
 from funnel.llm.base import Message, Place, Request, estimated_tokens
 from funnel.prompts import fence, render
 from funnel.run import Draft, Run
@@ -58,9 +59,9 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
     notes = await run.workspace.notes()
     notices = [f"The work ended before an answer was submitted: {ended.reason}"]
     value: Any = None
+    request = _request(run, notes, ended.turns)
     try:
-        place = Place((*EXTRACTION, len(ended.turns)), "")
-        completion = await run.root.complete(_request(run, notes, ended.turns), parent=run.span, place=place)
+        completion = await run.root.complete(request, parent=run.span, place=_place(request))
         text, value = _read(completion.text, run.schema)
     except (BudgetExceeded, LLMError) as error:
         run.events.point("budget", parent=run.span, reason=str(error))
@@ -81,6 +82,12 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
     cited = shelf.cited(markers_in([text, value]))
     (text, value), citations = renumber_value([text, value], cited)
     return Draft(text.strip(), "partial", citations, value, notices=tuple(notices))
+
+
+def _place(request: Request) -> Place:
+    """By what it is asked: a run that was resumed may come to its end again, and with more in its notes."""
+    check = check_of(*(message.content for message in request.messages))
+    return Place((*EXTRACTION, int(check, 16)), check)
 
 
 def _request(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Request:

@@ -45,6 +45,11 @@ MAX_ALL = 5_000
 MAX_BATCH = 500
 MAX_CHILDREN = 200
 MAX_ANSWER_CHARS = 100_000
+CITES_NOTHING = (
+    "the answer cites nothing. Put the markers that cite() returns into the text, "
+    "or submit(answer, citations=[]) if nothing can be cited"
+)
+"""Said once; whoever submits the same again is taken at their word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +117,16 @@ class Host:
                     raise HostError(f"{name}(): {error}. Signature: {name}{_SIGNATURES[name]}") from None
                 placed = {"at": Site(span.id, path)} if name in _PLACED else {}
                 work = partial(function, *bound.args, **bound.kwargs, **placed)
-                if name in _KEPT or bound.arguments.get("docs") == "all":
-                    place = Place(path, check_of(name, json.dumps(bound.arguments)))
-                    result = await self._remembered(place, work)
-                else:
-                    result = await work()
+                keeps = name in _KEPT or bound.arguments.get("docs") == "all"
+
+                def place() -> Place:
+                    return Place(path, check_of(name, json.dumps(bound.arguments)))
+
+                try:
+                    result = await self._remembered(place, work, keeps=keeps)
+                except HostError as error:
+                    self._uncited |= str(error) == CITES_NOTHING
+                    raise
                 if name == "search":
                     self._mine |= dict.fromkeys(hit["doc"] for hit in result)
                 span.data["result"] = brief(result)
@@ -126,10 +136,15 @@ class Host:
 
         return call
 
-    async def _remembered(self, place: Place, work: Callable[[], Awaitable[Any]]) -> Any:
-        """What the call gave in an earlier life of the run, or gives now: these may change between lives."""
+    async def _remembered(
+        self, place: Callable[[], Place], work: Callable[[], Awaitable[Any]], *, keeps: bool
+    ) -> Any:
+        """What the call gave in an earlier life of the run, or gives now.
+
+        Kept are what `keeps` says, and all failures: what the code was told, it is told again.
+        """
         journal = self.run.journal
-        if (kept := journal.kept(place)) is not None:
+        if journal.resumed and (kept := journal.kept(place())) is not None:
             self.remarks += kept.remarks
             if kept.error is not None:
                 raise HostError(kept.error)
@@ -138,9 +153,13 @@ class Host:
         try:
             result = await work()
         except HostError as error:
-            journal.keep(place, Kept(None, str(error), tuple(self.remarks[before:])))
+            journal.keep(place(), Kept(None, str(error), tuple(self.remarks[before:]), failed=True))
             raise
-        journal.keep(place, Kept(result, None, tuple(self.remarks[before:])))
+        failed = isinstance(result, list) and any(
+            isinstance(r, dict) and not r.get("ok", True) for r in result
+        )
+        if keeps or failed:
+            journal.keep(place(), Kept(result, None, tuple(self.remarks[before:]), failed))
         return result
 
     async def read(self, doc: Any, start: int = 0, stop: int | None = None) -> str:
@@ -254,10 +273,10 @@ class Host:
     ) -> list[Result]:
         """All of them at once, in order."""
         left = self.run.ledger.remaining_calls()
-        if left is not None and len(works) > left and not self.run.journal.replays(at.path):
+        if left is not None and len(works) > left and not self.run.journal.entered(at.path):
             raise HostError(f"{len(works)} {what}, but only {left} calls are left; put several into one")
         with self.run.events.span("batch", parent=at.span, n=len(works)) as span:
-            results = list(await asyncio.gather(*(work() for work in works)))
+            results = await _together(works)
             span.data["failed"] = sum(not result["ok"] for result in results)
             return results
 
@@ -358,11 +377,7 @@ class Host:
                 "Do not invent them, and write other numbers without square brackets."
             )
         if found and not known and citations is None and not self._uncited:
-            self._uncited = True
-            raise HostError(
-                "the answer cites nothing. Put the markers that cite() returns into the text, "
-                "or submit(answer, citations=[]) if nothing can be cited"
-            )
+            raise HostError(CITES_NOTHING)
         self.submission = Submission(answer, text, tuple(dict.fromkeys(numbers)), bool(found))
         self.run.events.point(
             "submit", parent=self.parent, answer=text, citations=list(known), found=bool(found)
@@ -391,11 +406,26 @@ def _signature(name: str) -> inspect.Signature:
 
 _SIGNATURES = {name: _signature(name) for name in NAMES}
 _PLACED = frozenset({"llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched"})
-_KEPT = frozenset({"search", "documents", "notes", "budget", "rlm_query", "rlm_query_batched"})
-"""What may give something else in a later life of the run: that is answered from the journal then.
+_KEPT = frozenset({"search", "documents", "note", "notes", "budget", "rlm_query", "rlm_query_batched"})
+"""What may give or do something else in a later life of the run: that is answered from the journal then.
 
-The calls of `llm_query` are in the journal by themselves; the texts of a run do not change.
+The calls of `llm_query` are in the journal by themselves; the texts of a run do not change. A note is not
+written again: a child whose result is kept wrote its own after it, maybe under the same key.
 """
+
+
+async def _together(works: Sequence[Callable[[], Awaitable[Result]]]) -> list[Result]:
+    """What all of them give, in order. Where one raises, since the run cannot go on, none goes on."""
+
+    async def begun(work: Callable[[], Awaitable[Result]]) -> Result:
+        return await work()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(begun(work)) for work in works]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def _found(hit: DocumentHit) -> dict[str, Any]:

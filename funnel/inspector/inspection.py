@@ -68,6 +68,7 @@ class Inspection:
         self._schema = run.schema if task.depth == 0 else None
         self._host = Host(run, shelf, recurse, task.documents, self._left, self._schema)
         self._turns: tuple[Turn, ...] = ()
+        self._told = check_of()
         self._number = 0
         self._repairs = 0
         self._room = 0
@@ -113,8 +114,7 @@ class Inspection:
             self._turns = compact(self._turns, limit=self._room)
             messages = transcript(system, opening, self._turns, self._closing())
             # What the model had been told when it said this; the limits that it was told may differ now.
-            told = check_of(*(text for turn in self._turns for text in (turn.reply, turn.feedback)))
-            place = Place((*task.path, self._number), told)
+            place = Place((*task.path, self._number), self._told)
             try:
                 completion = await self._run.root.complete(
                     Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS),
@@ -130,7 +130,7 @@ class Inspection:
                 events.point("repair", parent=turn.id, reason=code.reason)
                 reply = completion.text or "(empty)"
                 shown = shorten(reply) if len(reply) > MAX_REPLY_CHARS else reply
-                self._turns = (*self._turns, Turn(shown, code.reason))
+                self._tell(Turn(shown, code.reason))
                 self._repairs += 1
                 ended = self._repairs > MAX_REPAIRS
                 return (
@@ -146,12 +146,17 @@ class Inspection:
             except SandboxDied as error:
                 return self._unfinished(str(error), broken=True)
             self._host.output = result.stdout
-            self._turns = (*self._turns, Turn(completion.text, feedback(result, self._host.remarks)))
+            self._tell(Turn(completion.text, feedback(result, self._host.remarks)))
             if self._host.submission is None and self._run.ledger.take_output(len(result.stdout)) < len(
                 result.stdout
             ):
                 return self._unfinished(str(self._run.ledger.out_of_output()))
             return self._host.submission
+
+    def _tell(self, turn: Turn) -> None:
+        """Add a turn, also to the check of all that was said, which no compaction changes."""
+        self._turns = (*self._turns, turn)
+        self._told = check_of(self._told, turn.reply, turn.feedback)
 
     async def _cell(self, session: Session, code: Code, parent: int, path: tuple[int, ...]) -> CellResult:
         """Run one cell until the deadline at the latest."""

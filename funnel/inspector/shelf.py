@@ -44,6 +44,7 @@ class Shelf:
         self._where = where
         self._documents: dict[str, DocumentInfo] = {}
         self._numbers: dict[Citation, int] = {}
+        self._by_number: dict[int, Citation] = {}
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -82,7 +83,8 @@ class Shelf:
             if info is not None and info.version == stored.version:
                 self._documents[stored.id] = info
         for number, *fields in self._journal.citations:
-            self._numbers[Citation(*fields)] = number
+            self._by_number[number] = Citation(*fields)
+        self._numbers = {citation: number for number, citation in self._by_number.items()}
 
     async def count(self) -> int:
         """How many documents of the whole collection the asker may read."""
@@ -170,13 +172,13 @@ class Shelf:
 
     def cited(self, numbers: Sequence[int]) -> dict[int, list[Citation]]:
         """The citations with these numbers, by number; unknown numbers are left out."""
-        in_order = list(self._numbers)
-        return {n: [in_order[n - 1]] for n in numbers if 1 <= n <= len(in_order)}
+        return {n: [self._by_number[n]] for n in numbers if n in self._by_number}
 
     def _number(self, citation: Citation) -> str:
         if citation not in self._numbers and len(self._numbers) >= MAX_CITATIONS:
             raise HostError(f"{MAX_CITATIONS} spans are cited, the most there may be: cite what you submit")
         if citation not in self._numbers:
-            self._numbers[citation] = len(self._numbers) + 1
-            self._journal.cite(self._numbers[citation], astuple(citation))
+            number = max(self._by_number, default=0) + 1
+            self._numbers[citation], self._by_number[number] = number, citation
+            self._journal.cite(number, astuple(citation))
         return f"[{self._numbers[citation]}]"

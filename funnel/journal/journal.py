@@ -8,13 +8,15 @@ the same paths in the same order, so a path and a check of what was asked there 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from funnel.errors import RunUnknown
+from funnel.errors import MemoryFailed, RunTaken, RunUnknown
 from funnel.journal.lease import Lease
 from funnel.journal.record import Record
 from funnel.llm.base import Outcome, Place
@@ -29,15 +31,31 @@ _LOADED = 256
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a host call gave: a result, or the error that it raised, and its remarks to the model."""
+    """What a host call gave: a result, or the error that it raised, and its remarks to the model.
+
+    `failed`: it raised, or some of the results are failures.
+    """
 
     result: Any
     error: str | None = None
     remarks: tuple[str, ...] = ()
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Something of an earlier life, and what was asked for it."""
+
+    life: int
+    check: str
+    value: Any
 
 
 class Journal:
     """The journal of one run, over any memory. Entries are written in order, those of one moment together.
+
+    Once the memory has failed nothing more is written until the end, when it is tried once more: what was
+    paid for meanwhile is not paid for again should the memory have come back.
 
     `ttl_s`: how long what is written stays. Use as an async context manager: leaving it writes what is left
     and lets others have the run.
@@ -56,8 +74,8 @@ class Journal:
         self._pending: list[tuple[bytes, asyncio.Future[None] | None]] = []
         self._writer: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
-        self._outcomes: dict[tuple[int, ...], tuple[str, Outcome]] = {}
-        self._kept: dict[tuple[int, ...], tuple[str, Kept]] = {}
+        self._outcomes: dict[tuple[int, ...], _Known] = {}
+        self._kept: dict[tuple[int, ...], _Known] = {}
         self._values: dict[str, Any] = {}
         self.citations: list[list[Any]] = []
         """Citation numbers as they were given, in order: what the shelf writes by `cite`."""
@@ -67,7 +85,7 @@ class Journal:
 
     async def begin(self, record: Record) -> None:
         """Start the journal of a new run. Raises: `RunTaken`, `MemoryFailed`."""
-        await self._lease.take()
+        self._life = await self._lease.take()
         await self._memory.put_many(self._where, {RECORD: record.dump()}, ttl_s=self._ttl_s)
 
     async def record(self) -> Record:
@@ -88,17 +106,16 @@ class Journal:
 
         Raises: `RunTaken` while another process works on it; `MemoryFailed`.
         """
-        await self._lease.take()
+        self._life = await self._lease.take()
         asked: dict[tuple[int, tuple[int, ...]], Outcome] = {}
         after = _ENTRY
         while keys := await self._memory.scan(self._where, _ENTRY, after=after, limit=_LOADED):
             found = await self._memory.get_many(self._where, keys)
             for key in keys:
-                self._life = int(key.removeprefix(_ENTRY).partition("/")[0])
-                self._take(json.loads(found[key]), asked)
+                life = int(key.removeprefix(_ENTRY).partition("/")[0])
+                self._take(json.loads(found[key]), life, asked)
             after = keys[-1]
         self.spent += asked.values()
-        self._life += 1
 
     @property
     def life(self) -> int:
@@ -110,41 +127,49 @@ class Journal:
         """Whether the run had an earlier life."""
         return self._life > 0
 
-    def replays(self, path: tuple[int, ...]) -> bool:
-        """Whether anything at or after this path is known from an earlier life."""
-        return any(at >= path for at in self._outcomes) or any(at >= path for at in self._kept)
+    def entered(self, path: tuple[int, ...]) -> bool:
+        """Whether anything inside this place is known from an earlier life."""
+        n = len(path)
+        return any(at[:n] == path for known in (self._outcomes, self._kept) for at in known)
+
+    def went_on(self, path: tuple[int, ...]) -> bool:
+        """Whether anything after this place is known from an earlier life, which so took note of it."""
+        n = len(path)
+        return any(
+            at > path and at[:n] != path and at[0] == path[0]
+            for known in (self._outcomes, self._kept)
+            for at in known
+        )
 
     def outcome(self, place: Place) -> Outcome | None:
         """How a call ended that was made here in an earlier life with the same words."""
-        if place.path not in self._outcomes:
-            return None
-        check, outcome = self._outcomes[place.path]
-        if check != place.check:
-            self._diverge(place.path)
-            return None
-        return outcome
+        found: Outcome | None = self._found(self._outcomes, place)
+        return found
 
     async def asked(self, place: Place, worst: Outcome) -> None:
         """A call is about to be made that may take as much as `worst`. Raises: `RunTaken`, `MemoryFailed`."""
+        self._check()
         await self._append({"asked": place.path, "worst": worst.as_dict()})
+
+    def asked_again(self, place: Place, worst: Outcome) -> None:
+        """The call is about to be made once more, and may take as much again."""
+        self._enqueue({"asked": place.path, "worst": worst.as_dict()}, None)
 
     async def ended(self, place: Place, outcome: Outcome) -> None:
         """It ended so. Once this returns, the call is not made again. Raises: `RunTaken`, `MemoryFailed`."""
         await self._append({"ended": place.path, "check": place.check, "outcome": outcome.as_dict()})
 
     def kept(self, place: Place) -> Kept | None:
-        """What a host call gave here in an earlier life for the same arguments."""
-        if place.path not in self._kept:
-            return None
-        check, kept = self._kept[place.path]
-        if check != place.check:
-            self._diverge(place.path)
-            return None
-        return kept
+        """What a host call gave here in an earlier life for the same arguments.
+
+        A failure that nothing came after is none: what stood in the way, such as a limit, may be gone.
+        """
+        found: Kept | None = self._found(self._kept, place)
+        return None if found is None or (found.failed and not self.went_on(place.path)) else found
 
     def keep(self, place: Place, kept: Kept) -> None:
         """Write what a host call gave, before anything that is written later, without waiting for it."""
-        given = [kept.result, kept.error, list(kept.remarks)]
+        given = [kept.result, kept.error, list(kept.remarks), kept.failed]
         self._enqueue({"kept": place.path, "check": place.check, "given": given}, None)
 
     def cite(self, number: int, citation: Sequence[Any]) -> None:
@@ -183,84 +208,128 @@ class Journal:
         """Write what is left and let go of the run; a second call does nothing."""
         try:
             if self._writer is not None:
-                await self._writer
+                await asyncio.shield(self._writer)
+            if self._pending and isinstance(self._failure, MemoryFailed):
+                with contextlib.suppress(MemoryFailed, RunTaken):
+                    await self._put(len(self._pending))
         finally:
             await self._lease.release()
 
     async def _flushed(self) -> None:
+        # Shielded: who waits may be cancelled, and what is to be written is written all the same.
         if self._writer is not None:
-            await self._writer
+            await asyncio.shield(self._writer)
+        self._check()
+
+    def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     async def _append(self, entry: dict[str, Any]) -> None:
         """Write an entry and wait until it is written, with all those before it."""
-        if self._failure is not None:
-            raise self._failure
-        await self._lease.check()
         written = asyncio.get_running_loop().create_future()
         self._enqueue(entry, written)
         await written
 
     def _enqueue(self, entry: dict[str, Any], written: asyncio.Future[None] | None) -> None:
         self._pending.append((json.dumps(entry).encode(), written))
-        if self._writer is None or self._writer.done():
+        if self._failure is not None:
+            self._settle([written])
+        elif self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
         """One batch after another: what came in while one was under way is the next."""
-        while self._pending:
-            batch, self._pending = self._pending, []
-            items = {}
-            for entry, _ in batch:
-                items[f"{_ENTRY}{self._life:06d}/{self._written:09d}"] = entry
-                self._written += 1
+        while self._pending and self._failure is None:
+            waiting = [written for _, written in self._pending]
             try:
-                await self._memory.put_many(self._where, items, ttl_s=self._ttl_s)
+                await self._put(len(waiting))
             except BaseException as error:  # noqa: BLE001 - whoever waits hears of it, and all who come later
                 self._failure = error
-            for _, written in batch:
-                if written is None or written.done():
-                    continue
-                if self._failure is None:
-                    written.set_result(None)
-                else:
-                    written.set_exception(self._failure)
+                waiting = [written for _, written in self._pending]
+            self._settle(waiting)
 
-    def _take(self, entry: dict[str, Any], asked: dict[tuple[int, tuple[int, ...]], Outcome]) -> None:
+    async def _put(self, n: int) -> None:
+        """Write the first `n` that are pending. Raises: `RunTaken`, `MemoryFailed`."""
+        await self._lease.check()
+        items = {
+            f"{_ENTRY}{self._life:06d}/{number:09d}": entry
+            for number, (entry, _) in enumerate(self._pending[:n], start=self._written)
+        }
+        await self._memory.put_many(self._where, items, ttl_s=self._ttl_s)
+        self._written += n
+        del self._pending[:n]
+
+    def _settle(self, waiting: Sequence[asyncio.Future[None] | None]) -> None:
+        for written in waiting:
+            if written is None or written.done():
+                continue
+            if self._failure is None:
+                written.set_result(None)
+            else:
+                written.set_exception(self._failure)
+
+    def _take(
+        self, entry: dict[str, Any], life: int, asked: dict[tuple[int, tuple[int, ...]], Outcome]
+    ) -> None:
         """Put one stored entry where it is looked for; a later one of the same path replaces the earlier."""
         match entry:
             case {"asked": path, "worst": worst}:
-                asked[self._life, tuple(path)] = Outcome.from_dict(worst)
+                call = life, tuple(path)
+                attempt = Outcome.from_dict(worst)
+                asked[call] = attempt if call not in asked else _both(asked[call], attempt)
             case {"ended": path, "check": check, "outcome": outcome}:
                 ended = Outcome.from_dict(outcome)
                 self.spent.append(ended)
-                asked.pop((self._life, tuple(path)), None)
-                self._outcomes[tuple(path)] = (check, ended)
-            case {"kept": path, "check": check, "given": [result, error, remarks]}:
-                self._kept[tuple(path)] = (check, Kept(result, error, tuple(remarks)))
+                asked.pop((life, tuple(path)), None)
+                self._outcomes[tuple(path)] = _Known(life, check, ended)
+            case {"kept": path, "check": check, "given": [result, error, remarks, failed]}:
+                kept = Kept(result, error, tuple(remarks), failed)
+                self._kept[tuple(path)] = _Known(life, check, kept)
             case {"cite": citation}:
                 self.citations.append(citation)
             case {"value": name, "is": value}:
                 self._values[name] = value
             case {"forget": path}:
-                self._forget(tuple(path))
+                # What the life that forgot had done by itself, beside that, is not what it forgot.
+                self._forget(tuple(path), before=life)
+
+    def _found(self, known: Mapping[tuple[int, ...], _Known], place: Place) -> Any:
+        found = known.get(place.path)
+        if found is None or found.check == place.check:
+            return None if found is None else found.value
+        self._diverge(place.path)
+        return None
 
     def _diverge(self, path: tuple[int, ...]) -> None:
         """What came at this place or later no longer fits; the run goes on from here as if it were new."""
         self.diverged = True
-        self._forget(path)
+        self._forget(path, before=self._life)
         self._enqueue({"forget": path}, None)
 
-    def _forget(self, path: tuple[int, ...]) -> None:
-        self._outcomes = {at: found for at, found in self._outcomes.items() if at < path}
-        self._kept = {at: found for at, found in self._kept.items() if at < path}
+    def _forget(self, path: tuple[int, ...], *, before: int) -> None:
+        """Drop what lives before that number knew at this place or later."""
+        for known in (self._outcomes, self._kept):
+            for at in [at for at, found in known.items() if at >= path and found.life < before]:
+                del known[at]
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.close()
+
+
+def _both(first: Outcome, second: Outcome) -> Outcome:
+    """Two attempts at one call, neither of which is known to have ended."""
+    costs = first.cost_usd, second.cost_usd
+    return Outcome(
+        None,
+        input_tokens=first.input_tokens + second.input_tokens,
+        output_tokens=first.output_tokens + second.output_tokens,
+        cost_usd=None if None in costs else math.fsum(cost or 0.0 for cost in costs),
+        calls=first.calls + second.calls,
+    )
 
 
 def check_of(*texts: str) -> str:

@@ -52,7 +52,8 @@ class Lease:
         self._run = run
         self._ttl_s = ttl_s
         self._clock = clock
-        self._holder = {"id": secrets.token_hex(8), "machine": machine(), "pid": os.getpid()}
+        pid = os.getpid()
+        self._holder = {"id": secrets.token_hex(8), "machine": machine(), "pid": pid, "born": _born(pid)}
         self._life = 0
         self._count = 0
         self._value: bytes | None = None
@@ -152,7 +153,18 @@ def _is_gone(held: bytes) -> bool:
         return True
     except OSError:
         return False
-    return False
+    # A number is given again to another process, and a dead one keeps its own until its parent has looked.
+    return _born(holder["pid"]) not in {None, holder["born"]}
+
+
+def _born(pid: int) -> str | None:
+    """When a process of this machine began; "" where it has ended, None where that cannot be told."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    state, *fields = stat.rpartition(")")[2].split()  # what stands before is a name of any characters
+    return "" if state in {"Z", "X"} else fields[18]
 
 
 def _described(held: bytes) -> str:

@@ -128,7 +128,10 @@ class Located(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one call ended: a completion or a failure, what it was booked at, whether it was cached."""
+    """How one call ended: a completion or a failure, what it was booked at, whether it was cached.
+
+    `calls`: as how many it was booked; none where it was refused, one more for each attempt that was lost.
+    """
 
     completion: Completion | None
     failure: str = ""
@@ -136,6 +139,7 @@ class Outcome:
     output_tokens: int = 0
     cost_usd: float | None = 0.0
     cached: bool = False
+    calls: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON types."""
@@ -164,6 +168,9 @@ class CallJournal(Protocol):
 
     async def asked(self, place: Place, worst: Outcome) -> None:
         """A call is about to be made that may take as much as `worst`."""
+
+    def asked_again(self, place: Place, worst: Outcome) -> None:
+        """It was lost, maybe after it was served, and is about to be made again."""
 
     async def ended(self, place: Place, outcome: Outcome) -> None:
         """It ended so."""

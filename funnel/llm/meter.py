@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from funnel.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
-from funnel.errors import BudgetError, BudgetExceeded, BudgetTooSmall, CallFailed, LLMError, UnknownPrice
+from funnel.errors import BudgetExceeded, BudgetTooSmall, CallFailed, LLMError, UnknownPrice
 from funnel.events import Events, Span
 from funnel.llm.base import (
     LLM,
@@ -133,6 +133,8 @@ class Meter:
         if self._cache is None:
             return await pay()
         completion, hit = await self._cache.through(request.key(self.name, self._endpoint), pay)
+        if hit and _cut_short(completion, request):
+            return await pay()
         if hit:
             self._ledger.count_cached()
             self._events.point(
@@ -184,7 +186,7 @@ class Meter:
                 max_output_tokens=granted.max_output_tokens,
             ) as span:
                 try:
-                    completion = await self._send(granted, bill, span)
+                    completion = await self._send(granted, bill, span, place)
                     bill.settle(completion)
                 except BaseException as error:
                     bill.fail(error)
@@ -202,9 +204,11 @@ class Meter:
     async def _announce(self, place: Place | None, reservation: Reservation) -> None:
         """Write that a call begins: should its end never be written, it counts at its worst case."""
         if self._journal is not None and place is not None:
-            usd = None if self._price is None else reservation.usd
-            worst = Outcome(None, "", reservation.input_tokens, reservation.output_tokens, usd)
-            await self._journal.asked(place, worst)
+            await self._journal.asked(place, self._worst(reservation))
+
+    def _worst(self, reservation: Reservation) -> Outcome:
+        usd = None if self._price is None else reservation.usd
+        return Outcome(None, "", reservation.input_tokens, reservation.output_tokens, usd)
 
     async def _write(
         self,
@@ -213,25 +217,40 @@ class Meter:
         completion: Completion | None,
         error: BaseException | None = None,
     ) -> None:
-        """Write how a call ended. A cancelled one may have been served: its announcement stands for it."""
+        """Write how a call ended. A cancelled one may have been served: its announcement stands for it.
+
+        That a limit ended it is no part of what happened either: with a larger one it is made again.
+        """
         if self._journal is None or place is None:
             return
-        if error is None or isinstance(error, (LLMError, BudgetError)):
+        if error is None or isinstance(error, LLMError):
             data = bill.data
             booked = data["input_tokens"], data["output_tokens"], data["cost_usd"]
-            await self._journal.ended(
-                place, Outcome(completion, "" if error is None else str(error), *booked)
-            )
+            said = "" if error is None else str(error)
+            await self._journal.ended(place, Outcome(completion, said, *booked, calls=bill.calls))
 
-    async def _send(self, request: Request, bill: _Bill, span: Span) -> Completion:
+    async def _send(self, request: Request, bill: _Bill, span: Span, place: Place | None) -> Completion:
         def on_retry(retry: Retry) -> None:
             self._events.point(
                 "retry", parent=span.id, attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s
             )
             if retry.may_be_billed:
-                bill.reserve_again()
+                again = bill.reserve_again()
+                if self._journal is not None and place is not None:
+                    self._journal.asked_again(place, self._worst(again))
 
-        return await self._llm.complete(request, CallOptions(self._ledger.remaining_s, on_retry))
+        try:
+            return await self._llm.complete(request, CallOptions(self._ledger.remaining_s, on_retry))
+        except LLMError as error:
+            # The model was told of the deadline, and may be the first to notice it.
+            if error.may_be_billed and self._ledger.remaining_s == 0:
+                raise self._ledger.out_of_time() from error
+            raise
+
+
+def _cut_short(completion: Completion, request: Request) -> bool:
+    """Whether it was made with less room than this call has: by a run that had less left."""
+    return completion.finish_reason == "length" and completion.output_tokens < request.max_output_tokens
 
 
 class _Bill:
@@ -242,22 +261,24 @@ class _Bill:
         self._open: Reservation | None = reservation
         self._size = reservation
         self._price = price
+        self.calls = 0
         self.data: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "usage": "none"}
 
     def settle(self, completion: Completion) -> None:
         usage = "estimated" if completion.estimated else "reported"
         self._book(completion.input_tokens, completion.output_tokens, usage)
 
-    def reserve_again(self) -> None:
+    def reserve_again(self) -> Reservation:
         """The attempt may have cost its worst case, and so may the next. Raises: `BudgetExceeded`."""
         self._book_worst_case()
-        self._open = self._ledger.reserve(
+        self._open = again = self._ledger.reserve(
             input_tokens=self._size.input_tokens,
             output_tokens=self._size.output_tokens,
             price=self._price,
             at_least=self._size.output_tokens,
             in_flight=True,
         )
+        return again
 
     def fail(self, error: BaseException) -> None:
         if isinstance(error, LLMError) and not error.may_be_billed:
@@ -285,6 +306,7 @@ class _Bill:
             answered=answered,
         )
         self._open = None
+        self.calls += 1
         # Lost attempts of the same call stay in its sums.
         before = self.data
         self.data = {
