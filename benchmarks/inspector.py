@@ -45,7 +45,7 @@ def measure(workers: Sequence[Worker], task: Task, args: argparse.Namespace) -> 
     runs: Runs = {worker.system: [] for worker in asked}
     for repeat in range(args.repeats + 1):
         for worker in asked:
-            found = worker.ask(task.order(args.seed), delay_s)
+            found = worker.ask(task.order(args.seed, repeat), delay_s)
             if (made := len(found["calls"])) != task.calls:
                 raise RuntimeError(f"{worker.system} made {made} calls for {task.name}, not {task.calls}")
             if repeat:
@@ -59,7 +59,7 @@ def starts(server: Server, args: argparse.Namespace, scratch: Path, systems: Ite
     for _ in range(args.repeats):
         for system, found in runs.items():
             with Worker(system, server, args.peers, scratch) as worker:
-                first, second = (worker.ask(MAP.order(args.seed), 0.0) for _ in range(2))
+                first, second = (worker.ask(MAP.order(args.seed, run), 0.0) for run in range(2))
                 found.append({
                     "import_s": worker.hello["import_s"], "build_s": first.get("build_s"),
                     "first_s": until_call(first), "second_s": until_call(second),

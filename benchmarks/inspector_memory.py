@@ -71,7 +71,8 @@ def question_over(server: Server, scratch: Path, folder: Path) -> Found:
     memory = scratch / "memory.sqlite"
     options = ("--collection", str(folder), "--memory", f"sqlite:///{memory}")
     order = {
-        "task": "memory", "n": SUB_CALLS, "documents": DOCUMENTS, "chars": 0, "seed": 0, "k": DOCUMENTS,
+        "task": "memory", "n": SUB_CALLS, "documents": DOCUMENTS, "chars": 0, "k": DOCUMENTS,
+        "seed": 0, "run": 0,
     }  # fmt: skip
     with Worker(OURS, server, sys.executable, scratch, *options) as worker, Watch(worker.pid) as watch:
         found = worker.ask(order, 0.0)

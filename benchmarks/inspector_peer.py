@@ -79,7 +79,7 @@ def main() -> None:
         order = json.loads(line)
         texts = documents(order["documents"], order["chars"], order["seed"])
         used, asked = cpu_s(), time.monotonic()
-        answer = ask(question(order["task"], order["n"]), texts)
+        answer = ask(question(order["task"], order["n"], order["run"]), texts)
         wall = time.monotonic() - asked
         say({"asked_s": asked, "wall_s": wall, "cpu_s": cpu_s() - used, "answer": answer})
 

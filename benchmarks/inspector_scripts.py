@@ -1,7 +1,8 @@
 """What the scripted root writes: one program a task, in the words of each system; knows no HTTP.
 
 The steps are the same for all: only the names of functions, the type of `context` and the form of a reply
-differ. A question names its task as [[task:NAME:N]]; a prompt of a sub-call holds [[part]].
+differ. A question names its task as [[task:NAME:N:RUN]]. The number of the run stands in every prompt, so
+that no cache answers for the model.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-PART = "[[part]] Name the colour in this text."
+PART = "Run RUN: name the colour in this text."
 PART_ANSWER = "Blue, as the second sentence says."
 THOUGHT = "I look at what is there and keep what I need."
 SHOWN_CHARS = 2_000
@@ -18,7 +19,7 @@ THREADS = 64
 CHILD_PARTS = 8
 SYSTEMS = ("funnel", "rlms", "dspy")
 
-_TASK = re.compile(r"\[\[task:(\w+):(\d+)\]\]")
+_TASK = re.compile(r"\[\[task:(\w+):(\d+):(\d+)\]\]")
 _ITERATION = re.compile(r"\[\[ ## iteration ## \]\]\n(\d+)/")
 
 _REPLY = {
@@ -49,7 +50,7 @@ _TEXTS = {
     "rlms": "texts = context",
     "dspy": "texts = context",
 }
-_CHILD = "[[task:child:8]] Which colours are named in this text?"
+_CHILD = "[[task:child:8:RUN]] Which colours are named in this text?"
 _CHILDREN = {
     "funnel": f"answers = rlm_query_batched([{_CHILD!r}] * len(context), [[d] for d in context])",
     # Its child sees of the prompt only how long it is; the prompt is the child's `context`.
@@ -75,12 +76,12 @@ _COUNTED = 'str(len(answers)) + " answers"'
 _SHOW = "print(len(answers), answers[0])"
 
 
-def question(task: str, n: int) -> str:
+def question(task: str, n: int, run: int) -> str:
     """What a system is asked, so that the scripted root knows its task."""
-    return f"[[task:{task}:{n}]] Which colours are named in the documents?"
+    return f"[[task:{task}:{n}:{run}]] Which colours are named in the documents?"
 
 
-def cells(system: str, task: str, n: int) -> list[str]:
+def cells(system: str, task: str, n: int, run: int) -> list[str]:
     """The program of a task, a cell a turn; the last one submits. Raises: `KeyError` for no such task."""
     submit = _SUBMIT[system].format(answer=_COUNTED)
     batch = f"{_BATCH[system]}\n{_SHOW}"
@@ -102,7 +103,7 @@ def cells(system: str, task: str, n: int) -> list[str]:
             f"texts = [read(d, 0, {SHOWN_CHARS}) for d in context[:{n}]]\n{batch}",
         ],
     }
-    return [*programs[task], submit]
+    return [cell.replace("RUN", str(run)) for cell in [*programs[task], submit]]
 
 
 def reply(system: str, messages: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
@@ -111,8 +112,8 @@ def reply(system: str, messages: Sequence[Mapping[str, Any]]) -> tuple[str, int]
     found = next(filter(None, map(_TASK.search, texts)), None)
     if found is None and not (system == "rlms" and messages[0]["role"] == "system"):
         return PART_ANSWER, 0
-    task, n = (found[1], int(found[2])) if found else ("child", CHILD_PARTS)
-    program = cells(system, task, n)
+    task, n, run = (found[1], int(found[2]), int(found[3])) if found else ("child", CHILD_PARTS, 0)
+    program = cells(system, task, n, run)
     turn = 1 + sum(message["role"] == "assistant" for message in messages)
     if system == "dspy" and (iteration := _ITERATION.search(texts[-1])):
         turn = int(iteration[1])

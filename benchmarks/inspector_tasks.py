@@ -25,11 +25,11 @@ class Task:
     steps: int = 0
     systems: tuple[str, ...] = (OURS, *PEERS)
 
-    def order(self, seed: int) -> Found:
-        """What a worker is sent."""
+    def order(self, seed: int, run: int) -> Found:
+        """What a worker is sent; `run` is another for each question."""
         return {
             "task": self.name, "n": self.n, "documents": self.documents, "chars": self.chars,
-            "k": self.documents, "seed": seed,
+            "k": self.documents, "seed": seed, "run": run,
         }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ async def ask(funnel: Funnel, order: dict[str, Any]) -> dict[str, Any]:
     """One question; `asked_s` is the moment of the call, on the clock that the server reads too."""
     options = Options(mode="deep", k=order["k"], limits=LIMITS)
     used, asked = cpu_s(), time.monotonic()
-    answer = await funnel.ask(question(order["task"], order["n"]), options)
+    answer = await funnel.ask(question(order["task"], order["n"], order["run"]), options)
     wall = time.monotonic() - asked
     if answer.status != "complete":
         raise RuntimeError(f"{order}: {answer.status}: {answer.text} {answer.notices}")
