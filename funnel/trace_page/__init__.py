@@ -1,7 +1,7 @@
 """A run as one page for a browser: the tree of a trace in, HTML out; knows the nodes, not what they mean.
 
-`page.html` is the frame, `page.css` its looks; `page.js` draws everything from one block of JSON. Foreign
-text stands in that block only, and the page's policy lets nothing run but that script and nothing load.
+`page.html` is the frame, `page.css` its looks; the scripts draw everything from one block of JSON. Foreign
+text stands in that block only, and the page's policy lets nothing run but these scripts and nothing load.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from funnel.private import create_private
 from funnel.texts import Texts
 from funnel.trace import Node
 
+_SCRIPTS = ("text", "run", "answer", "time_line", "tree", "detail", "cost", "search", "page")
+"""One script of the page, in this order."""
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -37,7 +39,8 @@ def render_page(root: Node, *, name: str) -> str:
 
     It may hold lone surrogates, where the trace does: encode it with `errors="backslashreplace"`.
     """
-    style, script = _file("page.css"), _file("page.js")
+    style = _file("page.css")
+    script = "\n".join(_file(f"{name}.js") for name in _SCRIPTS)
     parts = {
         "policy": (
             f"default-src 'none'; style-src '{_source(style)}'; script-src '{_source(script)}'; "

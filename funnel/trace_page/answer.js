@@ -1,0 +1,102 @@
+// Question, answer, citations in their documents, route and sums.
+
+function drawAnswer() {
+  const answer = nodes.findLast((node) => node.kind === "answer" && node.parent === run)?.data;
+  const route = nodes.find((node) => node.kind === "route")?.data ?? {};
+  const begun = run.data;
+  const status = answer?.status ?? (run.ended ? "no answer" : "never ended");
+  const tone = { complete: "good", partial: "warn", declined: "warn" }[status] ?? "bad";
+  const facts = [begun.model, begun.sub_model !== begun.model && begun.sub_model, answer?.sandbox, begun.memory,
+    begun.started_at && `${asText(begun.started_at).slice(0, 19).replace("T", " ")} UTC`];
+  $("answer").append(
+    h("h1", {}, begun.question ?? answer?.question ?? "A run"),
+    h("ul", { class: "chips", "aria-label": "The run in short" },
+      h("li", { class: `strong ${tone}` }, status),
+      route.route && h("li", { class: "strong" }, route.route, route.pinned ? " (pinned)" : ""),
+      facts.filter(Boolean).map((fact) => h("li", {}, fact))),
+    h("div", { class: "reply" },
+      h("div", {},
+        answer ? h("div", { class: "text" }, marked(answer)) : h("p", { class: "faint" }, "This run gave no answer."),
+        begun.error && h("p", { class: "notice bad" }, begun.error),
+        asList(answer?.notices).map((notice) => h("p", { class: "notice" }, notice)),
+        h("ol", { class: "citations", "aria-label": "Citations" }, asList(answer?.citations).map((cited, at) =>
+          citation(asObject(cited), at, asObject(asList(answer.surroundings)[at]))))),
+      h("aside", { "aria-label": "What it took" }, sums(asObject(answer?.usage)), why(route))));
+}
+
+/** The answer's text, its markers as buttons, and what no marker backs underlined. Spans count whole characters. */
+function marked(answer) {
+  const letters = Array.from(asText(answer.text ?? "")), known = asList(answer.citations).length;
+  const parts = [];
+  let done = 0;
+  for (const { start, stop } of asList(answer.uncited).map(asObject)) {
+    if (!(start >= done && stop > start)) continue;
+    parts.push(...markers(letters.slice(done, start).join(""), known),
+      h("span", { class: "uncited", title: "No citation backs this." }, letters.slice(start, stop).join("")));
+    done = stop;
+  }
+  return [...parts, ...markers(letters.slice(done).join(""), known)];
+}
+
+function markers(text, known) {
+  return text.split(/(\[\d{1,3}\])/).map((part, at) => {
+    const number = at % 2 ? Number(part.slice(1, -1)) : 0;
+    return number >= 1 && number <= known
+      ? h("button", { class: "marker", "aria-label": `Citation ${number}`, onclick: () => showCitation(number) }, number)
+      : part;
+  });
+}
+
+function citation({ document_id, title, uri, start, stop, quote }, at, { before, after }) {
+  const place = `characters ${count(start)}–${count(stop)}`;
+  return h("li", { id: `citation-${at + 1}`, tabindex: -1 },
+    h("header", {}, h("b", {}, at + 1), h("span", { title: uri ?? "" }, title || document_id, " ",
+      h("span", { class: "faint" }, title && title !== document_id ? `${document_id}, ${place}` : place))),
+    h("blockquote", {}, before, h("mark", {}, quote), after));
+}
+
+function showCitation(number) {
+  const card = $(`citation-${number}`);
+  document.querySelectorAll(".citations .shown").forEach((other) => other.classList.remove("shown"));
+  card.classList.add("shown");
+  card.focus({ preventScroll: true });
+  card.scrollIntoView({ block: "center" });
+  centre(card.querySelector("mark"));
+}
+
+/** Scrolls the quote to the middle of its surroundings. */
+function centre(mark) {
+  const box = mark.parentElement;
+  box.scrollTop = mark.offsetTop - box.offsetTop - Math.max(0, (box.clientHeight - mark.offsetHeight) / 2);
+}
+
+function sums(usage) {
+  const calls = nodes.filter((node) => node.kind === "model_call");
+  const of = (key) => calls.reduce((sum, node) => sum + asNumber(node.data[key]), 0);
+  const shown = [
+    ["model calls", count(usage.model_calls ?? calls.length), spared(usage) || `up to ${peak()} at once`],
+    ["cost", "cost_usd" in usage ? dollars(usage.cost_usd) : price(run.all), null],
+    ["tokens in", count(usage.input_tokens ?? of("input_tokens")), null],
+    ["tokens out", count(usage.output_tokens ?? of("output_tokens")), null],
+    ["time", seconds(run.end - run.at), run.ended ? null : "never ended"],
+    ["turns", count(nodes.filter((node) => node.kind === "turn").length), null],
+  ];
+  return h("dl", { class: "sums" }, shown.map(([name, value, more]) =>
+    h("div", {}, h("dt", {}, name), h("dd", {}, value, more && h("small", {}, more)))));
+}
+
+/** Answers that no call was made for, in this life of the run. */
+function spared({ cached_calls, replayed_calls }) {
+  const cached = cached_calls > 0 && `${count(cached_calls)} more from the cache`;
+  const replayed = replayed_calls > 0 && `${count(replayed_calls)} from the journal`;
+  return [cached, replayed].filter(Boolean).join(", ");
+}
+
+function why(route) {
+  if (!route.route) return null;
+  return h("div", { class: "why" }, `Depth needed: p = ${asNumber(route.probability).toFixed(2)}`,
+    h("div", { class: "gauge" }, h("i", { css: { width: `${asNumber(route.probability) * 100}%` } })),
+    h("ul", {}, asList(route.reasons).map((reason) => h("li", {}, reason))),
+    route.shape && h("p", { class: "faint" },
+      `Shape: ${route.shape}`, route.shape_reason ? ` (${route.shape_reason})` : ""));
+}
