@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import queue
 import shutil
 import socket
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -23,12 +25,12 @@ from funnel.sandbox.bubblewrap_wire import Wire
 
 NAME: Final = "bubblewrap"
 _PACKAGE = Path(__file__).parent
-_OURS = ("supervisor", "worker", "channel", "loop", "modules", "filter")
+_OURS = ("nursery", "supervisor", "worker", "channel", "loop", "modules", "filter")
 _INSIDE = "/funnel-sandbox"
 _LIBRARIES = "/lib"
 _START = (
     f"import sys; sys.path.insert(0, {_INSIDE!r}); "
-    "from funnel.sandbox.bubblewrap_supervisor import main; main(*map(int, sys.argv[1:]))"
+    "from funnel.sandbox.bubblewrap_nursery import main; main(int(sys.argv[1]))"
 )
 _LIST = """\
 import runpy
@@ -50,41 +52,101 @@ _ADVICE: Final = {
     "permi": _NAMESPACES,
 }
 _LISTING_TIMEOUT_S = 60.0
+_MAX_SAID = 4_000
 
 
-def start() -> tuple[subprocess.Popen[bytes], socket.socket, Wire]:
-    """The process, the line for commands to its supervisor, and the one to its worker.
+class Nursery:
+    """One process with everything loaded, which forks a sandbox for each session; started when asked for.
 
-    Raises: `SandboxUnavailable` when there is nothing to start.
+    For any thread.
     """
-    program = _command()
-    with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
-        data, its_data = socket.socketpair()
-        control, its_control = socket.socketpair()
-        output, its_output = os.pipe()
-        for end in (its_data, its_control):
-            theirs.callback(end.close)
-        theirs.callback(os.close, its_output)
-        wire = Wire(data, output)
-        ours.callback(control.close)
-        ours.callback(wire.close)
-        data.setblocking(False)
-        control.setblocking(False)
-        os.set_blocking(output, False)
-        passed = (its_data.fileno(), its_control.fileno())
-        try:
-            process = subprocess.Popen(  # noqa: S603 - our own command line
-                [*program, *map(str, passed)],
-                stdin=subprocess.DEVNULL,
-                stdout=its_output,
-                stderr=its_output,
-                pass_fds=passed,
-                env={},
-            )
-        except OSError as exc:
-            raise unavailable(str(exc)) from exc
-        ours.pop_all()
-        return process, control, wire
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._requests: socket.socket
+        self._errors: int
+
+    def session(self) -> tuple[socket.socket, Wire]:
+        """The line for commands to a new session's supervisor, and the one to its worker.
+
+        Raises: `SandboxUnavailable` when there is nothing to start.
+        """
+        with self._lock, contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            data, its_data = socket.socketpair()
+            control, its_control = socket.socketpair()
+            output, its_output = os.pipe()
+            for end in (its_data, its_control):
+                theirs.callback(end.close)
+            theirs.callback(os.close, its_output)
+            wire = Wire(data, output)
+            ours.callback(control.close)
+            ours.callback(wire.close)
+            data.setblocking(False)
+            control.setblocking(False)
+            os.set_blocking(output, False)
+            if self._process is None or self._process.poll() is not None:
+                self._stop()
+                self._start()
+            # Where it has died just now, the other end of `control` is closed, and the session says so.
+            with contextlib.suppress(OSError):
+                passed = [its_data.fileno(), its_control.fileno(), its_output]
+                socket.send_fds(self._requests, [b"s"], passed)
+            ours.pop_all()
+            return control, wire
+
+    def said(self) -> str:
+        """What it has printed since it was asked last: why it does not run."""
+        with contextlib.suppress(OSError, AttributeError):
+            return os.read(self._errors, _MAX_SAID).decode("utf-8", "replace")
+        return ""
+
+    def close(self) -> None:
+        """End it, and every session with it."""
+        with self._lock:
+            self._stop()
+
+    def _start(self) -> None:
+        program = _command()
+        self._requests, its_requests = socket.socketpair()
+        self._errors, its_errors = os.pipe()
+        os.set_blocking(self._errors, False)
+        started: queue.Queue[subprocess.Popen[bytes] | OSError] = queue.Queue()
+
+        def mind() -> None:
+            # The process is to die with the one that started it, which to Linux is this very thread.
+            try:
+                process = subprocess.Popen(  # noqa: S603 - our own command line
+                    [*program, str(its_requests.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=its_errors,
+                    stderr=its_errors,
+                    pass_fds=[its_requests.fileno()],
+                    env={},
+                )
+            except OSError as exc:
+                started.put(exc)
+            else:
+                started.put(process)
+                process.wait()
+
+        threading.Thread(target=mind, name="funnel-bubblewrap", daemon=True).start()
+        process = started.get()
+        its_requests.close()
+        os.close(its_errors)
+        if isinstance(process, OSError):
+            self._requests.close()
+            os.close(self._errors)
+            raise unavailable(str(process)) from process
+        self._process = process
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            self._requests.close()
+            os.close(self._errors)
 
 
 def unavailable(said: str) -> SandboxUnavailable:
@@ -112,7 +174,9 @@ def _inside() -> tuple[str, ...]:
     python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     return (
         *("--unshare-user", "--unshare-all", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"),
-        *("--die-with-parent", "--new-session", "--as-pid-1", "--cap-drop", "ALL", "--clearenv"),
+        *("--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"),
+        # To give each session process numbers of its own; dropped before one begins.
+        *("--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"),
         *("--setenv", "PYTHONHASHSEED", "0", "--setenv", "LD_LIBRARY_PATH", _LIBRARIES),
         *_binds(python),
         *("--remount-ro", "/", "--chdir", "/", "--", python, *_OPTIONS, "-c", _START),

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-import subprocess
+import struct
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final, Literal, TypeVar
 
@@ -14,19 +14,23 @@ from funnel.errors import SandboxDied, SandboxUnavailable
 from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
 from funnel.sandbox.bubblewrap_calls import Calls
 from funnel.sandbox.bubblewrap_dialect import hint_for
-from funnel.sandbox.bubblewrap_launch import NAME, start, unavailable
+from funnel.sandbox.bubblewrap_launch import NAME, Nursery, unavailable
 from funnel.sandbox.bubblewrap_wire import BadFrame, Wire
 from funnel.sandbox.calls import FromHost, HostCallLimit, Output, too_large, too_slow
 from funnel.sandbox.source import awaited_calls, normal
 from funnel.sandbox.values import from_host
 
 _RUN: Final = b"r"
+_TIME: Final = b"t"
 _KEEP: Final = b"k"
 _DROP: Final = b"d"
 _DONE: Final = b"."
 _READY: Final = b"+"
 _START_TIMEOUT_S: Final = 60.0
 _RESOLVE_TIMEOUT_S: Final = 20.0
+_PATIENCE: Final = 4
+"""How many times its time a cell may take by the clock, waiting for its turn or asleep."""
+_SECONDS: Final = struct.Struct("=d")
 _OUT_OF_MEMORY: Final = 77
 _MAX_ERROR: Final = 4_000
 _T = TypeVar("_T")
@@ -43,32 +47,38 @@ class BubblewrapSession:
     """
 
     def __init__(
-        self, functions: Mapping[str, HostFunction], variables: Mapping[str, Any], limits: SandboxLimits
+        self,
+        nursery: Nursery,
+        functions: Mapping[str, HostFunction],
+        variables: Mapping[str, Any],
+        limits: SandboxLimits,
     ) -> None:
+        self._nursery = nursery
         self._functions = dict(functions)
         self._variables = from_host(dict(variables))
         self._limits = limits
-        self._process: subprocess.Popen[bytes] | None = None
+        self._open = False
         self._state: Literal["stands", "runs", "resolving", "gone"] = "gone"
         self._kept = False
         self._cell = 0
-        self._left_s = 0.0
+        self._left_s = self._patience_s = 0.0
         self._control: socket.socket
         self._wire: Wire
 
     async def open(self) -> None:
-        """Start the process and bind the variables. Raises: `SandboxUnavailable`."""
-        self._process, self._control, self._wire = await asyncio.to_thread(start)
+        """Start the processes and bind the variables. Raises: `SandboxUnavailable`."""
+        self._control, self._wire = await asyncio.to_thread(self._nursery.session)
+        self._open = True
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 bound = await self._bind()
         except (EOFError, OSError, TimeoutError, BadFrame) as exc:
             said = Output(_MAX_ERROR)
             self._wire.printed(said)
-            await self.close()
-            raise unavailable(said.text) from exc
+            self.close()
+            raise unavailable(self._nursery.said() or said.text) from exc
         if not bound:
-            await self.close()
+            self.close()
             raise SandboxUnavailable(
                 NAME,
                 f"the variables do not fit into memory_bytes = {self._limits.memory_bytes:,}. Raise it, "
@@ -84,16 +94,12 @@ class BubblewrapSession:
         await self._wire.send(self._variables)
         return (await self._wire.receive()).get("do") == "ready"
 
-    async def close(self) -> None:
-        """End the process, also in the middle of a cell."""
-        process, self._process = self._process, None
-        self._state = "gone"
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            self._control.close()
+    def close(self) -> None:
+        """End its processes, also in the middle of a cell."""
+        if self._open:
+            self._open, self._state = False, "gone"
+            self._control.close()  # which ends its supervisor, and all others with it
             self._wire.close()
-            await asyncio.to_thread(process.wait)
 
     async def run(self, code: str) -> CellResult:
         """Run one cell.
@@ -162,14 +168,31 @@ class BubblewrapSession:
     async def _computing(self, step: Coroutine[Any, Any, _T]) -> _T:
         """A step that waits for the code, and counts as its time. Raises: `_TooSlow`."""
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        task = asyncio.ensure_future(step)
         try:
-            async with asyncio.timeout(self._left_s):
-                return await step
-        except TimeoutError:
-            raise _TooSlow from None
+            while True:
+                started = loop.time()
+                done, _ = await asyncio.wait({task}, timeout=self._left_s)
+                passed_s = loop.time() - started
+                self._left_s -= passed_s
+                self._patience_s -= passed_s
+                if done:
+                    return task.result()
+                self._left_s = min(await self._unused_s(), self._patience_s)
+                if self._left_s <= 0:
+                    raise _TooSlow
         finally:
-            self._left_s -= loop.time() - started
+            task.cancel()
+
+    async def _unused_s(self) -> float:
+        """What the cell has not computed of its time: on a busy machine it may have had no turn."""
+        try:
+            self._control.send(_TIME)
+            async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
+                answer = await asyncio.get_running_loop().sock_recv(self._control, _SECONDS.size)
+            return self._limits.cell_s - float(_SECONDS.unpack(answer)[0])
+        except (OSError, TimeoutError, struct.error):
+            return 0.0
 
     def _died(self, status: Any) -> CellError:
         code = status if isinstance(status, int) else 0
@@ -181,6 +204,7 @@ class BubblewrapSession:
     def _begin(self) -> None:
         self._cell += 1
         self._left_s = self._limits.cell_s
+        self._patience_s = _PATIENCE * self._limits.cell_s
         self._command(_RUN)
 
     def _command(self, command: bytes) -> None:
@@ -201,14 +225,14 @@ class BubblewrapSession:
 
     async def _stand(self) -> None:
         """The state before the cell. Raises: `SandboxDied` when it cannot be had."""
-        if self._process is None:
+        if not self._open:
             raise SandboxDied(NAME, "it is closed")
         if self._state == "resolving":
             await self._resolve()
         if self._state == "gone":
             if self._kept:
                 raise SandboxDied(NAME, "its process is gone, and the variables with it")
-            await self.close()
+            self.close()
             try:
                 await self.open()
             except SandboxUnavailable as exc:

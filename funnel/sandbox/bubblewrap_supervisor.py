@@ -1,4 +1,4 @@
-"""Process 1 inside a sandbox: lets one fork happen a cell, keeps or drops what it made; runs no model's code.
+"""Process 1 of a session: lets one fork happen a cell, keeps or drops what it made; runs no model's code.
 
 The worker that holds the session forks, and its child runs the cell. On "keep" the worker is killed and the
 child holds the session; on "drop" the child is killed, and the worker stands as before the cell. Both run
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import gc
 import os
 import select
 import signal
@@ -22,10 +21,10 @@ import time
 from typing import Final
 
 from funnel.sandbox.bubblewrap_filter import install
-from funnel.sandbox.bubblewrap_modules import preload
 from funnel.sandbox.bubblewrap_worker import serve
 
 RUN: Final = b"r"
+TIME: Final = b"t"
 KEEP: Final = b"k"
 DROP: Final = b"d"
 READY: Final = b"+"
@@ -37,6 +36,9 @@ _SEND: Final = 0xC0182101
 """SECCOMP_IOCTL_NOTIF_RECV and _SEND, with `struct seccomp_notif` and `_resp`."""
 _NOTICE_BYTES: Final = 80
 _CONTINUE: Final = 1
+_ALL_THREADS: Final = 2
+"""With a process number, the number of a clock that runs while that process does."""
+_SECONDS: Final = struct.Struct("=d")
 _SPAN: Final = 16
 """Process numbers follow one another; a fork that the kernel fails may skip one."""
 _PATIENCE_S: Final = 2.0
@@ -77,9 +79,20 @@ class Supervisor:
         if command == RUN:
             self._child, self._may_fork = None, True
             os.write(self._go, RUN)
+        elif command == TIME:
+            os.write(self._control, _SECONDS.pack(self._computed_s()))
         else:
             stands = self._keep() if command == KEEP else self._drop()
             os.write(self._control, DONE if stands else LOST)
+
+    def _computed_s(self) -> float:
+        """What the cell has had of the processors so far."""
+        if self._child is None:
+            return 0.0
+        try:
+            return time.clock_gettime(~self._child << 3 | _ALL_THREADS)
+        except OSError:
+            return 0.0
 
     def _answer(self) -> None:
         """Allow a fork where one is due; any other fails as if there were no room for a process."""
@@ -181,11 +194,8 @@ def _filtered(to_supervisor: socket.socket) -> None:
         sender.join()
 
 
-def main(data: int, control: int) -> None:
-    """Start the first worker, say that it is there, and supervise."""
-    preload()
-    gc.collect()
-    gc.freeze()  # what was loaded stays shared between the processes
+def supervise(data: int, control: int) -> None:
+    """Start the first worker, say that it is there, and supervise until the session ends."""
     go_read, go_write = os.pipe()
     mine, its = socket.socketpair()
     if not (worker := os.fork()):
