@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test services check format clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -13,8 +13,14 @@ help:  ## List the targets
 demo: $(VENV)/core  ## Index Python's own documentation and ask it four questions
 	@$(BIN)/funnel demo --dir .demo
 
-test: $(VENV)/all  ## Run all tests
+# What the tests run against, as Debian names it.
+SERVICES := bubblewrap
+
+test: $(VENV)/all services  ## Run all tests
 	@$(BIN)/python -m pytest
+
+services:
+	@tests/services/install.sh $(SERVICES)
 
 check: $(VENV)/all  ## Lint, types, layers
 	$(BIN)/ruff check .

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Install what the tests run against, where it is missing: install.sh PACKAGE...
+#
+# PACKAGE is a name of Debian's. With root and apt-get the missing ones are installed; else one line says
+# what to install, and the tests that need it say so by themselves.
+set -eu
+
+program() {
+  case "$1" in
+    bubblewrap) echo bwrap ;;
+    *) echo "$1" ;;
+  esac
+}
+
+missing=""
+for package in "$@"; do
+  command -v "$(program "$package")" >/dev/null 2>&1 || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  echo "Installing$missing ..."
+  export DEBIAN_FRONTEND=noninteractive
+  log=$(mktemp)
+  # The package lists may be missing or old; they are fetched only where the first attempt fails.
+  # shellcheck disable=SC2086 # one word a package
+  if ! { apt-get install -qq --no-install-recommends $missing ||
+    { apt-get update -qq && apt-get install -qq --no-install-recommends $missing; }; } >"$log" 2>&1; then
+    echo "Not installed:$missing. $(tail -n 1 "$log")" >&2
+  fi
+  rm -f "$log"
+else
+  echo "Some tests need$missing, which is missing. Install it: sudo apt-get install$missing" >&2
+fi
