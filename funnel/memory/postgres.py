@@ -10,6 +10,7 @@ tells only a log why it cannot, and takes 35 µs or more of a call that takes 14
 from __future__ import annotations
 
 import asyncio
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -51,12 +52,9 @@ class PostgresMemory:
 
     def __init__(self, url: str, *, retry_s: float = 10.0, max_connections: int = 8) -> None:
         self._unclosed = False  # until it is made, so that a failed constructor has nothing to warn of
-        try:
-            conninfo_to_dict(url)
-        except psycopg.ProgrammingError:
-            # What was raised may quote the password.
+        if not _is_url(url):
             reason = "it is no URL of a database. Write postgresql://user:password@host:5432/database."
-            raise MemoryFailed(without_credentials(url), reason) from None
+            raise MemoryFailed(without_credentials(url), reason)
         tables = _Tables(without_credentials(url))
         self._lines = Lines(
             url,
@@ -265,14 +263,22 @@ _LOST = (
 )
 
 
+# libpq passes on no code when a server refuses a connection. Where it says this in another language, the call
+# is tried until its deadline, and then tells the same.
+_REFUSED = re.compile(
+    "authentication failed|does not exist|no pg_hba.conf entry|not permitted|permission denied|"
+    "no password supplied|does not support SSL"
+)
+
+
 def _explain(error: Exception) -> Failure:
     reason = str(error) or type(error).__name__
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     match error:
-        case errors.InvalidAuthorizationSpecification() | errors.InvalidPassword():
-            return Failure(f"{reason}. Check the user and the password.", lost=False)
-        case errors.InsufficientPrivilege() | errors.InvalidSchemaName() | errors.InvalidCatalogName():
-            advice = "The database and its schema must exist, and the user may create tables there."
+        case psycopg.OperationalError() if state is None and _REFUSED.search(reason):
+            return Failure(f"{reason}. Check the user, the password and the database.", lost=False)
+        case errors.InsufficientPrivilege() | errors.InvalidSchemaName():
+            advice = "The schema must exist, and the user may create tables there."
             return Failure(f"{reason}. {advice}", lost=False)
         case _ if isinstance(error, (*_LOST, OSError)):
             return Failure(reason, lost=True)
@@ -287,6 +293,15 @@ def _explain(error: Exception) -> Failure:
 def _space(where: Namespace) -> Mapping[str, object]:
     name = _bytes(where)
     return {"space": UUID(bytes=sha256(name).digest()[:16]), **_bound("space", name)}
+
+
+def _is_url(url: str) -> bool:
+    try:
+        ports = str(conninfo_to_dict(url).get("port", ""))
+    except psycopg.ProgrammingError:
+        return False
+    # user:password without a host reads like host:port.
+    return all(port.isdecimal() for port in ports.split(",") if port)
 
 
 def _split(key: str) -> dict[str, bytes]:

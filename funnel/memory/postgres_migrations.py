@@ -98,32 +98,28 @@ async def migrate(connection: AsyncConnection[TupleRow], url: str) -> None:
 
     Raises: `MemoryFailed` when a newer funnel made them; `psycopg.Error`.
     """
-    if await _applied(connection) == len(MIGRATIONS):
+    cursor = await connection.execute("SELECT to_regclass('funnel_migrations') IS NOT NULL")
+    if await cursor.fetchone() == (True,) and await _applied(connection, url) == len(MIGRATIONS):
         return
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        # Another process may have been first, meanwhile.
-        applied = await _applied(connection)
-        if applied > len(MIGRATIONS):
-            reason = f"format {applied}; this version reads up to {len(MIGRATIONS)}. Upgrade funnel-rlm."
-            raise MemoryFailed(url, reason)
-        if not applied:
-            await connection.execute(
-                "CREATE TABLE IF NOT EXISTS funnel_migrations ("
-                "number integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
-            )
+        # Another process may have been first, meanwhile: to_regclass might not know yet, but this does.
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS funnel_migrations ("
+            "number integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        applied = await _applied(connection, url)
         for number, statements in enumerate(MIGRATIONS[applied:], start=applied + 1):
             for statement in statements:
                 await connection.execute(statement)
             await connection.execute("INSERT INTO funnel_migrations (number) VALUES (%s)", [number])
 
 
-async def _applied(connection: AsyncConnection[TupleRow]) -> int:
+async def _applied(connection: AsyncConnection[TupleRow], url: str) -> int:
     """The number of the last migration that was applied; 0 where there is none."""
-    cursor = await connection.execute("SELECT to_regclass('funnel_migrations') IS NOT NULL")
-    row = await cursor.fetchone()
-    if row is None or not row[0]:
-        return 0
     cursor = await connection.execute("SELECT coalesce(max(number), 0) FROM funnel_migrations")
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
+    [(applied,)] = await cursor.fetchall()
+    if applied > len(MIGRATIONS):
+        reason = f"format {applied}; this version reads up to {len(MIGRATIONS)}. Upgrade funnel-rlm."
+        raise MemoryFailed(url, reason)
+    return int(applied)
