@@ -14,7 +14,7 @@ demo: $(VENV)/core  ## Index Python's own documentation and ask it four question
 	@$(BIN)/funnel demo --dir .demo
 
 # What the tests run against, as Debian names it.
-SERVICES := bubblewrap
+SERVICES := bubblewrap postgresql redis-server chromium chromium-driver
 
 test: $(VENV)/all services  ## Run all tests
 	@$(BIN)/python -m pytest

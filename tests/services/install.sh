@@ -8,13 +8,16 @@ set -eu
 program() {
   case "$1" in
     bubblewrap) echo bwrap ;;
+    # Debian keeps the programs of each version off the PATH.
+    postgresql) find /usr/lib/postgresql -name postgres -path '*/bin/*' 2>/dev/null | grep . || echo postgres ;;
+    chromium-driver) echo chromedriver ;;
     *) echo "$1" ;;
   esac
 }
 
 missing=""
 for package in "$@"; do
-  command -v "$(program "$package")" >/dev/null 2>&1 || missing="$missing $package"
+  command -v "$(program "$package" | tail -n 1)" >/dev/null 2>&1 || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 
@@ -22,6 +25,13 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   echo "Installing$missing ..."
   export DEBIAN_FRONTEND=noninteractive
   log=$(mktemp)
+  # Debian starts a server once it is installed. The tests start their own.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
   # The package lists may be missing or old; they are fetched only where the first attempt fails.
   # shellcheck disable=SC2086 # one word a package
   if ! { apt-get install -qq --no-install-recommends $missing ||
