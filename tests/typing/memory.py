@@ -1,11 +1,15 @@
 """Checked by mypy, never run: every backend is a Memory, and stage one's documents go into a workspace."""
 
 from funnel.memory import InMemory, Memory, SqliteMemory, open_memory
+from funnel.memory.postgres import PostgresMemory
+from funnel.memory.redis import RedisMemory
 from funnel.memory.workspace import GrepResult, Workspace
 from indexes.types import DocumentInfo
 
 in_process: Memory = InMemory()
 in_file: Memory = SqliteMemory("sqlite:///memory.sqlite")
+in_redis: Memory = RedisMemory("redis://localhost:6379/0", retry_s=5, max_connections=4)
+in_postgres: Memory = PostgresMemory("postgresql://localhost/funnel", retry_s=5, max_connections=4)
 by_url: Memory = open_memory("memory://")
 
 
