@@ -178,6 +178,7 @@ def _inside() -> tuple[str, ...]:
         # To give each session process numbers of its own; dropped before one begins.
         *("--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"),
         *("--setenv", "PYTHONHASHSEED", "0", "--setenv", "LD_LIBRARY_PATH", _LIBRARIES),
+        *("--setenv", "MALLOC_ARENA_MAX", "1"),  # others reserve 64 MB each, past the memory limit
         *_binds(python),
         *("--remount-ro", "/", "--chdir", "/", "--", python, *_OPTIONS, "-c", _START),
     )

@@ -91,8 +91,13 @@ class BubblewrapSession:
         if await asyncio.get_running_loop().sock_recv(self._control, 1) != _READY:
             raise EOFError
         await self._wire.send({"memory_bytes": self._limits.memory_bytes, "functions": list(self._functions)})
-        await self._wire.send(self._variables)
-        return (await self._wire.receive()).get("do") == "ready"
+        sending = asyncio.create_task(self._wire.send(self._variables))
+        try:
+            # Where they do not fit, the answer comes before all is sent.
+            return (await self._wire.receive()).get("do") == "ready"
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
 
     def close(self) -> None:
         """End its processes, also in the middle of a cell."""

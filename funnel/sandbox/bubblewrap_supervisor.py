@@ -43,6 +43,7 @@ _SPAN: Final = 16
 """Process numbers follow one another; a fork that the kernel fails may skip one."""
 _PATIENCE_S: Final = 2.0
 _PAUSE_S: Final = 0.000_05
+_SENDER_STACK_BYTES: Final = 128 * 1024
 
 
 class Supervisor:
@@ -185,6 +186,7 @@ def _filtered(to_supervisor: socket.socket) -> None:
             socket.send_fds(to_supervisor, [READY], [listener])
             os.close(listener)
 
+    threading.stack_size(_SENDER_STACK_BYTES)  # which stays mapped, and is not to be the cell's
     sender = threading.Thread(target=hand_over)
     sender.start()
     try:

@@ -43,6 +43,7 @@ def serve(data: int, go: int) -> NoReturn:
     number = 0
     while os.read(go, 1):
         number += 1
+        state = random.getstate()
         try:
             child = os.fork()
         except OSError:
@@ -51,6 +52,7 @@ def serve(data: int, go: int) -> NoReturn:
             _, status = os.waitpid(child, 0)
             channel.send({"do": "died", "cell": number, "status": status})
         else:
+            random.setstate(state)  # the module seeds itself anew after a fork
             worker.answer(number)
     os._exit(0)
 

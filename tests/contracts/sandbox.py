@@ -281,6 +281,24 @@ class SandboxContract:
         async with asyncio.timeout(30):
             assert await asyncio.gather(*map(guest, range(40))) == [f"{n}\n" for n in range(40)]
 
+    async def test_two_hundred_sessions_at_once_come_to_an_end(self, sandbox):
+        opened = 0
+        all_open = asyncio.Event()
+        cells = ["x = [echo(n) for i in range(3)]", "x.append(echo(n + 1))", "print(x)"]
+
+        async def inspector(number: int) -> list[str]:
+            nonlocal opened
+            async with self.open(sandbox, {"n": number}, SandboxLimits(cell_s=20)) as session:
+                opened += 1
+                if opened == 200:
+                    all_open.set()
+                await all_open.wait()
+                return [(await session.run(code)).stdout for code in cells]
+
+        async with asyncio.timeout(120):
+            said = await asyncio.gather(*map(inspector, range(200)))
+        assert said == [["", "", f"[{n}, {n}, {n}, {n + 1}]\n"] for n in range(200)]
+
     async def test_closing_twice_does_no_harm(self, sandbox):
         await self.one(sandbox, "pass")
         await sandbox.close()
