@@ -138,20 +138,18 @@ class PostgresMemory:
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
         """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
-        first = _bytes(prefix)
         asked = {
             **_space(where),
-            **_bound("first", first),
+            **_bound("first", max(_bytes(prefix), _behind(after))),
             # No byte of UTF-8 is 0xFF, so this is above every key with the prefix.
-            **_bound("last", first + b"\xff"),
-            **_bound("after", _bytes(after)),
+            **_bound("last", _bytes(prefix) + b"\xff"),
             "limit": max(0, limit),
         }
         return [_text(head + rest) for head, rest in await self._run(queries.SCAN, asked)]
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
         """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
-        asked = {**_bound("after", _bytes(after)), "limit": max(0, limit)}
+        asked = {**_bound("first", _behind(after)), "limit": max(0, limit)}
         return [Namespace(_text(head + rest)) for head, rest in await self._run(queries.NAMESPACES, asked)]
 
     async def close(self) -> None:
@@ -272,7 +270,7 @@ _REFUSED = re.compile(
 
 
 def _explain(error: Exception) -> Failure:
-    reason = str(error) or type(error).__name__
+    reason = str(error).rstrip(". ") or type(error).__name__
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     match error:
         case psycopg.OperationalError() if state is None and _REFUSED.search(reason):
@@ -321,6 +319,11 @@ def _columns(keys: Sequence[str]) -> dict[str, list[bytes]]:
 
 def _bound(name: str, whole: bytes) -> dict[str, bytes]:
     return {f"{name}_head": whole[:_HEAD_BYTES], f"{name}_rest": whole[_HEAD_BYTES:]}
+
+
+def _behind(text: str) -> bytes:
+    """The first bytes that sort after those of a text; nothing sorts before those of the empty one."""
+    return _bytes(text) + b"\x00" if text else b""
 
 
 def _bytes(text: str) -> bytes:

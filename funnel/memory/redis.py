@@ -289,7 +289,7 @@ def _connection(url: str) -> AbstractConnection:
 
 
 def _explain(error: Exception) -> Failure:
-    reason = str(error) or type(error).__name__
+    reason = str(error).rstrip(". ") or type(error).__name__
     match error:
         case AuthenticationError() | AuthorizationError() | NoPermissionError():
             return Failure(f"{reason}. Check the user, the password and what that user may do.", lost=False)
