@@ -6,8 +6,10 @@ committed. Until then all readers take the old values, from then on the new ones
 again with the new value alone, and the small one is deleted. So one object costs its readers one request, and
 who finds an undecided one asks for the verdict, too. The idea is Percolator's (Peng and Dabek, 2010).
 
-A batch whose writer is gone is aborted by whoever is in its way for a minute, under the same condition: of
-commit and abort, one wins. A batch that was committed and never cleared is cleared by who opens the memory.
+Of two batches that meet, the older aborts the younger, which begins again, and the younger waits for the
+older, so no two wait for each other. A batch whose writer has been gone for a minute is aborted by whoever
+meets it. Commit and abort have one condition, so one of them wins. What was committed and never cleared is
+cleared when the memory is opened an hour later.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _LEFT_BEHIND_S = 3600.0
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 0.02, 0.5
 _REMEMBERED = 1024
 _UNCLEARED = 4
-_TRIES = 5
+_TRIES = 20
 _CLOSE_S = 5.0
 
 
@@ -53,6 +55,8 @@ class Batches:
                 return record.new
             committed = await self._committed(record.batch)
             if committed is not None:
+                if found.age_s > _PATIENCE_S:
+                    self.spawn(self._settle_one(record.batch, name))
                 return record.new if committed else record.old
             again = await self._bucket.get(name)
             # Unless it is the same still, the batch has been decided and cleared between the two requests.
@@ -64,8 +68,11 @@ class Batches:
             found = again
         return None
 
-    async def decided(self, name: str) -> tuple[Found | None, Value | None]:
-        """An object and what it holds, for who wants to replace it: no batch is undecided about it."""
+    async def decided(self, name: str, rival: bytes | None = None) -> tuple[Found | None, Value | None]:
+        """An object and what it holds, for who wants to replace it: no batch is undecided about it.
+
+        `rival` is the batch that wants to.
+        """
         pause = _FIRST_PAUSE_S
         while (found := await self._bucket.get(name)) is not None:
             record = self.record(name, found)
@@ -74,7 +81,7 @@ class Batches:
             committed = await self._committed(record.batch)
             if committed is not None:
                 return found, record.new if committed else record.old
-            if found.age_s > _PATIENCE_S:
+            if found.age_s > _PATIENCE_S or (rival is not None and rival < record.batch):
                 await self._decide(record.batch, _ABORTED)
                 continue
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # spreads, hides nothing
@@ -83,8 +90,10 @@ class Batches:
 
     async def write(self, records: Mapping[str, Record]) -> None:
         """Write all of these under their names, or none."""
+        # The time comes first, and stays when a batch begins again, so that it is the oldest in the end.
+        began = int(self._bucket.now() * 1000).to_bytes(8, "big")
         for _ in range(_TRIES):
-            batch = token_bytes(16)
+            batch = began + token_bytes(8)
             etags: dict[str, str] = {}
 
             async def propose(
@@ -99,11 +108,12 @@ class Batches:
                 self.spawn(self._withdraw(batch, records))
                 raise
             if committed:
-                while len(self._clearing) >= _UNCLEARED:
-                    await asyncio.wait(self._clearing, return_when=asyncio.FIRST_COMPLETED)
                 self.spawn(self._clear(batch, records, etags))
+                while len(self._clearing) > _UNCLEARED:
+                    await asyncio.wait(self._clearing, return_when=asyncio.FIRST_COMPLETED)
                 return
-            await self._settle(batch, records)
+            # The next try writes over what this one has left.
+        await self._settle(batch, records)
         raise MemoryFailed(self._bucket.url, f"others aborted a batch {_TRIES} times. Write smaller batches.")
 
     async def clear_left_behind(self) -> None:
@@ -156,7 +166,7 @@ class Batches:
             body = Record(record.where, record.key, record.new, batch, old).encoded()
             if etag := await self.replace(name, found, body):
                 return etag
-            found, old = await self.decided(name)
+            found, old = await self.decided(name, batch)
 
     async def replace(self, name: str, found: Found | None, body: bytes) -> str | None:
         """Write an object unless it has changed since it was found; its new etag."""

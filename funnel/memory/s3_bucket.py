@@ -22,6 +22,7 @@ import aiohttp
 from aiobotocore.session import get_session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as Unconnected
 from botocore.handlers import add_expect_header
 
 from funnel.errors import MemoryFailed
@@ -36,7 +37,8 @@ _DELETE_AT_ONCE = 1000  # what one request may name
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _PASSING_CODES = frozenset({"RequestTimeout", "SlowDown", "ConditionalRequestConflict", "OperationAborted"})
 _NOT_FOUND = 404
-_LOST = (HTTPClientError, aiohttp.ClientError, OSError)
+_CUT_S = 1.5
+_LOST = (Unconnected, HTTPClientError, aiohttp.ClientError, OSError)
 
 T = TypeVar("T")
 
@@ -85,10 +87,11 @@ class Bucket:
         self._client: Any = None
         self._deletes_on_condition: bool | None = None
         self._ahead_s = -math.inf
+        self._answered_at = -math.inf
 
     def now(self) -> float:
         """Seconds since 1970 by the server's clock, which is exact to a second; after the first answer."""
-        return time.monotonic() + self._ahead_s
+        return time.time() + self._ahead_s
 
     async def get(self, name: str, *, first: int | None = None) -> Found | None:
         """An object, or its `first` bytes; None where there is none."""
@@ -101,7 +104,8 @@ class Bucket:
             return Found(body, answer["ETag"], _age(answer["LastModified"], answer))
 
         try:
-            return await self._call(attempt)
+            # How much will come is not known; the client itself notices when nothing more does.
+            return await self._call(attempt, size_bytes=math.inf)
         except _Status as status:
             if status.code == _NOT_FOUND and status.error != "NoSuchBucket":
                 return None
@@ -122,6 +126,9 @@ class Bucket:
                 return str(answer["ETag"])
             except _LOST:
                 lost = True
+                raise
+            except ClientError as error:
+                lost = lost or _Status(error).code in _PASSING
                 raise
 
         try:
@@ -202,14 +209,19 @@ class Bucket:
         except _Status as status:
             raise self._refusal(status) from status.__cause__
 
-    async def _call(self, attempt: Callable[[Any], Awaitable[T]], *, size_bytes: int = 0) -> T:
-        """Raises: `_Status` for an answer that is no success and will not change."""
+    async def _call(self, attempt: Callable[[Any], Awaitable[T]], *, size_bytes: float = 0) -> T:
+        """What `attempt` gives, which sends up to `size_bytes`.
+
+        Raises: `_Status` for an answer that is no success and will not change.
+        """
         loop = asyncio.get_running_loop()
+        began = loop.time()
         pause, last = _FIRST_PAUSE_S, "it gives no answer"
         cause: BaseException | None = None
         async with self._free:
             client = await self._connected()
-            deadline = loop.time() + self._retry_s
+            # Standing in a queue that moves is no failure.
+            deadline = max(began, self._answered_at) + self._retry_s
             while True:
                 try:
                     async with asyncio.timeout_at(deadline + size_bytes / _SLOWEST_BYTES_S):
@@ -264,7 +276,10 @@ class Bucket:
             return self._client
 
     def _heard(self, parsed: dict[str, Any], **_event: Any) -> None:
-        self._ahead_s = max(self._ahead_s, _date(parsed).timestamp() - time.monotonic())
+        self._answered_at = asyncio.get_running_loop().time()
+        ahead_s = _date(parsed).timestamp() - time.time()
+        # Dates are cut to whole seconds, so the latest is the best, unless a clock was set.
+        self._ahead_s = max(self._ahead_s, ahead_s) if abs(ahead_s - self._ahead_s) < _CUT_S else ahead_s
 
     def _refusal(self, status: _Status) -> MemoryFailed:
         reason = self._secrets.hidden(f"{status.error}: {status.text}").rstrip(".")

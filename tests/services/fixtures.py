@@ -48,5 +48,6 @@ def running_s3() -> Iterator[S3Server]:
 @pytest.fixture
 def s3_server(running_s3: S3Server) -> S3Server:
     """A server that speaks S3, with an empty bucket."""
+    running_s3.start()
     running_s3.empty()
     return running_s3
