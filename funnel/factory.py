@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from funnel.budget import Limits
+from funnel.events import Sink
 from funnel.llm.base import LLM
 from funnel.llm.extractive import Extractive
 from funnel.llm.models import Models
@@ -24,13 +25,14 @@ DAY_S = 86_400
 def build(source: Source, settings: Settings | None = None) -> Funnel:
     """A funnel over `source`, an `indexes.Collection` or `indexes.RawDocuments`, as the settings say.
 
-    Raises: `BadSetting`, `UnknownName`, `MemoryFailed`.
+    Raises: `BadSetting`, `UnknownName`, `MemoryFailed`, `MissingExtra`.
     """
     settings = settings or Settings()
     prompts = addenda.load(settings.addenda)
+    telemetry = _telemetry() if settings.otel else None
     # The memory last: it is the one part that holds something open from the start.
     called, sandbox = models(settings), open_sandbox(settings.sandbox)
-    return Funnel(
+    funnel = Funnel(
         source,
         models=called,
         memory=HotSwap(open_memory(settings.memory)),
@@ -40,6 +42,9 @@ def build(source: Source, settings: Settings | None = None) -> Funnel:
         prompts=prompts,
         keep_s=settings.keep_days * DAY_S,
     )
+    if telemetry is not None:
+        funnel.subscribe(telemetry)
+    return funnel
 
 
 def build_sync(source: Source, settings: Settings | None = None) -> SyncFunnel:
@@ -52,6 +57,12 @@ def models(settings: Settings) -> Models:
     root = _llm(settings.model, settings)
     sub = root if settings.sub_model == settings.model else _llm(settings.sub_model, settings)
     return Models(root, sub, prices=settings.prices, max_parallel=settings.max_parallel)
+
+
+def _telemetry() -> Sink:
+    from funnel.telemetry import Telemetry  # noqa: PLC0415 - needs an extra
+
+    return Telemetry()
 
 
 def limits(settings: Settings) -> Limits:

@@ -169,6 +169,10 @@ class Funnel:
             uncited=uncited(draft.text) if draft.status in {"complete", "partial"} else (),
         )
 
+    def subscribe(self, sink: Sink) -> None:
+        """Hand every event of every later run to `sink`; what it raises ends that run."""
+        self._runs.subscribe(sink)
+
     async def close(self) -> None:
         """Close the models, the sandbox and the memory."""
         await self._models.close()

@@ -106,7 +106,12 @@ class Runs:
         self._trace_dir = trace_dir
         self._prompts = prompts
         self._keep_s = keep_s
+        self._sinks: list[Sink] = []
         self._cache = Completions(memory, ttl_s=keep_s)
+
+    def subscribe(self, sink: Sink) -> None:
+        """Hand every event of every later run to `sink`."""
+        self._sinks.append(sink)
 
     @asynccontextmanager
     async def begin(self, question: str, options: Options, sink: Sink | None) -> AsyncIterator[Begun]:
@@ -187,6 +192,8 @@ class Runs:
         root, sub = self._models.meters(ledger, events, cache=cache, journal=journal)
         with JsonlSink(trace) as file:
             events.subscribe(file)
+            for each in self._sinks:
+                events.subscribe(each)
             if sink:
                 events.subscribe(sink)
             with events.span(

@@ -115,7 +115,7 @@ class Progress:
             self.open_calls.add(event.id)
         elif event.kind == "model_call":
             self.open_calls.discard(event.id)
-            self.calls += 1
+            self.calls += "error" not in event.data
             self.tokens += event.data.get("input_tokens", 0) + event.data.get("output_tokens", 0)
         self.show(self.line)
 

@@ -15,11 +15,13 @@ from opentelemetry.trace import SpanKind, StatusCode
 from second_stage import FREE, SHOP, cell
 
 from funnel.events import Events
+from funnel.factory import build
 from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
+from funnel.settings import Settings
 from funnel.telemetry import Telemetry
 from indexes import RawDocuments
 from indexes.errors import MissingExtra
@@ -208,6 +210,13 @@ def test_a_lone_surrogate_can_be_sent():
     with Events("r", exported.sink).span("run", parent=None, question="\ud800?"):
         pass
     assert exported.spans["invoke_workflow funnel"].attributes["funnel.question"] == "??"
+
+
+async def test_the_setting_turns_every_run_into_spans(tmp_path, monkeypatch, exported):
+    monkeypatch.setattr("funnel.telemetry.Telemetry", lambda: exported.sink)
+    async with build(RawDocuments(SHOP), Settings(trace_dir=tmp_path, otel=True)) as funnel:
+        await funnel.ask(QUESTION)
+    assert "invoke_workflow funnel" in exported.spans
 
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
