@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Mapping
 from secrets import token_bytes
@@ -94,6 +95,7 @@ class Batches:
         began = int(self._bucket.now() * 1000).to_bytes(8, "big")
         for _ in range(_TRIES):
             batch = began + token_bytes(8)
+            started = time.monotonic()
             etags: dict[str, str] = {}
 
             async def propose(
@@ -103,7 +105,9 @@ class Batches:
 
             try:
                 await together(propose(name, record) for name, record in records.items())
-                committed = await self._decide(batch, _COMMITTED, records)
+                # Later than that, the verdict of who aborted it may have been cleared.
+                in_time = time.monotonic() - started < _LEFT_BEHIND_S / 2
+                committed = in_time and await self._decide(batch, _COMMITTED, records)
             except BaseException:
                 self.spawn(self._withdraw(batch, records))
                 raise
