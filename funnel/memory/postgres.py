@@ -35,6 +35,8 @@ _HEAD_BYTES = 1024
 _SWEEP_AFTER = 256
 """Items written with an end before this process looks for what has expired."""
 
+_WAKE_S = 1.0
+"""psycopg looks up this often while it waits for the server; 0 would be all the time."""
 _NAMES = 16_384
 """Namespaces that this process remembers to have named."""
 
@@ -203,9 +205,9 @@ class _Tables:
 class _Connection(AsyncConnection[TupleRow]):
     """Whoever gives up a call need not wait until the server has heard of it."""
 
-    async def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+    async def wait(self, gen: Any, interval: float = _WAKE_S, **more: Any) -> Any:
         try:
-            return await wait_async(gen, self.pgconn.socket, *args, **kwargs)
+            return await wait_async(gen, self.pgconn.socket, interval, **more)
         except asyncio.CancelledError:
             self.pgconn.finish()
             raise
