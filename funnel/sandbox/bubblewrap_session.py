@@ -27,7 +27,7 @@ _DROP: Final = b"d"
 _DONE: Final = b"."
 _READY: Final = b"+"
 _START_TIMEOUT_S: Final = 60.0
-_RESOLVE_TIMEOUT_S: Final = 20.0
+_RESOLVE_TIMEOUT_S: Final = 60.0
 _PATIENCE: Final = 4
 """How many times its time a cell may take by the clock, waiting for its turn or asleep."""
 _SECONDS: Final = struct.Struct("=d")
@@ -67,7 +67,12 @@ class BubblewrapSession:
 
     async def open(self) -> None:
         """Start the processes and bind the variables. Raises: `SandboxUnavailable`."""
-        self._control, self._wire = await asyncio.to_thread(self._nursery.session)
+        starting = asyncio.ensure_future(asyncio.to_thread(self._nursery.session))
+        try:
+            self._control, self._wire = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(_let_go)  # the thread goes on
+            raise
         self._open = True
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
@@ -242,6 +247,13 @@ class BubblewrapSession:
                 await self.open()
             except SandboxUnavailable as exc:
                 raise SandboxDied(NAME, exc.reason) from exc
+
+
+def _let_go(started: asyncio.Future[tuple[socket.socket, Wire]]) -> None:
+    if started.cancelled() or started.exception() is not None:
+        return
+    for end in started.result():
+        end.close()
 
 
 def _error(said: Any) -> CellError | None:

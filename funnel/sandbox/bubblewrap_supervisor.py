@@ -41,44 +41,50 @@ _ALL_THREADS: Final = 2
 _SECONDS: Final = struct.Struct("=d")
 _SPAN: Final = 16
 """Process numbers follow one another; a fork that the kernel fails may skip one."""
-_PATIENCE_S: Final = 2.0
+_PATIENCE_S: Final = 20.0
 _PAUSE_S: Final = 0.000_05
+_CHUNK_BYTES: Final = 1 << 20
 _SENDER_STACK_BYTES: Final = 128 * 1024
 
 
 class Supervisor:
     """Holds the descriptors that no worker has: the host's commands, and the workers' requests to fork."""
 
-    def __init__(self, control: int, data: int, go: int, listener: int, worker: int) -> None:
+    def __init__(self, control: int, data: int, go: int, born: int, *, listener: int, worker: int) -> None:
         self._control = control
         self._data = data
         self._go = go
+        self._born = born
         self._listener = listener
         self._worker = worker
         self._child: int | None = None
         self._newest = worker
         self._may_fork = False
+        self._forking = False
 
     def supervise(self) -> None:
         """Obey the host until it goes, or nobody is left to supervise."""
         poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(self._listener, select.POLLIN)
+        for descriptor in (self._control, self._listener, self._born):
+            poll.register(descriptor, select.POLLIN)
         while True:
-            for descriptor, events in poll.poll():
-                if descriptor == self._control:
-                    command = os.read(self._control, 1)
-                    if not command:
-                        return
-                    self._obey(command)
-                elif events & select.POLLIN:
-                    self._answer()
-                else:
+            ready = dict(poll.poll())
+            # A byte that came before its sender asked to fork must be seen before the request is.
+            if self._born in ready:
+                self._forked()
+            if events := ready.get(self._listener):
+                if not events & select.POLLIN:
                     return  # no worker lives
+                self._answer()
+            if self._control in ready:
+                command = os.read(self._control, 1)
+                if not command:
+                    return
+                self._obey(command)
 
     def _obey(self, command: bytes) -> None:
         if command == RUN:
-            self._child, self._may_fork = None, True
+            self._child, self._may_fork, self._forking = None, True, False
             os.write(self._go, RUN)
         elif command == TIME:
             os.write(self._control, _SECONDS.pack(self._computed_s()))
@@ -107,20 +113,20 @@ class Supervisor:
         reply = struct.pack("=QqiI", request, 0, 0 if allowed else -errno.EAGAIN, _CONTINUE if allowed else 0)
         with contextlib.suppress(FileNotFoundError):
             fcntl.ioctl(self._listener, _SEND, reply)
-            if allowed:
-                self._child = self._born()
+            self._forking = allowed
 
-    def _born(self) -> int | None:
-        deadline = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline:
-            for number in range(self._newest + 1, self._newest + _SPAN):
-                if _exists(number):
-                    self._newest = number
-                    return number
-            time.sleep(_PAUSE_S)
-        return None
+    def _forked(self) -> None:
+        """A byte from a worker: its fork is done, or failed. Before it asked for one, it proves nothing."""
+        if not os.read(self._born, _CHUNK_BYTES) or not self._forking:
+            return
+        self._forking = False
+        span = range(self._newest + 1, self._newest + _SPAN)
+        self._child = next(filter(_exists, span), None)
+        self._newest = self._child or self._newest + 1
 
     def _keep(self) -> bool:
+        if self._forking and _arrives(self._born):
+            self._forked()
         if self._child is None:
             return False
         _kill(self._worker)
@@ -132,15 +138,16 @@ class Supervisor:
         if self._may_fork:
             # The worker has yet to ask: it is told no now, lest it fork in the next cell's stead.
             self._may_fork = False
-            asks = select.poll()
-            asks.register(self._listener, select.POLLIN)
-            if asks.poll(_PATIENCE_S * 1000):
+            if _arrives(self._listener):
                 self._answer()
+        if self._forking and _arrives(self._born):
+            self._forked()
         if self._child is not None:
             _kill(self._child)
-            deadline = time.monotonic() + _PATIENCE_S
-            while _exists(self._child) and time.monotonic() < deadline:
-                time.sleep(_PAUSE_S)
+            pause_s = _PAUSE_S
+            while _exists(self._child) and pause_s < _PATIENCE_S:
+                time.sleep(pause_s)
+                pause_s *= 2
         self._child = None
         self._drain()
         return self._stands()
@@ -149,12 +156,18 @@ class Supervisor:
         """Take away what the host sent to the cell that is gone."""
         arrived = select.poll()
         arrived.register(self._data, select.POLLIN)
-        while arrived.poll(0) and os.read(self._data, 1 << 20):
+        while arrived.poll(0) and os.read(self._data, _CHUNK_BYTES):
             pass
 
     def _stands(self) -> bool:
         """Whether the one worker lives: a child of this process, by birth or since its parent was killed."""
         return os.waitpid(self._worker, os.WNOHANG) == (0, 0)
+
+
+def _arrives(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(_PATIENCE_S * 1000))
 
 
 def _exists(number: int) -> bool:
@@ -199,19 +212,22 @@ def _filtered(to_supervisor: socket.socket) -> None:
 def supervise(data: int, control: int) -> None:
     """Start the first worker, say that it is there, and supervise until the session ends."""
     go_read, go_write = os.pipe()
+    born_read, born_write = os.pipe()
     mine, its = socket.socketpair()
     if not (worker := os.fork()):
         mine.close()
         os.close(control)
         os.close(go_write)
+        os.close(born_read)
         _filtered(its)
         its.close()
-        serve(data, go_read)
+        serve(data, go_read, born_write)
     its.close()
     os.close(go_read)
+    os.close(born_write)
     _, descriptors, _, _ = socket.recv_fds(mine, 1, 1)
     if not descriptors:
         return  # the worker has said why on its standard error
     mine.close()
     os.write(control, READY)
-    Supervisor(control, data, go_write, descriptors[0], worker).supervise()
+    Supervisor(control, data, go_write, born_read, listener=descriptors[0], worker=worker).supervise()

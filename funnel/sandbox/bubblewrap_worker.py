@@ -32,7 +32,7 @@ _MAX_PROBED_BYTES = 1 << 40
 _OUTPUT = 1
 
 
-def serve(data: int, go: int) -> NoReturn:
+def serve(data: int, go: int, born: int) -> NoReturn:
     """Set the session up as the host says, and run its cells until the process is killed."""
     channel = Channel(data)
     try:
@@ -47,11 +47,13 @@ def serve(data: int, go: int) -> NoReturn:
         try:
             child = os.fork()
         except OSError:
+            os.write(born, b"-")
             continue  # the cell was given up before it began
         if child:
             _, status = os.waitpid(child, 0)
             channel.send({"do": "died", "cell": number, "status": status})
         else:
+            os.write(born, b"+")
             random.setstate(state)  # the module seeds itself anew after a fork
             worker.answer(number)
     os._exit(0)

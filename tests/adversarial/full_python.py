@@ -153,6 +153,7 @@ TAMPERING = [
     Program("host calls replaced", _FIND_CALLS + "type(calls).now = lambda self, *a: 'mine'\nprint(echo(1))", "mine"),
     Program("an exception without text", "class E(Exception):\n    def __str__(self): raise E\nraise E", "Exception"),
     Program("an exception of endless text", "class E(Exception):\n    def __str__(self):\n        while True: pass\nraise E", "TimeoutError"),
+    Program("every line written full", _FIND_CALLS + "import os\nwhile True:\n    for fd in range(3, 32):\n        if fd != channel._descriptor:\n            try: os.write(fd, b'+' * 100)\n            except OSError: pass", "TimeoutError"),
     Program("code object made by hand", "def f(): pass\nf.__code__ = f.__code__.replace(co_code=bytes(range(2, 200)))\nf()", ANY),
 ]  # fmt: skip
 

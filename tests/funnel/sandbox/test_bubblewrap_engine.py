@@ -1,6 +1,6 @@
 """The bubblewrap engine's processes: what they see, how they end, what is said where they cannot start."""
 
-# ruff: noqa: ASYNC220, ASYNC240 - /proc answers at once
+# ruff: noqa: ASYNC220, ASYNC240, PTH115, PTH208 - /proc answers at once
 
 from __future__ import annotations
 
@@ -194,6 +194,33 @@ async def test_no_process_outlives_a_host_that_is_killed():
     host.wait()
     host.stdout.close()
     assert await gone(pids)
+
+
+async def test_nothing_is_left_of_a_session_that_was_cancelled_while_it_began(sandbox):
+    async with sandbox.session({}, {}):
+        before = len(os.listdir("/proc/self/fd"))
+
+    async def begin():
+        async with sandbox.session({}, {}):
+            pytest.fail("it was cancelled before")
+
+    for pause_s in (0, 0, 0.001, 0.002):
+        beginning = asyncio.create_task(begin())
+        await asyncio.sleep(pause_s)
+        beginning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await beginning
+    await asyncio.sleep(0.1)
+    assert len(os.listdir("/proc/self/fd")) < before
+    assert await gone(inside(sandbox)[1:])
+
+
+async def test_a_worker_holds_no_descriptor_but_its_lines(sandbox):
+    async with sandbox.session({}, {}):
+        worker = inside(sandbox)[-1]
+        held = {int(fd): os.readlink(f"/proc/{worker}/fd/{fd}") for fd in os.listdir(f"/proc/{worker}/fd")}
+    assert held.pop(0) == "/dev/null"
+    assert sorted(target.partition(":")[0] for target in held.values()) == ["pipe"] * 4 + ["socket"]
 
 
 async def test_one_sandbox_serves_several_event_loops():
