@@ -154,6 +154,21 @@ class PostgresMemory:
         asked = {**_bound("first", _behind(after)), "limit": max(0, limit)}
         return [Namespace(_text(head + rest)) for head, rest in await self._run(queries.NAMESPACES, asked)]
 
+    async def matching(
+        self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
+    ) -> dict[str, bytes]:
+        """Up to `limit` values under `TERMS` that hold any of these tokens, by their keys after `after`."""
+        self._lines.require_open()
+        if not tokens or limit < 1:
+            return {}
+        asked = {
+            **_space(where),
+            **_bound("after", _bytes(after)),
+            "words": " | ".join(tokens),
+            "limit": limit,
+        }
+        return {_text(head + rest): value for head, rest, value in await self._run(queries.MATCHING, asked)}
+
     async def close(self) -> None:
         """Close the connections; a second call does nothing."""
         self._unclosed = False
@@ -205,9 +220,16 @@ class _Tables:
 class _Connection(AsyncConnection[TupleRow]):
     """Whoever gives up a call need not wait until the server has heard of it."""
 
-    async def wait(self, gen: Any, interval: float = _WAKE_S, **more: Any) -> Any:
+    async def wait(
+        self,
+        gen: Any,
+        interval: float = _WAKE_S,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is psycopg's
+    ) -> Any:
+        # Before 3.3 psycopg had no such limit.
+        limit = {} if timeout is None else {"timeout": timeout}
         try:
-            return await wait_async(gen, self.pgconn.socket, interval, **more)
+            return await wait_async(gen, self.pgconn.socket, interval, **limit)
         except asyncio.CancelledError:
             self.pgconn.finish()
             raise
