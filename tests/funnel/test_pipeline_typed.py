@@ -148,6 +148,18 @@ async def test_a_resumed_run_checks_with_the_schema_that_it_began_with(tmp_path,
     assert answer.value == {"days": 14} | ({"byPost": False} if again.schema else {})
 
 
+async def test_what_a_sub_model_was_asked_again_is_not_paid_for_again(tmp_path):
+    asks = cell("n = llm_query('Days?', schema={'type': 'integer'})", "print(n)")
+    model = ScriptedLLM([asks, "x", '"14"', "14", DOWN, DOWN, cell("submit({'days': n}, citations=[])")])
+    async with a_funnel(tmp_path, root=model) as funnel:
+        stopped = await funnel.ask(QUESTION, Options(mode="deep", schema=DAYS))
+        answer = await funnel.resume(stopped.run)
+    assert (stopped.status, answer.value) == ("failed", {"days": 14})
+    assert [request.purpose for request in model.requests] == [
+        "turn", "query", "query", "query", "turn", "extract", "turn",
+    ]  # fmt: skip
+
+
 async def test_a_resume_with_another_model_class_is_refused(tmp_path):
     class Other(BaseModel):
         weeks: int

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from typing import Annotated, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, RootModel, field_validator
 
@@ -188,6 +189,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_a_json_value_is_the_same_after_the_check(value):
     assert AnswerSchema({}).check(value) == value
@@ -463,3 +465,68 @@ def test_a_file_that_holds_no_schema_is_named(tmp_path, text):
         file.write_text(text)
     with pytest.raises(BadSchema, match=r"clauses\.json"):
         AnswerSchema.load(file)
+
+
+KEYWORDS = st.sampled_from(
+    ["type", "properties", "items", "prefixItems", "$ref", "$defs", "anyOf", "oneOf", "allOf", "not", "if",
+     "then", "enum", "const", "required", "minimum", "multipleOf", "minLength", "pattern", "format",
+     "uniqueItems", "additionalProperties", "patternProperties", "propertyNames", "contains",
+     "dependentSchemas", "dependencies", "unevaluatedProperties", "unevaluatedItems", "$id", "$schema",
+     "$anchor", "$dynamicRef", "minContains"]
+)  # fmt: skip
+SIMPLE = st.sampled_from(
+    ["string", "integer", "object", "array", "#", "#/$defs/a", "#/$defs/b", "date", "(a+)+$", "http://x.org",
+     0, -1, 0.5, 2, True, False, None, "https://json-schema.org/draft/2020-12/schema"]
+)  # fmt: skip
+SCHEMAS = st.recursive(
+    SIMPLE,
+    lambda inner: (
+        st.dictionaries(KEYWORDS | st.sampled_from("ab"), inner, max_size=4) | st.lists(inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+APPLICATORS = ("items", "additionalProperties", "not", "if", "then", "contains", "unevaluatedProperties")
+LEAF = {
+    "type": st.sampled_from(["string", "integer", "object", "array", "null"]),
+    "$ref": st.sampled_from(["#", "#/$defs/a", "#/$defs/b"]),
+    "enum": st.lists(JSON, min_size=1, max_size=2),
+    "uniqueItems": st.booleans(),
+    "multipleOf": st.sampled_from([0.1, 1e-300, 3]),
+}
+APPLIED = st.recursive(
+    st.fixed_dictionaries({}, optional=LEAF),
+    lambda inner: st.fixed_dictionaries({}, optional=dict.fromkeys(APPLICATORS, inner) | LEAF),
+    max_leaves=6,
+)
+WELL_FORMED = st.fixed_dictionaries(
+    {"$defs": st.fixed_dictionaries({"a": APPLIED, "b": APPLIED})},
+    optional={"properties": st.dictionaries(st.text(max_size=2), APPLIED, max_size=2)} | LEAF,
+)
+
+
+@settings(deadline=None)  # the first one loads the library
+@given(st.dictionaries(KEYWORDS, SCHEMAS, max_size=4) | WELL_FORMED, JSON, st.booleans())
+def test_whatever_a_schema_and_a_value_are_the_value_passes_or_is_told(schema, value, trusted):
+    with suppress(BadSchema, BadAnswer):
+        assert AnswerSchema(schema, trusted=trusted).check(value) == value
+
+
+@settings(deadline=None)
+@given(WELL_FORMED, JSON)
+def test_whatever_a_schema_is_its_member_checks_alike(schema, value):
+    try:
+        alone = AnswerSchema(schema, trusted=False)
+        member = AnswerSchema(alone.member("value", {}), trusted=False)
+    except BadSchema:
+        return
+    assert meets(alone, value) == meets(member, {"value": value}) or value is None
+
+
+def meets(schema, value):
+    try:
+        schema.check(value)
+    except BadAnswer:
+        return False
+    return True
