@@ -12,10 +12,10 @@ _SECRET = re.compile(r"pass|secret|token|key|cred|auth", re.IGNORECASE)
 def without_credentials(url: str) -> str:
     """The URL without user, password and query; without host and path, too, where they may hold a password.
 
-    Never raises: what is no URL at all is shown as its scheme.
+    Never raises: what is no URL at all is shown as ***.
     """
-    scheme, _, rest = url.partition("://")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+    scheme, separator, rest = url.partition("://")
+    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         return "***"
     userinfo, _, place = rest.rpartition("@")
     if re.search(r"[/?#]", userinfo):
