@@ -203,7 +203,7 @@ class TestFiles(MemoryContract):
         with pytest.raises(MemoryFailed, match=r"another process has locked .* for 0\.05 s"):
             await memory.put_many(HERE, {"a": b"2"})
         assert await memory.get_many(HERE, ["a"]) == {"a": b"1"}
-        await holder.communicate()
+        await holder.communicate(b"")
         await memory.put_many(HERE, {"a": b"3"})
 
 
