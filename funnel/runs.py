@@ -20,6 +20,7 @@ from funnel.budget import Ledger, Limits
 from funnel.cache import Completions
 from funnel.errors import BadSetting, RunChanged, RunUnknown
 from funnel.events import Events, JsonlSink, Sink
+from funnel.inspector.extraction import CUT_SHORT
 from funnel.journal import Journal, Record
 from funnel.journal.swapping import Mailbox
 from funnel.llm.models import Models
@@ -36,8 +37,6 @@ from indexes.types import OWNER, Access, DocumentId
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-ENDED = frozenset({"complete", "declined"})
-"""An answer of such a status is final; after another one a resume goes on with the work."""
 _SHOWN = 3
 
 
@@ -169,7 +168,7 @@ class Runs:
                     )
                 await self._check_documents(run, record)
                 kept = await journal.answer()
-                ended = Answer.from_dict(kept) if kept is not None and kept["status"] in ENDED else None
+                ended = None if kept is None or not is_final(kept) else Answer.from_dict(kept)
                 if ended is None:
                     for meter in (run.root, run.sub):
                         meter.check_start(record.limits)
@@ -251,6 +250,12 @@ class Runs:
             named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
             more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
             raise RunChanged(record.run, f"it had read documents that are no longer so: {named}{more}")
+
+
+def is_final(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer, as JSON types, is the run's last word; otherwise a resume goes on with the work."""
+    cut_short = any(notice.startswith(CUT_SHORT) for notice in answer["notices"])
+    return answer["status"] == "complete" or (answer["status"] == "declined" and not cut_short)
 
 
 def _schema_again(record: Record, again: Again) -> AnswerSchema | None:

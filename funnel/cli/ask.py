@@ -157,7 +157,7 @@ async def _record(name: str, url: str) -> Record:
     from funnel.journal import Journal
     from funnel.journal.listing import runs
     from funnel.memory import open_memory
-    from funnel.runs import ENDED
+    from funnel.runs import is_final
 
     memory = open_memory(url)
     try:
@@ -166,7 +166,7 @@ async def _record(name: str, url: str) -> Record:
         open_runs = [
             listed.record
             async for listed in runs(memory)
-            if listed.answer is None or listed.answer["status"] not in ENDED
+            if listed.answer is None or not is_final(listed.answer)
         ]
         if not open_runs:
             raise RunUnknown(name, memory.url, "every run there has its answer")

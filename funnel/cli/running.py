@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from funnel.types import Answer
     from indexes import Collection, RawDocuments
 
-RESUMABLE = frozenset({"partial", "failed"})
-
 
 @contextmanager
 def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocuments]:
@@ -61,6 +59,7 @@ async def _watched(
     source: Source, settings: Settings, work: Callable[[Funnel, Sink], Awaitable[Answer]]
 ) -> Answer:
     from funnel.factory import build
+    from funnel.runs import is_final
 
     async with build(source, settings) as funnel:
         with show.ERR.status("retrieving") as line:
@@ -70,7 +69,8 @@ async def _watched(
                 answer = await work(funnel, progress)
             finally:
                 # Also where it was stopped, or a part broke: what it paid for is kept.
-                if progress.run and progress.calls and (answer is None or answer.status in RESUMABLE):
+                unended = answer is None or not is_final(answer.as_dict())
+                if progress.run and progress.calls and unended:
                     line.stop()
                     show.ERR.print(
                         f"[dim]Go on where it stopped: funnel ask --resume {escape(progress.run)}"

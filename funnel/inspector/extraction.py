@@ -26,6 +26,8 @@ LEAST_TOKENS = 1_000
 """Of the work: only a schema of many thousand tokens, which is sent twice, leaves less room."""
 OUTPUT_TOKENS = 4_000
 WORTH_RESERVING_CALLS = 4
+CUT_SHORT = "The work ended before an answer was submitted"
+"""What the notice of such an answer begins with: it is not the run's last word."""
 EXTRACTION = (1,)
 """Where the journal has this call."""
 
@@ -57,7 +59,7 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
     With a schema the call is asked for words and a value; a value that does not meet it is left out.
     """
     notes = await run.workspace.notes()
-    notices = [f"The work ended before an answer was submitted: {ended.reason}"]
+    notices = [f"{CUT_SHORT}: {ended.reason}"]
     value: Any = None
     request = _request(run, notes, ended.turns)
     try:

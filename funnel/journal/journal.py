@@ -59,11 +59,15 @@ class Journal:
 
     `ttl_s`: how long what is written stays. Use as an async context manager: leaving it writes what is left
     and lets others have the run.
+
+    Raises: `RunUnknown` for an empty name.
     """
 
     def __init__(
         self, memory: Memory, run: str, *, tenant: str = "local", ttl_s: float | None = None
     ) -> None:
+        if not run:
+            raise RunUnknown(run, memory.url)
         self._memory = memory
         self._where: Namespace = namespace(tenant, "run", run)
         self._run = run

@@ -1,0 +1,303 @@
+"""A run that is killed at any moment goes on in another process, and nothing is paid for twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import resume_worker
+from chat_server import ChatServer
+from resume_worker import LIMITS, N_CALLS
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Life:
+    """What one process did: a signal ended it, or it left `found`; the server saw `calls` of it."""
+
+    ended_by: int
+    found: dict[str, Any]
+    calls: int
+
+    @property
+    def outcome(self) -> tuple[Any, ...]:
+        answer = self.found["answer"]
+        return answer["text"], answer["citations"], answer["status"], answer["value"], self.found["notes"]
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        return self.found["answer"]["usage"]
+
+
+def journal(db: Path) -> tuple[int, int]:
+    """How many calls were announced in it, and how many ended."""
+    with closing(sqlite3.connect(db)) as connection:
+        rows = connection.execute("SELECT value FROM items WHERE CAST(key AS TEXT) LIKE 'journal/%'")
+        entries = [json.loads(value) for (value,) in rows]
+    return sum("asked" in entry for entry in entries), sum("ended" in entry for entry in entries)
+
+
+class Nursery:
+    """Processes that live one life of a run each, against one counting server."""
+
+    def __init__(self, server: ChatServer, folder: Path):
+        self.server = server
+        self.folder = folder
+        path = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])])
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "resume_worker.py")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path},
+        )  # fmt: skip
+        self._names = count()
+
+    def db(self) -> Path:
+        return self.folder / f"{next(self._names)}.sqlite"
+
+    def live(self, db: Path, *, at: int = 0, when: str = "before", **order: Any) -> Life:
+        """One life, until it ends; killed before or after it writes its journal for the `at`-th time."""
+        seen, threads = len(self.server.seen), threading.active_count()
+        self.begin(db, at=at, when=when, **order)
+        ended_by = self.told()["signal"]
+        # A request may have been sent in the last moment: it is on the bill.
+        while threading.active_count() > threads:
+            time.sleep(0.002)
+        out = db.with_suffix(".json")
+        found = json.loads(out.read_text()) if out.exists() else {}
+        out.unlink(missing_ok=True)
+        return Life(ended_by, found, len(self.server.seen) - seen)
+
+    def begin(self, db: Path, **order: Any) -> int:
+        """Begin a life. Returns its process id."""
+        defaults = {"at": 0, "when": "before", "resume": False, "url": self.server.url}
+        order = {**defaults, **order, "db": str(db), "out": str(db.with_suffix(".json"))}
+        stdin = self._process.stdin
+        assert stdin
+        stdin.write(json.dumps(order) + "\n")
+        stdin.flush()
+        return self.told()["pid"]
+
+    def told(self) -> dict[str, Any]:
+        assert self._process.stdout
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    with ChatServer() as server:
+        server.default = resume_worker.model
+        nursery = Nursery(server, tmp_path_factory.mktemp("runs"))
+        yield nursery
+        nursery.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(nursery: Nursery) -> Life:
+    life = nursery.live(nursery.db())
+    assert life.calls == life.usage["model_calls"] == N_CALLS
+    assert life.found["answer"]["status"] == "complete"
+    return life
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_killed_at_any_write_of_its_journal_comes_to_the_same_answer_and_pays_for_nothing_twice(
+    nursery: Nursery, undisturbed: Life, when: str
+):
+    for at in count(1):
+        db = nursery.db()
+        served = nursery.server.served
+        before = served.input_tokens, served.output_tokens
+        killed = nursery.live(db, at=at, when=when)
+        if not killed.ended_by:
+            break
+        asked, ended = journal(db)
+        assert killed.calls <= asked, "a call was made that was not announced"
+        again = nursery.live(db, resume=True)
+        if again.found == {"unknown": True}:
+            assert (at, when, killed.calls) == (1, "before", 0)
+            continue
+        assert again.outcome == undisturbed.outcome, (at, when)
+        assert killed.calls + again.calls == N_CALLS + (killed.calls - ended), (at, when)
+        usage = again.usage
+        billed = served.input_tokens - before[0], served.output_tokens - before[1]
+        reported = usage["input_tokens"], usage["output_tokens"]
+        if asked == ended:
+            assert (usage["model_calls"], *reported) == (killed.calls + again.calls, *billed), (at, when)
+        else:
+            assert usage["model_calls"] == asked + again.calls
+            assert all(r > b for r, b in zip(reported, billed, strict=True))
+        assert usage["model_calls"] <= LIMITS.max_calls
+        assert sum(reported) <= LIMITS.max_tokens
+        assert usage["cost_usd"] <= LIMITS.max_usd
+    assert at > N_CALLS
+
+
+def test_a_run_that_is_killed_again_and_again_comes_to_the_same_answer(nursery: Nursery, undisturbed: Life):
+    db = nursery.db()
+    lives = [nursery.live(db, at=4, when="after")]
+    while lives[-1].ended_by:
+        lives.append(nursery.live(db, at=4, when="after", resume=True))
+    asked, ended = journal(db)
+    assert len(lives) > 10
+    assert lives[-1].outcome == undisturbed.outcome
+    assert N_CALLS <= sum(life.calls for life in lives) <= N_CALLS + (asked - ended)
+    assert lives[-1].usage["model_calls"] == asked
+
+
+def test_what_one_life_of_several_was_asked_again_is_in_the_bill_of_the_last(
+    nursery: Nursery, undisturbed: Life
+):
+    """Twice in the middle of the first batch, whose twelve calls are then all under way."""
+    db = nursery.db()
+    at = next(n for n in count(1) if in_flight(nursery, n) > 1)
+    first = nursery.live(db, at=at, when="before")
+    second = nursery.live(db, at=2, when="before", resume=True)
+    asked, ended = journal(db)
+    last = nursery.live(db, resume=True)
+    assert last.outcome == undisturbed.outcome
+    assert last.usage["model_calls"] == asked + last.calls
+    assert first.calls + second.calls + last.calls <= N_CALLS + (asked - ended)
+    assert last.usage["input_tokens"] > undisturbed.usage["input_tokens"]
+
+
+def in_flight(nursery: Nursery, at: int) -> int:
+    db = nursery.db()
+    killed = nursery.live(db, at=at, when="before")
+    return killed.calls - journal(db)[1] if killed.calls else 0
+
+
+class Held:
+    """The model, whose first answer to one question waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.free = threading.Event(), threading.Event()
+
+    def __call__(self, body: Any) -> Any:
+        if "How many?" in body["messages"][1]["content"] and not self.asked.is_set():
+            self.asked.set()
+            self.free.wait(30)
+        return resume_worker.model(body)
+
+
+@pytest.fixture
+def held(nursery: Nursery) -> Iterator[Held]:
+    nursery.server.default = held = Held()
+    yield held
+    held.free.set()
+    nursery.server.default = resume_worker.model
+
+
+def left(out: Path) -> dict[str, Any]:
+    """What a life left that nobody waited for."""
+    for _ in range(3_000):
+        if out.exists() and out.stat().st_size:
+            return json.loads(out.read_text())
+        time.sleep(0.01)
+    raise AssertionError(f"{out} was never written")
+
+
+SHORT = {"lease_s": 1.0}
+"""A lease that another process takes over after a second without a sign of life."""
+
+
+def test_a_run_that_is_being_worked_on_is_not_resumed(nursery: Nursery, held: Held, undisturbed: Life):
+    db = nursery.db()
+    out = db.with_suffix(".first")
+    pid = nursery.begin(db, wait=False, out=str(out), **SHORT)
+    assert held.asked.wait(30)
+    second = nursery.live(db, resume=True, **SHORT)
+    held.free.set()
+    assert second.found["error"] == "RunTaken"
+    assert f"process {pid} on this machine. Wait until it ends, or end it." in second.found["said"]
+    assert second.calls == 0
+    first = left(out)
+    assert Life(0, first, 0).outcome == undisturbed.outcome
+
+
+def test_a_process_that_slept_while_another_took_its_run_over_stops_by_itself(
+    nursery: Nursery, held: Held, undisturbed: Life
+):
+    db = nursery.db()
+    out = db.with_suffix(".first")
+    pid = nursery.begin(db, wait=False, out=str(out), **SHORT)
+    assert held.asked.wait(30)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        nursery.begin(db, resume=True, wait=False, out=str(db.with_suffix(".second")), **SHORT)
+        second = left(db.with_suffix(".second"))
+        seen = len(nursery.server.seen)
+    finally:
+        held.free.set()
+        os.kill(pid, signal.SIGCONT)
+    woken = left(out)
+    assert Life(0, second, 0).outcome == undisturbed.outcome
+    assert second["answer"]["usage"]["model_calls"] == N_CALLS + 1
+    assert woken["error"] == "RunTaken"
+    assert "took it over when this one was not heard of" in woken["said"]
+    assert len(nursery.server.seen) == seen
+    assert nursery.live(db, resume=True).found["answer"] == second["answer"]
+
+
+def test_of_two_that_resume_a_run_at_once_one_does(nursery: Nursery, held: Held, undisturbed: Life):
+    db = nursery.db()
+    killed = nursery.live(db, at=10, when="after")
+    outs = [db.with_suffix(f".{i}") for i in range(2)]
+    for out in outs:
+        nursery.begin(db, resume=True, wait=False, out=str(out), **SHORT)
+    assert held.asked.wait(30)
+    while not any(out.exists() and out.stat().st_size for out in outs):
+        time.sleep(0.01)
+    held.free.set()
+    found = [left(out) for out in outs]
+    assert sorted(one.get("error", "") for one in found) == ["", "RunTaken"]
+    one = next(one for one in found if "answer" in one)
+    assert Life(0, one, 0).outcome == undisturbed.outcome
+    assert one["answer"]["usage"]["replayed_calls"] == killed.calls
+
+
+def test_a_run_that_came_to_its_answer_gives_it_again_without_a_call(nursery: Nursery):
+    db = nursery.db()
+    first = nursery.live(db)
+    again = nursery.live(db, resume=True)
+    assert (again.found["answer"], again.calls) == (first.found["answer"], 0)
+
+
+def test_what_killed_runs_left_behind_ends_with_them(nursery: Nursery):
+    """The processes of sandbox and grep notice that nobody is there any more."""
+    before = descendants()
+    nursery.live(nursery.db(), at=30, when="after")
+    for _ in range(300):
+        if descendants() <= before:
+            break
+        time.sleep(0.02)
+    assert descendants() <= before
+
+
+def descendants() -> set[str]:
+    """Process ids of sandboxes and greps, whoever started them."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"grep_worker" in command or b"monty" in command:
+                found.add(entry.name)
+    return found
