@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NewType, Protocol
+from typing import NewType, Protocol, runtime_checkable
 from urllib.parse import quote
 
 Namespace = NewType("Namespace", str)
 """A key can never leave its namespace. Build one with `namespace`."""
+
+
+TERMS = "terms/"
+"""A key that begins so holds the terms of a text, as `funnel.memory.terms` writes them, and nothing else."""
 
 
 def namespace(*parts: str) -> Namespace:
@@ -97,3 +101,21 @@ class Memory(Protocol):
 
     async def close(self) -> None:
         """Let go of files and connections; a second call does nothing."""
+
+
+@runtime_checkable
+class TextIndex(Protocol):
+    """A `Memory` that finds texts by their terms with an index of its own.
+
+    What is indexed are the ordinary values under `TERMS`: writing one indexes it, deleting it or its end
+    takes it out again, in the same transaction; so whoever copies a memory copies what its index is made of.
+    `funnel.memory.text_search` finds the same in a memory without an index, by a scan.
+    """
+
+    async def matching(
+        self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
+    ) -> dict[str, bytes]:
+        """Up to `limit` values that hold any of these tokens, by their keys after `after`, in `scan`'s order.
+
+        Raises: `MemoryFailed`.
+        """

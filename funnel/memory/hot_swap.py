@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from funnel.errors import MemoryFailed, SwapFailed
 from funnel.memory.base import Entry, Memory, Namespace
 from funnel.memory.copying import Copied, Copier, Place, require_room
+from funnel.memory.text_search import matching
 
 FEW = 32
 """So many changed keys, or fewer, are copied while writes wait."""
@@ -207,6 +208,13 @@ class HotSwap:
         """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
         async with self._reading() as memory:
             return await memory.namespaces(after=after, limit=limit)
+
+    async def matching(
+        self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
+    ) -> dict[str, bytes]:
+        """Up to `limit` values under `TERMS` that hold any of these tokens, by their keys after `after`."""
+        async with self._reading() as memory:
+            return await matching(memory, where, tokens, after=after, limit=limit)
 
     async def close(self) -> None:
         """Close the memory that is held; a second call does nothing."""

@@ -161,12 +161,8 @@ class PostgresMemory:
         self._lines.require_open()
         if not tokens or limit < 1:
             return {}
-        asked = {
-            **_space(where),
-            **_bound("after", _bytes(after)),
-            "words": " | ".join(tokens),
-            "limit": limit,
-        }
+        first = _bound("first", _behind(after))
+        asked = {**_space(where), **first, "words": " | ".join(tokens), "limit": limit}
         return {_text(head + rest): value for head, rest, value in await self._run(queries.MATCHING, asked)}
 
     async def close(self) -> None:

@@ -76,6 +76,21 @@ BEGIN
 END
 $$
 """
+# The words of a value under TERMS: see funnel.memory.terms. No value may keep itself from being written, so
+# words of that form only are taken, and no more than a tsvector holds; a text's own are fewer.
+_WORDS = """
+CREATE FUNCTION funnel_words(value bytea) RETURNS tsvector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE COST 10000 AS $$
+    SELECT array_to_tsvector(ARRAY(
+        SELECT split_part(word, '=', 1) FROM unnest(string_to_array(encode(value, 'escape'), ' ')) AS word
+        WHERE word ~ '^[ab][a-z0-9]{1,13}=' LIMIT 50000
+    ))
+$$
+"""
+_WORDS_INDEX = """
+CREATE INDEX funnel_items_words ON funnel_items USING gin (funnel_words(value))
+WHERE substring(head FROM 1 FOR 6) = 'terms/'::bytea
+"""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -89,6 +104,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         _WRITERS,
         _COMPARE_AND_SET,
     ),
+    (_WORDS, _WORDS_INDEX),
 )
 """Number n is at n - 1. One that was published is never changed: another one follows it."""
 

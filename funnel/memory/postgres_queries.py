@@ -61,6 +61,13 @@ SELECT head, rest FROM funnel_live WHERE space = %(space)s
 AND (head, rest) >= (%(first_head)s, %(first_rest)s) AND (head, rest) < (%(last_head)s, %(last_rest)s)
 ORDER BY head, rest LIMIT %(limit)s
 """
+# What substring says is the condition of the index of words, to the letter.
+MATCHING = """
+SELECT head, rest, value FROM funnel_live
+WHERE space = %(space)s AND (head, rest) >= (%(first_head)s, %(first_rest)s)
+AND substring(head FROM 1 FOR 6) = 'terms/'::bytea AND funnel_words(value) @@ %(words)s::tsquery
+ORDER BY head, rest LIMIT %(limit)s
+"""
 NAMESPACES = """
 SELECT n.head, n.rest FROM funnel_namespaces n WHERE (n.head, n.rest) >= (%(first_head)s, %(first_rest)s)
 AND EXISTS (SELECT FROM funnel_live i WHERE i.space = n.space)

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from funnel.errors import MemoryFailed
+from funnel.memory import sqlite_text
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
+from funnel.memory.text_search import scanned
 
 _APPLICATION_ID = 0x46554E4D  # "FUNM", in the header of the file: no other program's tables are ever touched
 _FORMAT = 1
@@ -73,6 +75,7 @@ class SqliteMemory:
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
         self._url = url
         self._clock = clock
+        self._indexed = False
         self._closed = True  # until it is open, so that a failed constructor has nothing to warn of
         self._path = _path(url)
         with self._translated():
@@ -174,6 +177,24 @@ class SqliteMemory:
 
         return await self._run(spaces)
 
+    async def matching(
+        self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
+    ) -> dict[str, bytes]:
+        """Up to `limit` values under `TERMS` that hold any of these tokens, by their keys after `after`."""
+        if not self._indexed:
+            return await scanned(self, where, tokens, after=after, limit=limit)
+        if not tokens or limit < 1:
+            return {}
+        asked = sqlite_text.expression(where, tokens)
+
+        def match() -> dict[str, bytes]:
+            rows = self._connection.execute(
+                sqlite_text.MATCHING, (asked, where, _blob(after), self._clock(), limit)
+            )
+            return {_text(key): value for key, value in rows}
+
+        return await self._run(match)
+
     async def close(self) -> None:
         """Close the file once what is under way has ended; a second call does nothing."""
         if self._closed:
@@ -244,6 +265,18 @@ class SqliteMemory:
             if not self._number("SELECT count(*) FROM sqlite_master"):
                 for statement in _CREATE:
                     self._connection.execute(statement)
+            self._indexed = self._with_index()
+
+    def _with_index(self) -> bool:
+        """Whether texts are found by FTS5; where this SQLite has it, the index is made if it is missing."""
+        available, exists = sqlite_text.available(self._connection), sqlite_text.exists(self._connection)
+        if exists and not available:
+            reason = "its index of texts needs FTS5, and this Python's SQLite was built without it"
+            raise MemoryFailed(self._url, f"{reason}. Use another Python, or name another file.")
+        if available and not exists:
+            for statement in sqlite_text.CREATE:
+                self._connection.execute(statement)
+        return available
 
     def _check_owner(self) -> None:
         if not self._number("SELECT count(*) FROM sqlite_master"):

@@ -1,0 +1,63 @@
+"""The terms of a text as a value of a memory, ASCII that the tokenizer of no engine changes; pure.
+
+`b"7 alea=2 bfh…=1"`: how many terms the text has, repeats counted, then each token and how often it comes.
+A token is the term after the letter a where that is plain and short, else its hash after b, so that it has
+14 characters at most: engines bound the size of a word, and of all words of a text.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+from indexes.analysis import analyse
+
+_PLAIN = re.compile(r"[a-z0-9]{1,13}")
+_HASH_BYTES = 8
+_MEMO_TERMS = 65_536
+
+
+def record(text: str) -> bytes:
+    """What is stored of a text so that it is found by its terms."""
+    found = analyse(text)
+    counted = sorted(Counter(map(token, found)).items())
+    return f"{len(found)} {' '.join(f'{name}={count}' for name, count in counted)}".encode()
+
+
+def tokens(query: str) -> list[str]:
+    """The tokens of a query, each once, in order."""
+    return list(dict.fromkeys(map(token, analyse(query))))
+
+
+@lru_cache(maxsize=_MEMO_TERMS)
+def token(term: str) -> str:
+    """The word that stands for a term."""
+    if _PLAIN.fullmatch(term):
+        return f"a{term}"
+    digest = blake2b(term.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
+    return f"b{base64.b32encode(digest).decode().rstrip('=').lower()}"
+
+
+def n_terms(stored: bytes) -> int:
+    """How many terms the text has, repeats counted; 0 for what is no record."""
+    head = stored.partition(b" ")[0]
+    return int(head) if head.isdigit() else 0
+
+
+def count(stored: bytes, name: str) -> int:
+    """How often a token comes in the text."""
+    lead = f" {name}=".encode()
+    at = stored.find(lead)
+    if at < 0:
+        return 0
+    number = stored[at + len(lead) : at + len(lead) + 12].partition(b" ")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def holds(stored: bytes, names: Sequence[str]) -> bool:
+    """Whether any of these tokens comes in the text."""
+    return any(count(stored, name) for name in names)

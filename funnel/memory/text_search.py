@@ -1,0 +1,124 @@
+"""The best texts of some namespaces for a query, over any memory; knows terms and counts, and no text.
+
+An engine, where the memory has one, only says which texts hold any of the terms. The ranking is computed
+here, from the stored counts, so every memory gives the same. BM25 (Robertson & Zaragoza 2009):
+sum of ln(1 + (N - df + .5) / (df + .5)) * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean)), where the
+mean length is that of the texts that hold any of the terms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import nsmallest
+
+from funnel.memory import terms
+from funnel.memory.base import TERMS, Memory, Namespace, TextIndex
+
+K1, B = 1.2, 0.75
+_RECORDS = 1_000
+"""So many are read in one go: some kilobytes each."""
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A text that was found; `key` without `TERMS`."""
+
+    where: Namespace
+    key: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """A text that holds some of the terms of a query, each as often as `counts` say, in their order."""
+
+    where: Namespace
+    key: str
+    n_terms: int
+    counts: tuple[int, ...]
+
+
+async def matching(
+    memory: Memory, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = _RECORDS
+) -> dict[str, bytes]:
+    """What `TextIndex.matching` gives, by the memory's own index or else by a scan.
+
+    Raises: `MemoryFailed`.
+    """
+    if isinstance(memory, TextIndex):
+        return await memory.matching(where, tokens, after=after, limit=limit)
+    return await scanned(memory, where, tokens, after=after, limit=limit)
+
+
+async def scanned(
+    memory: Memory, where: Namespace, tokens: Sequence[str], *, after: str, limit: int
+) -> dict[str, bytes]:
+    """The same by reading every record. Raises: `MemoryFailed`."""
+    found: dict[str, bytes] = {}
+    while len(found) < limit and tokens:
+        keys = await memory.scan(where, TERMS, after=after, limit=_RECORDS)
+        if not keys:
+            break
+        stored = await memory.get_many(where, keys)
+        for key in keys:
+            if len(found) < limit and terms.holds(stored.get(key, b""), tokens):
+                found[key] = stored[key]
+        after = keys[-1]
+    return found
+
+
+async def matches(memory: Memory, spaces: Iterable[Namespace], tokens: Sequence[str]) -> tuple[Matched, ...]:
+    """Every text of these namespaces that holds any of the tokens. Raises: `MemoryFailed`."""
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def of(where: Namespace) -> list[Matched]:
+        async with at_once:
+            return [matched async for matched in _matched(memory, where, tokens)]
+
+    found = await asyncio.gather(*(of(where) for where in spaces))
+    return tuple(matched for some in found for matched in some)
+
+
+async def _matched(memory: Memory, where: Namespace, tokens: Sequence[str]) -> AsyncIterator[Matched]:
+    after = ""
+    while found := await matching(memory, where, tokens, after=after, limit=_RECORDS):
+        for key, stored in found.items():
+            counts = tuple(terms.count(stored, name) for name in tokens)
+            yield Matched(where, key.removeprefix(TERMS), terms.n_terms(stored), counts)
+        after = max(found)
+
+
+def weights(matched: Sequence[Matched], *, n_tokens: int, n_texts: int) -> list[float]:
+    """What it says of a text that it holds each of the tokens: their idf among `n_texts` texts."""
+    frequencies = [sum(text.counts[i] > 0 for text in matched) for i in range(n_tokens)]
+    return [math.log1p(max(0.0, n_texts - df + 0.5) / (df + 0.5)) for df in frequencies]
+
+
+def rank(matched: Sequence[Matched], idf: Sequence[float], *, k: int) -> list[Ranked]:
+    """The best `k` by BM25, best first; ties by namespace and key."""
+    mean = sum(text.n_terms for text in matched) / len(matched) if matched else 0.0
+
+    def score(text: Matched) -> float:
+        norm = K1 * (1 - B + B * (text.n_terms / mean if mean else 1.0))
+        return math.fsum(
+            weight * tf * (K1 + 1) / (tf + norm) for weight, tf in zip(idf, text.counts, strict=True)
+        )
+
+    ranked = (Ranked(text.where, text.key, score(text)) for text in matched)
+    return nsmallest(k, ranked, key=lambda text: (-text.score, text.where, text.key))
+
+
+async def search(memory: Memory, spaces: Mapping[Namespace, int], query: str, *, k: int) -> list[Ranked]:
+    """The best `k` texts for a query; `spaces` says how many texts each namespace holds.
+
+    Raises: `MemoryFailed`.
+    """
+    asked = terms.tokens(query)
+    if not asked or k < 1:
+        return []
+    matched = await matches(memory, spaces, asked)
+    return rank(matched, weights(matched, n_tokens=len(asked), n_texts=sum(spaces.values())), k=k)
