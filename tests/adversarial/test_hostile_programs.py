@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import time
 
 import pytest
+from contracts.sandbox import need
 from full_python import FULL_PYTHON
 from programs import ANY, PROGRAMS
 
-from funnel.sandbox import SANDBOXES
 from funnel.sandbox.base import EndCell, HostError, SandboxLimits
+from funnel.sandbox.bubblewrap import BubblewrapSandbox
+from funnel.sandbox.monty import MontySandbox
 
 CANARY = "canary-5f0c1d"
 OUTPUT_BYTES = 10_000
@@ -46,6 +49,27 @@ def limits(expected):
 FUNCTIONS = {"echo": echo, "fail": fail, "end": end}
 
 
+@pytest.fixture(scope="module")
+def bubblewrap():
+    """One engine for all: what a program did to it, the next would feel."""
+    need("bubblewrap")
+    engine = BubblewrapSandbox()
+    yield engine
+    asyncio.run(engine.close())
+
+
+@pytest.fixture
+async def monty():
+    engine = MontySandbox()
+    yield engine
+    await engine.close()
+
+
+@pytest.fixture
+def sandbox(engine, request):
+    return request.getfixturevalue(engine)
+
+
 @pytest.fixture
 def canary_file(tmp_path, monkeypatch):
     monkeypatch.setenv("CANARY", CANARY)
@@ -68,16 +92,14 @@ def test_there_are_more_than_a_hundred_programs_of_different_names():
 
 @pytest.mark.parametrize(("engine", "program"), CASES, ids=lambda x: x if isinstance(x, str) else x.name)
 async def test_a_hostile_program_is_answered_and_the_session_goes_on(
-    engine, program, canary_file, canary_server
+    sandbox, engine, program, canary_file, canary_server
 ):
     expected = program.answer_in(engine)
     variables = {"CANARY": str(canary_file), "PORT": canary_server.getsockname()[1]}
-    sandbox = SANDBOXES[engine].make()
     started = time.monotonic()
     async with sandbox.session(FUNCTIONS, variables, limits(expected)) as session:
         result = await session.run(program.code)
         after = await session.run("print(6 * 7)")
-    await sandbox.close()
     error = f"{result.error.kind} {result.error.message}" if result.error else ""
     said = f"{result.stdout} {error}"
     assert re.search(expected, said), said[:300]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +12,17 @@ from typing import Any
 import pytest
 
 from funnel.errors import BudgetExceeded
-from funnel.sandbox.base import CellResult, EndCell, HostError, HostFunction, Sandbox, SandboxLimits, Session
+from funnel.sandbox import SANDBOXES
+from funnel.sandbox.base import (
+    CellResult,
+    EndCell,
+    HostError,
+    HostFunction,
+    Probe,
+    Sandbox,
+    SandboxLimits,
+    Session,
+)
 
 TIGHT = SandboxLimits(cell_s=0.3, memory_bytes=64 * 1024 * 1024, output_bytes=5_000, host_calls=50)
 
@@ -28,6 +40,18 @@ async def end(value: Any = None) -> None:
 
 
 FUNCTIONS: dict[str, HostFunction] = {"echo": echo, "refuse": refuse, "end": end}
+
+
+@functools.cache
+def _probed(name: str) -> Probe:
+    return asyncio.run(SANDBOXES[name].probe())
+
+
+def need(name: str) -> None:
+    """Skip where this machine cannot run that engine; in CI it fails. Not for async fixtures."""
+    found = _probed(name)
+    if not found.available and "CI" not in os.environ:
+        pytest.skip(f"{name}: {found.detail}")
 
 
 class SandboxContract:

@@ -1,19 +1,27 @@
-"""The bubblewrap engine beyond the contract: full Python, side-by-side calls, its processes and their end."""
+"""The bubblewrap engine beyond the contract: what model-written code is made of."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from constructs import HINTED, WORKS
-from contracts.sandbox import SandboxContract
+from contracts.sandbox import SandboxContract, need
 
 from funnel.sandbox.bubblewrap import BubblewrapSandbox
 
 
-@pytest.fixture
-async def sandbox():
+@pytest.fixture(scope="module")
+def engine():
+    need("bubblewrap")
     engine = BubblewrapSandbox()
     yield engine
-    await engine.close()
+    asyncio.run(engine.close())
+
+
+@pytest.fixture
+def sandbox(engine):
+    return engine
 
 
 CONTEXT = ["alpha one", "beta two", "gamma"]
@@ -34,10 +42,8 @@ def session(sandbox, limits=None, **functions):
 
 class TestBubblewrap(SandboxContract):
     @pytest.fixture
-    async def sandbox(self):
-        engine = BubblewrapSandbox()
-        yield engine
-        await engine.close()
+    def sandbox(self, engine):
+        return engine
 
 
 @pytest.mark.parametrize("construct", WORKS, ids=lambda c: c.code[:60])

@@ -13,12 +13,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from contracts.sandbox import need
 
 from funnel.errors import SandboxDied, SandboxUnavailable
 from funnel.sandbox import SANDBOXES
 from funnel.sandbox.base import SandboxLimits
 from funnel.sandbox.bubblewrap import BubblewrapSandbox
 from funnel.sandbox.bubblewrap_filter import MACHINES
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _here():
+    need("bubblewrap")
 
 
 @pytest.fixture
