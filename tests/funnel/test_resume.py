@@ -82,8 +82,8 @@ class Nursery:
 
     def begin(self, db: Path, **order: Any) -> int:
         """Begin a life. Returns its process id."""
-        defaults = {"at": 0, "when": "before", "resume": False, "url": self.server.url}
-        order = {**defaults, **order, "db": str(db), "out": str(db.with_suffix(".json"))}
+        defaults = {"at": 0, "when": "before", "resume": False, "out": str(db.with_suffix(".json"))}
+        order = {**defaults, **order, "db": str(db), "url": self.server.url}
         stdin = self._process.stdin
         assert stdin
         stdin.write(json.dumps(order) + "\n")
@@ -205,15 +205,15 @@ def held(nursery: Nursery) -> Iterator[Held]:
 
 def left(out: Path) -> dict[str, Any]:
     """What a life left that nobody waited for."""
-    for _ in range(3_000):
+    for _ in range(1_500):
         if out.exists() and out.stat().st_size:
             return json.loads(out.read_text())
         time.sleep(0.01)
     raise AssertionError(f"{out} was never written")
 
 
-SHORT = {"lease_s": 1.0}
-"""A lease that another process takes over after a second without a sign of life."""
+SHORT = {"lease_s": 2.0}
+"""A lease that another process takes over after two seconds without a sign of life."""
 
 
 def test_a_run_that_is_being_worked_on_is_not_resumed(nursery: Nursery, held: Held, undisturbed: Life):
