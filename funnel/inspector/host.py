@@ -195,6 +195,7 @@ class Host:
             )
         return [
             {
+                "id": match.document_id,
                 "doc": match.document_id,
                 "title": self.shelf.info(match.document_id).title[:TITLE_CHARS],
                 "start": match.start,
@@ -333,8 +334,9 @@ class Host:
         """A marker like "[3]" for a span or for a quote that stands in the document word for word."""
         if isinstance(start, str):
             start, quote = None, start
-        elif isinstance(doc, dict) and start is None and quote is None:
-            start, stop = doc.get("start"), doc.get("stop")
+        elif isinstance(doc, dict) and start is None and quote is None and "start" in doc:
+            require_integers(start=doc["start"], stop=doc.get("stop"))
+            return await self.shelf.cite_sentence(doc, doc["start"], doc.get("stop"))
         if quote is not None:
             require_text(quote=quote)
             return await self.shelf.cite_quote(doc, quote)
@@ -431,6 +433,7 @@ async def _together(works: Sequence[Callable[[], Awaitable[Result]]]) -> list[Re
 def _found(hit: DocumentHit) -> dict[str, Any]:
     passage = hit.passages[0].passage
     return {
+        "id": hit.document.id,
         "doc": hit.document.id,
         "title": hit.document.title[:TITLE_CHARS],
         "n_chars": hit.document.n_chars,

@@ -10,23 +10,24 @@ from typing import Any
 
 from funnel.inspector.shelf import Shelf
 from funnel.prompts import advice, fence
+from funnel.sentences import sentences
 from funnel.types import Shape
+from indexes.analysis import analyse
 from indexes.types import DocumentInfo
 
 INLINE_CHARS = 100_000
 INLINE_TOTAL_CHARS = 4_000_000
-LISTED = 40
-LISTING_CHARS = 8_000
-LABEL_CHARS = 120
+LISTED = 10
+LISTING_CHARS = 2_000
+LABEL_CHARS = 80
 TITLE_CHARS = 200
 """More of a title is told nowhere: one may be a whole page."""
-EXCERPTS_CHARS = 8_000
-WHOLE_CHARS = 1_500
-MATCH_CHARS = 700
-ROUNDED = 3
-"""So many long documents are shown with beginning and end besides what stage one found them by."""
-HEAD_CHARS, TAIL_CHARS = 200, 120
-ALONE_HEAD_CHARS, ALONE_TAIL_CHARS = 500, 200
+SHOWN = 2
+"""Of so many documents something is shown. Every turn carries it again, and a cell can print the rest."""
+WHOLE_CHARS = 500
+MATCH_CHARS = 300
+HEAD_CHARS, TAIL_CHARS = 100, 60
+ALONE_HEAD_CHARS, ALONE_TAIL_CHARS = 300, 100
 """Where stage one found nothing in particular."""
 
 
@@ -58,48 +59,37 @@ async def describe_context(
     `best` are the spans by which stage one found the documents, for those that it found.
     """
     infos = [shelf.info(name) for name in documents]
-    whole = await shelf.count()
-    lines = [
-        fence("question", question),
-        "",
-        f"The whole collection holds {whole:,} documents that you may search.",
-    ]
-    lines += await _described(infos, shelf, best)
+    lines = [fence("question", question), *await _described(question, infos, shelf, best)]
     if shape is not None:
-        lines += ["", advice(shape)]
+        lines.append(advice(shape))
     return "\n".join(lines)
 
 
 async def _described(
-    infos: Sequence[DocumentInfo], shelf: Shelf, best: Mapping[str, tuple[int, int]]
+    question: str, infos: Sequence[DocumentInfo], shelf: Shelf, best: Mapping[str, tuple[int, int]]
 ) -> list[str]:
+    whole = await shelf.count()
     if not infos:
-        return ["context is empty: stage one found nothing. Use search() with other words."]
+        none = f"context is empty: a first search found none of the {whole:,} documents."
+        return [f"{none} Search with other words."]
     total = sum(info.n_chars for info in infos)
-    lines = [f"context holds {len(infos)} of them, {total:,} characters in all, best match first:"]
-    lines.append(fence("documents", "\n".join(_listed(infos))))
-    if any(info.n_chars > INLINE_CHARS for info in infos) or total > INLINE_TOTAL_CHARS:
-        lines.append("Large documents have text None: use read() and grep().")
-    lines.append("From the first of them:")
-    room = EXCERPTS_CHARS
-    for number, info in enumerate(infos):
-        excerpt = await _excerpt(info, shelf, best.get(info.id), rounded=number < ROUNDED)
-        room -= _weight(excerpt)
-        if room < 0:
-            break
-        lines.append(excerpt)
-    return lines
+    large = any(info.n_chars > INLINE_CHARS for info in infos) or total > INLINE_TOTAL_CHARS
+    what = f"{len(infos)} of {whole:,} documents, {total:,} characters, best first"
+    lines = [
+        f"context: {what} (id, title, n_chars):",
+        fence("documents", "\n".join(_listed(infos))),
+        *(["Large ones have text None: read() and grep() them."] if large else []),
+    ]
+    terms = frozenset(analyse(question))
+    return lines + [await _excerpt(info, shelf, best.get(info.id), terms) for info in infos[:SHOWN]]
 
 
 def _listed(infos: Sequence[DocumentInfo]) -> list[str]:
     """A line a document, as many as there is room for."""
     lines: list[str] = []
     room = LISTING_CHARS
-    for i, info in enumerate(infos[:LISTED]):
-        line = (
-            f"context[{i}] id={info.id[:LABEL_CHARS]!r} title={info.title[:LABEL_CHARS]!r} "
-            f"n_chars={info.n_chars}"
-        )
+    for info in infos[:LISTED]:
+        line = f"{info.id[:LABEL_CHARS]!r}, {info.title[:LABEL_CHARS]!r}, {info.n_chars}"
         room -= _weight(line)
         if room < 0:
             break
@@ -114,21 +104,32 @@ def _weight(text: str) -> int:
     return max(len(text), len(text.encode("utf-8", "replace")) // 2)
 
 
-async def _excerpt(info: DocumentInfo, shelf: Shelf, best: tuple[int, int] | None, *, rounded: bool) -> str:
-    """A short document whole; of a long one what stage one found it by, and how it begins and ends."""
+async def _excerpt(
+    info: DocumentInfo, shelf: Shelf, best: tuple[int, int] | None, terms: frozenset[str]
+) -> str:
+    """A short document whole; of a long one how it begins and ends, and what stage one found it by."""
     end = info.n_chars
     if end <= WHOLE_CHARS:
-        return fence("excerpt", await shelf.read(info.id), id=info.id, what="whole")
+        return fence("excerpt", await shelf.read(info.id), id=info.id[:LABEL_CHARS], what="whole")
     if best is None:
         spans, what = [(0, ALONE_HEAD_CHARS), (end - ALONE_TAIL_CHARS, end)], "beginning and end"
     else:
-        start, stop = best[0], min(best[1], best[0] + MATCH_CHARS)
-        spans, what = [(start, stop)], f"best match, characters {start} to {stop}"
-        if rounded:
-            spans = [(0, HEAD_CHARS), (start, stop), (end - TAIL_CHARS, end)]
-            what += "; and beginning and end"
+        start, stop = await _match(info, shelf, best, terms)
+        spans = [(0, HEAD_CHARS), (start, stop), (end - TAIL_CHARS, end)]
+        what = f"beginning, {start} to {stop}, end"
     parts = [await shelf.read(info.id, start, stop) for start, stop in _joined(spans)]
-    return fence("excerpt", "\n[…]\n".join(parts), id=info.id, what=what)
+    return fence("excerpt", "\n[…]\n".join(parts), id=info.id[:LABEL_CHARS], what=what)
+
+
+async def _match(
+    info: DocumentInfo, shelf: Shelf, best: tuple[int, int], terms: frozenset[str]
+) -> tuple[int, int]:
+    """Of the best passage, what begins with the sentence that holds the most of the question's terms."""
+    start, stop = best
+    text = await shelf.read(info.id, start, stop)
+    held = [(len(terms.intersection(analyse(text[a:b]))), -a) for a, b in sentences(text)]
+    first = start - max(held, default=(0, 0))[1]
+    return first, min(first + MATCH_CHARS, stop)
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

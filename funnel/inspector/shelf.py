@@ -15,11 +15,14 @@ from funnel.journal import Journal
 from funnel.memory.workspace import Workspace
 from funnel.run import Source
 from funnel.sandbox.base import HostError
+from funnel.sentences import sentences
 from funnel.types import Citation
 from indexes.filters import Filter
 from indexes.types import Access, DocumentHit, DocumentId, DocumentInfo
 
 MAX_QUOTE_CHARS = 2_000
+SENTENCE_CHARS = 600
+"""A sentence that is longer than this is cited only where it matched."""
 MAX_READ_CHARS = 200_000
 MAX_CITATIONS = 999
 """A marker has three digits, so that a year in brackets is none."""
@@ -155,6 +158,22 @@ class Shelf:
             raise HostError(f"characters {start} to {stop} of {info.id} are white space")
         begin = start + text.index(quote)
         return self._number(Citation(info.id, info.title, info.uri, begin, begin + len(quote), quote))
+
+    async def cite_sentence(self, document: object, start: int, stop: int | None) -> str:
+        """The marker of the sentences in which that span stands; of the span itself where they are long."""
+        info = await self.find(document)
+        if stop is None or not 0 <= start < stop <= info.n_chars:
+            return await self.cite(info.id, start, info.n_chars + 1 if stop is None else stop)
+        first = max(0, start - SENTENCE_CHARS)
+        window = await self._workspace.read(DocumentId(info.id), first, stop + SENTENCE_CHARS)
+        touched = [
+            (first + begin, first + end)
+            for begin, end in sentences(window)
+            if first + begin < stop and first + end > start
+        ]
+        if touched and touched[-1][1] - touched[0][0] <= SENTENCE_CHARS:
+            start, stop = min(start, touched[0][0]), max(stop, touched[-1][1])
+        return await self.cite(info.id, start, stop)
 
     async def cite_quote(self, document: object, quote: str) -> str:
         """The marker of the place where `quote` stands in the document."""

@@ -92,7 +92,7 @@ def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:
     """What the model sees of a cell: output, remarks of host functions, error."""
     parts = []
     if result.stdout:
-        parts.append(f"Output, {len(result.stdout):,} characters:\n{fence('output', shorten(result.stdout))}")
+        parts.append(fence("output", shorten(result.stdout)))
     elif result.error is None:
         parts.append("The cell printed nothing. Use print() to see values.")
     once = list(dict.fromkeys(remarks))

@@ -10,7 +10,7 @@ from importlib.resources import files
 from itertools import count
 from string import Template
 
-_OPENING = re.compile(r'<(?P<kind>[a-z]+) key="(?P<key>[0-9a-f]{8})"(?P<attributes>[^>\n]*)>\n')
+_OPENING = re.compile(r"<(?P<kind>[a-z]+) (?P<key>[0-9a-f]{6})(?P<attributes>[^>\n]*)>\n")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -42,14 +42,14 @@ def fence(kind: str, text: str, **attributes: object) -> str:
 
     The same text gives the same tags, so that equal prompts stay equal for a cache.
     """
-    # Eight digits can be searched for until a text holds its own hash; then the next hash serves.
+    # Six digits can be searched for until a text holds its own hash; then the next hash serves.
     key = next(key for attempt in count() if (key := _key(text, attempt)) not in text)
     listed = "".join(f' {name}="{_plain(str(value))}"' for name, value in attributes.items())
-    return f'<{kind} key="{key}"{listed}>\n{text}\n</{kind} key="{key}">'
+    return f"<{kind} {key}{listed}>\n{text}\n</{kind} {key}>"
 
 
 def _key(text: str, attempt: int) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"." * attempt).hexdigest()[:8]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"." * attempt).hexdigest()[:6]
 
 
 def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:
@@ -58,7 +58,7 @@ def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:
     at = 0
     while opening := _OPENING.search(prompt, at):
         at = opening.end()
-        closing = f'\n</{opening["kind"]} key="{opening["key"]}">'
+        closing = f"\n</{opening['kind']} {opening['key']}>"
         stop = prompt.find(closing, at - 1)
         if stop < 0:
             continue

@@ -134,14 +134,10 @@ def hint_for(kind: str, message: str, source_line: str) -> str:
 
 
 DIALECT = """\
-The code runs in a small, safe Python. Print what you want to see.
-Works: functions, comprehensions, f-strings, try, with, match, simple classes, @dataclass, and after import \
-re json math collections itertools functools datetime random statistics string heapq textwrap operator \
-difflib io.StringIO bisect copy csv.
-Missing, with what to write instead: yield (return a list); class inheritance and own exceptions (plain \
-class, ValueError); @property and @staticmethod; re.sub with a function (loop over re.finditer); \
-str.translate (replace); json.dumps(default=) (convert first); globals()/dir(); threads; open, os, network \
-(read, grep, search); pip packages.
-Host functions (llm_query, read, ...) return at once: no await. They cannot be called from map(), filter() \
-or a sort key: use a list comprehension, and llm_query_batched(list) for many prompts.\
+A small, safe Python: functions, comprehensions, f-strings, try, with, match, plain classes, dataclasses; \
+import re json math collections itertools functools datetime random statistics string heapq textwrap difflib \
+bisect csv.
+Missing: yield (return a list); inheritance, own exceptions, @property; re.sub with a function (use \
+re.finditer); json.dumps(default=); files, network, threads, pip packages. Functions above need no await, \
+and cannot be called from map(), filter() or a sort key: use a comprehension.\
 """

@@ -85,7 +85,7 @@ def _query(request: Request) -> str:
     """
     prompt = request.messages[-1].content
     texts = [text for _, text in fenced("text", prompt)]
-    asked = prompt.split("\n<text key=", 1)[0]
+    asked = prompt.split("\n<text ", 1)[0]
     _, _, listed = asked.partition(KEY_WORDS)
     wanted = set(analyse(listed or asked))
     least = min(2, len(wanted))

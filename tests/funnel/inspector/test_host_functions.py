@@ -398,7 +398,7 @@ async def test_the_first_prompt_neither_shows_nor_counts_what_the_asker_may_not_
     async with a_run(model, documents=SECRET, access=ALICE) as bench:
         await Inspector(sandbox).answer(bench.run, bench.hits())
     shown = last(model.requests[0])
-    assert "The whole collection holds 2 documents" in shown
+    assert "context: 2 of 2 documents" in shown
     assert "theirs" not in shown
     assert "nobodys" not in shown
 

@@ -357,7 +357,7 @@ async def test_many_documents_are_listed_up_to_a_number(sandbox):
     async with a_run(model, documents=many) as bench:
         draft = await Inspector(sandbox).answer(bench.run, bench.hits(300))
     assert draft.value == 300
-    assert "… and 260 more" in last(model.requests[0])
+    assert "… and 290 more" in last(model.requests[0])
 
 
 async def test_a_large_document_has_no_text_in_context_and_can_be_read(inspect):
@@ -371,7 +371,7 @@ async def test_a_large_document_has_no_text_in_context_and_can_be_read(inspect):
         documents=[doc("big", text), doc("small", "word")], question="word",
     )  # fmt: skip
     assert "2 1\nThe fee is 150020" in last(model.requests[1])
-    assert "Large documents have text None" in last(model.requests[0])
+    assert "Large ones have text None" in last(model.requests[0])
     assert (draft.citations[0].start, draft.citations[0].stop) == (150_000, 150_020)
 
 

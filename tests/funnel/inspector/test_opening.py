@@ -16,8 +16,8 @@ from funnel.prompts import advice, fenced
 from funnel.types import Shape
 from indexes.types import DocumentId, DocumentInfo
 
-MOST_TOKENS = 17_000
-"""Of a whole opening but for the question: half is the list of documents, half the excerpts."""
+MOST_TOKENS = 4_000
+"""Of a whole opening but for the question."""
 
 
 @dataclass
@@ -45,8 +45,8 @@ def opened(shelf, best=None, question="Why?", **how):
     return asyncio.run(describe_context(question, list(shelf.texts), shelf, best or {}, **how))
 
 
-def excerpts(shelf, best=None):
-    return [(about["what"], text) for about, text in fenced("excerpt", opened(shelf, best))]
+def excerpts(shelf, best=None, **how):
+    return [(about["what"], text) for about, text in fenced("excerpt", opened(shelf, best, **how))]
 
 
 LONG = "".join(f"{n:04d}," for n in range(2_000))
@@ -58,18 +58,18 @@ def test_a_short_document_is_shown_whole():
 
 def test_a_long_document_is_shown_with_beginning_best_match_and_end():
     [(what, text)] = excerpts(Texts({"a": LONG}), {"a": (5_000, 5_300)})
-    assert what == "best match, characters 5000 to 5300; and beginning and end"
-    assert text.split("\n[…]\n") == [LONG[:200], LONG[5_000:5_300], LONG[-120:]]
+    assert what == "beginning, 5000 to 5300, end"
+    assert text.split("\n[…]\n") == [LONG[:100], LONG[5_000:5_300], LONG[-60:]]
 
 
 @pytest.mark.parametrize(
     ("best", "shown"),
     [
-        ((100, 400), [LONG[:400], LONG[-120:]]),
-        ((0, 50), [LONG[:200], LONG[-120:]]),
-        ((200, 300), [LONG[:300], LONG[-120:]]),
-        ((9_800, 10_000), [LONG[:200], LONG[9_800:]]),
-        ((5_000, 9_000), [LONG[:200], LONG[5_000:5_700], LONG[-120:]]),
+        ((50, 350), [LONG[:350], LONG[-60:]]),
+        ((0, 50), [LONG[:100], LONG[-60:]]),
+        ((100, 200), [LONG[:200], LONG[-60:]]),
+        ((9_800, 10_000), [LONG[:100], LONG[9_800:]]),
+        ((5_000, 9_000), [LONG[:100], LONG[5_000:5_300], LONG[-60:]]),
     ],
 )
 def test_nothing_is_shown_twice_and_a_match_is_cut(best, shown):
@@ -77,24 +77,29 @@ def test_nothing_is_shown_twice_and_a_match_is_cut(best, shown):
     assert text.split("\n[…]\n") == shown
 
 
-def test_the_fourth_long_document_is_shown_by_its_match_only():
-    shelf = Texts(dict.fromkeys("abcd", LONG))
-    *first, last = excerpts(shelf, dict.fromkeys("abcd", (5_000, 5_100)))
-    assert [text.count("[…]") for _, text in first] == [2, 2, 2]
-    assert last == ("best match, characters 5000 to 5100", LONG[5_000:5_100])
+def test_of_the_best_passage_the_sentence_with_the_most_of_the_question_is_shown():
+    passage = f"{'Filler stands here. ' * 40}The refund window is thirty days. {'More filler. ' * 40}"
+    [(_, text)] = excerpts(
+        Texts({"a": passage}), {"a": (0, len(passage))}, question="How long is the refund window?"
+    )
+    assert text.split("\n[…]\n")[1].startswith("The refund window is thirty days. More filler.")
+
+
+def test_only_the_first_two_documents_are_shown():
+    assert len(excerpts(Texts(dict.fromkeys("abcd", LONG)))) == 2
 
 
 def test_a_long_document_that_was_not_found_is_shown_by_beginning_and_end():
     assert excerpts(Texts({"a": LONG})) == [
-        ("beginning and end", f"{LONG[:500]}\n[…]\n{LONG[-200:]}"),
+        ("beginning and end", f"{LONG[:300]}\n[…]\n{LONG[-100:]}"),
     ]
 
 
 def test_of_many_documents_the_rest_are_counted():
     shelf = Texts({f"d{n}": "" for n in range(50)})
     [(_, listed)] = fenced("documents", opened(shelf))
-    assert listed.splitlines()[0] == "context[0] id='d0' title='' n_chars=0"
-    assert listed.splitlines()[40:] == ["… and 10 more"]
+    assert listed.splitlines()[0] == "'d0', '', 0"
+    assert listed.splitlines()[10:] == ["… and 40 more"]
 
 
 @pytest.mark.parametrize("shape", get_args(Shape))
@@ -107,9 +112,8 @@ def test_without_a_shape_nothing_is_guessed():
 
 
 def test_an_empty_context_gets_its_advice_too():
-    assert opened(Texts({}), shape="lookup").splitlines()[-3:] == [
-        "context is empty: stage one found nothing. Use search() with other words.",
-        "",
+    assert opened(Texts({}), shape="lookup").splitlines()[-2:] == [
+        "context is empty: a first search found none of the 0 documents. Search with other words.",
         advice("lookup"),
     ]
 
@@ -133,5 +137,4 @@ def test_the_opening_is_bounded_whatever_titles_ids_and_documents(documents, fou
     best = {name: (n // 3, n // 2) for name, (_, _, n) in documents.items()} if found else {}
     opening = opened(shelf, best, shape="scan")
     assert estimated_tokens(opening) <= MOST_TOKENS
-    assert len(opening) <= 2 * 8_000 + 1_000
-    assert shelf.n_read <= 20_000
+    assert len(opening) <= 6_000

@@ -44,4 +44,4 @@ async def test_what_the_filter_leaves_out_is_as_if_it_were_not_there(sandbox, tm
     # The error for a document outside is, to the letter, the one for a document that is nowhere.
     assert errors[:3] == errors[3:6] == errors[6:]
     assert "there is no document 'NAME'" in errors[0]
-    assert "The whole collection holds 1 document" in last(model.requests[0])
+    assert "context: 1 of 1 documents" in last(model.requests[0])
