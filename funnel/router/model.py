@@ -16,7 +16,7 @@ from typing import Any
 
 from funnel.errors import UnknownName
 from funnel.router.features import Signal, hit_signals, text_signals
-from funnel.router.shape import deep_shape
+from funnel.router.shape import NO_CUE, deep_shape
 from funnel.types import MODES, Decision, Mode, Route, Shape
 from indexes.types import DocumentHit
 
@@ -84,7 +84,7 @@ class Router:
 
         `probability` is that of the question needing the deep route, calibrated against questions labelled by
         their source, half of them deep. `shape` is "lookup" wherever that probability is below the threshold,
-        pinned or not.
+        unless the deep route is pinned and the wording shows what for.
 
         Raises: `UnknownName` when `mode` is none of `MODES`.
         """
@@ -98,8 +98,11 @@ class Router:
         reasons = _reasons(likely, weighed, MAX_REASONS)
         shape: Shape = "lookup"
         why = reasons[0]
-        if likely == "deep":
-            shape, why = deep_shape(question, wording)
+        if "deep" in {likely, mode}:
+            deep, cue = deep_shape(question, wording)
+            # Who pins the deep route of a question without a cue may well want one fact, looked for well.
+            if likely == "deep" or cue != NO_CUE:
+                shape, why = deep, cue
         if mode == "auto":
             return Decision(likely, probability, reasons, shape=shape, shape_reason=why)
         reasons = (f"pinned by --mode {mode}", *_reasons(likely, weighed, MAX_REASONS - 1))
