@@ -13,18 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import openai
-
-from funnel.errors import BadSetting, LLMError, LLMRefused, LLMUnavailable
+from funnel.errors import LLMError, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Completion, OnRetry, Request, Retry
+from funnel.llm.openai_client import CALL_ERRORS, OPENAI_URL, client
 from funnel.llm.openai_failures import Failure, failure_of, rejected_parameter
 from funnel.llm.openai_wire import model_names, parse_completion, request_body
-from funnel.settings import check_key
 
-OPENAI_URL = "https://api.openai.com/v1"
-PLACEHOLDER_KEY = "none"
-"""What servers are sent that ask for no key; the library refuses to send nothing."""
-CONNECT_S = 10.0
 LONGEST_WAIT_S = 60.0
 """An endpoint that asks to wait for longer is as good as down."""
 
@@ -57,7 +51,7 @@ class OpenAIChat:
         backoff_s: float = 1.0,
     ) -> None:
         self._model = model
-        self._client = _client(model, api_key, base_url)
+        self._client = client(model, api_key, base_url)
         self._key = api_key or ""
         self._endpoint = endpoint_name(base_url)
         query = urlsplit(base_url or "").query
@@ -149,15 +143,16 @@ class OpenAIChat:
     async def _attempt(self, request: Request, body: dict[str, Any]) -> Completion | Failure:
         try:
             async with asyncio.timeout(self._attempt_timeout_s) as deadline:
-                raw = await self._client.chat.completions.with_raw_response.create(**body)
-                content = raw.content
+                # Not `chat.completions.create`: it goes through every message for its types, which took more
+                # than all the rest of a turn.
+                content = await self._client.post("/chat/completions", body=body, cast_to=bytes)
         except TimeoutError:
             if not deadline.expired():
                 raise
             return Failure(
                 reason=f"no answer within {self._attempt_timeout_s:g} s", retry=True, may_be_billed=True
             )
-        except openai.OpenAIError as exc:
+        except CALL_ERRORS as exc:
             return failure_of(exc)
         return parse_completion(content, request, model=self._model, endpoint=self._endpoint)
 
@@ -186,19 +181,18 @@ class Endpoint:
 async def probe(base_url: str | None, api_key: str | None, *, timeout_s: float = 5.0) -> Endpoint:
     """Ask the endpoint for its list of models, which costs nothing. Raises nothing but `BadSetting`."""
     where = endpoint_name(base_url)
-    client = _client("any model", api_key, base_url)
+    asking = client("any model", api_key, base_url)
     try:
         async with asyncio.timeout(timeout_s):
-            raw = await client.models.with_raw_response.list()
-            names = model_names(raw.content)
+            names = model_names(await asking.get("/models", cast_to=bytes))
     except TimeoutError:
         return Endpoint(available=False, detail=f"{where}: no answer within {timeout_s:g} s")
-    except openai.OpenAIError as exc:
+    except CALL_ERRORS as exc:
         failure = failure_of(exc)
         reason = failure.reason.replace(api_key, "***") if api_key else failure.reason
         return Endpoint(available=False, detail=f"{where}: {reason}. {failure.advice}".rstrip())
     finally:
-        await client.close()
+        await asking.close()
     if names is None:
         return Endpoint(available=False, detail=f"{where}: answers, but not with a list of models")
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - what fits on a line
@@ -209,21 +203,3 @@ def endpoint_name(base_url: str | None) -> str:
     """The URL for messages and traces, without credentials and query."""
     parts = urlsplit(base_url or OPENAI_URL)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
-
-
-def _client(model: str, api_key: str | None, base_url: str | None) -> openai.AsyncOpenAI:
-    if api_key is None and base_url is None:
-        raise BadSetting(
-            "OPENAI_API_KEY",
-            f"must be set to call {model!r} at OpenAI; or set OPENAI_BASE_URL to an endpoint of your own.",
-        )
-    try:
-        key = PLACEHOLDER_KEY if api_key is None else check_key(api_key)
-    except ValueError:
-        raise BadSetting("OPENAI_API_KEY", "must be a key of printable ASCII without spaces.") from None
-    return openai.AsyncOpenAI(
-        api_key=key,
-        base_url=base_url or OPENAI_URL,
-        max_retries=0,
-        timeout=openai.Timeout(None, connect=CONNECT_S),
-    )

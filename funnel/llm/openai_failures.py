@@ -12,6 +12,12 @@ import openai
 
 # The names are the same in httpx and in httpx2, on which newer versions of the library stand.
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
+NEVER_SENT_BY_AIOHTTP = frozenset({
+    "ClientConnectorCertificateError", "ClientConnectorDNSError", "ClientConnectorError",
+    "ClientConnectorSSLError", "ConnectionTimeoutError", "InvalidUrlClientError", "NonHttpUrlClientError",
+    "ServerFingerprintMismatch",
+})  # fmt: skip
+"""The library takes every other lost connection of aiohttp for one that was never made."""
 GATEWAY_GAVE_UP = frozenset({408, 504, 524})
 """Something before the model stopped waiting; the model may have gone on."""
 MAY_PASS = frozenset({408, 409, 429})
@@ -43,18 +49,27 @@ class Failure:
     parameter: str | None = None
 
 
-def failure_of(exc: openai.OpenAIError) -> Failure:
+def failure_of(exc: Exception) -> Failure:
     """What an exception of the library means. Its own text is not used where it may hold headers."""
     if isinstance(exc, openai.APIStatusError):
         return _refusal(exc)
-    if isinstance(exc, openai.APIConnectionError):
-        cause = exc.__cause__
-        kind = type(cause).__name__ if cause is not None else type(exc).__name__
-        sent = kind not in NEVER_SENT
-        reason = "the connection was lost" if sent else "no connection"
-        detail = str(cause) if kind == "ConnectError" else kind
-        return Failure(f"{reason} ({detail or kind})", retry=True, may_be_billed=sent)
-    return Failure(type(exc).__name__, may_be_billed=True)
+    if not isinstance(exc, openai.APIConnectionError) and _of_aiohttp(exc) is None:
+        return Failure(type(exc).__name__, may_be_billed=True)
+    cause = _of_aiohttp(exc) or exc.__cause__ or exc
+    kind = type(cause).__name__
+    sent = kind not in NEVER_SENT | NEVER_SENT_BY_AIOHTTP
+    reason = "the connection was lost" if sent else "no connection"
+    # aiohttp's own sentence has the address of an object in it.
+    detail = getattr(cause, "strerror", None) or (str(cause) if kind == "ConnectError" else kind)
+    return Failure(f"{reason} ({detail or kind})", retry=True, may_be_billed=sent)
+
+
+def _of_aiohttp(exc: BaseException) -> BaseException | None:
+    """The error of aiohttp that `exc` is or comes from."""
+    found: BaseException | None = exc
+    while found is not None and not type(found).__module__.startswith("aiohttp."):
+        found = found.__cause__
+    return found
 
 
 def rejected_parameter(failure: Failure, *, sent: Collection[str]) -> str | None:

@@ -23,6 +23,14 @@ STRICT = {
 }
 
 
+@pytest.fixture(params=["aiohttp", "own"], autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test here runs on aiohttp and on the library's own transport."""
+    if request.param == "own":
+        monkeypatch.setattr("funnel.llm.openai_client._suits_aiohttp", lambda _url: False)
+    return request.param
+
+
 @pytest.fixture
 async def chat(chat_server: ChatServer):
     llm = OpenAIChat("m", api_key=KEY, base_url=chat_server.url, backoff_s=0.001)
