@@ -41,7 +41,7 @@ MAX_MATCHES = 200
 MAX_CONTEXT = 2_000
 MAX_RESULTS = 500
 MAX_LISTED = 1_000
-MAX_ALL = 5_000
+MAX_ALL = 20_000
 MAX_BATCH = 500
 MAX_CHILDREN = 200
 MAX_ANSWER_CHARS = 100_000
@@ -218,7 +218,7 @@ class Host:
         if len(everything) > MAX_ALL:
             raise HostError(
                 f"the collection has more than {MAX_ALL:,} documents, too many to grep them all: "
-                "narrow them with search(query, k=500) and pass their ids"
+                "pass docs=[hit['id'] for hit in search(query, k=500)]"
             )
         return list(await self.shelf.add(everything))
 

@@ -97,6 +97,7 @@ class Inspection:
         variables = {
             "context": await context_variable(task.documents, self._shelf),
             "question": task.question,
+            "n_documents": await self._shelf.count(),
         }
         async with sandbox.session(host.functions(), variables, limits) as session:
             while self._number < self._run.ledger.limits.max_turns:

@@ -103,3 +103,9 @@ def test_capitals_question_mark_and_blanks_do_not_change_the_shape(restyle):
     for asked in SHAPED.values():
         for question in asked:
             assert shape_of(question) == shape_of(restyle(question)), question
+
+
+def test_a_pinned_deep_route_is_told_what_the_wording_shows_though_a_lookup_was_likelier():
+    decision = Router().decide("Which contract in the collection has the earliest date?", [], mode="deep")
+    assert decision.probability < 0.5
+    assert (decision.route, decision.shape) == ("deep", "aggregate")
