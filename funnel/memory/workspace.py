@@ -7,18 +7,24 @@ else: a run cannot reach another's documents by naming them.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
 from funnel.errors import UnknownDocument
+from funnel.memory import full_text, terms, text_search
 from funnel.memory.base import Memory, Namespace, namespace
 from funnel.memory.grep import Grepper, Match, Search
 from funnel.memory.pages import Layout, Pages
+from funnel.memory.passages import Passage, best_passage
 
 _SCAN_KEYS = 1_000
 _GREP_PAGES = 4
+_CANDIDATES = 4
+"""So many times the texts that are asked for are looked into for their best passage."""
+_INDEXED_AT_ONCE = 4
 _DOCUMENT, _NOTE = "document/", "note/"
 
 
@@ -61,6 +67,18 @@ class GrepResult:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class TextHit:
+    """A passage of the document `document_id`, or of the note `note`: its characters `start` to `stop`."""
+
+    document_id: str | None
+    note: str | None
+    start: int
+    stop: int
+    text: str
+    score: float
+
+
 class Workspace:
     """The documents and notes of run `run`; the same memory, tenant and run give the same again.
 
@@ -85,6 +103,7 @@ class Workspace:
         self._tenant = tenant
         self._here = namespace(tenant, "run", run)
         self._pages = Pages(memory, page_chars=page_chars, cache_bytes=cache_bytes, ttl_s=ttl_s)
+        self._full_text = full_text.FullText(memory, self._pages, ttl_s=ttl_s)
         self._ttl_s = ttl_s
         self._reach = reach
         self._grepper = Grepper(piece_s=grep_piece_s)
@@ -177,6 +196,50 @@ class Workspace:
                     total += count
         return GrepResult(tuple(matches), total)
 
+    async def search(self, query: str, k: int = 10) -> tuple[TextHit, ...]:
+        """The best `k` passages of the documents and notes of this run for a query, best first.
+
+        BM25 over stretches of 8,192 characters finds where to look; a passage scores by what it holds itself.
+        A version that nobody searched before is indexed first: everything is read once, a piece at a time.
+
+        Raises: `MemoryFailed`.
+        """
+        asked = terms.tokens(query)
+        if not asked or k < 1:
+            return ()
+        stored = {self._where(found.id, found.version): found for found in await self.documents()}
+        await self._index(list(stored.values()))
+        matched = [*await text_search.matches(self._memory, stored, asked)]
+        notes = await self.notes()
+        matched += [
+            text_search.Matched(self._here, key, *_counted(text, asked)) for key, text in notes.items()
+        ]
+        n_texts = len(notes) + sum(full_text.n_stretches(found.n_chars) for found in stored.values())
+        matched = [text for text in matched if any(text.counts)]
+        idf = text_search.weights(matched, n_tokens=len(asked), n_texts=n_texts)
+        weights = dict(zip(asked, idf, strict=True))
+        hits: list[TextHit] = []
+        for best in text_search.rank(matched, idf, k=_CANDIDATES * k):
+            document = stored.get(best.where)
+            if document is None:
+                start, text = 0, notes[best.key]
+            else:
+                start, stop = full_text.span(best.key, document.n_chars)
+                text = await self.read(document.id, start, stop)
+            if (passage := await asyncio.to_thread(best_passage, text, weights)) is not None:
+                hits.append(_hit(document, best.key, start, text, passage))
+        return tuple(_apart(hits)[:k])
+
+    async def _index(self, documents: Sequence[Stored]) -> None:
+        at_once = asyncio.Semaphore(_INDEXED_AT_ONCE)
+
+        async def index(stored: Stored) -> None:
+            async with at_once:
+                _, layout = await self._find(stored.id)
+                await self._full_text.index(self._where(stored.id, stored.version), layout)
+
+        await asyncio.gather(*map(index, documents))
+
     async def note(self, key: str, text: str) -> None:
         """Keep `text` under `key` for this run; an earlier note of that key is replaced."""
         written = {_NOTE + key: text.encode("utf-8", "surrogatepass")}
@@ -217,6 +280,35 @@ def _document(entry: bytes) -> tuple[Stored, Layout]:
     found = json.loads(entry)
     stored = Stored(found["id"], found["version"], found["title"], found["uri"], found["n_chars"])
     return stored, Layout(found["n_chars"], found["page_chars"])
+
+
+def _counted(text: str, asked: Sequence[str]) -> tuple[int, tuple[int, ...]]:
+    record = terms.record(text)
+    return terms.n_terms(record), tuple(terms.count(record, name) for name in asked)
+
+
+def _hit(document: Stored | None, key: str, start: int, text: str, passage: Passage) -> TextHit:
+    return TextHit(
+        document_id=None if document is None else document.id,
+        note=key if document is None else None,
+        start=start + passage.start,
+        stop=start + passage.stop,
+        text=text[passage.start : passage.stop],
+        score=passage.score,
+    )
+
+
+def _apart(hits: Sequence[TextHit]) -> list[TextHit]:
+    """Best first, without those that overlap a better one: neighbouring stretches share their border."""
+    kept: list[TextHit] = []
+    for hit in sorted(hits, key=lambda h: (-h.score, h.document_id or "", h.note or "", h.start)):
+        place = hit.document_id, hit.note
+        if not any(
+            (other.document_id, other.note) == place and other.start < hit.stop and hit.start < other.stop
+            for other in kept
+        ):
+            kept.append(hit)
+    return kept
 
 
 async def _marked(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
