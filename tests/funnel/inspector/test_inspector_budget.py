@@ -1,0 +1,310 @@
+"""Whole trees of inspectors on one budget: nothing is spent unseen, no cap is passed, no deadline missed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import time
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+from chat_server import ChatServer, Reply, error
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from second_stage import SHOP, a_run, cell, doc
+
+from funnel.budget import Limits, Price
+from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
+from funnel.inspector import Inspector
+from funnel.journal import Journal
+from funnel.llm.openai import OpenAIChat
+from funnel.sandbox.base import SandboxLimits
+from funnel.sandbox.monty import MontySandbox
+
+PRICE = Price(1.0, 10.0)
+PRICES = {"m": (1.0, 10.0), "sub": (1.0, 10.0)}
+
+outcomes = st.sampled_from(
+    ["ok"] * 9 + ["once_429", "once_500", "refused", "down", "once_lost", "lost", "html", "late"]
+)
+subs = st.fixed_dictionaries({"outcome": outcomes, "reply": st.sampled_from([0, 30, 900, 20_000])})
+turns = st.one_of(
+    st.fixed_dictionaries({"batch": st.lists(subs, min_size=1, max_size=6)}),
+    st.fixed_dictionaries({"one": subs}),
+    st.sampled_from([{"prose": True}, {"print": 1_000}, {"raise": True}]),
+)
+
+
+def nodes(inner):
+    children = st.fixed_dictionaries(
+        {"children": st.lists(inner, min_size=1, max_size=3), "together": st.booleans()}
+    )
+    return st.fixed_dictionaries(
+        {"turns": st.lists(turns | children, max_size=3), "outcome": outcomes, "submits": st.booleans()}
+    )
+
+
+leaves = st.fixed_dictionaries(
+    {"turns": st.lists(turns, max_size=2), "outcome": st.just("ok"), "submits": st.booleans()}
+)
+trees = nodes(nodes(leaves))
+# A turn reserves about 15,000 tokens or 0.09 dollars, a sub-call about a third of it.
+caps = st.builds(
+    Limits,
+    max_usd=st.none() | st.floats(0.02, 1.0),
+    max_calls=st.none() | st.integers(1, 25),
+    max_tokens=st.none() | st.integers(4_000, 200_000),
+    max_output_chars=st.none() | st.integers(0, 3_000),
+    max_turns=st.integers(1, 5),
+    max_depth=st.integers(0, 2),
+)
+
+
+class Script:
+    """Says what the tree says, and fails as it says; never writes more than it was asked for."""
+
+    def __init__(self, tree) -> None:
+        self.nodes: list[dict] = []
+        self.subs: list[dict] = []
+        self.attempts: dict[str, int] = {}
+        self._number(tree)
+
+    def _number(self, node) -> int:
+        here = len(self.nodes)
+        self.nodes.append({**node, "cells": {}})
+        for number, turn in enumerate(node["turns"], start=1):
+            self.nodes[here]["cells"][number] = self._cell(turn)
+        return here
+
+    def _cell(self, turn) -> str:
+        if "children" in turn:
+            asked = [f"NODE {self._number(child)}" for child in turn["children"]]
+            documents = [["roth"]] * len(asked)
+            if turn["together"]:
+                return cell(f"r = rlm_query_batched({asked}, {documents})", "print(r)")
+            told = [
+                f"try:\n    print(rlm_query({ask!r}, ['roth']))\nexcept Exception as e:\n    print(e)"
+                for ask in asked
+            ]
+            return cell(*told)
+        if "batch" in turn:
+            return cell(
+                f"r = llm_query_batched({[self._sub(sub) for sub in turn['batch']]})", "print(len(r))"
+            )
+        if "one" in turn:
+            return cell(f"print(llm_query({self._sub(turn['one'])!r})[:50])")
+        if "print" in turn:
+            return cell(f"print('x' * {turn['print']})")
+        return "No code." if "prose" in turn else cell("x = 1 / 0")
+
+    def _sub(self, sub) -> str:
+        self.subs.append(sub)
+        return f"SUB {len(self.subs) - 1}"
+
+    def __call__(self, body):
+        asked = body["messages"][1]["content"]
+        room = 4 * body["max_tokens"]
+        if sub := re.match(r"SUB (\d+)", asked):
+            found = self.subs[int(sub[1])]
+            return self._outcome(sub[0], found["outcome"], "y" * min(found["reply"], room))
+        node = re.search(r"NODE (\d+)", asked)
+        found = self.nodes[int(node[1])]
+        turn = re.search(r"\nTurn (\d+) of \d+\.", body["messages"][-1]["content"])
+        if turn is None:
+            return Reply("Some answer."[:room])
+        ends = cell("submit('done', citations=[])") if found["submits"] else "No code."
+        said = found["cells"].get(int(turn[1]), ends)
+        return self._outcome(
+            f"{node[0]} {turn[1]}", found["outcome"] if turn[1] == "2" else "ok", said[:room]
+        )
+
+    def _outcome(self, name, outcome, text):
+        before = self.attempts.get(name, 0)
+        self.attempts[name] = before + 1
+        outcome = outcome.removeprefix("once_") if not before else ("ok" if "once_" in outcome else outcome)
+        return {
+            "429": error(429), "500": error(500), "refused": error(400), "down": error(500),
+            "lost": Reply(text, hang_up=True), "html": Reply(body=b"<html>"),
+            "late": Reply(text, delay_s=2.0),
+        }.get(outcome, Reply(text))  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(trees, caps)
+async def test_over_any_tree_of_inspectors_no_cap_is_passed_and_the_bill_is_what_was_reported(tree, limits):
+    sandbox = MontySandbox(max_processes=64)
+    with ChatServer() as server:
+        server.default = Script(tree)
+        chats = [
+            OpenAIChat(name, base_url=server.url, max_retries=2, backoff_s=0.0001, attempt_timeout_s=1.0)
+            for name in ("m", "sub")
+        ]
+        async with a_run(chats[0], sub=chats[1], question="NODE 0", limits=limits, prices=PRICES) as bench:
+            with suppress(LLMError, BudgetExceeded, BudgetTooSmall):
+                await Inspector(sandbox).answer(bench.run, bench.hits())
+            await bench.run.journal.close()
+            usage, run = bench.run.ledger.usage, bench.run
+            again = Journal(bench.memory, "r")
+            await again.resume()
+            await again.close()
+        for chat in chats:
+            await chat.close()
+        served = server.served
+    await sandbox.close()
+
+    billed = served.calls, served.input_tokens, served.output_tokens
+    reported = usage.model_calls, usage.input_tokens, usage.output_tokens
+    ends = bench.data("model_call", "end")
+    if any(end["usage"] == "worst_case" for end in ends):
+        assert all(b <= r for b, r in zip(billed, reported, strict=True))
+    else:
+        assert billed == reported
+    assert usage.cost_usd == pytest.approx(PRICE.cost(*reported[1:]))
+    assert usage.cost_usd <= (math.inf if limits.max_usd is None else limits.max_usd + 1e-9)
+    assert usage.model_calls <= (math.inf if limits.max_calls is None else limits.max_calls)
+    assert sum(reported[1:]) <= (math.inf if limits.max_tokens is None else limits.max_tokens)
+    assert usage.output_chars <= (math.inf if limits.max_output_chars is None else limits.max_output_chars)
+    assert usage.depth <= limits.max_depth
+    assert run.ledger.in_flight == 0
+    assert run.ledger.remaining_calls() in {None, (limits.max_calls or 0) - usage.model_calls}
+
+    # What a resume would book is what this run had booked.
+    kept = [outcome for outcome in again.spent if not outcome.cached]
+    assert sum(outcome.calls for outcome in kept) == usage.model_calls
+    assert sum(outcome.input_tokens for outcome in kept) == usage.input_tokens
+    assert sum(outcome.output_tokens for outcome in kept) == usage.output_tokens
+    assert sum(outcome.cost_usd for outcome in kept) == pytest.approx(usage.cost_usd)
+
+
+@dataclass
+class Line:
+    """An endpoint that answers what `model` says, and where that is None never does; `open` are waiting."""
+
+    model: object
+    url: str = ""
+    open: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                body = json.loads(await reader.readexactly(int(re.search(r"content-length: (\d+)", head)[1])))
+                text = self.model(body)
+                if text is None:
+                    self.open += 1
+                    self.asked.set()
+                    try:
+                        await reader.read()  # until the caller is gone
+                    finally:
+                        self.open -= 1
+                    break
+                message = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+                usage = {"prompt_tokens": 1, "completion_tokens": 1}
+                payload = json.dumps({"choices": [message], "usage": usage}).encode()
+                size = f"content-length: {len(payload)}\r\n".encode()
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n" + size + b"\r\n" + payload
+                )
+                await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def a_line(model):
+    line = Line(model)
+    server = await asyncio.start_server(line.serve, "127.0.0.1", 0, limit=2**24)
+    line.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    async with server:
+        yield line
+
+
+HANGING = {
+    "a turn": None,
+    "a sub-call": cell("llm_query('SUB')"),
+    "a batch": cell("llm_query_batched(['SUB'] * 40)"),
+    "a cell": cell("while True:\n    pass"),
+    "a cell of many calls": cell("while True:\n    read('refunds', 0, 1)"),
+    "a grep": cell("grep(r'(?:a|a|b)*c' + 'x' * 9)"),
+}
+LONG = "ab" * 60_000
+
+
+LAST = "As far as I came."
+
+
+def at_depth(depth: int, code: str | None, *, last: bool):
+    """A model that leads to inspectors at that depth, which do as `code` says; `last`: it ends in words."""
+
+    def model(body):
+        asked = body["messages"][1]["content"]
+        if asked.startswith("SUB"):
+            return None
+        if not re.search(r"\nTurn \d+ of", body["messages"][-1]["content"]):
+            return LAST if last else None
+        level = int(re.search(r"LEVEL (\d)", asked)[1])
+        child = f"rlm_query_batched(['LEVEL {level + 1}'] * 3, [['long']] * 3)"
+        return code if level == depth else cell(child)
+
+    return model
+
+
+@pytest.mark.parametrize("what", HANGING)
+async def test_the_deadline_ends_whatever_hangs_wherever_it_does(what):
+    """The answer is there, and nothing goes on: no call, no task, no sandbox."""
+    before = asyncio.all_tasks()
+    late_s = await asyncio.gather(
+        *(late(what, depth, last=last) for depth in (0, 1, 2) for last in (True, False))
+    )
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() <= before
+    # A second is what is promised; a busy machine may take more, and half a minute would be no deadline.
+    assert max(late_s) < 10
+
+
+async def late(what: str, depth: int, *, last: bool) -> float:
+    """How many seconds after its deadline such a run is over."""
+    sandbox = Counting(max_processes=64)
+    documents = [*SHOP, doc("long", LONG)]
+    limits = Limits(timeout_s=2.0)
+    async with a_line(at_depth(depth, HANGING[what], last=last)) as line:
+        chat, sub = (OpenAIChat(name, base_url=line.url) for name in ("m", "sub"))
+        async with a_run(
+            chat, sub=sub, question="LEVEL 0", documents=documents, limits=limits, prices=PRICES
+        ) as bench:
+            inspector = Inspector(sandbox, limits=SandboxLimits(cell_s=60, host_calls=10**9))
+            started = time.monotonic()
+            try:
+                draft = await inspector.answer(bench.run, bench.hits())
+                assert draft.status == ("partial" if last else "declined")
+            except BudgetExceeded:
+                assert (what, depth) == ("a turn", 0)  # not even the first was answered
+            late_s = time.monotonic() - started - limits.timeout_s
+            assert sandbox.open == 0
+        for _ in range(500):
+            if not line.open:
+                break
+            await asyncio.sleep(0.01)
+        assert line.open == 0
+        await chat.close()
+        await sub.close()
+    await sandbox.close()
+    return late_s
+
+
+class Counting(MontySandbox):
+    """Knows how many sessions are open."""
+
+    open = 0
+
+    @asynccontextmanager
+    async def session(self, functions, variables, limits=None):
+        self.open += 1
+        try:
+            async with super().session(functions, variables, limits) as session:
+                yield session
+        finally:
+            self.open -= 1
