@@ -7,7 +7,6 @@ same time one is made, also over several runs of one process.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from dataclasses import asdict
 from funnel.errors import LLMError
 from funnel.llm.base import Completion
 from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory.rights import scope_of
 from indexes.types import Access
 
 _Flight = asyncio.Future[Completion | LLMError | None]
@@ -31,9 +31,7 @@ class Completions:
 
     def of(self, access: Access, *, fresh: bool = False) -> ScopedCache:
         """The cache of askers with these rights. `fresh`: what is kept is not used, only replaced."""
-        rights = json.dumps([access.everything, sorted(access.principals)])
-        scope = hashlib.sha256(rights.encode()).hexdigest()[:32]
-        where = namespace(self._tenant, "cache", scope)
+        where = namespace(self._tenant, "cache", scope_of(access))
         return ScopedCache(self._memory, where, self._flights, ttl_s=self._ttl_s, fresh=fresh)
 
 
@@ -88,7 +86,10 @@ class ScopedCache:
 
     async def _kept(self, key: str) -> Completion | None:
         found = (await self._memory.get_many(self._where, [key])).get(key)
-        return None if found is None else Completion(**json.loads(found))
+        try:
+            return None if found is None else Completion(**json.loads(found))
+        except (ValueError, TypeError):
+            return None  # a later version's: it is paid for again, and replaced
 
     async def _keep(self, key: str, completion: Completion) -> None:
         """Only what ended by itself: an answer that was cut or refused may be whole the next time."""

@@ -188,10 +188,17 @@ class SqliteMemory:
         asked = sqlite_text.expression(where, tokens)
 
         def match() -> dict[str, bytes]:
-            rows = self._connection.execute(
-                sqlite_text.MATCHING, (asked, where, _blob(after), self._clock(), limit)
-            )
-            return {_text(key): value for key, value in rows}
+            found: dict[str, bytes] = {}
+            last, now, full = _blob(after), self._clock(), True
+            # Of a page of keys all may have expired.
+            while full and not found:
+                keys = self._connection.execute(sqlite_text.MATCHING, (asked, where, last, limit)).fetchall()
+                for (key,) in keys:
+                    if row := self._connection.execute(_GET, (where, key, now)).fetchone():
+                        found[_text(key)] = row[0]
+                    last = key
+                full = len(keys) == limit
+            return found
 
         return await self._run(match)
 

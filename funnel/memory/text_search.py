@@ -18,7 +18,7 @@ from funnel.memory import terms
 from funnel.memory.base import TERMS, Memory, Namespace, TextIndex
 
 K1, B = 1.2, 0.75
-_RECORDS = 1_000
+_RECORDS = 2_000
 """So many are read in one go: some kilobytes each."""
 _AT_ONCE = 16
 

@@ -89,6 +89,12 @@ class TextSearchContract:
         await memory.put_many(HERE, stored(a="grant lease"))
         assert await self.found(memory, "lease") == ["a", "b"]
 
+    async def test_a_page_is_not_empty_although_many_before_it_have_expired(self, memory, clock):
+        await memory.put_many(HERE, stored(**{f"{n:02d}": "lease" for n in range(20)}), ttl_s=1000)
+        await memory.put_many(HERE, stored(last="lease"))
+        clock.passes(1000)
+        assert await self.found(memory, "lease", limit=3) == ["last"]
+
     async def test_pages_are_all_of_them(self, memory):
         await memory.put_many(HERE, stored(**{f"{n}": "lease" if n % 2 else "grant" for n in range(10)}))
         assert await self.found(memory, "lease", limit=2) == ["1", "3"]
