@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from funnel.errors import BadSetting, BudgetExceeded
@@ -120,6 +120,17 @@ class Ledger:
             yield
         finally:
             self._kept_back_s -= kept_s
+
+    @asynccontextmanager
+    async def in_time(self, detail: str = "") -> AsyncIterator[None]:
+        """Inside, the deadline ends what is awaited. Raises: `BudgetExceeded` with that detail."""
+        try:
+            async with asyncio.timeout(self.remaining_s) as deadline:
+                yield
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise self.out_of_time(detail) from None
 
     def remaining_calls(self) -> int | None:
         """Model calls left, those in flight taken off; None without a limit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +100,11 @@ class Inspection:
             "question": task.question,
             "n_documents": await self._shelf.count(),
         }
-        async with sandbox.session(host.functions(), variables, limits) as session:
+        async with AsyncExitStack() as stack:
+            async with self._run.ledger.in_time("no sandbox was free, and the model was never asked"):
+                session = await stack.enter_async_context(
+                    sandbox.session(host.functions(), variables, limits)
+                )
             while self._number < self._run.ledger.limits.max_turns:
                 self._number += 1
                 ended = await self._turn(session, system, opening)

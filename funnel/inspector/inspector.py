@@ -24,6 +24,7 @@ EXTRACT_TIME_S = 20.0
 """Of the time, too, something is kept for the last call: this share, and at most so much."""
 CHILDREN_AT_ONCE = 100
 """At one depth, in all runs of a funnel: each has a process of the sandbox."""
+_NOT_ASKED = "the documents were still being read, and the model was never asked"
 ROOT = (0,)
 """Where the journal has the inspectors' work."""
 
@@ -46,9 +47,10 @@ class Inspector:
         possible.
         """
         shelf = Shelf(run.source, run.workspace, run.journal, access=run.access, where=run.where)
-        if run.journal.resumed:
-            await shelf.restore()
-        documents = await shelf.add(hit.document for hit in hits)
+        async with run.ledger.in_time(_NOT_ASKED):
+            if run.journal.resumed:
+                await shelf.restore()
+            documents = await shelf.add(hit.document for hit in hits)
         best = {
             str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)
             for hit in hits

@@ -102,13 +102,8 @@ class Meter:
         self._check_price(self._ledger.limits)
         if place is not None and (replayed := self._replayed(request, place, parent)) is not None:
             return replayed
-        try:
-            async with asyncio.timeout(self._ledger.remaining_s) as deadline:
-                return await self._cached(request, parent, place)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise self._ledger.out_of_time() from None
+        async with self._ledger.in_time():
+            return await self._cached(request, parent, place)
 
     def _replayed(self, request: Request, place: Place, parent: int | None) -> Completion | None:
         """What the journal holds for this place. Of failures, only a sub-call's are part of what happened."""

@@ -21,6 +21,7 @@ from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
 from funnel.inspector import Inspector
 from funnel.journal import Journal
 from funnel.llm.openai import OpenAIChat
+from funnel.llm.scripted import ScriptedLLM
 from funnel.sandbox.base import SandboxLimits
 from funnel.sandbox.monty import MontySandbox
 
@@ -293,6 +294,15 @@ async def late(what: str, depth: int, *, last: bool) -> float:
         await sub.close()
     await sandbox.close()
     return late_s
+
+
+async def test_a_run_that_waits_for_a_sandbox_keeps_its_deadline():
+    sandbox = MontySandbox(max_processes=1)
+    async with sandbox.session({}, {}), a_run(ScriptedLLM([]), limits=Limits(timeout_s=0.3)) as bench:
+        async with asyncio.timeout(20):
+            with pytest.raises(BudgetExceeded, match="no sandbox was free, and the model was never asked"):
+                await Inspector(sandbox).answer(bench.run, bench.hits())
+    await sandbox.close()
 
 
 class Counting(MontySandbox):
