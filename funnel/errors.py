@@ -234,8 +234,9 @@ class MemoryFailed(FunnelError):
 class SwapFailed(MemoryFailed):
     """A memory could not be changed for another; the old one, at `url`, is still in use."""
 
-    def __init__(self, url: str, reason: str) -> None:
-        super().__init__(url, f"it stays in use, the swap failed: {reason}.")
+    def __init__(self, url: str, why: str) -> None:
+        self.why = why.rstrip(".")
+        super().__init__(url, f"it stays in use, the swap failed: {self.why}.")
 
 
 class UnknownDocument(FunnelError):

@@ -223,7 +223,9 @@ class Runs:
 
     def _mailbox(self, run: str) -> AbstractAsyncContextManager[object]:
         """What takes requests from other processes, where the memory can be changed at all."""
-        return Mailbox(self._memory, run) if isinstance(self._memory, HotSwap) else nullcontext()
+        if not isinstance(self._memory, HotSwap):
+            return nullcontext()
+        return Mailbox(self._memory, run, ttl_s=self._keep_s)
 
     def _check_parts(self, record: Record) -> None:
         """Another model would go on with thoughts that are not its own; another sandbox runs other code."""

@@ -116,13 +116,12 @@ def swap(
     run: Annotated[str, typer.Argument(help="The name of a run that is going on.")],
     url: Annotated[str, typer.Argument(help="The memory that it is to use from now on.")],
     memory: MemoryOption = None,
-    empty: Annotated[bool, typer.Option("--empty", help="Begin empty: take nothing over.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the run's word.")] = 600.0,
 ) -> None:
     """Change the memory of a run that is going on in another process; it works on meanwhile."""
     with one_line():
         with show.ERR.status("the run is copying"):
-            now = asyncio.run(_swapped(run, url, memory, copy=not empty, timeout_s=timeout))
+            now = asyncio.run(_swapped(run, url, memory, timeout_s=timeout))
         show.OUT.print(f"{escape(run)} now uses {escape(now)}.")
 
 
@@ -198,11 +197,11 @@ async def _compared(one: str, other: str) -> Difference:
         return await compare(ours, theirs)
 
 
-async def _swapped(run: str, url: str, memory: str | None, *, copy: bool, timeout_s: float) -> str:
+async def _swapped(run: str, url: str, memory: str | None, *, timeout_s: float) -> str:
     from funnel.journal.swapping import request_swap
 
     async with _opened(memory) as (held,):
-        return await request_swap(held, run, url, copy=copy, timeout_s=timeout_s)
+        return await request_swap(held, run, url, timeout_s=timeout_s)
 
 
 def _kind(where: str) -> str:

@@ -140,6 +140,21 @@ class Lease:
         return (await self._memory.get_many(self._where, [KEY])).get(KEY)
 
 
+class Watch:
+    """Tells from what stands under `KEY`, looked at again and again, whether somebody works on a run."""
+
+    def __init__(self, *, clock: Callable[[], float] = _clock) -> None:
+        self._clock = clock
+        self._seen: bytes | None = None
+        self._since = clock()
+
+    def alive(self, held: bytes | None) -> bool:
+        """Whether its holder may be at work: not gone, and heard of within the time of two leases."""
+        if held != self._seen:
+            self._seen, self._since = held, self._clock()
+        return held is not None and not _is_gone(held) and self._clock() - self._since < 2 * TTL_S
+
+
 def _is_gone(held: bytes) -> bool:
     """Whether the holder is known to have ended: released, or a dead process of this very machine."""
     holder: dict[str, Any] = json.loads(held)

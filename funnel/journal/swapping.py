@@ -9,35 +9,68 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import secrets
+import time
 from typing import Any, Self
 
-from funnel.errors import MemoryFailed, RunUnknown, SwapFailed
+from funnel.errors import MemoryFailed, SwapFailed
+from funnel.journal import lease
 from funnel.journal.journal import MOVED, Journal
 from funnel.memory.base import Memory, Namespace, namespace
 from funnel.memory.hot_swap import HotSwap
 
 REQUEST, REPLY = "swap/request", "swap/reply"
 EVERY_S = 0.5
+_KEEP_REPLY_S = 3600.0
+_LOG = logging.getLogger(__name__)
 
 
 class Mailbox:
-    """Takes the requests to one run, as long as it is entered."""
+    """Takes the requests to one run, as long as it is entered, and leaves word where the run went.
 
-    def __init__(self, memory: HotSwap, run: str, *, tenant: str = "local", every_s: float = EVERY_S) -> None:
+    `ttl_s`: how long that word stays.
+    """
+
+    def __init__(
+        self,
+        memory: HotSwap,
+        run: str,
+        *,
+        tenant: str = "local",
+        ttl_s: float | None = None,
+        every_s: float = EVERY_S,
+    ) -> None:
         self._memory = memory
         self._where: Namespace = namespace(tenant, "run", run)
+        self._ttl_s = ttl_s
         self._every_s = every_s
+        self._asked: str | None = None
+        self._left = False
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        self._memory.residents.add(self)
         self._task = asyncio.create_task(self._take())
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        self._memory.residents.discard(self)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    async def leave(self, old: Memory, url: str) -> None:
+        """Say in the old memory that the run is at `url` from now on."""
+        await old.put_many(self._where, {MOVED: json.dumps(url).encode()}, ttl_s=self._ttl_s)
+        if self._asked is not None:
+            await self._reply(old, ok=True, url=url)
+        self._left = True
+
+    async def stay(self, old: Memory) -> None:
+        """Take that back."""
+        self._left = False
+        await old.delete_many(self._where, [MOVED, REPLY])
 
     async def _take(self) -> None:
         while True:
@@ -50,42 +83,51 @@ class Mailbox:
                     await self._swap(json.loads(found[REQUEST]))
 
     async def _swap(self, request: dict[str, Any]) -> None:
-        async def leave(old: Memory) -> None:
-            done = {"id": request["id"], "ok": True, "url": self._memory.url}
-            moved = json.dumps(self._memory.url).encode()
-            await old.put_many(self._where, {REPLY: json.dumps(done).encode(), MOVED: moved})
-
+        self._asked, self._left = request["id"], False
         try:
-            await self._memory.swap(request["url"], copy=request["copy"], leave=leave)
+            await self._memory.swap(request["url"])
         except SwapFailed as error:
-            failed = json.dumps({"id": request["id"], "ok": False, "error": error.reason}).encode()
-            await self._memory.put_many(self._where, {REPLY: failed})
+            await self._reply(self._memory, ok=False, error=error.why)
+        except asyncio.CancelledError:
+            if not self._left:
+                await self._reply(self._memory, ok=False, error="the run ended meanwhile")
+            raise
+        except Exception as error:  # noqa: BLE001 - a plug-in's: the run goes on, and whoever asked must hear
+            # Its words may hold a password.
+            _LOG.warning("a swap failed with %s", type(error).__name__)
+            await self._reply(self._memory, ok=False, error=f"{type(error).__name__} in the new memory")
+        finally:
+            self._asked = None
+
+    async def _reply(self, memory: Memory, **what: Any) -> None:
+        reply = json.dumps({"id": self._asked, **what}).encode()
+        await memory.put_many(self._where, {REPLY: reply}, ttl_s=_KEEP_REPLY_S)
 
 
 async def request_swap(
-    memory: Memory, run: str, url: str, *, copy: bool = True, tenant: str = "local", timeout_s: float = 600.0
+    memory: Memory, run: str, url: str, *, tenant: str = "local", timeout_s: float = 600.0
 ) -> str:
     """Have the process that works on `run` use the memory at `url`. Returns: its URL without credentials.
 
-    Raises: `RunUnknown` when `memory` holds no such run, or nobody works on it; `SwapFailed`.
+    Raises: `RunUnknown` when `memory` holds no such run; `SwapFailed`, also when nobody works on it.
     """
     where = namespace(tenant, "run", run)
     await Journal(memory, run, tenant=tenant).record()
     name = secrets.token_hex(8)
-    asked = json.dumps({"id": name, "url": url, "copy": copy}).encode()
+    asked = json.dumps({"id": name, "url": url}).encode()
+    watch = lease.Watch()
+    end = time.monotonic() + timeout_s
     await memory.put_many(where, {REQUEST: asked}, ttl_s=timeout_s)
-    waited = 0.0
     try:
-        while waited < timeout_s:
-            await asyncio.sleep(EVERY_S / 2)
-            waited += EVERY_S / 2
-            found = await memory.get_many(where, [REQUEST, REPLY])
+        while time.monotonic() < end:
+            found = await memory.get_many(where, [REPLY, lease.KEY])
             if REPLY in found and (reply := json.loads(found[REPLY]))["id"] == name:
                 if not reply["ok"]:
                     raise SwapFailed(memory.url, reply["error"])
                 return str(reply["url"])
-            if REQUEST in found and waited > 20 * EVERY_S:
-                raise RunUnknown(run, memory.url, "no process works on it that takes requests")
+            if not watch.alive(found.get(lease.KEY)):
+                raise SwapFailed(memory.url, f"nobody works on run {run[:200]!r} now")
+            await asyncio.sleep(EVERY_S / 2)
     finally:
         await memory.delete_many(where, [REQUEST])
     raise SwapFailed(memory.url, f"the run gave no word within {timeout_s:g} s")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
+import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from funnel.errors import MemoryFailed
 from funnel.memory.base import Entry, Memory, Namespace
@@ -15,9 +18,19 @@ _NAMESPACES = 500
 _KEYS = 500
 _AT_ONCE = 16
 """So many values are read and written in one go: pages of a document are 64 kB and more each."""
+_LARGE_BYTES = 1 << 20
+"""Checksums of more are computed in a thread."""
+_ENDING_S = 2.0
+"""What has less of its life left may be gone in one memory before the other: some count whole seconds."""
+_LONG_S = 60.0
+_TRIES = 2
 _SHOWN = 5
+PATIENCE_S = 60.0
+"""A memory that has not answered a call for so long has failed; the backends here give up before."""
+_LOG = logging.getLogger(__name__)
 
 Place = tuple[Namespace, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +69,31 @@ class Difference:
         return "; ".join(parts) or f"{self.keys:,} keys are the same"
 
 
-async def namespaces(memory: Memory) -> AsyncIterator[Namespace]:
+async def namespaces(memory: Memory, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Namespace]:
     """Every namespace that holds a key."""
     after = ""
-    while found := await memory.namespaces(after=after, limit=_NAMESPACES):
+    while found := await answered(memory, memory.namespaces(after=after, limit=_NAMESPACES), patience_s):
         for where in found:
             yield where
         after = found[-1]
 
 
-async def keys(memory: Memory, where: Namespace) -> AsyncIterator[str]:
+async def keys(memory: Memory, where: Namespace, *, patience_s: float = PATIENCE_S) -> AsyncIterator[str]:
     """Every key of a namespace, in order."""
     after = ""
-    while found := await memory.scan(where, after=after, limit=_KEYS):
+    while found := await answered(memory, memory.scan(where, after=after, limit=_KEYS), patience_s):
         for key in found:
             yield key
         after = found[-1]
 
 
-async def batches(memory: Memory) -> AsyncIterator[tuple[Namespace, list[str]]]:
+async def batches(
+    memory: Memory, *, patience_s: float = PATIENCE_S
+) -> AsyncIterator[tuple[Namespace, list[str]]]:
     """Every key of a memory, some at a time, each batch of one namespace."""
-    async for where in namespaces(memory):
+    async for where in namespaces(memory, patience_s=patience_s):
         batch: list[str] = []
-        async for key in keys(memory, where):
+        async for key in keys(memory, where, patience_s=patience_s):
             batch.append(key)
             if len(batch) == _AT_ONCE:
                 yield where, batch
@@ -87,94 +102,131 @@ async def batches(memory: Memory) -> AsyncIterator[tuple[Namespace, list[str]]]:
             yield where, batch
 
 
+async def answered(memory: Memory, call: Awaitable[T], patience_s: float) -> T:
+    """What the call gives. Raises: `MemoryFailed`, also when it gives nothing within `patience_s`."""
+    try:
+        async with asyncio.timeout(patience_s):
+            return await call
+    except TimeoutError as error:
+        raise MemoryFailed(memory.url, f"it gave no answer within {patience_s:g} s") from error
+
+
 @dataclass
 class Copier:
     """Copies places from `source` to `target` and remembers a checksum of each, to be verified.
 
-    `on_progress` hears of the sums so far after each batch.
+    `on_progress` hears of the sums so far after each batch. `sums` has every place that was touched in the
+    target: the checksum of what is to be there, or None where nothing is.
     """
 
     source: Memory
     target: Memory
     on_progress: Callable[[Copied], None] = field(default=lambda _copied: None)
-    sums: dict[Place, bytes] = field(default_factory=dict)
+    patience_s: float = PATIENCE_S
+    sums: dict[Place, bytes | None] = field(default_factory=dict)
     copied: Copied = field(default_factory=Copied)
 
     async def everything(self) -> None:
         """Every key that the source holds now. Raises: `MemoryFailed`."""
-        async for where, batch in batches(self.source):
-            await self.places(where, batch)
+        async for where, batch in batches(self.source, patience_s=self.patience_s):
+            await self._places(where, batch)
 
     async def some(self, places: Iterable[Place]) -> None:
         """These keys as they are now: one that is gone in the source goes in the target, too."""
-        by_namespace: dict[Namespace, list[str]] = defaultdict(list)
-        for where, key in places:
-            by_namespace[where].append(key)
-        for where, changed in by_namespace.items():
-            for first in range(0, len(changed), _AT_ONCE):
-                await self.places(where, changed[first : first + _AT_ONCE])
+        for where, batch in _batched(places):
+            await self._places(where, batch)
 
-    async def places(self, where: Namespace, batch: Sequence[str]) -> None:
-        """One batch of one namespace."""
-        found = await self.source.get_entries(where, batch)
-        for ttl_s, items in _by_life(found).items():
-            await self.target.put_many(where, items, ttl_s=ttl_s)
+    async def _places(self, where: Namespace, batch: Sequence[str]) -> None:
+        found = await answered(self.source, self.source.get_entries(where, batch), self.patience_s)
+        sums = await _checksums({key: entry.value for key, entry in found.items()})
         gone = [key for key in batch if key not in found]
+        # Before anything is written: a write that fails may have been done, and is to be undone.
+        self.sums |= {(where, key): sums.get(key) for key in batch}
+        for ttl_s, items in _by_life(found).items():
+            await self._write(self.target.put_many(where, items, ttl_s=ttl_s))
         if gone:
-            await self.target.delete_many(where, gone)
-        for key in gone:
-            self.sums.pop((where, key), None)
-        for key, entry in found.items():
-            self.sums[where, key] = checksum(entry.value)
+            await self._write(self.target.delete_many(where, gone))
         size = sum(len(entry.value) for entry in found.values())
         self.copied = Copied(self.copied.keys + len(found), self.copied.n_bytes + size)
         self.on_progress(self.copied)
+        # Two memories of this process never wait, and everybody else would.
+        await asyncio.sleep(0)
+
+    async def _write(self, call: Awaitable[None]) -> None:
+        """A write that was begun is waited for even by who is cancelled: it would be done after `undo`."""
+        writing = asyncio.ensure_future(call)
+        try:
+            await answered(self.target, asyncio.shield(writing), self.patience_s)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing], timeout=self.patience_s)
+            raise
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
 
     async def verify(self, places: Iterable[Place] | None = None) -> None:
-        """Read these places, or all that were copied, back from the target.
+        """Read these places, or all that were touched, back from the target; and that it has no others there.
 
-        A value whose life has ended in both meanwhile is not missed. Raises: `MemoryFailed`, of the target,
-        when it does not hold what was copied.
+        A value whose life ends meanwhile is not missed. Raises: `MemoryFailed`, of the target, when it does
+        not hold what was copied.
         """
-        if wrong := await self._wrong(places):
-            where, key = wrong[0]
-            raise MemoryFailed(self.target.url, f"it gave back something else for {where} {key[:60]!r}")
+        if places is None:
+            await self._count()
+        for where, batch in _batched(self.sums if places is None else places):
+            held = await answered(self.target, self.target.get_many(where, batch), self.patience_s)
+            sums = await _checksums(held)
+            differing = [key for key in batch if sums.get(key) != self.sums[where, key]]
+            if differing and (wrong := await self._wrong(where, differing, held)):
+                what = "gave back something else for" if wrong in held else "did not keep"
+                raise MemoryFailed(self.target.url, f"it {what} {_named([(where, wrong)])}")
+            await asyncio.sleep(0)
 
-    async def _wrong(self, places: Iterable[Place] | None) -> list[Place]:
-        wrong = []
-        by_namespace: dict[Namespace, list[str]] = defaultdict(list)
-        for where, key in self.sums if places is None else places:
-            by_namespace[where].append(key)
-        for where, wanted in by_namespace.items():
-            for first in range(0, len(wanted), _AT_ONCE):
-                batch = wanted[first : first + _AT_ONCE]
-                held = await self.target.get_many(where, batch)
-                differs = [
-                    key
-                    for key in batch
-                    if (checksum(held[key]) if key in held else None) != self.sums.get((where, key))
-                ]
-                still = await self.source.get_many(where, differs) if differs else {}
-                wrong += [(where, key) for key in differs if key in still or key in held]
-        return wrong
+    async def _count(self) -> None:
+        """A namespace of ours in the target may hold nothing but what was copied there."""
+        for where in {where for where, _ in self.sums}:
+            async for key in keys(self.target, where, patience_s=self.patience_s):
+                if (where, key) not in self.sums:
+                    reason = f"somebody else writes to it: {_named([(where, key)])}"
+                    raise MemoryFailed(self.target.url, reason)
+
+    async def _wrong(
+        self, where: Namespace, differing: Sequence[str], held: Mapping[str, bytes]
+    ) -> str | None:
+        """One that is otherwise in the target for no good reason."""
+        still = await answered(self.source, self.source.get_entries(where, differing), self.patience_s)
+        for key in differing:
+            entry = still.get(key)
+            ending = entry is None or (entry.ttl_s is not None and entry.ttl_s < _ENDING_S)
+            if key in held or not ending:
+                return key
+        return None
 
     async def undo(self) -> None:
-        """Take out of the target what was put there. Raises: `MemoryFailed`."""
-        by_namespace: dict[Namespace, list[str]] = defaultdict(list)
-        for where, key in self.sums:
-            by_namespace[where].append(key)
-        for where, written in by_namespace.items():
-            await self.target.delete_many(where, written)
-        self.sums.clear()
+        """Take out of the target what was put there, as far as it lets itself be asked; else a log line."""
+        try:
+            for where, batch in _batched([*self.sums]):
+                await self._delete(where, batch)
+        except MemoryFailed as error:
+            _LOG.warning("what was copied could not be taken out again: %s", error)
+
+    async def _delete(self, where: Namespace, batch: Sequence[str]) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                await answered(self.target, self.target.delete_many(where, batch), self.patience_s)
+            except MemoryFailed:
+                if not left:
+                    raise
+            else:
+                return
 
 
-async def require_room(source: Memory, target: Memory) -> None:
+async def require_room(source: Memory, target: Memory, *, patience_s: float = PATIENCE_S) -> None:
     """A namespace that both have would become a mixture of two runs, or of two states of one.
 
     Raises: `MemoryFailed`, of the target, where there is one.
     """
-    ours = {where async for where in namespaces(source)}
-    async for where in namespaces(target):
+    ours = {where async for where in namespaces(source, patience_s=patience_s)}
+    async for where in namespaces(target, patience_s=patience_s):
         if where in ours:
             raise MemoryFailed(
                 target.url, f"it holds {where} already. Name an empty memory, or take that out of it"
@@ -219,15 +271,37 @@ async def _sums(memory: Memory) -> dict[Place, bytes]:
     sums: dict[Place, bytes] = {}
     async for where, batch in batches(memory):
         found = await memory.get_many(where, batch)
-        sums |= {(where, key): checksum(value) for key, value in found.items()}
+        sums |= {(where, key): one for key, one in (await _checksums(found)).items()}
     return sums
 
 
+def _batched(places: Iterable[Place]) -> Iterator[tuple[Namespace, list[str]]]:
+    """Some places at a time, each batch of one namespace."""
+    by_namespace: dict[Namespace, list[str]] = defaultdict(list)
+    for where, key in places:
+        by_namespace[where].append(key)
+    for where, wanted in by_namespace.items():
+        for first in range(0, len(wanted), _AT_ONCE):
+            yield where, wanted[first : first + _AT_ONCE]
+
+
+async def _checksums(values: Mapping[str, bytes]) -> dict[str, bytes]:
+    def compute() -> dict[str, bytes]:
+        return {key: checksum(value) for key, value in values.items()}
+
+    large = sum(map(len, values.values())) > _LARGE_BYTES
+    return await asyncio.to_thread(compute) if large else compute()
+
+
 def _by_life(found: Mapping[str, Entry]) -> dict[float | None, dict[str, bytes]]:
-    """Values that end in the same second are written together; one that stays, with those that stay."""
+    """Values that end in the same second are written together; one that stays, with those that stay.
+
+    In the same millisecond where little is left: a second more or less would count.
+    """
     groups: dict[float | None, dict[str, bytes]] = defaultdict(dict)
     for key, entry in found.items():
-        groups[None if entry.ttl_s is None else round(entry.ttl_s)][key] = entry.value
+        life = entry.ttl_s
+        groups[life and (math.ceil(life) if life > _LONG_S else round(life, 3))][key] = entry.value
     return groups
 
 
