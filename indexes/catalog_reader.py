@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -200,20 +201,19 @@ class Reader:
         ]
 
     def _texts(self, places: Sequence[Place]) -> list[str]:
-        """The text of each place; a page is read once, and all single pages together."""
-        pages = {(p.document, p.start // PAGE_CHARS) for p in places if _on_one_page(p)}
-        read = {
-            (number, ordinal): _decode(text)
-            for number, ordinal, text in self._db.execute(_PAGES, (json.dumps(sorted(pages)),))
-        }
-        texts = []
-        for p in places:
+        """The text of each place; a page is read once, and all single pages in one question."""
+        texts = [""] * len(places)
+        on_page: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for i, p in enumerate(places):
             if _on_one_page(p):
-                offset = p.start - p.start % PAGE_CHARS
-                page = read[p.document, p.start // PAGE_CHARS]
-                texts.append(page[p.start - offset : p.stop - offset])
+                on_page[p.document, p.start // PAGE_CHARS].append(i)
             else:
-                texts.append(self.text(p.document, p.start, p.stop))
+                texts[i] = self.text(p.document, p.start, p.stop)
+        # One page at a time: together, those of a thousand passages are a hundred megabytes.
+        for number, ordinal, stored in self._db.execute(_PAGES, (json.dumps(sorted(on_page)),)):
+            page, offset = _decode(stored), ordinal * PAGE_CHARS
+            for i in on_page[number, ordinal]:
+                texts[i] = page[places[i].start - offset : places[i].stop - offset]
         return texts
 
     def keys(self, *, after: int = 0) -> NDArray[np.int64]:

@@ -6,6 +6,8 @@ import os
 import zlib
 from pathlib import Path
 
+MAPS_FILES = os.name == "posix"
+"""Whether large files are mapped into memory: Windows deletes and replaces none that is."""
 _BLOCK_BYTES = 1 << 20
 
 

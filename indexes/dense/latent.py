@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from indexes.analysis import analyse, words
 from indexes.dense.base import Vectors
+from indexes.dense.mapping import mapped
 from indexes.errors import EmbedderFailed
+from indexes.files import MAPS_FILES
 
 NAME = "latent"
 DIMENSION = 256
@@ -39,6 +41,7 @@ _UNREADABLE = (
     zipfile.BadZipFile,
 )  # fmt: skip
 """What numpy and zipfile raise over archives with a bit flipped; an unknown compression is a RuntimeError."""
+_COMPONENTS = "components"
 _NEGLIGIBLE = 1e-3
 _BLOCK = 4096
 _MEMO_ENTRIES = 200_000
@@ -127,14 +130,16 @@ class LatentEmbedder:
         """Write the fitted space: arrays and JSON in one .npz, which runs no code when read."""
         listed = np.frombuffer(json.dumps(list(self._terms)).encode(), np.uint8)
         with path.open("wb") as file:
-            np.savez(file, terms=listed, idf=self._idf, components=self._components)  # type: ignore[arg-type]
+            # The components first: there they begin at a multiple of 64 bytes, so that they can be mapped.
+            np.savez(file, components=self._components, terms=listed, idf=self._idf)  # type: ignore[arg-type]
 
     def load(self, path: Path) -> None:
         """Read what `save` wrote. Raises: `EmbedderFailed` when it does not read."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 listed = json.loads(found["terms"].tobytes())
-                idf, components = found["idf"], found["components"]
+                idf = found["idf"]
+                components = mapped(path, _COMPONENTS) if MAPS_FILES else found[_COMPONENTS]
         except _UNREADABLE as exc:
             raise EmbedderFailed(NAME, f"{path} does not read as its space: {exc}") from exc
         shapes = (idf.shape, components.shape[:1], components.ndim, idf.dtype, components.dtype)

@@ -20,6 +20,7 @@ from indexes.dense.latent import LatentEmbedder
 from indexes.dense.openai import OpenAIEmbedder
 from indexes.dense.sentence_transformers import MINILM, SentenceTransformersEmbedder, locate
 from indexes.errors import EmbedderFailed, IndexesError, MissingExtra, UnknownName
+from indexes.files import MAPS_FILES
 
 
 class TestFaiss(VectorEngineContract):
@@ -119,6 +120,39 @@ class TestLatent(EmbedderContract):
         other = LatentEmbedder()
         other.load(tmp_path / "space.npz")
         assert np.array_equal(embedder.embed_documents(TEXTS), other.embed_documents(TEXTS))
+
+    def test_its_components_stay_in_the_file(self, embedder, tmp_path):
+        embedder.save(tmp_path / "space.npz")
+        other = LatentEmbedder()
+        other.load(tmp_path / "space.npz")
+        assert isinstance(other._components.base, np.memmap) is MAPS_FILES
+        assert np.array_equal(other._components, embedder._components)
+
+    def test_a_space_that_begins_between_two_numbers_is_loaded_as_well(self, embedder, tmp_path):
+        terms = json.dumps(list(embedder._terms)).encode()
+        text = terms.ljust(-(-len(terms) // 8) * 8 + 1)
+        with (tmp_path / "space.npz").open("wb") as file:
+            parts = {"terms": np.frombuffer(text, np.uint8), "idf": embedder._idf}
+            np.savez(file, **parts, components=embedder._components)
+        other = LatentEmbedder()
+        other.load(tmp_path / "space.npz")
+        assert np.array_equal(other._components, embedder._components)
+
+    def test_a_space_of_no_terms_is_loaded(self, tmp_path):
+        embedder, other = LatentEmbedder(), LatentEmbedder()
+        embedder.fit([""])
+        embedder.save(tmp_path / "space.npz")
+        other.load(tmp_path / "space.npz")
+        assert other.dimension == embedder.dimension
+
+    def test_a_component_with_a_bit_flipped_is_refused(self, embedder, tmp_path):
+        path = tmp_path / "space.npz"
+        embedder.save(path)
+        data = bytearray(path.read_bytes())
+        data[64 + 128 + 5] ^= 1  # the archive's header, the array's, then the numbers
+        path.write_bytes(data)
+        with pytest.raises(EmbedderFailed, match="CRC"):
+            LatentEmbedder().load(path)
 
     @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
     def test_a_damaged_file_is_refused_in_one_line(self, tmp_path, content):

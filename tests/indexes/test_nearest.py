@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import faiss
 import numpy as np
 import pytest
 from contracts.vector_engine import EAST, NOBODY, VectorEngineContract, keys, rows
@@ -8,6 +9,7 @@ from indexes.dense import journal
 from indexes.dense.faiss import FaissEngine, read_manifest
 from indexes.dense.journal import Record
 from indexes.dense.nearest import Held, Limits, build
+from indexes.files import MAPS_FILES
 
 DIMENSION = 32
 LOGGED = Limits(rewritten=0, tail=50)
@@ -169,6 +171,28 @@ def test_it_opens_with_the_large_file_and_the_log(engine, tmp_path):
     assert again.generation == 3
     assert again.keys().tolist() == [*range(3, 4001), 5002]
     assert again.search(QUERIES[1], 9, allowed=None) == engine.search(QUERIES[1], 9, allowed=None)
+
+
+def lists_of(engine):
+    return type(faiss.downcast_InvertedLists(engine._state.held.base.invlists)).__name__
+
+
+def test_an_index_that_was_opened_leaves_its_lists_in_the_file(engine, tmp_path):
+    opened = FaissEngine(tmp_path, "space", limits=CLUSTERED)
+    assert lists_of(opened) == ("OnDiskInvertedLists" if MAPS_FILES else "ArrayInvertedLists")
+    assert all(opened.search(q, 20, allowed=None) == engine.search(q, 20, allowed=None) for q in QUERIES)
+
+
+def test_what_is_worked_into_an_opened_index_stands_in_a_file_of_its_own(engine, tmp_path):
+    more = clustered(300, seed=3)
+    opened = FaissEngine(tmp_path, "space", limits=CLUSTERED)
+    for each in (engine, opened):
+        each.apply(np.arange(5001, 5301, dtype=np.int64), more, range(1, 101), generation=2)
+        assert not each._state.held.n_pending
+    again = FaissEngine(tmp_path, "space", limits=CLUSTERED)
+    assert len(list(tmp_path.glob("*.faiss"))) == 1
+    assert again.count == 4000 + 300 - 100
+    assert all(again.search(q, 20, allowed=None) == engine.search(q, 20, allowed=None) for q in QUERIES)
 
 
 def test_another_process_reads_only_what_was_added_to_the_log(engine, tmp_path):
