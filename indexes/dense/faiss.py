@@ -22,7 +22,7 @@ from indexes import faults
 from indexes.dense import journal
 from indexes.dense.base import Keys, Vectors
 from indexes.dense.journal import Record
-from indexes.dense.nearest import NOTHING, Held, Limits, build, read_mapped
+from indexes.dense.nearest import NOTHING, Held, Limits, build, opened
 from indexes.errors import IndexesError
 from indexes.files import crc32, fsync
 
@@ -160,7 +160,7 @@ class FaissEngine:
             if state is None or state.manifest.file != manifest.file:
                 if path.stat().st_size != manifest.size_bytes or crc32(path) != manifest.crc32:
                     return None
-                held, read, check = Held.of(read_mapped(path)), 0, 0
+                held, read, check = opened(path), 0, 0
             else:
                 held, read, check = state.held, state.manifest.log_bytes, state.manifest.log_crc32
             records = journal.read(_log(path), read, manifest.log_bytes, check, manifest.log_crc32)

@@ -62,9 +62,10 @@ class Held:
     mask: NDArray[np.uint8] | None
 
     @classmethod
-    def of(cls, base: Any) -> Held:
-        """What a FAISS index holds, nothing added or removed since it was made."""
-        return cls(base, np.sort(_keys_in(base)), _flat(base.d), NOTHING, None)
+    def of(cls, base: Any, keys: Keys | None = None) -> Held:
+        """What a FAISS index holds, its `keys` where they are known; nothing added or removed since."""
+        found = _keys_in(base) if keys is None else keys
+        return cls(base, np.sort(found), _flat(base.d), NOTHING, None)
 
     @property
     def dimension(self) -> int:
@@ -168,18 +169,32 @@ def build(keys: Keys, vectors: Vectors, limits: Limits) -> Any:
     return index
 
 
-def read_mapped(path: Path) -> Any:
-    """The index in a file. Inverted lists stay there: what a search reads of them, the system may drop again.
+def opened(path: Path) -> Held:
+    """What the index in a file holds. Its lists stay there: what is read of them, the system may drop again.
 
-    The file may be deleted meanwhile, but not be written to. Raises: `RuntimeError` when it does not read.
+    The file may be deleted meanwhile, but not be written to. Raises: `OSError`, `RuntimeError` when it does
+    not read.
     """
     if not MAPS_FILES:
-        return faiss.read_index(str(path))
+        return Held.of(faiss.read_index(str(path)))
     index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
-    if _lists_of(index):
-        # FAISS would start 32 threads a search to read ahead: 4 ms instead of 1.5.
-        faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0
-    return index
+    if not _lists_of(index):
+        return Held.of(index)
+    inverted = faiss.downcast_InvertedLists(index.invlists)
+    # FAISS would start 32 threads a search to read ahead: 4 ms instead of 1.5.
+    inverted.prefetch_nthread = 0
+    return Held.of(index, _keys_in_file(inverted, path))
+
+
+def _keys_in_file(inverted: Any, path: Path) -> Keys:
+    """The keys of mapped lists, read past the mapping: in it, the vectors around them would come along."""
+    keys = []
+    with path.open("rb", buffering=0) as file:
+        for i in range(inverted.lists.size()):
+            at = inverted.lists.at(i)
+            file.seek(at.offset + at.capacity * inverted.code_size)
+            keys.append(np.frombuffer(file.read(at.size * NOTHING.itemsize), np.int64))
+    return np.concatenate(keys)
 
 
 def _copy(index: Any) -> Any:
