@@ -10,7 +10,7 @@ from importlib.resources import files
 from itertools import count
 from string import Template
 
-_OPENING = re.compile(r"<(?P<kind>[a-z]+) (?P<key>[0-9a-f]{6})(?P<attributes>[^>\n]*)>\n")
+_OPENING = re.compile(r"<(?P<kind>[a-z]+) (?P<key>[0-9a-f]{4,64})(?P<attributes>[^>\n]*)>\n")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -38,18 +38,20 @@ def advice(shape: str) -> str:
 
 
 def fence(kind: str, text: str, **attributes: object) -> str:
-    """`text` between tags that it cannot close: their key is a hash of the text that does not stand in it.
+    """`text` between tags that it cannot close: their key is a hash of it, and no end with that key is in it.
 
     The same text gives the same tags, so that equal prompts stay equal for a cache.
     """
-    # Six digits can be searched for until a text holds its own hash; then the next hash serves.
-    key = next(key for attempt in count() if (key := _key(text, attempt)) not in text)
+    # Short digests can be searched for until a text holds its own; the next ones are longer.
+    keys = (_key(text, attempt) for attempt in count())
+    key = next(key for key in keys if f"</{kind} {key}>" not in text)
     listed = "".join(f' {name}="{_plain(str(value))}"' for name, value in attributes.items())
     return f"<{kind} {key}{listed}>\n{text}\n</{kind} {key}>"
 
 
 def _key(text: str, attempt: int) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"." * attempt).hexdigest()[:6]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"." * attempt).hexdigest()
+    return digest[: 4 + 2 * attempt]
 
 
 def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:

@@ -134,10 +134,8 @@ def hint_for(kind: str, message: str, source_line: str) -> str:
 
 
 DIALECT = """\
-A small, safe Python: functions, comprehensions, f-strings, try, with, match, plain classes, dataclasses; \
-import re json math collections itertools functools datetime random statistics string heapq textwrap difflib \
-bisect csv.
-Missing: yield (return a list); inheritance, own exceptions, @property; re.sub with a function (use \
-re.finditer); json.dumps(default=); files, network, threads, pip packages. Functions above need no await, \
-and cannot be called from map(), filter() or a sort key: use a comprehension.\
+A small, safe Python with re json math collections itertools datetime random statistics string heapq textwrap \
+difflib csv. Missing: yield (return a list); inheritance, own exceptions, @property; re.sub with a function \
+(use finditer); json.dumps(default=); files, network, threads, pip. No await; no host function in map(), \
+filter() or a sort key.\
 """

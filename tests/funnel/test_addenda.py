@@ -109,5 +109,5 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_every_shape_has_a_sentence_that_is_worded_as_a_guess():
     sentences = [advice(shape) for shape in get_args(Shape)]
-    assert all(sentence.startswith("This looks like a ") and len(sentence) < 300 for sentence in sentences)
+    assert all(sentence.startswith("This may ") and len(sentence) < 150 for sentence in sentences)
     assert len(set(sentences)) == 5
