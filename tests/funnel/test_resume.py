@@ -301,3 +301,20 @@ def descendants() -> set[str]:
             if b"grep_worker" in command or b"monty" in command:
                 found.add(entry.name)
     return found
+
+
+@pytest.mark.parametrize("cap", [{"max_calls": N_CALLS}, {"max_usd": 0.25}, {"max_tokens": 90_000}])
+@pytest.mark.parametrize("at", [12, 20, 30])
+def test_no_cap_is_passed_by_all_lives_of_a_run_together(nursery: Nursery, cap: dict[str, float], at: int):
+    served, db = nursery.server.served, nursery.db()
+    before = served.calls, served.input_tokens, served.output_tokens
+    nursery.live(db, at=at, when="before", limits=cap)
+    nursery.live(db, at=3, when="after", resume=True, limits=cap)
+    last = nursery.live(db, resume=True, limits=cap)
+    after = served.calls, served.input_tokens, served.output_tokens
+    calls, tokens_in, tokens_out = (a - b for a, b in zip(after, before, strict=True))
+    usage = last.usage
+    assert calls <= usage["model_calls"] <= cap.get("max_calls", LIMITS.max_calls)
+    reported = usage["input_tokens"] + usage["output_tokens"]
+    assert tokens_in + tokens_out <= reported <= cap.get("max_tokens", LIMITS.max_tokens)
+    assert usage["cost_usd"] <= cap.get("max_usd", LIMITS.max_usd)
