@@ -26,6 +26,7 @@ from funnel.memory.text_search import scanned
 _APPLICATION_ID = 0x46554E4D  # "FUNM", in the header of the file: no other program's tables are ever touched
 _FORMAT = 1
 _BUSY_S = 30.0
+_LOOK_S = 0.01
 
 _CREATE = (
     # The key is UTF-8, whose byte order is that of code points; expires_at is seconds since 1970, NULL stays.
@@ -265,7 +266,7 @@ class SqliteMemory:
     def _prepare(self) -> None:
         """Make the table, or check that it is ours; a file that is not ours is left as it is."""
         self._check_owner()
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._use_wal()
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._exclusive():
             # Another process may have been first, meanwhile.
@@ -273,6 +274,19 @@ class SqliteMemory:
                 for statement in _CREATE:
                     self._connection.execute(statement)
             self._indexed = self._with_index()
+
+    def _use_wal(self) -> None:
+        """Once a file is made, for good. SQLite does not wait for whoever makes the same file just now."""
+        end = time.monotonic() + _BUSY_S
+        while self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(_LOOK_S)
+            else:
+                return  # also where the file system does not allow it, and nothing is changed
 
     def _with_index(self) -> bool:
         """Whether texts are found by FTS5; where this SQLite has it, the index is made if it is missing."""

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from contracts.memory import HERE, MemoryContract
@@ -94,6 +95,18 @@ async def test_of_two_processes_one_wins_each_time_and_no_count_is_lost(tmp_path
     memory = open_memory(url)
     assert await memory.get_many(namespace("race"), ["count"]) == {"count": b"100"}
     await memory.close()
+
+
+async def test_whoever_makes_the_same_file_just_now_is_waited_for(tmp_path):
+    other = sqlite3.connect(tmp_path / "memory.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as thread:
+        opening = thread.submit(open_memory, f"sqlite:///{tmp_path}/memory.sqlite")
+        await asyncio.sleep(0.1)
+        assert not opening.done()
+        other.execute("ROLLBACK")
+        await opening.result().close()
+    other.close()
 
 
 async def test_expired_rows_leave_the_file(tmp_path):
