@@ -41,6 +41,7 @@ def build(source: Source, settings: Settings | None = None) -> Funnel:
         router=Router(),
         prompts=prompts,
         keep_s=settings.keep_days * DAY_S,
+        learn=settings.learn,
     )
     if telemetry is not None:
         funnel.subscribe(telemetry)

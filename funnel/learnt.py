@@ -11,16 +11,19 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Literal
 from urllib.parse import unquote
 
+from funnel.citations import MARKER, markers_in
 from funnel.errors import MemoryFailed
 from funnel.memory import terms, text_search
 from funnel.memory.base import TERMS, Memory, Namespace, namespace
 from funnel.memory.rights import scope_of
+from funnel.sentences import statements
+from funnel.types import Citation
 from indexes.types import Access
 
 Kind = Literal["note", "sub-call", "child", "answer"]
@@ -110,6 +113,23 @@ class Learnt:
         if 0 < len(fact.sources) <= MAX_SOURCES and 0 < len(fact.text) <= MAX_CHARS:
             self._pending[fact.digest] = fact
 
+    def add_answer(
+        self, question: str, text: str, citations: Sequence[Citation], versions: Mapping[str, str]
+    ) -> None:
+        """What a complete answer states, each statement with its citations; data as a whole with all of them.
+
+        `versions`: those of the cited documents, by id.
+        """
+        spans = statements(text) if markers_in(text) else [(0, len(text))]
+        for start, stop in spans:
+            said = text[start:stop]
+            numbers = markers_in(said) if markers_in(text) else range(1, len(citations) + 1)
+            cited = [citations[n - 1] for n in numbers if 0 < n <= len(citations)]
+            if any(each.document_id not in versions for each in cited):
+                continue  # gone since the answer was checked
+            sources = [source_of(each, versions[each.document_id]) for each in cited]
+            self.add("answer", question, MARKER.sub("", said), sources)
+
     async def keep(self) -> None:
         """Write what was added. A memory that fails loses it, and nothing else."""
         by_version: dict[Version, list[Fact]] = defaultdict(list)
@@ -194,6 +214,12 @@ class Learnt:
 
     def _where(self, version: Version) -> Namespace:
         return namespace(*self._parts, *version)
+
+
+def source_of(citation: Citation, version: str) -> Source:
+    """What a citation rests on."""
+    check = check_of_text(citation.quote)
+    return Source(citation.document_id, version, citation.start, citation.stop, check)
 
 
 def check_of_text(text: str) -> str:

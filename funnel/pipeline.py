@@ -20,12 +20,12 @@ from funnel.memory.base import Memory
 from funnel.prompts.addenda import Prompts, shipped
 from funnel.reader import Reader
 from funnel.router import Router
-from funnel.run import Draft, Source
+from funnel.run import Draft, Run, Source
 from funnel.runs import Again, Begun, Options, Runs
 from funnel.sandbox.base import Sandbox
 from funnel.types import MODES, Answer, Decision
 from funnel.waiting import wait_for
-from indexes.types import DocumentHit
+from indexes.types import DocumentHit, DocumentId
 
 _NOT_ASKED = "the documents were still being searched, and the model was never asked"
 _DIVERGED = "What had been done no longer fitted from some step on; from there the work was done anew."
@@ -34,10 +34,11 @@ _DIVERGED = "What had been done no longer fitted from some step on; from there t
 class Funnel:
     """Answers questions over one source. `async with` closes the models, memory and sandbox it was given.
 
-    `keep_s`: how long what a run stores is kept for a resume and for later runs; None for ever.
+    `keep_s`: how long what a run stores is kept for a resume and for later runs; None for ever. `learn`:
+    whether runs offer each other what they learnt, where a question's options do not forbid it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its parts, and two settings of the memory
         self,
         source: Source,
         *,
@@ -48,6 +49,7 @@ class Funnel:
         router: Router,
         prompts: Prompts | None = None,
         keep_s: float | None = None,
+        learn: bool = True,
     ) -> None:
         self._source = source
         self._models = models
@@ -64,6 +66,7 @@ class Funnel:
             trace_dir=trace_dir,
             prompts=prompts or shipped(),
             keep_s=keep_s,
+            learn=learn,
         )
 
     async def ask(
@@ -111,6 +114,7 @@ class Funnel:
         run = replace(begun.run, shape=decision.shape)
         stage = self._reader if decision.route == "lookup" else self._inspector
         draft = await gate.checked(run, await stage.answer(run, hits))
+        await _learn(run, draft)
         answer = self._answer(begun, decision, draft)
         around = await gate.surroundings(run, answer.citations)
         run.events.point("answer", parent=run.span, **answer.as_dict(), surroundings=around)
@@ -184,6 +188,22 @@ class Funnel:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+async def _learn(run: Run, draft: Draft) -> None:
+    """Keep what the run learnt; of work that came to no answer nothing is taken for known."""
+    if run.learnt is None or draft.status not in {"complete", "partial"}:
+        return
+    if draft.status == "complete":
+        versions = {}
+        for name in {citation.document_id for citation in draft.citations}:
+            info = await asyncio.to_thread(
+                run.source.info, DocumentId(name), access=run.access, where=run.where
+            )
+            if info is not None:
+                versions[name] = info.version
+        run.learnt.add_answer(run.question, draft.text, draft.citations, versions)
+    await run.learnt.keep()
 
 
 def _check(question: str, options: Options) -> None:

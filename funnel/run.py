@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from funnel.budget import Ledger
 from funnel.events import Events
 from funnel.journal import Journal
+from funnel.learnt import Learnt
 from funnel.llm.meter import Meter
 from funnel.memory.workspace import Workspace
 from funnel.prompts.addenda import Prompts, shipped
@@ -48,7 +49,7 @@ class Run:
 
     Nothing outside `access` and `where` is searched, read or cited. `shape`: what kind of work the router
     takes the question for. `schema`: what the answer must be, where it is to be typed. `prompts`: what each
-    model is told.
+    model is told. `learnt`: what earlier runs learnt and this one learns; None where neither is wanted.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Run:
     shape: Shape | None = None
     schema: AnswerSchema | None = None
     prompts: Prompts = field(default_factory=shipped)
+    learnt: Learnt | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from funnel.events import Events, JsonlSink, Sink
 from funnel.inspector.extraction import CUT_SHORT
 from funnel.journal import Journal, Record
 from funnel.journal.swapping import Mailbox
+from funnel.learnt import Learnt
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
 from funnel.memory.hot_swap import HotSwap
@@ -45,7 +46,8 @@ class Options:
     """How one question is asked: `k` documents within `access` and `where` go from stage one to stage two.
 
     `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
-    is taken from the cache. `labels` are kept with the run, for whoever resumes it.
+    is taken from the cache. `learn`: what earlier runs learnt is offered to this one, and what it learns is
+    kept for later ones. `labels` are kept with the run, for whoever resumes it.
     """
 
     mode: Mode = "auto"
@@ -56,6 +58,7 @@ class Options:
     trace: Path | None = None
     schema: type[BaseModel] | Mapping[str, Any] | None = None
     fresh: bool = False
+    learn: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -85,7 +88,10 @@ class Begun:
 
 
 class Runs:
-    """Begins the runs of one funnel. `keep_s`: how long what a run stores is kept; None for ever."""
+    """Begins the runs of one funnel. `keep_s`: how long what a run stores is kept; None for ever.
+
+    `learn`: whether runs learn from each other, unless a question's own options forbid it.
+    """
 
     def __init__(
         self,
@@ -97,6 +103,7 @@ class Runs:
         trace_dir: Path,
         prompts: Prompts,
         keep_s: float | None,
+        learn: bool,
     ) -> None:
         self._source = source
         self._models = models
@@ -105,6 +112,7 @@ class Runs:
         self._trace_dir = trace_dir
         self._prompts = prompts
         self._keep_s = keep_s
+        self._learn = learn
         self._sinks: list[Sink] = []
         self._cache = Completions(memory, ttl_s=keep_s)
 
@@ -130,6 +138,7 @@ class Runs:
             started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             labels=options.labels,
             schema=None if schema is None else schema.json_schema,
+            learn=self._learn and options.learn,
         )
         for meter in self._models.meters(Ledger(record.limits), Events(record.run)):
             meter.check_start(record.limits)
@@ -189,6 +198,9 @@ class Runs:
         ledger, events = Ledger(record.limits), Events(record.run)
         cache = self._cache.of(record.access, fresh=fresh)
         root, sub = self._models.meters(ledger, events, cache=cache, journal=journal)
+        learnt = Learnt(
+            self._memory, access=record.access, ttl_s=self._keep_s, steady=root.cached and not fresh
+        )
         with JsonlSink(trace) as file:
             events.subscribe(file)
             for each in self._sinks:
@@ -219,6 +231,7 @@ class Runs:
                         where=record.where,
                         schema=schema,
                         prompts=self._prompts,
+                        learnt=learnt if self._learn and record.learn else None,
                     )
 
     def _mailbox(self, run: str) -> AbstractAsyncContextManager[object]:

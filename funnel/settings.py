@@ -101,6 +101,7 @@ class Settings(BaseSettings):
         validation_alias="FUNNEL_KEEP_DAYS",
         description="a number of days above 0",
     )
+    learn: bool = Field(True, validation_alias="FUNNEL_LEARN", description="1 or 0")
     sandbox: str = Field("monty", validation_alias="FUNNEL_SANDBOX", description="the name of a sandbox")
     otel: bool = Field(False, validation_alias="FUNNEL_OTEL", description="1 or 0")
     max_parallel: int = Field(

@@ -68,6 +68,9 @@ def ask(
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Take no answer of a model from the cache.")] = False,
+    learn: Annotated[
+        bool, typer.Option(help="Use what earlier questions found out, and keep what this one does.")
+    ] = True,
     sandbox: Annotated[
         str | None, typer.Option(help="Where the model's programs run: monty, or bubblewrap (Linux).")
     ] = None,
@@ -109,6 +112,7 @@ def ask(
                     trace=trace,
                     schema=None if schema is None else AnswerSchema.load(schema).json_schema,
                     fresh=fresh,
+                    learn=learn,
                     labels=_labels(kb=kb, docs=docs, rerank=rerank),
                 )
                 ranked = reranking.reranked(documents, rerank)

@@ -20,6 +20,7 @@ from funnel.inspector.arguments import (
     require_numbers,
     require_text,
 )
+from funnel.inspector.known import Known
 from funnel.inspector.opening import TITLE_CHARS
 from funnel.inspector.shelf import Shelf
 from funnel.inspector.sub_calls import Result, Site, sub_call, sub_request, sub_schema
@@ -33,13 +34,14 @@ from indexes.types import DocumentHit
 
 NAMES = (
     "read", "grep", "search", "llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched",
-    "note", "notes", "cite", "documents", "budget", "last_output", "submit",
+    "recall", "note", "notes", "cite", "documents", "budget", "last_output", "submit",
 )  # fmt: skip
 """The host functions, by the names under which the model's code knows them."""
 
 MAX_MATCHES = 200
 MAX_CONTEXT = 2_000
 MAX_RESULTS = 500
+MAX_RECALLED = 100
 MAX_LISTED = 1_000
 MAX_ALL = 20_000
 MAX_BATCH = 500
@@ -75,6 +77,7 @@ class Host:
 
     run: Run
     shelf: Shelf
+    known: Known
     recurse: Recurse | None
     given: tuple[str, ...]
     status: Callable[[], dict[str, Any]]
@@ -127,6 +130,7 @@ class Host:
                 except HostError as error:
                     self._uncited |= str(error) == CITES_NOTHING
                     raise
+                await self.known.lessons.heard(name, bound.arguments, result)
                 if name == "search":
                     self._mine |= dict.fromkeys(hit["doc"] for hit in result)
                 span.data["result"] = brief(result)
@@ -233,6 +237,12 @@ class Host:
         except IndexesError as error:
             raise HostError(f"search failed: {error}") from error
         return [_found(hit) for hit in hits]
+
+    async def recall(self, query: str, k: int = 10) -> list[dict[str, Any]]:
+        """What earlier runs learnt about documents as they are now, best first, each with its place."""
+        require_text(query=query)
+        require_numbers(k=k)
+        return await self.known.recall(query, max(0, min(k, MAX_RECALLED)))
 
     async def documents(self, start: int = 0, limit: int = MAX_LISTED) -> list[dict[str, Any]]:
         """Every document of the collection that the asker may read, by id, in pages."""
@@ -408,7 +418,9 @@ def _signature(name: str) -> inspect.Signature:
 
 _SIGNATURES = {name: _signature(name) for name in NAMES}
 _PLACED = frozenset({"llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched"})
-_KEPT = frozenset({"search", "documents", "note", "notes", "budget", "rlm_query", "rlm_query_batched"})
+_KEPT = frozenset(
+    {"search", "recall", "documents", "note", "notes", "budget", "rlm_query", "rlm_query_batched"}
+)
 """What may give or do something else in a later life of the run: that is answered from the journal then.
 
 The calls of `llm_query` are in the journal by themselves; the texts of a run do not change. A note is not

@@ -10,6 +10,7 @@ from typing import Any
 
 from funnel.errors import BudgetExceeded, LLMError, SandboxDied
 from funnel.inspector.host import Host, Recurse, Submission
+from funnel.inspector.known import Known
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.shelf import Shelf
 from funnel.inspector.turns import (
@@ -61,13 +62,14 @@ class Unfinished:
 class Inspection:
     """The state of one inspector; it works once."""
 
-    def __init__(self, run: Run, shelf: Shelf, task: Task, *, recurse: Recurse | None) -> None:
+    def __init__(self, run: Run, shelf: Shelf, known: Known, task: Task, *, recurse: Recurse | None) -> None:
         self._run = run
         self._shelf = shelf
+        self._known = known
         self._task = task
         # A child's answer is read by its parent's program, whatever form the run's own is to have.
         self._schema = run.schema if task.depth == 0 else None
-        self._host = Host(run, shelf, recurse, task.documents, self._left, self._schema)
+        self._host = Host(run, shelf, known, recurse, task.documents, self._left, self._schema)
         self._turns: tuple[Turn, ...] = ()
         self._told = check_of()
         self._number = 0
@@ -89,14 +91,18 @@ class Inspection:
             task.best,
             shape=self._run.shape if task.depth == 0 else None,
         )
+        if told := await self._known.opening(task.question, task.documents):
+            opening = f"{opening}\n\n{told}"
         if self._schema is not None:
             wanted = render("inspector_typed", schema=fence("schema", self._schema.text))
             opening = f"{opening}\n\n{wanted}"
         self._room = room_for_turns(
             system, opening, max_prompt_tokens=self._run.ledger.limits.max_prompt_tokens
         )
+        context = await context_variable(task.documents, self._shelf)
+        self._known.lessons.gave_context(context)
         variables = {
-            "context": await context_variable(task.documents, self._shelf),
+            "context": context,
             "question": task.question,
             "n_documents": await self._shelf.count(),
         }

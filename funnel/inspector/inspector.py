@@ -13,6 +13,8 @@ from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
 from funnel.inspector import extraction
 from funnel.inspector.host import Submission
 from funnel.inspector.inspection import Inspection, Task, Unfinished
+from funnel.inspector.known import Known
+from funnel.inspector.lessons import NOT_FOUND
 from funnel.inspector.shelf import Shelf
 from funnel.inspector.sub_calls import Site
 from funnel.run import Draft, Run
@@ -51,6 +53,7 @@ class Inspector:
             if run.journal.resumed:
                 await shelf.restore()
             documents = await shelf.add(hit.document for hit in hits)
+        known = Known(run, shelf)
         best = {
             str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)
             for hit in hits
@@ -59,7 +62,7 @@ class Inspector:
         try:
             with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S):
                 ended = await self._inspect(
-                    run, shelf, Task(run.question, documents, 0, run.span, ROOT, best)
+                    run, shelf, known, Task(run.question, documents, 0, run.span, ROOT, best)
                 )
         finally:
             if kept is not None:
@@ -70,25 +73,25 @@ class Inspector:
             draft = await extraction.extract(run, shelf, ended)
         return replace(draft, sandbox=self._sandbox.name)
 
-    async def _inspect(self, run: Run, shelf: Shelf, task: Task) -> Submission | Unfinished:
+    async def _inspect(self, run: Run, shelf: Shelf, known: Known, task: Task) -> Submission | Unfinished:
         may_recurse = task.depth < run.ledger.limits.max_depth
-        recurse = partial(self._child, run, shelf, task.depth + 1) if may_recurse else None
-        return await Inspection(run, shelf, task, recurse=recurse).work(self._sandbox, self._limits)
+        recurse = partial(self._child, run, shelf, known, task.depth + 1) if may_recurse else None
+        return await Inspection(run, shelf, known, task, recurse=recurse).work(self._sandbox, self._limits)
 
     async def _child(
-        self, run: Run, shelf: Shelf, depth: int, question: str, ids: Sequence[str], at: Site
+        self, run: Run, shelf: Shelf, known: Known, depth: int, question: str, ids: Sequence[str], at: Site
     ) -> str:
         """What `rlm_query` returns: the child's answer, or a `HostError` where it has none."""
         task = Task(question, tuple(ids), depth, at.span, at.path)
         try:
             async with self._at_once[depth]:
-                ended = await self._inspect(run, shelf, task)
+                ended = await self._inspect(run, shelf, known, task)
         except (BudgetExceeded, BudgetTooSmall, LLMError) as error:
             raise HostError(f"the recursive call could not begin: {error}") from error
         if isinstance(ended, Unfinished):
             raise HostError(f"the recursive call ended without an answer: {ended.reason}")
         if not ended.found:
-            return f"NOT FOUND: {ended.text}"
+            return f"{NOT_FOUND}{ended.text}"
         in_text = {int(number) for number in MARKER.findall(ended.text)}
         return " ".join([ended.text, *(f"[{n}]" for n in ended.numbers if n not in in_text)])
 

@@ -19,7 +19,8 @@ FORMAT = 1
 class Record:
     """The beginning of a run. `labels` is what the caller wants to find again, such as the collection's path.
 
-    `schema` is the JSON Schema of a typed answer.
+    `schema` is the JSON Schema of a typed answer; `learn`: whether it and other runs learn from
+    each other.
     """
 
     run: str
@@ -35,6 +36,7 @@ class Record:
     started_at: str
     labels: Mapping[str, str] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
+    learn: bool = True
 
     def dump(self) -> bytes:
         """As it is stored."""
@@ -45,6 +47,7 @@ class Record:
             "where": None if self.where is None else _spelled(self.where),
             "model": self.model, "sub_model": self.sub_model, "sandbox": self.sandbox,
             "started_at": self.started_at, "labels": dict(self.labels), "schema": self.schema,
+            "learn": self.learn,
         }  # fmt: skip
         return json.dumps(kept).encode()
 
@@ -68,6 +71,7 @@ class Record:
             started_at=kept["started_at"],
             labels=kept["labels"],
             schema=kept["schema"],
+            learn=kept.get("learn", True),
         )
 
 

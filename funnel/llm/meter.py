@@ -71,6 +71,11 @@ class Meter:
         """The model's price, None if unknown."""
         return self._price
 
+    @property
+    def cached(self) -> bool:
+        """Whether the model's answers are kept for later runs."""
+        return self._cache is not None
+
     def check_start(self, limits: Limits) -> None:
         """Whether a run within `limits` can make its first call at all, found out before any work.
 
