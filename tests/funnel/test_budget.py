@@ -176,6 +176,44 @@ def test_a_limit_that_is_no_amount_is_refused_by_name(name, value):
         Limits(**{name: value})
 
 
+def test_what_was_spent_before_counts_even_above_a_limit_and_leaves_nothing():
+    ledger = Ledger(Limits(max_calls=2, max_tokens=1000, max_usd=0.001))
+    ledger.book(input_tokens=900, output_tokens=900, usd=0.5, answered=True, calls=3)
+    left = (ledger.remaining_calls(), ledger.remaining_tokens(), ledger.remaining_usd())
+    assert left == (0, 0, 0)
+    error = exceeded(ledger)
+    assert (error.limit, error.allowed, error.spent) == ("max_calls", 2, 3)
+    usage = ledger.usage
+    assert (usage.model_calls, usage.input_tokens, usage.cost_usd, usage.replayed_calls) == (3, 900, 0.5, 1)
+
+
+def test_an_answer_from_the_cache_that_was_given_before_costs_nothing_again():
+    ledger = Ledger(Limits())
+    ledger.book(input_tokens=0, output_tokens=0, usd=0.0, answered=True, cached=True)
+    usage = ledger.usage
+    assert (usage.model_calls, usage.cached_calls, usage.replayed_calls) == (0, 1, 1)
+
+
+def test_a_call_of_unknown_end_is_no_answer_that_was_given_again():
+    ledger = Ledger(Limits())
+    ledger.book(input_tokens=5, output_tokens=5, usd=None, answered=False)
+    assert (ledger.usage.model_calls, ledger.usage.replayed_calls, ledger.usage.cost_usd) == (1, 0, None)
+    assert not ledger.answered
+
+
+async def test_what_is_awaited_in_time_ends_at_the_deadline():
+    ledger = Ledger(Limits(timeout_s=0.05))
+    with pytest.raises(BudgetExceeded, match="still at it"):
+        async with asyncio.timeout(10), ledger.in_time("still at it"):
+            await asyncio.Event().wait()
+
+
+async def test_a_timeout_of_another_is_not_taken_for_the_deadline():
+    with pytest.raises(TimeoutError):
+        async with Ledger(Limits(timeout_s=60)).in_time():
+            raise TimeoutError
+
+
 tokens = st.integers(0, 5000)
 prices = st.builds(Price, st.floats(0, 100), st.floats(0, 100))
 

@@ -25,6 +25,10 @@ from resume_worker import LIMITS, N_CALLS
 HERE = Path(__file__).parent
 
 
+SHARES = 4
+"""The moments to be killed at are dealt out to so many tests, for several processes to run."""
+
+
 @dataclass(frozen=True)
 class Life:
     """What one process did: a signal ended it, or it left `found`; the server saw `calls` of it."""
@@ -115,11 +119,12 @@ def undisturbed(nursery: Nursery) -> Life:
     return life
 
 
+@pytest.mark.parametrize("first", range(1, 1 + SHARES))
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_killed_at_any_write_of_its_journal_comes_to_the_same_answer_and_pays_for_nothing_twice(
-    nursery: Nursery, undisturbed: Life, when: str
+    nursery: Nursery, undisturbed: Life, when: str, first: int
 ):
-    for at in count(1):
+    for at in count(first, SHARES):
         db = nursery.db()
         served = nursery.server.served
         before = served.input_tokens, served.output_tokens
@@ -150,9 +155,11 @@ def test_a_run_killed_at_any_write_of_its_journal_comes_to_the_same_answer_and_p
 
 def test_a_run_that_is_killed_again_and_again_comes_to_the_same_answer(nursery: Nursery, undisturbed: Life):
     db = nursery.db()
-    lives = [nursery.live(db, at=4, when="after")]
+    # Calls that were under way count at their worst, life after life.
+    death = {"at": 4, "when": "after", "limits": {"max_calls": 1_000, "max_usd": 90.0, "max_tokens": 10**8}}
+    lives = [nursery.live(db, **death)]
     while lives[-1].ended_by:
-        lives.append(nursery.live(db, at=4, when="after", resume=True))
+        lives.append(nursery.live(db, **death, resume=True))
     asked, ended = journal(db)
     assert len(lives) > 10
     assert lives[-1].outcome == undisturbed.outcome
@@ -160,26 +167,44 @@ def test_a_run_that_is_killed_again_and_again_comes_to_the_same_answer(nursery: 
     assert lives[-1].usage["model_calls"] == asked
 
 
-def test_what_one_life_of_several_was_asked_again_is_in_the_bill_of_the_last(
-    nursery: Nursery, undisturbed: Life
+class Batch:
+    """The model, which answers none of the twelve questions of the first batch until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked, self.free = threading.Semaphore(0), threading.Event()
+
+    def __call__(self, body: Any) -> Any:
+        if body["messages"][1]["content"].startswith("What of"):
+            self.asked.release()
+            self.free.wait(30)
+        return resume_worker.model(body)
+
+
+@pytest.fixture
+def batch(nursery: Nursery) -> Iterator[Batch]:
+    nursery.server.default = batch = Batch()
+    yield batch
+    batch.free.set()
+    nursery.server.default = resume_worker.model
+
+
+def test_what_was_under_way_when_a_life_ended_is_asked_again_and_counts_at_its_worst(
+    nursery: Nursery, undisturbed: Life, batch: Batch
 ):
-    """Twice in the middle of the first batch, whose twelve calls are then all under way."""
-    db = nursery.db()
-    at = next(n for n in count(1) if in_flight(nursery, n) > 1)
-    first = nursery.live(db, at=at, when="before")
-    second = nursery.live(db, at=2, when="before", resume=True)
-    asked, ended = journal(db)
+    """Twice all twelve calls of a batch are under way when the process is killed, and not yet buried."""
+    seen, db = len(nursery.server.seen), nursery.db()
+    for resume in (False, True):
+        pid = nursery.begin(db, resume=resume, wait=False)
+        for _ in range(12):
+            assert batch.asked.acquire(timeout=30)
+        os.kill(pid, signal.SIGKILL)
+    batch.free.set()
     last = nursery.live(db, resume=True)
     assert last.outcome == undisturbed.outcome
-    assert last.usage["model_calls"] == asked + last.calls
-    assert first.calls + second.calls + last.calls <= N_CALLS + (asked - ended)
-    assert last.usage["input_tokens"] > undisturbed.usage["input_tokens"]
-
-
-def in_flight(nursery: Nursery, at: int) -> int:
-    db = nursery.db()
-    killed = nursery.live(db, at=at, when="before")
-    return killed.calls - journal(db)[1] if killed.calls else 0
+    assert len(nursery.server.seen) - seen == N_CALLS + 2 * 12
+    assert last.usage["model_calls"] == N_CALLS + 2 * 12
+    assert last.usage["output_tokens"] == undisturbed.usage["output_tokens"] + 2 * 12 * 4096
+    assert "24 calls under way when the run stopped" in " ".join(last.found["answer"]["notices"])
 
 
 class Held:

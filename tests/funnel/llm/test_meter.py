@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import suppress
 
 import pytest
@@ -227,6 +228,21 @@ async def test_a_deadline_during_a_call_ends_it_as_a_budget_that_is_used_up():
         with pytest.raises(BudgetExceeded) as caught:
             await rig.ask()
     assert caught.value.limit == "timeout_s"
+    assert rig.booked == (1, *WORST)
+
+
+async def test_a_model_that_notices_the_deadline_first_has_not_failed():
+    late = LLMUnavailable("m", "e", "no answer within 0.05 s", may_be_billed=True)
+
+    class Punctual(ScriptedLLM):
+        async def complete(self, request, options=None):
+            while rig.ledger.remaining_s:
+                time.sleep(0.001)  # noqa: ASYNC251 - the loop's own deadline may not come first
+            raise late
+
+    rig = Rig(Punctual([]), Limits(timeout_s=0.05))
+    with pytest.raises(BudgetExceeded, match="timeout_s"):
+        await rig.ask()
     assert rig.booked == (1, *WORST)
 
 
