@@ -451,3 +451,18 @@ async def test_a_memory_that_fails_in_the_middle_ends_the_run_and_a_resume_goes_
         answer = await second.resume(run)
     assert answer.status == "complete"
     assert sum(made) + sum(second.calls) <= 4 + 1
+
+
+@pytest.mark.parametrize("memory", [Failing(4, 100)])
+async def test_a_run_that_cannot_go_on_leaves_no_call_of_a_batch_behind(shop, memory):
+    root = ScriptedLLM([cell('llm_query_batched([f"part {i}" for i in range(40)])')])
+    sub = ScriptedLLM(["fine"] * 40, name="sub")
+    models = Models(root, sub, prices=FREE, max_parallel=2)
+    tasks = asyncio.all_tasks()
+    async with shop(models=models) as first:
+        with pytest.raises(MemoryFailed):
+            await first.funnel.ask(QUESTION, Options(mode="deep"))
+        made = len(sub.requests)
+        assert asyncio.all_tasks() == tasks
+        await asyncio.sleep(0.05)
+    assert made == len(sub.requests) < 40
