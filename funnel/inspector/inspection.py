@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from funnel.errors import BudgetExceeded, LLMError, SandboxDied
-from funnel.inspector.host import Host, Recurse, Submission
+from funnel.inspector.asking import Recurse
+from funnel.inspector.host import Host, Submission
 from funnel.inspector.known import Known
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.shelf import Shelf
@@ -30,6 +31,8 @@ from funnel.run import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 
 MAX_REPAIRS = 3
+PRELUDE = "import re, json, math, collections, itertools, datetime"
+"""What models use without importing it."""
 TURN_OUTPUT_TOKENS = 8_192
 """A reasoning model thinks within these, too."""
 
@@ -111,6 +114,7 @@ class Inspection:
                 session = await stack.enter_async_context(
                     sandbox.session(host.functions(), variables, limits)
                 )
+            await session.run(PRELUDE)
             while self._number < self._run.ledger.limits.max_turns:
                 self._number += 1
                 ended = await self._turn(session, system, opening)

@@ -74,7 +74,7 @@ async def _described(
         return [f"{none} Search with other words."]
     total = sum(info.n_chars for info in infos)
     large = any(info.n_chars > INLINE_CHARS for info in infos) or total > INLINE_TOTAL_CHARS
-    what = f"{len(infos)} of {whole:,} documents, {total:,} characters, best first"
+    what = f"{len(infos)} of {whole:,} documents, these with {total:,} characters, best first"
     lines = [
         f"context: {what} (id, title, n_chars):",
         fence("documents", "\n".join(_listed(infos))),

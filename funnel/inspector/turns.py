@@ -84,7 +84,8 @@ def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str
     if len(text) <= head + tail:
         return text
     dropped = len(text) - head - tail
-    note = f"[... {dropped:,} of {len(text):,} characters not shown, from {head:,} on; see last_output() ...]"
+    more = f"print(last_output()[{head}:{2 * head}])"
+    note = f"[... {dropped:,} of {len(text):,} characters not shown, from {head:,} on; {more} ...]"
     return f"{text[:head]}\n{note}\n{text[-tail:]}"
 
 

@@ -8,14 +8,9 @@ from typing import Final
 from funnel.sandbox.hints import Hint
 
 DIALECT: Final = """\
-The code runs in full CPython with most of its standard library: re json math collections itertools \
-functools datetime random statistics string heapq textwrap operator difflib io bisect copy csv dataclasses \
-typing enum decimal fractions hashlib base64 html xml.etree sqlite3 (":memory:") asyncio and more. Print \
-what you want to see.
-Missing, with what to write instead: files, environment, network, subprocesses (read, grep, search); pip \
-packages such as numpy or pandas (lists, dicts, statistics); threads (llm_query_batched).
-Host functions (llm_query, read, ...) return at once: no await is needed. llm_query_batched(list) runs many \
-prompts side by side; so does await asyncio.gather(...) over host calls written in it.\
+Full CPython with its standard library; re, json, math, collections, itertools, datetime are imported. \
+Missing: files, environment, network, subprocesses, threads (llm_query_batched), pip packages such as numpy \
+or pandas. No await is needed.\
 """
 
 _HINTS: Final = (

@@ -121,6 +121,10 @@ HINTS: tuple[Hint, ...] = (
     Hint(r"exceptions can only be called with zero or one string", "An exception takes one text: E(f'...')."),
     Hint(r"type object '\w+' has no attribute", "Unbound methods are missing: use lambda x: x.method()."),
     Hint(r"[Ww]ildcard imports", "Name what you need: from module import a, b."),
+    Hint(
+        r"backtracking count exceeded",
+        "Search with grep(regex, docs=[id]), or match pieces of the text of 20,000 characters.",
+    ),
     Hint(r"RecursionError", "Use a loop with a list as stack instead of deep recursion."),
 )
 
@@ -134,8 +138,8 @@ def hint_for(kind: str, message: str, source_line: str) -> str:
 
 
 DIALECT = """\
-A small, safe Python with re json math collections itertools datetime random statistics string heapq textwrap \
-difflib csv. Missing: yield (return a list); inheritance, own exceptions, @property; re.sub with a function \
-(use finditer); json.dumps(default=); files, network, threads, pip. No await; no host function in map(), \
-filter() or a sort key.\
+A small, safe Python. re, json, math, collections, itertools, datetime are imported; random statistics \
+string heapq textwrap difflib csv can be. Missing: yield (return a list); inheritance, own exceptions, \
+@property; re.sub with a function (use finditer); json.dumps(default=); files, network, threads, pip. No \
+await; no host function in map(), filter() or a sort key.\
 """

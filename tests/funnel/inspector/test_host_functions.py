@@ -410,3 +410,24 @@ async def test_a_document_that_stage_one_should_not_have_given_is_left_out(sandb
         draft = await Inspector(sandbox).answer(bench.run, leaked)
     assert sorted(draft.value) == ["mine", "open"]
     assert "heptagon" not in last(model.requests[0])
+
+
+async def test_a_grep_that_finds_nothing_tells_of_other_cases_and_of_titles(mistake):
+    told = await mistake("grep('MAGPIE')", documents=[doc("a", "A magpie sat there.", title="The magpie")])
+    assert (
+        "grep('MAGPIE') found nothing in 1 documents; 1 matches with ignore_case=True; "
+        "titles that hold it: The magpie." in told
+    )
+
+
+async def test_what_models_use_without_importing_it_is_imported(evaluate):
+    given, _, _ = await evaluate(submitted("re.findall('b+', 'abba')"))
+    assert given == ["bb"]
+
+
+async def test_a_cited_match_is_its_sentence(sandbox):
+    model = ScriptedLLM([cell("submit('Fourteen days ' + cite(grep('14')[0]))")])
+    documents = [doc("a", "We ship daily. Refunds take 14 days. Ask us.")]
+    async with a_run(model, documents=documents) as bench:
+        draft = await Inspector(sandbox).answer(bench.run, bench.hits())
+    assert [c.quote for c in draft.citations] == ["Refunds take 14 days."]
