@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Literal
 from urllib.parse import unquote
 
-from funnel.citations import MARKER, markers_in
+from funnel.citations import markers_in, renumber
 from funnel.errors import MemoryFailed
 from funnel.memory import terms, text_search
 from funnel.memory.base import TERMS, Memory, Namespace, namespace
@@ -32,6 +32,7 @@ MAX_FACTS = 200
 """Of one version; the oldest go."""
 MAX_CHARS = 2_000
 MAX_ASKED_CHARS = 500
+MAX_TITLE_CHARS = 200
 MAX_SOURCES = 20
 MAX_VERSIONS = 1_000
 """So many that something was learnt about are looked through."""
@@ -48,13 +49,17 @@ Version = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A span of a document version; `check` tells whether a text is the one that stood there."""
+    """A span of a document version; `check` tells whether a text is the one that stood there.
+
+    `title`: the document's, since many a fact does not say what it is about.
+    """
 
     document_id: str
     version: str
     start: int
     stop: int
     check: str
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,12 @@ class Fact:
     def versions(self) -> frozenset[Version]:
         """The documents that it rests on."""
         return frozenset((source.document_id, source.version) for source in self.sources)
+
+    @property
+    def searched(self) -> str:
+        """By whose terms it is found: titles, what was asked, what was found."""
+        titles = dict.fromkeys(source.title for source in self.sources)
+        return "\n".join([*titles, self.asked, self.text])
 
     @property
     def digest(self) -> str:
@@ -128,7 +139,7 @@ class Learnt:
             if any(each.document_id not in versions for each in cited):
                 continue  # gone since the answer was checked
             sources = [source_of(each, versions[each.document_id]) for each in cited]
-            self.add("answer", question, MARKER.sub("", said), sources)
+            self.add("answer", question, renumber(said, {})[0], sources)
 
     async def keep(self) -> None:
         """Write what was added. A memory that fails loses it, and nothing else."""
@@ -201,7 +212,7 @@ class Learnt:
         new = {f"{_FACT}{int(now * 1000):015d}-{fact.digest}": fact for fact in facts}
         new = dict(sorted(new.items())[:MAX_FACTS])
         items = {key: _dump(fact, now) for key, fact in new.items()}
-        items |= {TERMS + key: terms.record(f"{fact.asked}\n{fact.text}") for key, fact in new.items()}
+        items |= {TERMS + key: terms.record(fact.searched) for key, fact in new.items()}
         await self._memory.put_many(where, items, ttl_s=self._ttl_s)
         learnt_again = {_digest(key) for key in new}
         rest = sorted(key for digest, key in old.items() if digest not in learnt_again)
@@ -219,7 +230,8 @@ class Learnt:
 def source_of(citation: Citation, version: str) -> Source:
     """What a citation rests on."""
     check = check_of_text(citation.quote)
-    return Source(citation.document_id, version, citation.start, citation.stop, check)
+    title = citation.title[:MAX_TITLE_CHARS]
+    return Source(citation.document_id, version, citation.start, citation.stop, check, title)
 
 
 def check_of_text(text: str) -> str:

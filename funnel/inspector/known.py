@@ -72,7 +72,7 @@ class Known:
         lines: list[str] = []
         room = SHOWN_TOKENS - estimated_tokens(_INTRODUCTION)
         for known in await self._readable(learnt, question, versions, _LOOKED_AT, alone=True):
-            held = terms.record(f"{known['asked']}\n{known['text']}")
+            held = terms.record(f"{known['title']}\n{known['asked']}\n{known['text']}")
             if sum(terms.count(held, name) > 0 for name in asked) < LEAST_SHARE * len(asked):
                 continue
             line = (
@@ -118,7 +118,8 @@ class Known:
             places.append(
                 {"id": source.document_id, "start": source.start + start, "stop": source.start + stop}
             )
-        told = {"text": fact.text, "asked": fact.asked, "kind": fact.kind}
+        title = fact.sources[0].title
+        told = {"text": fact.text, "asked": fact.asked, "kind": fact.kind, "title": title}
         return {**told, "doc": places[0]["id"], **places[0], "sources": places}
 
     def _version(self, name: str) -> Version:

@@ -10,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from funnel.citations import MARKER, answer_text, markers_in
+from funnel.citations import answer_text, markers_in, renumber
 from funnel.inspector.arguments import as_list
 from funnel.inspector.shelf import MAX_READ_CHARS, Shelf
-from funnel.learnt import Kind, Learnt, Source, check_of_text, source_of
+from funnel.learnt import MAX_TITLE_CHARS, Kind, Learnt, Source, check_of_text, source_of
 
 NOT_FOUND = "NOT FOUND: "
 """How a child's answer begins that is none."""
@@ -124,8 +124,9 @@ class Lessons:
             return
         if (place := self._handed.find(text)) is not None:
             document_id, start = place
-            version = self._shelf.info(document_id).version
-            source = Source(document_id, version, start, start + len(text), check_of_text(text))
+            info, stop = self._shelf.info(document_id), start + len(text)
+            title = info.title[:MAX_TITLE_CHARS]
+            source = Source(document_id, info.version, start, stop, check_of_text(text), title)
             self._learnt.add("sub-call", prompt, answer_text(value), [source])
 
     def _cited(self, kind: Kind, asked: str, text: str) -> None:
@@ -134,4 +135,4 @@ class Lessons:
             return
         cited = [citation for each in self._shelf.cited(markers_in(text)).values() for citation in each]
         sources = [source_of(each, self._shelf.info(each.document_id).version) for each in cited]
-        self._learnt.add(kind, asked, MARKER.sub("", text), sources)
+        self._learnt.add(kind, asked, renumber(text, {})[0], sources)

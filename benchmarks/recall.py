@@ -1,0 +1,109 @@
+"""Counts the model calls that memory saves on twenty questions over the same ten contracts.
+
+python benchmarks/recall.py
+
+Three memories: one that nothing is taken from, the cache of completions alone, and the cache with what
+earlier runs learnt. The models are scripted (recall_workload.py); the figures are counts and the same on
+every machine. A cache helps where a call is repeated to the letter, so there are two kinds of root: one
+words each sub-call for the question in hand, as models do, the other always in the same words. Both passes
+ask the same questions; the second finds every call of the first in the cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from recall_workload import OWN, SAME, Root, Sub, Workload, workload
+
+from funnel.llm.models import Models
+from funnel.memory import InMemory
+from funnel.pipeline import Funnel, Options
+from funnel.router import Router
+from funnel.sandbox.monty import MontySandbox
+from indexes import RawDocuments
+
+PRICES = {"root": (2.0, 8.0), "sub": (0.25, 2.0)}
+NEITHER, CACHE, LEARNT = "neither", "cache only", "cache + learnt"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass over all questions took, and its answers as (text, citations)."""
+
+    root_calls: int
+    sub_calls: int
+    input_tokens: int
+    output_tokens: int
+    answers: tuple[tuple[str, tuple[object, ...]], ...]
+
+    @property
+    def calls(self) -> int:
+        """Of both models."""
+        return self.root_calls + self.sub_calls
+
+
+async def passes(given: Workload, kept: str, *, wording: str = OWN, n: int = 1) -> list[Pass]:
+    """`n` passes over one memory, which was empty before the first."""
+    root, sub = Root(given, wording), Sub(given)
+    options = Options(mode="deep", k=len(given.documents), fresh=kept == NEITHER, learn=kept == LEARNT)
+    with tempfile.TemporaryDirectory() as folder:
+        funnel = Funnel(
+            RawDocuments(given.documents),
+            models=Models(root, sub, prices=PRICES),
+            memory=InMemory(),
+            sandbox=MontySandbox(),
+            trace_dir=Path(folder),
+            router=Router(),
+        )
+        async with funnel:
+            return [await _one_pass(funnel, given, options, root, sub) for _ in range(n)]
+
+
+async def _one_pass(funnel: Funnel, given: Workload, options: Options, root: Root, sub: Sub) -> Pass:
+    before = root.calls, sub.calls
+    answers = [await funnel.ask(question.text, options) for question in given.questions]
+    return Pass(
+        root.calls - before[0],
+        sub.calls - before[1],
+        sum(answer.usage.input_tokens for answer in answers),
+        sum(answer.usage.output_tokens for answer in answers),
+        tuple((answer.text, answer.citations) for answer in answers),
+    )
+
+
+def right(given: Workload, done: Pass) -> int:
+    """How many answers say what is right."""
+    pairs = zip(given.questions, done.answers, strict=True)
+    return sum(text.startswith(f"{given.answer(question)} [1]") for question, (text, _) in pairs)
+
+
+async def main() -> None:
+    given = workload()
+    print("python benchmarks/recall.py")
+    print(
+        f"Python {platform.python_version()}; 20 questions, 10 contracts, seed 7; tokens are characters / 4"
+    )
+    for wording in (OWN, SAME):
+        words = "each question's own" if wording == OWN else "the same"
+        print(f"\nsub-calls in {words} words")
+        print(
+            f"{'':16}{'pass':>5}{'root':>6}{'sub':>6}{'calls':>7}{'saved':>8}{'in':>9}{'out':>8}"
+            "  right  answers"
+        )
+        first: Pass | None = None
+        for kept in (NEITHER, CACHE, LEARNT):
+            for number, done in enumerate(await passes(given, kept, wording=wording, n=2), start=1):
+                first = first or done
+                print(
+                    f"{kept:16}{number:5}{done.root_calls:6}{done.sub_calls:6}{done.calls:7}"
+                    f"{1 - done.calls / first.calls:8.0%}{done.input_tokens:9,}{done.output_tokens:8,}"
+                    f"{right(given, done):4}/20  {'equal' if done.answers == first.answers else 'DIFFER'}"
+                )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
