@@ -190,18 +190,18 @@ class Learnt:
                     seen.add(fact.digest)
                     yield fact
 
-    async def opening(self, key: str, *, again: bool) -> str | None:
-        """What the beginning of this work said was known; `again`: the run itself has begun with it before.
+    async def opening(self, key: str) -> str | None:
+        """What was said to be known when the same was begun before, where it is to begin alike.
 
         Raises: `MemoryFailed`.
         """
-        if not (self._steady or again):
+        if not self._steady:
             return None
         found = (await self._memory.get_many(self._here, [_OPENING + key])).get(_OPENING + key)
         return None if found is None else found.decode("utf-8", "surrogatepass")
 
     async def keep_opening(self, key: str, text: str) -> None:
-        """Raises: `MemoryFailed`."""
+        """Keep what is said to be known at that beginning. Raises: `MemoryFailed`."""
         stored = {_OPENING + key: text.encode("utf-8", "surrogatepass")}
         await self._memory.put_many(self._here, stored, ttl_s=self._ttl_s)
 

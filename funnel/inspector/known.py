@@ -26,6 +26,8 @@ SHOWN, SHOWN_TOKENS, SHOWN_CHARS = 5, 600, 300
 """So many facts the first message tells, within so many estimated tokens, each cut to so many characters."""
 LEAST_SHARE = 1 / 3
 """A fact is told unasked when it holds this share of the question's terms."""
+MANY = 100
+"""With more documents than this it is first asked of which of them anything is known."""
 _LOOKED_AT = 20
 _OF_THE_QUESTION = 0.25
 """What a term of the question counts beside one of the answer, where a place for both is looked for."""
@@ -61,15 +63,21 @@ class Known:
             return ""
         versions = frozenset(self._version(name) for name in documents)
         key = check_of(self._run.root.name, question, json.dumps(sorted(versions)))
-        told = await learnt.opening(key, again=self._run.journal.resumed)
+        journal, value = self._run.journal, f"known {key}"
+        if (before := journal.value(value)) is not None:
+            return str(before)
+        told = await learnt.opening(key)
         if told is None:
             told = await self._told(learnt, question, versions)
             await learnt.keep_opening(key, told)
+        journal.set_value(value, told)
         return told
 
     async def _told(self, learnt: Learnt, question: str, versions: Collection[Version]) -> str:
         asked = terms.tokens(question)
         lines: list[str] = []
+        if len(versions) > MANY:
+            versions = frozenset(await learnt.versions()).intersection(versions)
         room = SHOWN_TOKENS - estimated_tokens(_INTRODUCTION)
         for known in await self._readable(learnt, question, versions, _LOOKED_AT, alone=True):
             held = terms.record(f"{known['title']}\n{known['asked']}\n{known['text']}")

@@ -253,6 +253,67 @@ async def test_without_learning_nothing_is_written_and_nothing_is_read(ask, memo
         assert told((await ask(ANSWER, **how))[1]) == []
 
 
+async def test_a_resumed_run_learns_what_its_earlier_life_did(tmp_path, memory, ask):
+    work = cell(
+        f"note('lease', 'May ' + {ENDS})", "llm_query('When does the lease end?', read('leases'))",
+        "rlm_query('When does it end?', ['leases'])",
+    )  # fmt: skip
+    answer, _ = await ask(work, ANSWER, DOWN, DOWN, sub=["May 2026"])
+    assert answer.status == "partial"
+    async with a_funnel(tmp_path, memory, root=[ANSWER]) as (funnel, leads):
+        assert (await funnel.resume(answer.run)).status == "complete"
+        await funnel.resume(answer.run)
+    assert len(leads.requests) == 1
+    assert sorted(fact["kind"] for fact in await facts(ask)) == ["answer", "child", "note", "sub-call"]
+
+
+async def test_a_resumed_run_recalls_what_it_recalled(tmp_path, memory, ask):
+    await ask(ANSWER)
+    answer, _ = await ask(cell("n = len(recall('lease end', k=50))"), DOWN, DOWN)
+    await ask(ASK, ANSWER, sub=["May 2026"], question="Does the lease end?")
+    assert len(await facts(ask, "lease end")) > 1
+    async with a_funnel(tmp_path, memory, root=[cell("submit(n, citations=[])")]) as (funnel, leads):
+        assert (await funnel.resume(answer.run)).value == 1
+    assert len(told(leads.requests)[0].splitlines()) == 1
+
+
+async def test_of_many_documents_only_those_are_looked_through_that_something_is_known_of(ask):
+    many = [LEASES, *(doc(f"d{n:03d}", "The lease of a garage.") for n in range(120))]
+    wide = replace(DEEP, k=200)
+    await ask(ANSWER, documents=many, options=wide)
+    _, requests = await ask(ANSWER, documents=many, options=wide)
+    assert "In May 2026." in told(requests)[0]
+
+
+class Placed(ScriptedLLM):
+    """A model whose answers are kept in the cache."""
+
+    endpoint = "http://localhost"
+
+
+async def test_a_question_that_is_asked_again_is_answered_from_the_cache(tmp_path, memory):
+    for n_calls in (1, 0):
+        model = Placed([ANSWER] * n_calls)
+        funnel = Funnel(
+            RawDocuments([LEASES]), models=Models(model, model, prices=FREE), memory=memory,
+            sandbox=MontySandbox(max_processes=8), trace_dir=tmp_path, router=Router(),
+        )  # fmt: skip
+        assert (await funnel.ask(QUESTION, DEEP)).usage.model_calls == n_calls
+        await funnel._sandbox.close()
+
+
+async def test_a_fresh_question_is_told_what_is_known_now(tmp_path, memory):
+    model = Placed([ANSWER, ANSWER])
+    funnel = Funnel(
+        RawDocuments([LEASES]), models=Models(model, model, prices=FREE), memory=memory,
+        sandbox=MontySandbox(max_processes=8), trace_dir=tmp_path, router=Router(),
+    )  # fmt: skip
+    await funnel.ask(QUESTION, DEEP)
+    await funnel.ask(QUESTION, replace(DEEP, fresh=True))
+    await funnel._sandbox.close()
+    assert "In May 2026." in told(model.requests[1:])[0]
+
+
 # how it is told
 
 
