@@ -33,7 +33,8 @@ MAX_PARALLEL = 64
 
 async def ask(funnel: Funnel, order: dict[str, Any]) -> dict[str, Any]:
     """One question; `asked_s` is the moment of the call, on the clock that the server reads too."""
-    options = Options(mode="deep", k=order["k"], limits=LIMITS)
+    # The repetitions are one question over one set of documents: what one learns would be told the next.
+    options = Options(mode="deep", k=order["k"], limits=LIMITS, learn=False)
     used, asked = cpu_s(), time.monotonic()
     answer = await funnel.ask(question(order["task"], order["n"], order["run"]), options)
     wall = time.monotonic() - asked

@@ -17,7 +17,7 @@ from indexes.types import DocumentInfo
 
 INLINE_CHARS = 100_000
 INLINE_TOTAL_CHARS = 4_000_000
-LISTED = 6
+LISTED = 4
 LISTING_CHARS = 2_000
 LABEL_CHARS = 80
 TITLE_CHARS = 200
@@ -25,7 +25,7 @@ TITLE_CHARS = 200
 SHOWN = 2
 """Of so many documents something is shown. Every turn carries it again, and a cell can print the rest."""
 WHOLE_CHARS = 500
-MATCH_CHARS = 260
+MATCH_CHARS = 220
 HEAD_CHARS, TAIL_CHARS = 100, 60
 ALONE_HEAD_CHARS, ALONE_TAIL_CHARS = 300, 100
 """Where stage one found nothing in particular."""

@@ -10,7 +10,7 @@ from importlib.resources import files
 from itertools import count
 from string import Template
 
-_OPENING = re.compile(r"<(?P<kind>[a-z]+) (?P<key>[0-9a-f]{4,64})(?P<attributes>[^>\n]*)>\n")
+_OPENING = re.compile(r"<(?P<kind>[a-z]+) (?P<key>[0-9]{3,60})(?P<attributes>[^>\n]*)>\n")
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -50,8 +50,9 @@ def fence(kind: str, text: str, **attributes: object) -> str:
 
 
 def _key(text: str, attempt: int) -> str:
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"." * attempt).hexdigest()
-    return digest[: 4 + 2 * attempt]
+    # Tokenizers read three digits as one token. Every turn carries the tags of all turns before.
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"." * attempt).digest()
+    return f"{int.from_bytes(digest):060d}"[-3 - 3 * attempt :]
 
 
 def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:
