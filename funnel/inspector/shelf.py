@@ -48,6 +48,7 @@ class Shelf:
         self._documents: dict[str, DocumentInfo] = {}
         self._numbers: dict[Citation, int] = {}
         self._by_number: dict[int, Citation] = {}
+        workspace.fetch_with(self._fetch)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -55,27 +56,25 @@ class Shelf:
         return tuple(self._documents)
 
     async def add(self, documents: Iterable[DocumentInfo]) -> tuple[str, ...]:
-        """Put these documents on the shelf; returns their ids. One that has gone meanwhile is left out."""
-        ids = []
-        for info in documents:
-            if info.id not in self._documents:
-                document = await asyncio.to_thread(
-                    self._source.document, info.id, access=self._access, where=self._where
-                )
-                if document is None:
-                    continue
-                now = DocumentInfo(
-                    document.id,
-                    document.version,
-                    document.title,
-                    document.uri,
-                    len(document.text),
-                    document.metadata,
-                )
-                await self._workspace.add_document(now, document.text)
-                self._documents[now.id] = now
-            ids.append(str(info.id))
-        return tuple(ids)
+        """Put these documents on the shelf; returns their ids. Left out is what the asker may not read.
+
+        Their text is fetched when it is read. One that is there in another version is replaced.
+        """
+        asked = {info.id: info for info in documents}
+        new = [name for name, info in asked.items() if not self._has(info)]
+        if new:
+            found = await asyncio.to_thread(self._infos, new)
+            await self._workspace.register(found)
+            self._documents.update((info.id, info) for info in found)
+        return tuple(name for name in asked if name in self._documents)
+
+    def _has(self, info: DocumentInfo) -> bool:
+        return info.id in self._documents and self._documents[info.id].version == info.version
+
+    def _infos(self, names: Iterable[DocumentId]) -> list[DocumentInfo]:
+        """What is known of these documents now, without those that the asker may not read."""
+        found = (self._source.info(name, access=self._access, where=self._where) for name in names)
+        return [info for info in found if info is not None]
 
     async def restore(self) -> None:
         """Put back what an earlier life of the run had read and cited, but for what has gone meanwhile."""
@@ -102,11 +101,11 @@ class Shelf:
     async def listed(self, start: int, limit: int) -> list[DocumentInfo]:
         """The documents of the whole collection that the asker may read, by id; not put on the shelf."""
 
-        def look() -> list[DocumentInfo | None]:
-            ids = self._source.ids(access=self._access, where=self._where)[start : start + limit]
-            return [self._source.info(name, access=self._access, where=self._where) for name in ids]
+        def look() -> list[DocumentInfo]:
+            ids = self._source.ids(access=self._access, where=self._where)
+            return self._infos(ids[start : start + limit])
 
-        return [info for info in await asyncio.to_thread(look) if info is not None]
+        return await asyncio.to_thread(look)
 
     def info(self, name: str) -> DocumentInfo:
         """A document on the shelf."""
@@ -192,6 +191,24 @@ class Shelf:
     def cited(self, numbers: Sequence[int]) -> dict[int, list[Citation]]:
         """The citations with these numbers, by number; unknown numbers are left out."""
         return {n: [self._by_number[n]] for n in numbers if n in self._by_number}
+
+    async def _fetch(self, name: str, start: int, stop: int) -> str:
+        """Characters of a document, from stage one. Raises: `HostError` where it is not what was found."""
+        version, document_id = self._documents[name].version, DocumentId(name)
+
+        def look() -> str | None:
+            text = self._source.read(document_id, start, stop, access=self._access, where=self._where)
+            # Looked at after the text: what was read before a change is not taken for what came of it.
+            info = self._source.info(document_id, access=self._access, where=self._where)
+            return text if info is not None and info.version == version else None
+
+        text = await asyncio.to_thread(look)
+        if text is None:
+            raise HostError(
+                f"document {name[:80]!r} was changed or taken away since it was found: "
+                "leave it out, or search() again for what there is now"
+            )
+        return text
 
     def _number(self, citation: Citation) -> str:
         if citation not in self._numbers and len(self._numbers) >= MAX_CITATIONS:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from funnel.memory import terms
 from funnel.memory.base import TERMS, Memory, Namespace
-from funnel.memory.pages import Layout, Pages
+from funnel.memory.pages import Fetch, Layout, Pages
 
 STRETCH_CHARS = 8_192
 OVERLAP_CHARS = 256
@@ -27,27 +27,31 @@ class FullText:
         self._pages = pages
         self._ttl_s = ttl_s
 
-    async def index(self, where: Namespace, layout: Layout) -> None:
+    async def index(self, where: Namespace, layout: Layout, *, fetch: Fetch | None = None) -> None:
         """Index a document version once: the mark is written last, so what was cut short is done again.
 
-        Raises: `MemoryFailed`.
+        Its text comes from `fetch` where its pages are not stored.
+
+        Raises: `MemoryFailed`; what `fetch` raises.
         """
         if await self._memory.get_many(where, [_INDEXED]):
             return
         number = 0
         # The terms outlive the mark, as the pages do theirs: a run that found it finds them to its end.
         ttl_s = None if self._ttl_s is None else 2 * self._ttl_s
-        async for some in self._stretches(where, layout):
+        async for some in self._stretches(where, layout, fetch):
             records = await asyncio.to_thread(_records, some)
             items = {_key(n): stored for n, stored in enumerate(records, start=number)}
             await self._memory.put_many(where, items, ttl_s=ttl_s)
             number += len(some)
         await self._memory.put_many(where, {_INDEXED: b""}, ttl_s=self._ttl_s)
 
-    async def _stretches(self, where: Namespace, layout: Layout) -> AsyncIterator[Sequence[str]]:
+    async def _stretches(
+        self, where: Namespace, layout: Layout, fetch: Fetch | None
+    ) -> AsyncIterator[Sequence[str]]:
         """The texts of all stretches, some at a time."""
         held = ""
-        async for piece in self._pages.stream(where, layout, batch=_PAGES):
+        async for piece in self._pages.stream(where, layout, batch=_PAGES, fetch=fetch):
             held += piece.decode("utf-8", "surrogatepass")
             some = []
             while len(held) >= STRETCH_CHARS + OVERLAP_CHARS:

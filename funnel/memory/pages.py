@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from funnel.errors import MemoryFailed
 from funnel.memory.base import Memory, Namespace
+
+Fetch = Callable[[int, int], Awaitable[str]]
+"""(start, stop) → those characters of a document, from where it comes from."""
 
 COMPLETE = "complete"
 _WRITE_PAGES = 16
@@ -68,36 +71,86 @@ class Pages:
         await self._memory.put_many(where, {COMPLETE: marker.encode()}, ttl_s=self._ttl_s)
         return layout
 
-    async def read(self, where: Namespace, layout: Layout, start: int, stop: int) -> str:
-        """Characters `start` to `stop`, 0 <= start <= stop <= n_chars, from the pages that hold them."""
+    async def read(
+        self, where: Namespace, layout: Layout, start: int, stop: int, *, fetch: Fetch | None = None
+    ) -> str:
+        """Characters `start` to `stop`, 0 <= start <= stop <= n_chars, from the pages that hold them.
+
+        A page that is not there comes from `fetch`, and is stored; without, it is an error.
+
+        Raises: `MemoryFailed`, and what `fetch` raises.
+        """
         if start >= stop:
             return ""
         size = layout.page_chars
+        pages = range(start // size, (stop - 1) // size + 1)
+        if len(pages) == 1 and (text := self._cache_of(where, layout.key(pages[0]))) is not None:
+            return text[start - pages[0] * size : stop - pages[0] * size]
         parts = []
-        for page in range(start // size, (stop - 1) // size + 1):
-            text = await self._page(where, layout.key(page))
-            parts.append(text[max(0, start - page * size) : stop - page * size])
+        for first in range(pages.start, pages.stop, _WRITE_PAGES):
+            some = pages[first - pages.start :][:_WRITE_PAGES]
+            texts = await self._texts(where, layout, some, fetch)
+            parts += [texts[page][max(0, start - page * size) : stop - page * size] for page in some]
         return "".join(parts)
 
-    async def stream(self, where: Namespace, layout: Layout, *, batch: int) -> AsyncIterator[bytes]:
-        """The whole text as UTF-8, `batch` pages at a time; it passes the cache by, which it would flush."""
+    async def stream(
+        self, where: Namespace, layout: Layout, *, batch: int, fetch: Fetch | None = None
+    ) -> AsyncIterator[bytes]:
+        """The whole text as UTF-8, `batch` pages at a time; it passes the cache by, which it would flush.
+
+        With `fetch` it comes from there, and nothing is stored.
+        """
         for first in range(0, layout.n_pages, batch):
-            keys = [layout.key(page) for page in range(first, min(first + batch, layout.n_pages))]
+            stop = min(first + batch, layout.n_pages)
+            if fetch is not None:
+                size = layout.page_chars
+                text = await fetch(first * size, min(stop * size, layout.n_chars))
+                yield text.encode("utf-8", "surrogatepass")
+                continue
+            keys = [layout.key(page) for page in range(first, stop)]
             found = await self._memory.get_many(where, keys)
             yield b"".join(self._present(where, found.get(key)) for key in keys)
 
-    async def _page(self, where: Namespace, key: str) -> str:
-        if (where, key) in self._cached:
-            self._cached.move_to_end((where, key))
-            return self._cached[where, key]
-        found = await self._memory.get_many(where, [key])
-        text = self._present(where, found.get(key)).decode("utf-8", "surrogatepass")
+    async def _texts(
+        self, where: Namespace, layout: Layout, pages: range, fetch: Fetch | None
+    ) -> dict[int, str]:
+        texts = {
+            page: text for page in pages if (text := self._cache_of(where, layout.key(page))) is not None
+        }
+        wanted = {page: layout.key(page) for page in pages if page not in texts}
+        if not wanted:
+            return texts
+        found = await self._memory.get_many(where, list(wanted.values()))
+        absent = [page for page, key in wanted.items() if key not in found]
+        if fetch is not None and absent:
+            texts |= await self._fetched(where, layout, range(absent[0], absent[-1] + 1), fetch)
+        for page, key in wanted.items():
+            if page not in texts:
+                texts[page] = self._present(where, found.get(key)).decode("utf-8", "surrogatepass")
+            self._keep(where, key, texts[page])
+        return texts
+
+    async def _fetched(self, where: Namespace, layout: Layout, pages: range, fetch: Fetch) -> dict[int, str]:
+        """These pages from where the document comes from, and stored."""
+        size = layout.page_chars
+        text = await fetch(pages.start * size, min(pages.stop * size, layout.n_chars))
+        texts = dict(zip(pages, _cut([text], size), strict=True))
+        encoded = {layout.key(page): cut.encode("utf-8", "surrogatepass") for page, cut in texts.items()}
+        await self._memory.put_many(where, encoded, ttl_s=None if self._ttl_s is None else 2 * self._ttl_s)
+        return texts
+
+    def _cache_of(self, where: Namespace, key: str) -> str | None:
+        if (where, key) not in self._cached:
+            return None
+        self._cached.move_to_end((where, key))
+        return self._cached[where, key]
+
+    def _keep(self, where: Namespace, key: str, text: str) -> None:
         if (where, key) not in self._cached:
             self._cached[where, key] = text
             self._cached_bytes += sys.getsizeof(text)
         while self._cached_bytes > self._cache_bytes:
             self._cached_bytes -= sys.getsizeof(self._cached.popitem(last=False)[1])
-        return text
 
     def _present(self, where: Namespace, page: bytes | None) -> bytes:
         if page is None:

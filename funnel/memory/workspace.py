@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Protocol, Self
 
 from funnel.errors import UnknownDocument
 from funnel.memory import full_text, terms, text_search
 from funnel.memory.base import Memory, Namespace, namespace
 from funnel.memory.grep import Grepper, Match, Search
-from funnel.memory.pages import Layout, Pages
+from funnel.memory.pages import Fetch, Layout, Pages
 from funnel.memory.passages import Passage, best_passage
+
+FetchDocument = Callable[[str, int, int], Awaitable[str]]
+"""(document id, start, stop) → those characters of the version that was registered."""
 
 _SCAN_KEYS = 1_000
 _GREP_PAGES = 4
@@ -48,6 +52,14 @@ class DocumentLike(Protocol):
         """Where it came from."""
 
 
+class Registrable(DocumentLike, Protocol):
+    """The same with the length of its text: `indexes.types.DocumentInfo` has it."""
+
+    @property
+    def n_chars(self) -> int:
+        """Characters of the text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A document of this run."""
@@ -57,6 +69,15 @@ class Stored:
     title: str
     uri: str
     n_chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A document and how its pages are cut; `whole` where all of them are in the memory."""
+
+    stored: Stored
+    layout: Layout
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +128,9 @@ class Workspace:
         self._ttl_s = ttl_s
         self._reach = reach
         self._grepper = Grepper(piece_s=grep_piece_s)
-        self._known: dict[str, tuple[Stored, Layout]] = {}
+        self._page_chars = page_chars
+        self._fetch: FetchDocument | None = None
+        self._known: dict[str, _Known] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -126,36 +149,47 @@ class Workspace:
         """
         layout = await self._pages.store(self._where(info.id, info.version), text)
         stored = Stored(info.id, info.version, info.title, info.uri, layout.n_chars)
-        entry = {
-            "id": stored.id, "version": stored.version, "title": stored.title, "uri": stored.uri,
-            "n_chars": layout.n_chars, "page_chars": layout.page_chars,
-        }  # fmt: skip
-        await self._memory.put_many(
-            self._here, {_DOCUMENT + info.id: json.dumps(entry).encode()}, ttl_s=self._ttl_s
-        )
-        self._known[info.id] = (stored, layout)
+        await self._remember([_Known(stored, layout, whole=True)])
         return stored
+
+    def fetch_with(self, fetch: FetchDocument) -> None:
+        """Where the text of documents comes from that are registered by what is known of them."""
+        self._fetch = fetch
+
+    async def register(self, infos: Iterable[Registrable]) -> None:
+        """Give this run documents whose text is fetched when it is read, and stored by the page.
+
+        What goes through whole documents, `grep` and the first `search`, stores no text.
+
+        Raises: `MemoryFailed`; `ValueError` for an empty id or version.
+        """
+        known = []
+        for info in infos:
+            self._where(info.id, info.version)
+            stored = Stored(info.id, info.version, info.title, info.uri, info.n_chars)
+            known.append(_Known(stored, Layout(info.n_chars, self._page_chars), whole=False))
+        await self._remember(known)
 
     async def documents(self) -> tuple[Stored, ...]:
         """The documents of this run, by id."""
         found = await self._entries(_DOCUMENT)
-        for entry in found.values():
-            stored, layout = _document(entry)
-            self._known[stored.id] = (stored, layout)
-        return tuple(self._known[document_id][0] for document_id in found)
+        self._known |= {name: _document(entry) for name, entry in found.items()}
+        return tuple(self._known[name].stored for name in found)
 
     async def length(self, document_id: str) -> int:
         """Characters in a document. Raises: `UnknownDocument`."""
-        return (await self._find(document_id))[0].n_chars
+        return (await self._find(document_id)).stored.n_chars
 
     async def read(self, document_id: str, start: int | None = None, stop: int | None = None) -> str:
         """`text[start:stop]`, with Python's rules for what lies outside; only those pages are fetched.
 
-        Raises: `UnknownDocument`, `MemoryFailed`.
+        Raises: `UnknownDocument`, `MemoryFailed`; what the fetching raises.
         """
-        stored, layout = await self._find(document_id)
+        known = await self._find(document_id)
+        stored = known.stored
         begin, end, _ = slice(start, stop).indices(stored.n_chars)
-        return await self._pages.read(self._where(stored.id, stored.version), layout, begin, end)
+        where = self._where(stored.id, stored.version)
+        return await self._pages.read(where, known.layout, begin, end, fetch=self._fetch_for(known))
 
     async def grep(
         self,
@@ -172,7 +206,8 @@ class Workspace:
         characters, with what it looks at around it, is cut (and may count once for each piece) or missed.
         The search goes on to the end for the sake of `total`; cancel it to stop it.
 
-        Raises: `BadPattern`, `UnknownDocument`, `MemoryFailed`; `ValueError` for a number below 0.
+        Raises: `BadPattern`, `UnknownDocument`, `MemoryFailed`; `ValueError` for a number below 0; what the
+        fetching raises.
         """
         if context < 0 or limit < 0:
             raise ValueError(f"context = {context} and limit = {limit}: neither may be below 0")
@@ -184,10 +219,13 @@ class Workspace:
         matches: list[Match] = []
         total = 0
         async with self._grepper.search(Search(pattern, ignore_case, self._reach, context)) as scan:
-            for stored, layout in known:
+            for document in known:
                 await scan.document()
+                stored = document.stored
                 where = self._where(stored.id, stored.version)
-                pieces = self._pages.stream(where, layout, batch=_GREP_PAGES)
+                pieces = self._pages.stream(
+                    where, document.layout, batch=_GREP_PAGES, fetch=self._fetch_for(document)
+                )
                 async for piece, last in _marked(pieces):
                     count, some = await scan.feed(
                         stored.id, piece, last=last, limit=max(0, limit - len(matches))
@@ -235,8 +273,9 @@ class Workspace:
 
         async def index(stored: Stored) -> None:
             async with at_once:
-                _, layout = await self._find(stored.id)
-                await self._full_text.index(self._where(stored.id, stored.version), layout)
+                known = await self._find(stored.id)
+                where = self._where(stored.id, stored.version)
+                await self._full_text.index(where, known.layout, fetch=self._fetch_for(known))
 
         await asyncio.gather(*map(index, documents))
 
@@ -253,7 +292,17 @@ class Workspace:
     def _where(self, document_id: str, version: str) -> Namespace:
         return namespace(self._tenant, "document", document_id, version)
 
-    async def _find(self, document_id: str) -> tuple[Stored, Layout]:
+    def _fetch_for(self, known: _Known) -> Fetch | None:
+        return None if known.whole or self._fetch is None else partial(self._fetch, known.stored.id)
+
+    async def _remember(self, known: Iterable[_Known]) -> None:
+        """Write that these are documents of this run, all at once."""
+        by_id = {each.stored.id: each for each in known}
+        entries = {_DOCUMENT + name: _entry(each) for name, each in by_id.items()}
+        await self._memory.put_many(self._here, entries, ttl_s=self._ttl_s)
+        self._known |= by_id
+
+    async def _find(self, document_id: str) -> _Known:
         if document_id not in self._known:
             key = _DOCUMENT + document_id
             found = await self._memory.get_many(self._here, [key])
@@ -276,10 +325,14 @@ class Workspace:
         return {key.removeprefix(prefix): found[key] for key in keys if key in found}
 
 
-def _document(entry: bytes) -> tuple[Stored, Layout]:
+def _entry(known: _Known) -> bytes:
+    return json.dumps({**asdict(known.stored), **asdict(known.layout), "whole": known.whole}).encode()
+
+
+def _document(entry: bytes) -> _Known:
     found = json.loads(entry)
     stored = Stored(found["id"], found["version"], found["title"], found["uri"], found["n_chars"])
-    return stored, Layout(found["n_chars"], found["page_chars"])
+    return _Known(stored, Layout(found["n_chars"], found["page_chars"]), found.get("whole", True))
 
 
 def _counted(text: str, asked: Sequence[str]) -> tuple[int, tuple[int, ...]]:

@@ -1,6 +1,7 @@
 """A workspace reads, greps and notes over any memory, touching only what it needs."""
 
 import asyncio
+import json
 import sys
 from dataclasses import dataclass
 
@@ -71,6 +72,66 @@ def test_read_is_a_slice_of_the_text(text, page, spans):
         assert [await workspace.read("d", *span) for span in spans] == [text[slice(*span)] for span in spans]
 
     asyncio.run(check())
+
+
+@dataclass(frozen=True)
+class Registered(Info):
+    n_chars: int = 0
+
+
+def fetching(workspace, texts):
+    """Texts by id for the workspace to fetch from; the spans that it asked for."""
+    asked = []
+
+    async def fetch(name, start, stop):
+        asked.append((name, start, stop))
+        return texts[name][start:stop]
+
+    workspace.fetch_with(fetch)
+    return asked
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    text=TEXTS,
+    page=st.integers(1, 9),
+    spans=st.lists(st.tuples(st.integers(0, 70), st.integers(0, 70)), max_size=6),
+)
+def test_a_read_of_a_registered_document_is_a_slice_of_its_text_and_each_page_is_fetched_once(
+    text, page, spans
+):
+    async def check():
+        workspace = Workspace(InMemory(), run="1", page_chars=page, cache_bytes=300)
+        asked = fetching(workspace, {"d": text})
+        await workspace.register([Registered("d", n_chars=len(text))])
+        assert [await workspace.read("d", *span) for span in spans] == [text[slice(*span)] for span in spans]
+        before = len(asked)
+        for span in spans:
+            await workspace.read("d", *span)
+        assert len(asked) == before
+
+    asyncio.run(check())
+
+
+async def test_only_the_pages_that_are_not_there_are_fetched(workspace):
+    asked = fetching(workspace, {"d": "a" * 45})
+    await workspace.register([Registered("d", n_chars=45)])
+    await workspace.read("d", 5, 15)
+    await workspace.read("d", 0, 45)
+    assert asked == [("d", 0, 20), ("d", 20, 45)]
+
+
+async def test_a_registered_document_is_searched_by_its_terms(workspace):
+    fetching(workspace, {"d": "A heron stands in the reeds."})
+    await workspace.register([Registered("d", n_chars=28)])
+    assert [hit.document_id for hit in await workspace.search("heron")] == ["d"]
+
+
+async def test_a_document_of_an_earlier_version_of_this_package_reads_from_its_pages(memory, workspace):
+    await workspace.add_document(Info("d"), "stored")
+    entry = {"id": "d", "version": "v1", "title": "", "uri": "", "n_chars": 6, "page_chars": 10}
+    await memory.put_many(namespace("local", "run", "1"), {"document/d": json.dumps(entry).encode()})
+    assert await Workspace(memory, run="1", page_chars=10).read("d") == "stored"
 
 
 @settings(max_examples=100, deadline=None)

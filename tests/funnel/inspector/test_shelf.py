@@ -1,0 +1,137 @@
+"""Documents on the shelf: found by stage one, fetched when they are read, the same until they are not."""
+
+from __future__ import annotations
+
+import pytest
+from second_stage import Bench, a_run, doc
+
+from funnel.inspector import Inspector
+from funnel.inspector.shelf import Shelf
+from funnel.llm.scripted import ScriptedLLM
+from funnel.memory.workspace import Workspace
+from funnel.sandbox.base import HostError
+from indexes.types import DocumentId
+
+LONG = "".join(f"{n:06d} refunds take a while. " for n in range(10_000))
+PAGE_CHARS = 65_536
+DOCUMENTS = [doc("long", LONG), *(doc(f"d{n}", f"Refunds, part {n}.") for n in range(20))]
+
+
+def shelf_of(bench: Bench) -> Shelf:
+    run = bench.run
+    return Shelf(run.source, run.workspace, run.journal, access=run.access, where=run.where)
+
+
+def pages(bench: Bench) -> list[str]:
+    """Which pages of documents are stored, in all namespaces."""
+    return [key for space in bench.memory._spaces.values() for key in space.values if key[0].isdigit()]
+
+
+def change(bench: Bench, name: str, text: str | None) -> None:
+    """The source has another text of this document from now on, or none."""
+    del bench.source._documents[DocumentId(name)]
+    if text is not None:
+        bench.source._documents[DocumentId(name)] = doc(name, text)
+
+
+async def found(bench: Bench, shelf: Shelf) -> None:
+    await shelf.add(hit.document for hit in bench.hits())
+
+
+@pytest.fixture
+async def bench():
+    async with a_run(ScriptedLLM([]), documents=DOCUMENTS) as made:
+        yield made
+
+
+async def test_what_is_found_is_known_without_being_read(bench):
+    shelf = shelf_of(bench)
+    await found(bench, shelf)
+    assert pages(bench) == []
+    assert shelf.info("long").n_chars == len(LONG)
+
+
+async def test_all_that_is_found_at_once_is_written_at_once(bench, monkeypatch):
+    puts = []
+    put_many = bench.memory.put_many
+
+    async def counted(where, items, **options):
+        puts.append(len(items))
+        await put_many(where, items, **options)
+
+    monkeypatch.setattr(bench.memory, "put_many", counted)
+    shelf = shelf_of(bench)
+    await found(bench, shelf)
+    assert puts == [len(shelf.ids)]
+
+
+async def test_a_read_stores_the_pages_that_it_touches(bench):
+    shelf = shelf_of(bench)
+    await found(bench, shelf)
+    span = PAGE_CHARS - 5, PAGE_CHARS + 5
+    assert await shelf.read("long", *span) == LONG[slice(*span)]
+    assert len(pages(bench)) == 2
+
+
+async def test_a_grep_finds_everything_and_stores_nothing(bench):
+    shelf = shelf_of(bench)
+    await found(bench, shelf)
+    result = await bench.run.workspace.grep(r"\d{6} refunds", ["long"], context=0)
+    assert result.total == 10_000
+    assert {LONG[match.start : match.stop] for match in result.matches} == {m.text for m in result.matches}
+    assert pages(bench) == []
+
+
+@pytest.mark.parametrize("now", ["Another text.", None])
+async def test_a_document_that_is_no_longer_as_it_was_found_is_not_read(bench, now):
+    shelf = shelf_of(bench)
+    await found(bench, shelf)
+    change(bench, "long", now)
+    with pytest.raises(HostError, match="'long' was changed or taken away since it was found"):
+        await shelf.read("long", 0, 10)
+    with pytest.raises(HostError, match="'long' was changed or taken away since it was found"):
+        await bench.run.workspace.grep("refunds", ["long"])
+
+
+async def test_what_was_read_before_the_change_is_still_there(bench):
+    shelf = shelf_of(bench)
+    await found(bench, shelf)
+    before = await shelf.read("long", 0, 10)
+    change(bench, "long", "Another text.")
+    assert await shelf.read("long", 0, 10) == before == LONG[:10]
+
+
+async def test_another_search_finds_what_the_document_is_now(bench):
+    shelf = shelf_of(bench)
+    await found(bench, shelf)
+    change(bench, "d3", "Refunds, part 3, new.")
+    await shelf.search("refunds part 3 new", 30)
+    assert await shelf.read("d3") == "Refunds, part 3, new."
+
+
+async def test_a_later_life_of_the_run_fetches_what_the_first_had_only_found(bench):
+    first = shelf_of(bench)
+    await found(bench, first)
+    await first.read("d1")
+    async with Workspace(bench.memory, run="r") as workspace:
+        run = bench.run
+        again = Shelf(run.source, workspace, run.journal, access=run.access, where=run.where)
+        await again.restore()
+        assert sorted(again.ids) == sorted(first.ids)
+        assert [await again.read(name) for name in ("d1", "d2")] == ["Refunds, part 1.", "Refunds, part 2."]
+
+
+async def test_a_run_whose_documents_went_before_its_first_turn_has_failed_and_says_why(sandbox):
+    model = ScriptedLLM(["NOT FOUND"])
+    async with a_run(model, documents=DOCUMENTS[1:3]) as bench:
+        info = bench.source.info
+
+        def gone_after_a_look(name, **options):
+            told = info(name, **options)
+            bench.source._documents.pop(name, None)
+            return told
+
+        bench.source.info = gone_after_a_look
+        draft = await Inspector(sandbox).answer(bench.run, bench.hits())
+    assert draft.status == "failed"
+    assert "was changed or taken away since it was found" in draft.notices[0]
