@@ -8,6 +8,7 @@ was written survives a killed process; a power cut can take the last transaction
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sqlite3
 import time
@@ -27,6 +28,7 @@ _APPLICATION_ID = 0x46554E4D  # "FUNM", in the header of the file: no other prog
 _FORMAT = 1
 _BUSY_S = 30.0
 _LOOK_S = 0.01
+_SWEEP_S = 1.0
 
 _CREATE = (
     # The key is UTF-8, whose byte order is that of code points; expires_at is seconds since 1970, NULL stays.
@@ -77,6 +79,7 @@ class SqliteMemory:
         self._url = url
         self._clock = clock
         self._indexed = False
+        self._swept = -math.inf
         self._closed = True  # until it is open, so that a failed constructor has nothing to warn of
         self._path = _path(url)
         with self._translated():
@@ -119,7 +122,8 @@ class SqliteMemory:
         def put() -> None:
             with self._transaction() as now:
                 expires_at = None if ttl_s is None else now + ttl_s
-                self._connection.executemany(_PUT, ((*row, expires_at) for row in rows))
+                for row in rows:
+                    self._connection.execute(_PUT, (*row, expires_at))
 
         await self._run(put)
 
@@ -141,9 +145,8 @@ class SqliteMemory:
         blob = _blob(key)
 
         def swap() -> bool:
-            with self._transaction():
-                query = "SELECT value FROM items WHERE namespace = ? AND key = ?"
-                row = self._connection.execute(query, (where, blob)).fetchone()
+            with self._transaction() as now:
+                row = self._connection.execute(_GET, (where, blob, now)).fetchone()
                 if (None if row is None else row[0]) != expected:
                     return False
                 self._connection.execute(_PUT, (where, blob, value, None))
@@ -230,10 +233,12 @@ class SqliteMemory:
 
     @contextmanager
     def _transaction(self) -> Iterator[float]:
-        """One writer at a time, all or nothing, on a file rid of what has expired. Gives the time."""
+        """One writer at a time, all or nothing. Gives the time; now and then takes out what has expired."""
         with self._exclusive():
             now = self._clock()
-            self._connection.execute("DELETE FROM items WHERE expires_at <= ?", (now,))
+            if abs(now - self._swept) >= _SWEEP_S:
+                self._connection.execute("DELETE FROM items WHERE expires_at <= ?", (now,))
+                self._swept = now
             yield now
 
     @contextmanager
