@@ -77,7 +77,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def a_run(
+async def a_run(  # noqa: PLR0913 - a run has that many parts
     root: LLM,
     *,
     sub: LLM | None = None,
