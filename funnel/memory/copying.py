@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from funnel.errors import MemoryFailed
@@ -17,7 +18,9 @@ from funnel.memory.base import Entry, Memory, Namespace
 _NAMESPACES = 500
 _KEYS = 500
 _AT_ONCE = 16
-"""So many values are read and written in one go: pages of a document are 64 kB and more each."""
+"""So many values are read and written in one go, or fewer where they are large."""
+_ABOUT_BYTES = 512 * 1024
+"""More at a time would keep others waiting behind it."""
 _LARGE_BYTES = 1 << 20
 """Checksums of more are computed in a thread."""
 _ENDING_S = 2.0
@@ -125,18 +128,29 @@ class Copier:
     patience_s: float = PATIENCE_S
     sums: dict[Place, bytes | None] = field(default_factory=dict)
     copied: Copied = field(default_factory=Copied)
+    _at_once: int = _AT_ONCE
 
     async def everything(self) -> None:
         """Every key that the source holds now. Raises: `MemoryFailed`."""
         async for where, batch in batches(self.source, patience_s=self.patience_s):
-            await self._places(where, batch)
+            await self._in_parts(batch, partial(self._places, where))
 
     async def some(self, places: Iterable[Place]) -> None:
         """These keys as they are now: one that is gone in the source goes in the target, too."""
         for where, batch in _batched(places):
-            await self._places(where, batch)
+            await self._in_parts(batch, partial(self._places, where))
 
-    async def _places(self, where: Namespace, batch: Sequence[str]) -> None:
+    async def _in_parts(self, batch: Sequence[str], work: Callable[[Sequence[str]], Awaitable[int]]) -> None:
+        """Neighbours are about as large as each other: as many together as should come to `_ABOUT_BYTES`."""
+        while batch:
+            part, batch = batch[: self._at_once], batch[self._at_once :]
+            mean = await work(part) / len(part)
+            self._at_once = min(_AT_ONCE, max(1, int(_ABOUT_BYTES / max(1.0, mean))))
+            # Two memories of this process never wait, and everybody else would.
+            await asyncio.sleep(0)
+
+    async def _places(self, where: Namespace, batch: Sequence[str]) -> int:
+        """Copy them. Returns: their bytes."""
         found = await answered(self.source, self.source.get_entries(where, batch), self.patience_s)
         sums = await _checksums({key: entry.value for key, entry in found.items()})
         gone = [key for key in batch if key not in found]
@@ -149,8 +163,7 @@ class Copier:
         size = sum(len(entry.value) for entry in found.values())
         self.copied = Copied(self.copied.keys + len(found), self.copied.n_bytes + size)
         self.on_progress(self.copied)
-        # Two memories of this process never wait, and everybody else would.
-        await asyncio.sleep(0)
+        return size
 
     async def _write(self, call: Awaitable[None]) -> None:
         """A write that was begun is waited for even by who is cancelled: it would be done after `undo`."""
@@ -173,13 +186,16 @@ class Copier:
         if places is None:
             await self._count()
         for where, batch in _batched(self.sums if places is None else places):
-            held = await answered(self.target, self.target.get_many(where, batch), self.patience_s)
-            sums = await _checksums(held)
-            differing = [key for key in batch if sums.get(key) != self.sums[where, key]]
-            if differing and (wrong := await self._wrong(where, differing, held)):
-                what = "gave back something else for" if wrong in held else "did not keep"
-                raise MemoryFailed(self.target.url, f"it {what} {_named([(where, wrong)])}")
-            await asyncio.sleep(0)
+            await self._in_parts(batch, partial(self._compare, where))
+
+    async def _compare(self, where: Namespace, batch: Sequence[str]) -> int:
+        held = await answered(self.target, self.target.get_many(where, batch), self.patience_s)
+        sums = await _checksums(held)
+        differing = [key for key in batch if sums.get(key) != self.sums[where, key]]
+        if differing and (wrong := await self._wrong(where, differing, held)):
+            what = "gave back something else for" if wrong in held else "did not keep"
+            raise MemoryFailed(self.target.url, f"it {what} {_named([(where, wrong)])}")
+        return sum(map(len, held.values()))
 
     async def _count(self) -> None:
         """A namespace of ours in the target may hold nothing but what was copied there."""

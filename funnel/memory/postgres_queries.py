@@ -38,9 +38,10 @@ PUT_ONE = f"""{_ONCE}
 INSERT INTO funnel_items SELECT %(space)s, %(head)s, %(digest)s, %(rest)s, %(value)s, {_ENDS} FROM once
 {_REPLACE}
 """  # noqa: S608 - made of constants only
+# The values in binary: escaping them as text takes ten times as long as all the rest.
 PUT = f"""{_ONCE}
 INSERT INTO funnel_items SELECT %(space)s, k.head, k.digest, k.rest, k.value, {_ENDS} FROM once, unnest(
-    %(heads)s::bytea[], %(digests)s::bytea[], %(rests)s::bytea[], %(values)s::bytea[]
+    %(heads)s::bytea[], %(digests)s::bytea[], %(rests)s::bytea[], %(values)b::bytea[]
 ) AS k (head, digest, rest, value)
 {_REPLACE}
 """  # noqa: S608 - made of constants only
