@@ -1,0 +1,160 @@
+"""Where the memories that are measured lie: real servers in temporary folders, and each one's bare client."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from aiobotocore.session import get_session
+from botocore.config import Config
+from fsspec.implementations.local import LocalFileSystem
+from redis.asyncio import Redis
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from services.postgres_server import PostgresServer
+from services.redis_server import RedisServer
+from services.s3_server import BUCKET, KEY, SECRET, S3Server
+
+NAMES = ("memory", "sqlite", "file", "redis", "postgresql", "s3")
+Call = Callable[[], Awaitable[Any]]
+
+
+class Places:
+    """The URLs, with the servers behind them as long as it is entered."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="funnel-memory-"))
+        self.urls = {"memory": "memory://", "sqlite": f"sqlite:///{self.folder}/memory.sqlite"}
+        self.urls["file"] = f"file://{self.folder}/files"
+        self.servers: dict[str, Any] = {}
+        makers: dict[str, Callable[[], Any]] = {
+            "redis": RedisServer, "postgresql": PostgresServer, "s3": S3Server,
+        }  # fmt: skip
+        for name in names:
+            if name in makers:
+                self.servers[name] = server = makers[name]()
+                self.urls[name] = server.url
+        if "redis" in self.servers:
+            with self.servers["redis"].client as client:
+                client.config_set("appendfsync", "everysec")
+                client.config_set("auto-aof-rewrite-percentage", 0)
+
+    def empty(self, name: str) -> None:
+        """Nothing is in it any more, and its room is free again."""
+        if name in self.servers:
+            self.servers[name].empty()
+        elif name == "file":
+            shutil.rmtree(self.folder / "files", ignore_errors=True)
+        elif name == "sqlite":
+            for path in self.folder.glob("memory.sqlite*"):
+                path.unlink()
+
+    def close(self) -> None:
+        """End the servers and remove what they held."""
+        for server in self.servers.values():
+            server.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def bare(
+    name: str, places: Places, value: bytes, memory: Any
+) -> AsyncIterator[tuple[Call, Call] | None]:
+    """One value got and put as the client library alone does it; None where there is no library.
+
+    What needs a thread gets the memory's: how long a thread takes to wake depends on where it happens to run,
+    and differs twofold from one to the next.
+    """
+    maker = {"sqlite": _sqlite, "file": _file, "redis": _redis, "postgresql": _postgres, "s3": _s3}.get(name)
+    if maker is None:
+        yield None
+        return
+    async with maker(places, value, memory) as (get, put):
+        yield get, put
+
+
+@asynccontextmanager
+async def _sqlite(places: Places, value: bytes, memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+    """sqlite3 in a thread, as an event loop has to use it; the settings are ours."""
+    thread, loop = memory._thread, asyncio.get_running_loop()
+    connection = sqlite3.connect(places.folder / "bare.sqlite", isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("CREATE TABLE IF NOT EXISTS t (k BLOB PRIMARY KEY, v BLOB NOT NULL)")
+
+    def get() -> Any:
+        return connection.execute("SELECT v FROM t WHERE k = ?", (b"k",)).fetchone()
+
+    def put() -> None:
+        upsert = "INSERT INTO t VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v"
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(upsert, (b"k", value))
+        connection.execute("COMMIT")
+
+    yield (lambda: loop.run_in_executor(thread, get)), (lambda: loop.run_in_executor(thread, put))
+    connection.close()
+
+
+@asynccontextmanager
+async def _file(places: Places, value: bytes, memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+    thread, loop = memory._threads, asyncio.get_running_loop()
+    files, path = LocalFileSystem(), str(places.folder / "bare")
+    yield (
+        (lambda: loop.run_in_executor(thread, files.cat_file, path)),
+        (lambda: loop.run_in_executor(thread, files.pipe_file, path, value)),
+    )
+
+
+@asynccontextmanager
+async def _redis(places: Places, value: bytes, _memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+    client = Redis.from_url(places.urls["redis"])
+    yield (lambda: client.get("bare")), (lambda: client.set("bare", value))
+    await client.aclose()
+
+
+@asynccontextmanager
+async def _postgres(places: Places, value: bytes, _memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+    connection = await psycopg.AsyncConnection.connect(places.urls["postgresql"], autocommit=True)
+    await connection.execute("CREATE TABLE IF NOT EXISTS bare (k bytea PRIMARY KEY, v bytea)")
+    await connection.execute("ALTER TABLE bare ALTER COLUMN v SET STORAGE EXTERNAL")
+
+    async def get() -> Any:
+        cursor = await connection.execute("SELECT v FROM bare WHERE k = %b", (b"k",), binary=True)
+        return await cursor.fetchone()
+
+    async def put() -> None:
+        upsert = "INSERT INTO bare VALUES (%b, %b) ON CONFLICT (k) DO UPDATE SET v = excluded.v"
+        await connection.execute(upsert, (b"k", value))
+
+    yield get, put
+    await connection.close()
+
+
+@asynccontextmanager
+async def _s3(places: Places, value: bytes, _memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+    config = Config(
+        request_checksum_calculation="when_required", response_checksum_validation="when_required",
+        s3={"addressing_style": "path"},
+    )  # fmt: skip
+    made = get_session().create_client(
+        "s3", endpoint_url=places.servers["s3"].endpoint, region_name="us-east-1",
+        aws_access_key_id=KEY, aws_secret_access_key=SECRET, config=config,
+    )  # fmt: skip
+    async with made as client:
+
+        async def get() -> bytes:
+            found = await client.get_object(Bucket=BUCKET, Key="bare")
+            async with found["Body"] as body:
+                content: bytes = await body.read()
+            return content
+
+        yield get, lambda: client.put_object(Bucket=BUCKET, Key="bare", Body=value)
