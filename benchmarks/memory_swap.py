@@ -74,6 +74,11 @@ def resident_mb(which: str) -> float:
     return next(int(row.split()[1]) / 1024 for row in rows if row.startswith(which))
 
 
+def forget_peak() -> None:
+    """From now on it is counted anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 async def measure(source: str, target: str, megabytes: int) -> dict[str, float]:
     memory = open_memory(source)
     if source == "memory://":
@@ -86,7 +91,7 @@ async def measure(source: str, target: str, megabytes: int) -> dict[str, float]:
     await asyncio.sleep(ALONE_S)
     alone = {f"alone_{name}": value for name, value in worker.taken().items()}
     before = resident_mb("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
+    forget_peak()
     began = time.perf_counter()
     copied = await hot.swap(target)
     took = time.perf_counter() - began

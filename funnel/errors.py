@@ -200,7 +200,7 @@ class RunUnknown(RunError):
 
     def __init__(self, run: str, url: str, reason: str = "there is none of that name") -> None:
         super().__init__(
-            run, f"Run {run[:200]!r} cannot be resumed from {url}: {reason}. Name its memory: --memory URL."
+            run, f"Run {run[:200]!r} is not to be had from {url}: {reason}. Name its memory: --memory URL."
         )
 
 

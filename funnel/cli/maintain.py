@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
@@ -51,8 +52,11 @@ ERASE_EPILOG = """Examples:
 funnel erase contracts/old.txt --kb kb --proof
 
 Texts, vectors, engine files, write-ahead logs and free space. --proof then looks for what only these
-documents had in every byte of the directory; exit status 1 when anything is found. Copies elsewhere (backups,
-traces, the file itself) are yours to remove."""
+documents had in every byte of the directory; exit status 1 when anything is found.
+
+The memory of runs holds copies: their pages, runs that had or name them, what was learnt from them, and every
+cache of answers are taken out of FUNNEL_MEMORY or --memory, too. Copies elsewhere (other memories, backups,
+traces, the file itself, what a memory's disk keeps of deleted values) are yours to remove."""
 WATCH_EPILOG = """Examples:
 
 funnel watch docs/ notes.md --kb kb
@@ -60,6 +64,7 @@ funnel watch docs/ notes.md --kb kb
 Stop it with Ctrl-C. A folder that is gone, or that lost over 30 % of its documents at once, takes nothing
 out."""
 
+SQLITE = "sqlite:///"
 Kb = Annotated[Path, typer.Option(help="The collection's directory.")]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
 
@@ -136,6 +141,12 @@ def erase(
     proof: Annotated[
         bool, typer.Option("--proof", help="Look for traces in every byte of the directory.")
     ] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Take them out of this memory of runs, too.  [default: FUNNEL_MEMORY]"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Remove documents and every trace of them."""
@@ -143,22 +154,56 @@ def erase(
         from indexes import Collection, maintenance
 
         with Collection.open(kb) as collection:
-            left = _files(info.uri for id_ in ids if (info := collection.info(id_)))
+            infos = [info for id_ in ids if (info := collection.info(id_))]
+            left = _files(info.uri for info in infos)
+            # First, since it changes nothing where a run is at work on them.
+            removed = asyncio.run(_out_of_memory(ids, memory)) if len(infos) == len(ids) else None
             if proof:
                 proved = maintenance.erase(collection, ids, progress=tell)
             else:
                 proved = None
                 collection.erase(ids, progress=tell)
     if as_json:
-        show.print_json({"erased": ids, "proof": asdict(proved) if proved else None, "files_left": left})
+        proof_as_dict = asdict(proved) if proved else None
+        show.print_json({"erased": ids, "proof": proof_as_dict, "files_left": left, "memory": removed})
     else:
         show.OUT.print(f"Erased {len(set(ids))} of {kb}.", markup=False)
+        if removed and any(removed[kind] for kind in ("runs", "documents", "caches", "learnt")):
+            show.OUT.print(_told_of_memory(removed), markup=False)
         if proved:
             _print_proof(proved)
         for file in left:
             show.ERR.print(f"{file} is still there: the next funnel index would bring it back.", markup=False)
     if proved and proved.traces:
         raise typer.Exit(FAILED)
+
+
+async def _out_of_memory(ids: list[str], url: str | None) -> dict[str, Any] | None:
+    """What was taken out of the memory of runs; None where there is none yet."""
+    from funnel.journal.housekeeping import erase_documents
+    from funnel.memory import open_memory
+    from funnel.settings import Settings
+
+    url = Settings().memory if url is None else url
+    if not await asyncio.to_thread(_is_there, url):
+        return None
+    memory = await asyncio.to_thread(open_memory, url)
+    try:
+        return {"url": memory.url, **asdict(await erase_documents(memory, ids))}
+    finally:
+        await memory.close()
+
+
+def _is_there(url: str) -> bool:
+    """A file that is not there yet is not made for this."""
+    return not url.startswith(SQLITE) or Path(url.removeprefix(SQLITE)).expanduser().exists()
+
+
+def _told_of_memory(removed: dict[str, Any]) -> str:
+    return (
+        f"Out of {removed['url']}: {len(removed['runs'])} runs, {removed['documents']} stored versions, "
+        f"{removed['caches']} caches of answers, {removed['learnt']} places of what was learnt."
+    )
 
 
 def watch(

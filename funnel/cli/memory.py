@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import unquote
 
@@ -16,8 +17,10 @@ from rich.table import Table
 
 from funnel.cli import show
 from funnel.cli.errors import FAILED, one_line
+from funnel.errors import BadSetting
 
 if TYPE_CHECKING:
+    from funnel.journal.housekeeping import Removed
     from funnel.memory.base import Memory
     from funnel.memory.copying import Copied, Difference
 
@@ -31,7 +34,9 @@ funnel memory copy sqlite:///memory.sqlite postgresql://localhost/funnel
 
 funnel memory verify sqlite:///memory.sqlite postgresql://localhost/funnel
 
-funnel memory swap 20261122-180244-7bf81d redis://localhost:6379/0"""
+funnel memory swap 20261122-180244-7bf81d redis://localhost:6379/0
+
+funnel memory rm --older-than 30"""
 MEMORY_HELP = "The memory that the run is in.  [default: FUNNEL_MEMORY, or the file that everybody has]"
 QUESTION_CHARS = 60
 
@@ -125,6 +130,28 @@ def swap(
         show.OUT.print(f"{escape(run)} now uses {escape(now)}.")
 
 
+@app.command()
+def rm(
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Names of runs.")] = None,
+    older_than: Annotated[
+        float | None, typer.Option(metavar="DAYS", min=0, help="Every run that began so many days ago.")
+    ] = None,
+    memory: MemoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove runs, and the documents that only they had; one that a process works on stays."""
+    with one_line():
+        if bool(runs) == (older_than is not None):
+            raise BadSetting("RUN or --older-than", "name exactly one: runs, or an age in days.")
+        removed = asyncio.run(_removed(runs or [], older_than, memory))
+        if as_json:
+            show.print_json({"runs": list(removed.runs), "documents": removed.documents})
+        else:
+            n = len(removed.runs)
+            versions = f"{removed.documents:,} document version{'s' * (removed.documents != 1)}"
+            show.OUT.print(f"Removed {n:,} run{'s' * (n != 1)} and {versions} that no other run had.")
+
+
 @asynccontextmanager
 async def _opened(*urls: str | None) -> AsyncIterator[list[Memory]]:
     """The memories at those URLs; None is the one that the settings name."""
@@ -202,6 +229,16 @@ async def _swapped(run: str, url: str, memory: str | None, *, timeout_s: float) 
 
     async with _opened(memory) as (held,):
         return await request_swap(held, run, url, timeout_s=timeout_s)
+
+
+async def _removed(runs: list[str], older_than: float | None, url: str | None) -> Removed:
+    from funnel.journal import housekeeping
+
+    async with _opened(url) as (memory,):
+        if older_than is None:
+            return await housekeeping.remove_runs(memory, runs)
+        moment = datetime.now(UTC) - timedelta(days=older_than)
+        return await housekeeping.remove_runs_before(memory, moment)
 
 
 def _kind(where: str) -> str:

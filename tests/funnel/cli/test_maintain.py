@@ -90,7 +90,7 @@ def test_backup_and_restore(kb, tmp_path):
 
 
 def test_an_erasure_shows_that_it_looked(kb, docs):
-    result = run("erase", "docs/f3.txt", "--kb", kb, "--proof")
+    result = run("erase", "docs/f3.txt", "--kb", kb, "--proof", "--memory", "memory://")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Erased 1 of {kb}.\nLooked for ")
     assert result.stdout.endswith(": no traces.\n")

@@ -306,3 +306,42 @@ def test_what_is_done_is_shown(docs, sqlite):
     shown = done("memory", "show", found["run"], "--memory", sqlite)
     assert shown.startswith(f"{QUESTION}\n")
     assert "2 documents" in shown
+
+
+# housekeeping
+
+
+def test_runs_are_removed_by_name_or_by_age(docs, sqlite):
+    done("ask", QUESTION, "--docs", docs, "--mode", "deep", "--memory", sqlite)
+    [found] = json.loads(done("memory", "ls", "--memory", sqlite, "--json"))["runs"]
+    nothing = "Removed 0 runs and 0 document versions that no other run had.\n"
+    assert done("memory", "rm", "--older-than", 1, "--memory", sqlite) == nothing
+    assert refused("memory", "rm", "no-such-run", "--memory", sqlite).startswith("Error: Run 'no-such-run'")
+    assert "name exactly one" in refused("memory", "rm", "--memory", sqlite)
+    removed = done("memory", "rm", found["run"], "--memory", sqlite)
+    assert removed == "Removed 1 run and 2 document versions that no other run had.\n"
+    done("ask", QUESTION, "--docs", docs, "--mode", "deep", "--memory", sqlite)
+    removed = json.loads(done("memory", "rm", "--older-than", 0, "--memory", sqlite, "--json"))
+    assert (len(removed["runs"]), removed["documents"]) == (1, 2)
+
+
+def test_an_erased_document_leaves_the_memory_too(docs, sqlite, tmp_path):
+    kb = tmp_path / "kb"
+    done("index", docs, "--kb", kb)
+    done("ask", QUESTION, "--kb", kb, "--mode", "deep", "--memory", sqlite)
+    erased = run("erase", "docs/leases.txt", "--kb", kb, "--memory", sqlite)
+    assert erased.exit_code == 0, erased.output
+    assert f"Out of {sqlite}: 1 runs, 1 stored versions, " in erased.stdout
+    assert b"Hill House ends" not in everything(sqlite)
+
+
+def everything(url):
+    async def read():
+        memory = open_memory(url)
+        found = b""
+        for where in await memory.namespaces():
+            found += b"".join((await memory.get_many(where, await memory.scan(where))).values())
+        await memory.close()
+        return found
+
+    return asyncio.run(read())

@@ -1,0 +1,185 @@
+"""Takes out of a memory what is not wanted there any more: runs, or all that goes back to a document.
+
+Knows where runs, documents, caches and what was learnt are kept, and no more of what they hold.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote
+
+from funnel.errors import RunTaken, RunUnknown
+from funnel.journal.journal import MOVED, RECORD
+from funnel.journal.lease import Lease
+from funnel.journal.record import Record
+from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory.copying import keys, namespaces
+from funnel.memory.pages import COMPLETE
+from funnel.memory.workspace import Workspace
+
+_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was taken out: the names of runs; and how many document versions, caches, places of facts."""
+
+    runs: tuple[str, ...] = ()
+    documents: int = 0
+    caches: int = 0
+    learnt: int = 0
+
+
+async def remove_runs(memory: Memory, runs: Collection[str], *, tenant: str = "local") -> Removed:
+    """Take these runs out, and the document versions that no other run has.
+
+    A run that begins at this very moment over such a version may find its pages gone, and is asked anew.
+
+    Raises: `RunUnknown`; `RunTaken` while a process works on one of them; `MemoryFailed`.
+    """
+    wanted = {namespace(tenant, "run", run) for run in runs}
+    for run in runs:
+        if not await memory.scan(namespace(tenant, "run", run), limit=1):
+            raise RunUnknown(run, memory.url)
+    async with _held(memory, wanted):
+        theirs: set[Namespace] = set()
+        others: set[Namespace] = set()
+        async for where in namespaces(memory):
+            parts = _parts(where)
+            if parts[1:2] == ["run"]:
+                (theirs if where in wanted else others).update(await _documents(memory, parts))
+        for where in wanted:
+            await _empty(memory, where)
+        for where in theirs - others:
+            await _empty(memory, where)
+    return Removed(tuple(sorted(runs)), len(theirs - others))
+
+
+async def remove_runs_before(memory: Memory, moment: datetime, *, tenant: str = "local") -> Removed:
+    """Take out the runs that began before `moment`, and what is left of runs that have expired.
+
+    Those that a process works on stay. Raises: `MemoryFailed`.
+    """
+    old: list[str] = []
+    async for where in namespaces(memory):
+        parts = _parts(where)
+        if parts[:2] == [tenant, "run"] and await _began_before(memory, where, moment):
+            try:
+                async with _held(memory, [where]):
+                    old.append(parts[2])
+            except RunTaken:
+                continue
+    return await remove_runs(memory, old, tenant=tenant)
+
+
+async def erase_documents(memory: Memory, ids: Collection[str]) -> Removed:
+    """Take out every version of these documents, and whatever may hold words of them, of all tenants.
+
+    That is: runs that had one of them or name it anywhere, what was learnt from it, and every cache of
+    completions, since they do not say what they were made from.
+
+    Raises: `RunTaken` while a process works on such a run, and nothing is changed; `MemoryFailed`.
+    """
+    named = _naming(ids)
+    found: dict[str, list[Namespace]] = {"run": [], "document": [], "cache": [], "learnt": []}
+    async for where in namespaces(memory):
+        parts = _parts(where)
+        kind = parts[1] if len(parts) > 1 else ""
+        in_words = kind in {"run", "learnt"} and await _any_value(memory, where, named)
+        if in_words or _goes_back_to(parts, ids):
+            found[kind].append(where)
+    async with _held(memory, found["run"]):
+        for spaces in found.values():
+            for where in spaces:
+                await _empty(memory, where)
+    return Removed(
+        tuple(sorted(_parts(where)[2] for where in found["run"])),
+        len(found["document"]),
+        len(found["cache"]),
+        len(found["learnt"]),
+    )
+
+
+@asynccontextmanager
+async def _held(memory: Memory, runs: Iterable[Namespace]) -> AsyncIterator[None]:
+    """Nobody else works on these runs meanwhile. Raises: `RunTaken`."""
+    leases: list[Lease] = []
+    try:
+        for where in sorted(runs):
+            if await memory.get_many(where, [MOVED]):
+                continue  # whoever works on it does so elsewhere
+            lease = Lease(memory, where, _parts(where)[2])
+            await lease.take()
+            leases.append(lease)
+        yield
+    finally:
+        for lease in leases:
+            await lease.release()
+
+
+async def _began_before(memory: Memory, where: Namespace, moment: datetime) -> bool:
+    stored = (await memory.get_many(where, [RECORD])).get(RECORD)
+    try:
+        return stored is None or datetime.fromisoformat(Record.load(stored).started_at) < moment
+    except (ValueError, KeyError, TypeError):
+        return False  # a later version's: it is not for this one to judge
+
+
+async def _documents(memory: Memory, parts: list[str]) -> set[Namespace]:
+    """The document versions that a run has, where their pages are."""
+    async with Workspace(memory, run=parts[2], tenant=parts[0]) as workspace:
+        found = await workspace.documents()
+    return {namespace(parts[0], "document", stored.id, stored.version) for stored in found}
+
+
+def _goes_back_to(parts: list[str], ids: Collection[str]) -> bool:
+    """Whether all that is kept there may be made from one of these documents, as its name tells."""
+    match parts:
+        case [_, "cache", *_] | [_, "learnt", _]:
+            return True
+        case [_, "document", name, *_] | [_, "learnt", _, name, *_]:
+            return name in ids
+    return False
+
+
+def _naming(ids: Iterable[str]) -> Callable[[str, bytes], bool]:
+    """Whether a key or its value names one of these: as a document of the run, or anywhere in JSON."""
+    ids = list(ids)
+    quoted = [json.dumps(name).encode() for name in ids]
+    shelf = {f"document/{name}" for name in ids}
+    return lambda key, value: key in shelf or any(name in value for name in quoted)
+
+
+async def _any_value(memory: Memory, where: Namespace, wanted: Callable[[str, bytes], bool]) -> bool:
+    async for batch in _batches(memory, where):
+        found = await memory.get_many(where, batch)
+        if any(wanted(key, value) for key, value in found.items()):
+            return True
+    return False
+
+
+async def _empty(memory: Memory, where: Namespace) -> None:
+    """First what says that a document is complete: whoever looks for it meanwhile stores it anew."""
+    await memory.delete_many(where, [COMPLETE])
+    async for batch in _batches(memory, where):
+        await memory.delete_many(where, batch)
+
+
+async def _batches(memory: Memory, where: Namespace) -> AsyncIterator[list[str]]:
+    batch: list[str] = []
+    async for key in keys(memory, where):
+        batch.append(key)
+        if len(batch) == _AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _parts(where: Namespace) -> list[str]:
+    """What `namespace` was given."""
+    return [unquote(part, errors="surrogatepass") for part in where.split("/")]
