@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 
 from funnel.errors import LLMError
 from funnel.llm.base import Completion
@@ -94,5 +93,5 @@ class ScopedCache:
     async def _keep(self, key: str, completion: Completion) -> None:
         """Only what ended by itself: an answer that was cut or refused may be whole the next time."""
         if completion.finish_reason == "stop" and completion.text.strip():
-            stored = json.dumps(asdict(completion)).encode()
+            stored = json.dumps(completion.as_dict()).encode()
             await self._memory.put_many(self._where, {key: stored}, ttl_s=self._ttl_s)

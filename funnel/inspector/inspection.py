@@ -78,6 +78,7 @@ class Inspection:
         self._number = 0
         self._repairs = 0
         self._room = 0
+        self._prelude: asyncio.Task[CellResult] | None = None
 
     async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
         """Turn after turn.
@@ -114,7 +115,9 @@ class Inspection:
                 session = await stack.enter_async_context(
                     sandbox.session(host.functions(), variables, limits)
                 )
-            await session.run(PRELUDE)
+            # While the model thinks, and before its first cell: of many children at once all begin with this.
+            self._prelude = asyncio.create_task(session.run(PRELUDE))
+            stack.push_async_callback(_ended, self._prelude)
             while self._number < self._run.ledger.limits.max_turns:
                 self._number += 1
                 ended = await self._turn(session, system, opening)
@@ -179,6 +182,8 @@ class Inspection:
         with self._run.events.span("cell", parent=parent, code=code.source) as cell:
             self._host.begin(path, cell.id)
             async with asyncio.timeout(self._run.ledger.remaining_s):
+                if self._prelude is not None:
+                    await self._prelude
                 result = await session.run(code.source)
             cell.data["stdout"] = result.stdout
             if result.error is not None:
@@ -213,3 +218,9 @@ class Inspection:
         budget = ", ".join(f"{left[key]} {name}" for key, name in names.items() if left[key] is not None)
         line = f"Turn {self._number} of {of}." + (f" Left: {budget}." if budget else "")
         return f"{line} This is the last turn: submit now what you have." if self._number == of else line
+
+
+async def _ended(task: asyncio.Task[CellResult]) -> None:
+    """Whatever came of it, it is over before its session is."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

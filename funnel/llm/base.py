@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Purpose = Literal["read", "turn", "query", "extract"]
@@ -69,6 +69,15 @@ class Completion:
     output_tokens: int
     finish_reason: str = "stop"
     estimated: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return _flat(self)
+
+
+def _flat(value: Any) -> dict[str, Any]:
+    """What `dataclasses.asdict` gives, which copies every value; three are written a call."""
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,7 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON types."""
-        return asdict(self)
+        return {**_flat(self), "completion": self.completion and self.completion.as_dict()}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Outcome:
