@@ -19,7 +19,7 @@ _NAMESPACES = 500
 _KEYS = 500
 _AT_ONCE = 16
 """So many values are read and written in one go, or fewer where they are large."""
-_ABOUT_BYTES = 512 * 1024
+_ABOUT_BYTES = 256 * 1024
 """More at a time would keep others waiting behind it."""
 _LARGE_BYTES = 1 << 20
 """Checksums of more are computed in a thread."""
