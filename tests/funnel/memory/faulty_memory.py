@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from random import Random
 
+from contracts.memory import ELSEWHERE, HERE
+
 from funnel.errors import MemoryFailed
 from funnel.memory import InMemory
+from funnel.memory.hot_swap import HotSwap
 
 OPERATIONS = (
     "get_many", "get_entries", "put_many", "delete_many", "compare_and_set", "scan", "namespaces",
@@ -135,3 +138,32 @@ async def forgets(name, inner, args, options):
 
 def _flipped(value):
     return bytes([value[0] ^ 1]) + value[1:] if value else b"\x00"
+
+
+async def contents(memory):
+    """Everything, by namespace and key."""
+    return {
+        (where, key): value
+        for where in await memory.namespaces()
+        for key, value in (await memory.get_many(where, await memory.scan(where))).items()
+    }
+
+
+N_KEYS = 40
+
+
+async def filled(memory, **options):
+    """A hot memory over this one, with some values in it."""
+    hot = HotSwap(memory, **options)
+    await hot.put_many(HERE, {f"{n:02}": b"value %d" % n for n in range(N_KEYS)})
+    await hot.put_many(ELSEWHERE, {"é/\ud800": b"\x00", "empty": b""})
+    return hot
+
+
+async def one(memory, where, key):
+    return (await memory.get_many(where, [key])).get(key)
+
+
+def open_to_writers(hot):
+    """Who waits for it inside of what the swap itself does would wait for ever."""
+    return hot._open_to_writers.is_set()
