@@ -55,17 +55,18 @@ class Asking:
         pairs = zip(asked, given, strict=True)
         requests = [sub_request(self.run, prompt, text, form) for prompt, text in pairs]
         works = [partial(sub_call, self.run, asks, at.part(i), form) for i, asks in enumerate(requests)]
-        return await self._batch("prompts", at, works)
+        # As many again look into the cache meanwhile; more would only be tasks that wait.
+        return await self._batch("prompts", at, works, at_once=2 * self.run.sub.at_once)
 
     async def _batch(
-        self, what: str, at: Site, works: Sequence[Callable[[], Awaitable[Result]]]
+        self, what: str, at: Site, works: Sequence[Callable[[], Awaitable[Result]]], *, at_once: int
     ) -> list[Result]:
-        """All of them at once, in order."""
+        """All of them, `at_once` at a time, in order."""
         left = self.run.ledger.remaining_calls()
         if left is not None and len(works) > left and not self.run.journal.entered(at.path):
             raise HostError(f"{len(works)} {what}, but only {left} calls are left; put several into one")
         with self.run.events.span("batch", parent=at.span, n=len(works)) as span:
-            results = await _together(works)
+            results = await _together(works, at_once)
             span.data["failed"] = sum(not result["ok"] for result in results)
             return results
 
@@ -83,10 +84,9 @@ class Asking:
             )
         if len(asked) > MAX_CHILDREN:
             raise HostError(f"at most {MAX_CHILDREN} questions a call, not {len(asked)}; split the list")
-        works = zip(asked, given, strict=True)
-        return await self._batch(
-            "questions", at, [partial(self._child_result, *work, at.part(i)) for i, work in enumerate(works)]
-        )
+        pairs = zip(asked, given, strict=True)
+        works = [partial(self._child_result, *pair, at.part(i)) for i, pair in enumerate(pairs)]
+        return await self._batch("questions", at, works, at_once=MAX_CHILDREN)
 
     async def _child_result(self, question: str, documents: Any, at: Site) -> Result:
         try:
@@ -107,15 +107,19 @@ class Asking:
         return await self.recurse(question, ids, at)
 
 
-async def _together(works: Sequence[Callable[[], Awaitable[Result]]]) -> list[Result]:
+async def _together(works: Sequence[Callable[[], Awaitable[Result]]], at_once: int) -> list[Result]:
     """What all of them give, in order. Where one raises, since the run cannot go on, none goes on."""
+    results: dict[int, Result] = {}
+    left = iter(enumerate(works))
 
-    async def begun(work: Callable[[], Awaitable[Result]]) -> Result:
-        return await work()
+    async def work() -> None:
+        for number, each in left:
+            results[number] = await each()
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(begun(work)) for work in works]
+            for _ in range(min(at_once, len(works))):
+                group.create_task(work())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return [results[number] for number in range(len(works))]

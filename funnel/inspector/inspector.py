@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,12 +18,13 @@ from funnel.inspector.shelf import Shelf
 from funnel.inspector.sub_calls import Site
 from funnel.run import Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
+from funnel.slots import Slots
 from indexes.types import DocumentHit
 
 EXTRACT_TIME_SHARE = 0.15
 EXTRACT_TIME_S = 20.0
 """Of the time, too, something is kept for the last call: this share, and at most so much."""
-CHILDREN_AT_ONCE = 100
+CHILDREN_AT_ONCE = 200
 """At one depth, in all runs of a funnel: each has a process of the sandbox."""
 _NOT_ASKED = "the documents were still being read, and the model was never asked"
 ROOT = (0,)
@@ -38,9 +38,7 @@ class Inspector:
         self._sandbox = sandbox
         self._limits = limits or SandboxLimits()
         # By depth: a parent waits for its children, so they may not wait for each other's places.
-        self._at_once: defaultdict[int, asyncio.Semaphore] = defaultdict(
-            lambda: asyncio.Semaphore(CHILDREN_AT_ONCE)
-        )
+        self._at_once: defaultdict[int, Slots] = defaultdict(lambda: Slots(CHILDREN_AT_ONCE))
 
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
         """The submitted answer; when the budget ends first, the best that can be told from the work so far.

@@ -10,7 +10,6 @@ never below what was billed; the end event's `usage` says which it was: reported
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +28,7 @@ from funnel.llm.base import (
     Request,
     Retry,
 )
+from funnel.slots import Slots
 
 FIRST_CALL_INPUT_TOKENS = 1024
 """No prompt of ours, with a question and one passage in it, is estimated at less."""
@@ -48,7 +48,7 @@ class Meter:
         events: Events,
         *,
         price: Price | None,
-        limit: asyncio.Semaphore,
+        limit: Slots,
         cache: Cache | None = None,
         journal: CallJournal | None = None,
     ) -> None:
@@ -70,6 +70,11 @@ class Meter:
     def price(self) -> Price | None:
         """The model's price, None if unknown."""
         return self._price
+
+    @property
+    def at_once(self) -> int:
+        """How many calls of the run can be under way together."""
+        return self._limit.size
 
     @property
     def cached(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from funnel.events import Events
 from funnel.llm.base import LLM, Cache, CallJournal
 from funnel.llm.meter import Meter
 from funnel.llm.prices import price_of
+from funnel.slots import Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Models:
         journal: CallJournal | None = None,
     ) -> tuple[Meter, Meter]:
         """The meters of one run, root and sub: one ledger, one stream and one limit for both."""
-        limit = asyncio.Semaphore(self.max_parallel)
+        limit = Slots(self.max_parallel)
         root, sub = (
             Meter(
                 llm,

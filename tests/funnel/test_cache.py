@@ -25,6 +25,7 @@ from funnel.memory import InMemory, SqliteMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
 from funnel.sandbox.monty import MontySandbox
+from funnel.slots import Slots
 from indexes import RawDocuments
 from indexes.types import OWNER, Access
 
@@ -97,7 +98,7 @@ class Rig:
     def __init__(self, llm, cache, limits=None) -> None:
         self.ledger, self.seen = Ledger(limits or Limits()), []
         events = Events("r", self.seen.append)
-        self.meter = Meter(llm, self.ledger, events, price=PRICE, limit=asyncio.Semaphore(64), cache=cache)
+        self.meter = Meter(llm, self.ledger, events, price=PRICE, limit=Slots(64), cache=cache)
 
     async def ask(self, request=ASK) -> str:
         return (await self.meter.complete(request, parent=None)).text

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from funnel.budget import Ledger, Limits, Price
 from funnel.events import Events
 from funnel.llm.base import LLM, CallOptions, Completion, Message, Request, Retry
@@ -12,6 +10,7 @@ from funnel.llm.openai import Endpoint, OpenAIChat, probe
 from funnel.llm.prices import price_of
 from funnel.llm.scripted import ScriptedLLM
 from funnel.settings import Settings
+from funnel.slots import Slots
 
 
 class Own:
@@ -39,7 +38,7 @@ async def a_meter_calls_any_of_them(llm: LLM, settings: Settings) -> str:
     """What a run does for one call."""
     limits = Limits(max_usd=settings.max_usd, max_calls=settings.max_calls, timeout_s=settings.timeout_s)
     price: Price | None = price_of(llm.name, settings.prices)
-    limit = asyncio.Semaphore(settings.max_parallel)
+    limit = Slots(settings.max_parallel)
     meter = Meter(llm, Ledger(limits), Events("run"), price=price, limit=limit)
     meter.check_start(limits)
     completion = await meter.complete(Request((Message("user", "?"),), "query"), parent=None)

@@ -27,6 +27,7 @@ from funnel.llm.base import CallOptions, Completion, Message, Request, Retry
 from funnel.llm.meter import FIRST_CALL_INPUT_TOKENS, Meter
 from funnel.llm.openai import OpenAIChat
 from funnel.llm.scripted import ScriptedLLM
+from funnel.slots import Slots
 
 PRICE = Price(1.0, 10.0)
 ASK = Request((Message("user", "x" * 40),), "query", max_output_tokens=100)
@@ -40,7 +41,7 @@ class Rig:
     def __init__(self, llm, limits=None, *, price=PRICE, parallel=4):
         self.ledger = Ledger(limits or Limits())
         self.seen = []
-        self.slots = asyncio.Semaphore(parallel)
+        self.slots = Slots(parallel)
         self.meter = Meter(llm, self.ledger, Events("r", self.seen.append), price=price, limit=self.slots)
 
     async def ask(self, request=ASK):
