@@ -303,6 +303,8 @@ def _session() -> Any:
     loader = session.get_component("data_loader")
     for part in ("service-2", "endpoint-rule-set-1"):
         loader.load_service_model("s3", part)
+    for part in ("endpoints", "partitions", "sdk-default-configuration"):
+        loader.load_data(part)
     return session
 
 
