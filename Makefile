@@ -17,7 +17,7 @@ demo: $(VENV)/core  ## Index Python's own documentation and ask it four question
 SERVICES := bubblewrap postgresql redis-server chromium chromium-driver
 
 test: $(VENV)/all services  ## Run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 services:
 	@tests/services/install.sh $(SERVICES)
