@@ -46,18 +46,19 @@ def _check_url(url: str) -> str:
     return url
 
 
-def _state_dir() -> Path:
+def state_dir() -> Path:
+    """Where traces and the memory are, unless a setting names another place."""
     # The XDG rules have a relative path ignored.
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
     return (state if state.is_absolute() else Path.home() / ".local" / "state") / "funnel"
 
 
 def _trace_dir() -> Path:
-    return _state_dir() / "traces"
+    return state_dir() / "traces"
 
 
 def _memory() -> str:
-    return f"sqlite:///{_state_dir() / 'memory.sqlite'}"
+    return f"sqlite:///{state_dir() / 'memory.sqlite'}"
 
 
 class Settings(BaseSettings):
@@ -142,6 +143,11 @@ class Settings(BaseSettings):
         """The same with these models and this sandbox: those that a run began with."""
         kept = {name: getattr(self, name) for name in self.model_fields_set}
         return Settings(**{**kept, "named_model": model, "named_sub_model": sub_model, "sandbox": sandbox})
+
+    def without_state(self, traces: Path) -> Settings:
+        """The same with nothing in `state_dir`: what would be there is in the process, or in `traces`."""
+        kept = {name: getattr(self, name) for name in self.model_fields_set}
+        return Settings(**{"memory": "memory://", "trace_dir": traces, **kept})
 
     @property
     def has_model(self) -> bool:

@@ -17,6 +17,7 @@ from funnel.types import Mode
 
 if TYPE_CHECKING:
     from funnel.journal import Record
+    from funnel.runs import Again
     from funnel.settings import Settings
     from funnel.types import Answer
 
@@ -86,6 +87,7 @@ def ask(
         from funnel.budget import Limits
         from funnel.factory import limits
         from funnel.pipeline import Options
+        from funnel.runs import Again
         from funnel.schema import AnswerSchema
         from funnel.settings import Settings
 
@@ -96,10 +98,14 @@ def ask(
         if (question is None) == (resume is None):
             raise BadSetting("QUESTION or --resume", "give exactly one: a question in quotes, or a run.")
         if resume is not None:
-            answer = _resumed(resume, settings, kb, docs, trace, given)
+            _refuse_with_resume(
+                mode=mode != "auto", k=k, where=where, rerank=rerank, schema=schema, fresh=fresh
+            )
+            asker = scope.access(principals) if principals else None
+            answer = _resumed(resume, settings, kb, docs, Again(trace=trace, access=asker), given)
         elif question is not None:
             allowed: Limits = replace(limits(settings), **given)
-            asker, wanted = scope.access(principals or ()), scope.where(where)
+            reader, wanted = scope.access(principals or ()), scope.where(where)
             pinned: Mode = mode  # type: ignore[assignment]  # the pipeline checks it and lists the known
             with running.source(kb, docs) as documents:
                 everything = max(1, len(documents)) if docs is not None else DEFAULT_K
@@ -107,7 +113,7 @@ def ask(
                     mode=pinned,
                     k=everything if k is None else k,
                     limits=allowed,
-                    access=asker,
+                    access=reader,
                     where=wanted,
                     trace=trace,
                     schema=None if schema is None else AnswerSchema.load(schema).json_schema,
@@ -116,7 +122,7 @@ def ask(
                     labels=_labels(kb=kb, docs=docs, rerank=rerank),
                 )
                 ranked = reranking.reranked(documents, rerank)
-                answer = asyncio.run(running.run(ranked, settings, question, options))
+                answer = asyncio.run(running.run(ranked, running.kept(settings), question, options))
         if as_json:
             show.print_json(answer.as_dict())
         else:
@@ -132,24 +138,30 @@ def _labels(*, kb: Path | None, docs: Path | None, rerank: str | None) -> dict[s
     return labels | ({} if rerank is None else {"rerank": rerank})
 
 
+def _refuse_with_resume(**given: object) -> None:
+    """A run that goes on has these from its beginning: whoever names another would be misled."""
+    for name, value in given.items():
+        if value not in {None, False}:
+            option = "-k" if name == "k" else f"--{name}"
+            raise BadSetting(option, "a run that is resumed keeps what it began with. Leave it out.")
+
+
 def _resumed(
     name: str,
     settings: Settings,
     kb: Path | None,
     docs: Path | None,
-    trace: Path | None,
+    again: Again,
     given: dict[str, Any],
 ) -> Answer:
     """The answer of a run that had begun before, over the documents that it had; `given` are new limits."""
-    from funnel.runs import Again
-
     record = asyncio.run(_record(name, settings.memory))
     labels = record.labels
     if kb is None and docs is None:
         kb, docs = (Path(labels[label]) if label in labels else None for label in ("kb", "docs"))
     parts = {"model": record.model, "sub_model": record.sub_model, "sandbox": record.sandbox}
     settings = settings.with_parts(**parts)
-    again = Again(replace(record.limits, **given), trace=trace)
+    again = replace(again, limits=replace(record.limits, **given))
     with running.source(kb, docs) as documents:
         ranked = reranking.reranked(documents, labels.get("rerank"))
         return asyncio.run(running.resume(ranked, settings, record.run, again))

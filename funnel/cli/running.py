@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile, mkdtemp
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -43,6 +44,30 @@ def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocum
         for problem in loading.problems:
             show.ERR.print(f"[yellow]Left out:[/] {escape(str(problem))}")
         yield documents
+
+
+def kept(settings: Settings) -> Settings:
+    """The settings as they are; where the usual place cannot be written, those that keep nothing there.
+
+    A question is answered without a place to keep things in, too: one line says what that costs.
+    """
+    from funnel.settings import state_dir
+
+    if {"memory", "trace_dir"} <= settings.model_fields_set:
+        return settings
+    try:
+        state_dir().mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=state_dir()):
+            return settings
+    except OSError as error:
+        traces = Path(mkdtemp(prefix="funnel-"))
+        what = "Traces are" if "memory" in settings.model_fields_set else "Runs are"
+        show.ERR.print(
+            f"[yellow]{what} not kept:[/] "
+            + escape(f"{state_dir()} cannot be written ({error.strerror}). This trace is in {traces}. ")
+            + "Set XDG_STATE_HOME to a folder that can be written, so that runs can be resumed."
+        )
+        return settings.without_state(traces)
 
 
 async def run(source: Source, settings: Settings, question: str, options: Options) -> Answer:

@@ -76,3 +76,25 @@ def test_an_answer_is_made_of_what_the_filter_and_the_asker_allow(kb, chat_serve
     assert "The lease ends in 2026." in trace
     assert "ended in 2010" not in trace
     assert "secret" not in trace
+
+
+def test_a_run_is_resumed_only_by_who_asked_and_takes_nothing_that_would_change_it(kb, tmp_path):
+    place = {"XDG_STATE_HOME": str(tmp_path)}
+    asked = run("ask", "When does the lease end?", "--kb", kb, "--as", "alice", "--json", **place)
+    again = ("ask", "--resume", json.loads(asked.stdout)["run"])
+    assert "there is none of that name" in run(*again, "--as", "bob", **place).stderr
+    assert json.loads(run(*again, "--as", "alice", "--json", **place).stdout) == json.loads(asked.stdout)
+    for option in (("--where", "{}"), ("--mode", "deep"), ("-k", 3), ("--fresh",)):
+        refused = run(*again, *option, **place).stderr
+        assert refused.startswith(f"Error: {option[0]}: a run that is resumed keeps what it began with.")
+
+
+def test_where_nothing_can_be_written_a_question_is_answered_all_the_same_and_one_line_says_so(kb, tmp_path):
+    (tmp_path / "file").write_text("")
+    nowhere = str(tmp_path / "file")
+    result = run("ask", "When does the lease end?", "--kb", kb, "--json", XDG_STATE_HOME=nowhere)
+    assert (result.exit_code, json.loads(result.stdout)["status"]) == (0, "complete")
+    assert result.stderr.startswith(
+        f"Runs are not kept: {nowhere}/funnel cannot be written (Not a directory)."
+    )
+    assert result.stderr.count("\n") == 1
