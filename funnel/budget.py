@@ -24,7 +24,7 @@ MIN_OUTPUT_TOKENS = 64
 class Limits:
     """What a run may take, children included. None means no limit of that kind.
 
-    `max_turns` is of each inspector; `max_output_chars` of what all their cells print together.
+    `max_turns` is of each inspector; `max_output_chars` of what all their cells print and note together.
 
     `max_prompt_tokens`: what a prompt of an inspector may be estimated at, whatever the documents' size.
 
@@ -284,15 +284,20 @@ class Ledger:
         self._turns += 1
         self._depth = max(self._depth, depth)
 
+    def remaining_output_chars(self) -> int | None:
+        """Characters that cells may still print and note; None without a limit."""
+        limit = self.limits.max_output_chars
+        return None if limit is None else max(0, limit - self._output_chars)
+
     def take_output(self, n_chars: int) -> int:
-        """Count what a cell printed. Returns: how many of its characters are within the limit."""
+        """Count what a cell printed or noted. Returns: how many of its characters are within the limit."""
         limit = self.limits.max_output_chars
         taken = n_chars if limit is None else max(0, min(n_chars, limit - self._output_chars))
         self._output_chars += taken
         return taken
 
     def out_of_output(self) -> BudgetExceeded:
-        """The error that says that the cells have printed all that they may."""
+        """The error that says that the cells have printed and noted all that they may."""
         return BudgetExceeded("max_output_chars", self.limits.max_output_chars or 0, self._output_chars)
 
     @property

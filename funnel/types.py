@@ -41,7 +41,7 @@ class Usage:
     `cached_calls` were answered from the cache and are not in `model_calls`. `replayed_calls` were answered
     from the journal of an interrupted run: not made again, but in all sums here, as they were paid for then.
     `depth` is that of the deepest inspector that took a turn, 0 where no child did; `output_chars` is what
-    all cells printed.
+    all cells printed and noted.
     """
 
     model_calls: int = 0

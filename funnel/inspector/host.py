@@ -25,6 +25,7 @@ from funnel.sandbox.base import EndCell, HostError, HostFunction
 from funnel.schema import AnswerSchema
 
 MAX_ANSWER_CHARS = 100_000
+MAX_NOTE_CHARS, MAX_NOTE_KEY_CHARS = 200_000, 500
 CITES_NOTHING = (
     "the answer cites nothing. Put the markers that cite() returns into the text, "
     "or submit(answer, citations=[]) if nothing can be cited"
@@ -107,6 +108,9 @@ class Host:
                     self._uncited |= str(error) == CITES_NOTHING
                     raise
                 await self.known.lessons.heard(name, bound.arguments, result)
+                if name == "note":
+                    # Stored and traced like what is printed, and counted in every life of the run.
+                    self.run.ledger.take_output(sum(map(len, bound.arguments.values())))
                 if name == "search":
                     self._looking.mine |= dict.fromkeys(hit["doc"] for hit in result)
                 span.data["result"] = brief(result)
@@ -145,6 +149,13 @@ class Host:
     async def note(self, key: str, text: str) -> None:
         """Keep something for later turns, and for the answer should the budget end."""
         require_text(key=key, text=text)
+        if len(key) > MAX_NOTE_KEY_CHARS or len(text) > MAX_NOTE_CHARS:
+            raise HostError(
+                f"a note has at most {MAX_NOTE_CHARS:,} characters and its key {MAX_NOTE_KEY_CHARS}: "
+                "note what was found, not the text that it was found in"
+            )
+        if self.run.ledger.remaining_output_chars() == 0:
+            raise HostError(f"{self.run.ledger.out_of_output()} No more is noted: submit what you have")
         await self.run.workspace.note(key, text)
         self.run.events.point("note", parent=self.parent, key=key, text=text)
 

@@ -126,6 +126,8 @@ async def test_a_call_gives(evaluate, expression, value):
         ("note('a')", "missing a required argument: 'text'"),
         ("note('', 'x')", "key is empty"),
         ("note('a', {'b': 1})", "text must be a str, not dict"),
+        ("note('a', 'x' * 200_001)", "a note has at most 200,000 characters"),
+        ("note('a' * 501, 'x')", "and its key 500"),
         ("llm_query('')", "prompt is empty"),
         ("llm_query('x', 5)", "text must be a str, not int"),
         ("llm_query('x', 'y' * 400_000)", "too many for one sub-call"),
