@@ -76,6 +76,11 @@ HINTS: tuple[Hint, ...] = (
         r"No module named '(enum|abc|types|contextlib|collections\.abc)",
         "That module is missing: use constants, dicts, plain classes and try/finally.",
     ),
+    Hint(r"No module named '(ast)'", "json.loads reads data; ast is missing."),
+    Hint(
+        r"No module named '(traceback|logging|warnings|pprint|tqdm)",
+        "print(...) what you need: an error's line is shown to you anyway.",
+    ),
     Hint(
         r"No module named",
         "Available: re json math collections itertools functools datetime random statistics string heapq "
@@ -92,6 +97,7 @@ HINTS: tuple[Hint, ...] = (
     Hint(r"name '(exit|quit|sys\.exit)' is not defined|SystemExit", "End with submit(...), not by exiting."),
     Hint(r"name '(FINAL|FINAL_VAR|SUBMIT|final_answer)' is not defined", "Finish with submit(answer)."),
     Hint(r"this module has no attribute", "That module is here in part only: write the function yourself."),
+    Hint(r"name 'SHOW_VARS' is not defined", "Refer to variables by name; they all stay."),
     Hint(r"name 'input' is not defined", "Nobody can be asked: work with the documents and the question."),
     Hint(
         r"no attribute '__(class|dict|bases|mro|subclasses)__'", "Use type(x).__name__ and isinstance(x, T)."
@@ -106,7 +112,16 @@ HINTS: tuple[Hint, ...] = (
         r"module '(os|sys)' has no attribute",
         "No processes, files or interpreter here: use read(), grep() and search() for the documents.",
     ),
-    Hint(r"cannot import name '(OrderedDict|ChainMap)'", "A dict keeps its order; merge with {**a, **b}."),
+    Hint(r"'(OrderedDict|ChainMap)'", "A dict keeps its order; merge with {**a, **b}."),
+    Hint(r"'cmp_to_key'", "functools.cmp_to_key is missing: sort by a key, such as a tuple."),
+    Hint(
+        r"no such group.*\.(span|start|end)\(",
+        "m.span, m.start and m.end take the number of a group, not its name: m.span(1).",
+    ),
+    Hint(
+        r"no attribute '__(cause|context|traceback)__'",
+        "Exceptions are not chained: keep what you need.",
+    ),
     Hint(
         r"name 'callable' is not defined|no attribute '__(name|doc)__'", "Functions cannot be inspected here."
     ),
