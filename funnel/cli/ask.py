@@ -179,13 +179,13 @@ async def _record(name: str, url: str) -> Record:
     try:
         if name != LAST:
             return await Journal(memory, name).record()
+        known = [listed async for listed in runs(memory)]
         open_runs = [
-            listed.record
-            async for listed in runs(memory)
-            if listed.answer is None or not is_final(listed.answer)
+            listed.record for listed in known if listed.answer is None or not is_final(listed.answer)
         ]
         if not open_runs:
-            raise RunUnknown(name, memory.url, "every run there has its answer")
+            reason = "every run there has its answer" if known else "it holds no run"
+            raise RunUnknown(name, memory.url, reason)
         return open_runs[-1]
     finally:
         await memory.close()
