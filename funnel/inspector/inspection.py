@@ -88,9 +88,10 @@ class Inspection:
         """
         task, host = self._task, self._host
         system = self._run.prompts.render_for(self._run.root.name, "inspector", dialect=sandbox.dialect)
+        context = await context_variable(task.documents, self._shelf)
         opening = await describe_context(
             task.question,
-            task.documents,
+            [document["id"] for document in context],
             self._shelf,
             task.best,
             shape=self._run.shape if task.depth == 0 else None,
@@ -103,7 +104,6 @@ class Inspection:
         self._room = room_for_turns(
             system, opening, max_prompt_tokens=self._run.ledger.limits.max_prompt_tokens
         )
-        context = await context_variable(task.documents, self._shelf)
         self._known.lessons.gave_context(context)
         variables = {
             "context": context,

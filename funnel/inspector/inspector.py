@@ -62,9 +62,6 @@ class Inspector:
                 ended = await self._inspect(
                     run, shelf, known, Task(run.question, documents, 0, run.span, ROOT, best)
                 )
-        except HostError as error:
-            # Outside of a cell only the opening reads: a document went while that was written.
-            ended = Unfinished(str(error), (), broken=True)
         finally:
             if kept is not None:
                 run.ledger.release(kept)

@@ -6,10 +6,12 @@ Both are bounded in size, whatever the documents weigh.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from funnel.inspector.shelf import Shelf
 from funnel.prompts import advice, fence
+from funnel.sandbox.base import HostError
 from funnel.sentences import sentences
 from funnel.types import Shape
 from indexes.analysis import analyse
@@ -32,14 +34,20 @@ ALONE_HEAD_CHARS, ALONE_TAIL_CHARS = 300, 100
 
 
 async def context_variable(documents: Sequence[str], shelf: Shelf) -> list[dict[str, Any]]:
-    """One dict a document: id, title, n_chars, text; text is None where it must be read piecewise."""
+    """One dict a document: id, title, n_chars, text; text is None where it must be read piecewise.
+
+    A document that was changed or taken away since it was found is left out.
+    """
     context: list[dict[str, Any]] = []
     total = 0
     for name in documents:
         info = shelf.info(name)
         inline = info.n_chars <= INLINE_CHARS and total + info.n_chars <= INLINE_TOTAL_CHARS
         total += info.n_chars if inline else 0
-        text = await shelf.read(name) if inline else None
+        try:
+            text = await shelf.read(name) if inline else None
+        except HostError:
+            continue
         context.append(
             {"id": info.id, "title": info.title[:TITLE_CHARS], "n_chars": info.n_chars, "text": text}
         )
@@ -81,7 +89,11 @@ async def _described(
         *(["Large ones have text None: read() and grep() them."] if large else []),
     ]
     terms = frozenset(analyse(question))
-    return lines + [await _excerpt(info, shelf, best.get(info.id), terms) for info in infos[:SHOWN]]
+    for info in infos[:SHOWN]:
+        # A document may change or go at any moment; then it is not shown.
+        with suppress(HostError):
+            lines.append(await _excerpt(info, shelf, best.get(info.id), terms))
+    return lines
 
 
 def _listed(infos: Sequence[DocumentInfo]) -> list[str]:

@@ -213,16 +213,18 @@ async def test_leaving_a_stream_early_cancels_the_run(tmp_path):
 
 
 class Changing:
-    """Raw documents of which one is rewritten, or closed to the asker, after the search."""
+    """Raw documents of which one is rewritten, or closed to the asker, once there is an answer."""
 
     def __init__(self, documents, later):
         self.now, self.later = RawDocuments(documents), RawDocuments(later)
+        self.changed = False
 
     def search(self, query, k=20, *, access, where):
         return self.now.search(query, k, access=access, where=where)
 
     def read(self, document_id, start, stop, *, access, where):
-        return self.later.read(document_id, start, stop, access=access, where=where)
+        held = self.later if self.changed else self.now
+        return held.read(document_id, start, stop, access=access, where=where)
 
     def __getattr__(self, name):
         return getattr(self.now, name)
@@ -250,8 +252,17 @@ async def test_a_citation_that_is_no_longer_stored_text_does_not_leave(tmp_path,
         ),
     ]
     async with a_funnel(tmp_path, *replies, source=source) as funnel:
-        read = await funnel.ask("refund Ada Roth signed Hill House", Options(mode="lookup"))
-        deep = await funnel.ask(QUESTION, DEEP)
+
+        def changes(event):
+            source.changed |= (event.kind, event.phase) == ("model_call", "end")
+
+        read = await funnel.ask("refund Ada Roth signed Hill House", Options(mode="lookup"), on_event=changes)
+        source.changed = False
+
+        def changes_at_the_end(event):
+            source.changed |= event.kind == "submit"
+
+        deep = await funnel.ask(QUESTION, DEEP, on_event=changes_at_the_end)
     for answer in (read, deep):
         assert answer.notices == (
             "1 of 2 citations were dropped: the documents no longer say so at these places.",
