@@ -91,6 +91,11 @@ def _figure(number: float) -> str:
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004 - above it three digits are not exact
 
 
+def _allowed(limit: float) -> str:
+    """A limit as it was set: a million is not 1e+06."""
+    return f"{limit:.0f}" if float(limit).is_integer() else f"{limit:g}"
+
+
 class BudgetTooSmall(BudgetError):
     """The limits do not allow a single call."""
 
@@ -99,8 +104,8 @@ class BudgetTooSmall(BudgetError):
         self.allowed = allowed
         self.needed = needed
         super().__init__(
-            f"{limit} = {allowed:g} is too small to start: the first call may take {_figure(needed)}. "
-            f"Raise {limit}."
+            f"{limit} = {_allowed(allowed)} is too small to start: "
+            f"the first call may take {_figure(needed)}. Raise {limit}."
         )
 
 
@@ -118,8 +123,8 @@ class BudgetExceeded(BudgetError):
         self.spent = spent
         self.needed = needed
         self.detail = detail
-        said = f"{spent:.3g} s have passed" if limit == "timeout_s" else f"{spent:.3g} spent or reserved"
-        super().__init__(f"{limit} = {allowed:g} is used up ({said}){detail and ': '}{detail}.")
+        said = f"{spent:.3g} s have passed" if limit == "timeout_s" else f"{_figure(spent)} spent or reserved"
+        super().__init__(f"{limit} = {_allowed(allowed)} is used up ({said}){detail and ': '}{detail}.")
 
 
 class UnknownPrice(BudgetError):
