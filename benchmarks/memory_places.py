@@ -84,15 +84,15 @@ async def bare(
 
 @asynccontextmanager
 async def _sqlite(places: Places, value: bytes, memory: Any) -> AsyncIterator[tuple[Call, Call]]:
-    """sqlite3 in a thread, as an event loop has to use it; the settings are ours."""
-    thread, loop = memory._thread, asyncio.get_running_loop()
+    """sqlite3 in threads, as an event loop has to use it; settings and number of connections are ours."""
+    reading, writing, loop = memory._reading, memory._thread, asyncio.get_running_loop()
     connection = sqlite3.connect(places.folder / "bare.sqlite", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("CREATE TABLE IF NOT EXISTS t (k BLOB PRIMARY KEY, v BLOB NOT NULL)")
 
     def get() -> Any:
-        return connection.execute("SELECT v FROM t WHERE k = ?", (b"k",)).fetchone()
+        return reader.execute("SELECT v FROM t WHERE k = ?", (b"k",)).fetchone()
 
     def put() -> None:
         upsert = "INSERT INTO t VALUES (?, ?) ON CONFLICT (k) DO UPDATE SET v = excluded.v"
@@ -100,7 +100,9 @@ async def _sqlite(places: Places, value: bytes, memory: Any) -> AsyncIterator[tu
         connection.execute(upsert, (b"k", value))
         connection.execute("COMMIT")
 
-    yield (lambda: loop.run_in_executor(thread, get)), (lambda: loop.run_in_executor(thread, put))
+    reader = sqlite3.connect(places.folder / "bare.sqlite", isolation_level=None, check_same_thread=False)
+    yield (lambda: loop.run_in_executor(reading, get)), (lambda: loop.run_in_executor(writing, put))
+    reader.close()
     connection.close()
 
 

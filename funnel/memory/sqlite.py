@@ -1,8 +1,9 @@
 """`sqlite:///file`: a memory in one SQLite file that several processes may share; knows no other SQL.
 
-The URL follows SQLAlchemy: three slashes and a relative path, or four for an absolute one. Every statement
-runs in one thread of its own, so the event loop never waits for the disk. WAL with synchronous=NORMAL: what
-was written survives a killed process; a power cut can take the last transactions, never half of one.
+The URL follows SQLAlchemy: three slashes and a relative path, or four for an absolute one. One thread reads
+and one writes, so the event loop never waits for the disk, and no read waits for a write to reach it. WAL
+with synchronous=NORMAL: what was written survives a killed process; a power cut can take the last
+transactions, never half of one.
 """
 
 from __future__ import annotations
@@ -86,10 +87,12 @@ class SqliteMemory:
             self._connection = _connect(self._path)
             try:
                 self._prepare()
+                self._reader = _connect(self._path)
             except BaseException:
                 self._connection.close()
                 raise
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="funnel-sqlite")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="funnel-sqlite-reads")
         self._closed = False
 
     def __del__(self) -> None:
@@ -163,23 +166,23 @@ class SqliteMemory:
         last = first + b"\xff"
 
         def keys() -> list[str]:
-            rows = self._connection.execute(
+            rows = self._reader.execute(
                 "SELECT key FROM items WHERE namespace = ? AND key >= ? AND key < ? AND key > ? "
                 "AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?",
                 (where, first, last, _blob(after), self._clock(), max(0, limit)),
             )
             return [_text(key) for (key,) in rows]
 
-        return await self._run(keys)
+        return await self._read(keys)
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
         """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
 
         def spaces() -> list[Namespace]:
-            rows = self._connection.execute(_NAMESPACES, (after, self._clock(), max(0, limit)))
+            rows = self._reader.execute(_NAMESPACES, (after, self._clock(), max(0, limit)))
             return [Namespace(name) for (name,) in rows]
 
-        return await self._run(spaces)
+        return await self._read(spaces)
 
     async def matching(
         self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
@@ -196,40 +199,47 @@ class SqliteMemory:
             last, now, full = _blob(after), self._clock(), True
             # Of a page of keys all may have expired.
             while full and not found:
-                keys = self._connection.execute(sqlite_text.MATCHING, (asked, where, last, limit)).fetchall()
+                keys = self._reader.execute(sqlite_text.MATCHING, (asked, where, last, limit)).fetchall()
                 for (key,) in keys:
-                    if row := self._connection.execute(_GET, (where, key, now)).fetchone():
+                    if row := self._reader.execute(_GET, (where, key, now)).fetchone():
                         found[_text(key)] = row[0]
                     last = key
                 full = len(keys) == limit
             return found
 
-        return await self._run(match)
+        return await self._read(match)
 
     async def close(self) -> None:
         """Close the file once what is under way has ended; a second call does nothing."""
         if self._closed:
             return
         self._closed = True
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        loop = asyncio.get_running_loop()
+        # The writer last: whoever leaves a file as the last one puts the write-ahead log into it.
+        await loop.run_in_executor(self._reading, self._reader.close)
+        await loop.run_in_executor(self._thread, self._connection.close)
+        self._reading.shutdown(wait=False)
         self._thread.shutdown(wait=False)
 
     async def _entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, tuple[bytes, float | None]]:
         def get() -> dict[str, tuple[bytes, float | None]]:
             now = self._clock()
-            rows = {key: self._connection.execute(_GET, (where, _blob(key), now)).fetchone() for key in keys}
+            rows = {key: self._reader.execute(_GET, (where, _blob(key), now)).fetchone() for key in keys}
             return {
                 key: (value, None if expires_at is None else expires_at - now)
                 for key, (value, expires_at) in ((key, row) for key, row in rows.items() if row is not None)
             }
 
-        return await self._run(get)
+        return await self._read(get)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], thread: ThreadPoolExecutor | None = None) -> T:
         if self._closed:
             raise MemoryFailed(self._url, "it is closed. Open it again with open_memory.")
         with self._translated():
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await asyncio.get_running_loop().run_in_executor(thread or self._thread, work)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await self._run(work, self._reading)
 
     @contextmanager
     def _transaction(self) -> Iterator[float]:
