@@ -130,7 +130,7 @@ class Shelf:
 
     async def read(self, document: object, start: int = 0, stop: int | None = None) -> str:
         """Characters start to stop of a document, clamped to its length like a slice."""
-        info = await self.find(document)
+        info = await self._readable(document)
         begin, end, _ = slice(start, stop).indices(info.n_chars)
         if end - begin > MAX_READ_CHARS:
             raise HostError(
@@ -141,7 +141,7 @@ class Shelf:
 
     async def cite(self, document: object, start: int, stop: int) -> str:
         """The marker of that span, like "[3]"; white space at its ends is left out."""
-        info = await self.find(document)
+        info = await self._readable(document)
         if not 0 <= start < stop <= info.n_chars:
             raise HostError(
                 f"no such span: {info.id} has characters 0 to {info.n_chars}, not {start} to {stop}"
@@ -163,6 +163,7 @@ class Shelf:
         info = await self.find(document)
         if stop is None or not 0 <= start < stop <= info.n_chars:
             return await self.cite(info.id, start, info.n_chars + 1 if stop is None else stop)
+        await self._readable(info.id)
         first = max(0, start - SENTENCE_CHARS)
         window = await self._workspace.read(DocumentId(info.id), first, stop + SENTENCE_CHARS)
         touched = [
@@ -176,7 +177,7 @@ class Shelf:
 
     async def cite_quote(self, document: object, quote: str) -> str:
         """The marker of the place where `quote` stands in the document."""
-        info = await self.find(document)
+        info = await self._readable(document)
         step = MAX_READ_CHARS
         for at in range(0, max(info.n_chars, 1), step):
             window = await self._workspace.read(
@@ -192,6 +193,17 @@ class Shelf:
         """The citations with these numbers, by number; unknown numbers are left out."""
         return {n: [self._by_number[n]] for n in numbers if n in self._by_number}
 
+    async def _readable(self, document: object) -> DocumentInfo:
+        """The document, if the asker may read it now, whatever became of its text.
+
+        Its pages may be in the memory from another run: they are no proof of this asker's rights.
+        """
+        info = await self.find(document)
+        now = await asyncio.to_thread(self._source.info, info.id, access=self._access, where=self._where)
+        if now is None:
+            raise _gone(info.id)
+        return info
+
     async def _fetch(self, name: str, start: int, stop: int) -> str:
         """Characters of a document, from stage one. Raises: `HostError` where it is not what was found."""
         version, document_id = self._documents[name].version, DocumentId(name)
@@ -204,10 +216,7 @@ class Shelf:
 
         text = await asyncio.to_thread(look)
         if text is None:
-            raise HostError(
-                f"document {name[:80]!r} was changed or taken away since it was found: "
-                "leave it out, or search() again for what there is now"
-            )
+            raise _gone(name)
         return text
 
     def _number(self, citation: Citation) -> str:
@@ -218,3 +227,10 @@ class Shelf:
             self._numbers[citation], self._by_number[number] = number, citation
             self._journal.cite(number, astuple(citation))
         return f"[{self._numbers[citation]}]"
+
+
+def _gone(name: str) -> HostError:
+    return HostError(
+        f"document {name[:80]!r} was changed or taken away since it was found: "
+        "leave it out, or search() again for what there is now"
+    )

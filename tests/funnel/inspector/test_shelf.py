@@ -101,6 +101,21 @@ async def test_what_was_read_before_the_change_is_still_there(bench):
     assert await shelf.read("long", 0, 10) == before == LONG[:10]
 
 
+async def test_what_another_run_stored_is_not_read_by_who_may_read_the_document_no_more(bench):
+    shelf = shelf_of(bench)
+    await found(bench, shelf)
+    await shelf.read("long", 0, 10)  # its page is in the memory now, for whichever run
+    change(bench, "long", None)
+    for look in (
+        lambda: shelf.read("long", 0, 10),
+        lambda: shelf.cite("long", 0, 10),
+        lambda: shelf.cite_sentence("long", 0, 6),
+        lambda: shelf.cite_quote("long", LONG[:20]),
+    ):
+        with pytest.raises(HostError, match="document 'long' was changed or taken away"):
+            await look()
+
+
 async def test_another_search_finds_what_the_document_is_now(bench):
     shelf = shelf_of(bench)
     await found(bench, shelf)
