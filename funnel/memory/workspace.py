@@ -8,11 +8,9 @@ else: a run cannot reach another's documents by naming them.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Protocol, Self
+from typing import Self
 
 from funnel.errors import UnknownDocument
 from funnel.memory import full_text, terms, text_search
@@ -20,6 +18,16 @@ from funnel.memory.base import Memory, Namespace, namespace
 from funnel.memory.grep import Grepper, Match, Search
 from funnel.memory.pages import Fetch, Layout, Pages
 from funnel.memory.passages import Passage, best_passage
+from funnel.memory.stored import (
+    DocumentLike,
+    GrepResult,
+    Known,
+    Registrable,
+    Stored,
+    TextHit,
+    entry_of,
+    known_of,
+)
 
 FetchDocument = Callable[[str, int, int], Awaitable[str]]
 """(document id, start, stop) → those characters of the version that was registered."""
@@ -30,74 +38,6 @@ _CANDIDATES = 4
 """So many times the texts that are asked for are looked into for their best passage."""
 _INDEXED_AT_ONCE = 4
 _DOCUMENT, _NOTE = "document/", "note/"
-
-
-class DocumentLike(Protocol):
-    """What a workspace must know of a document: `indexes.types.DocumentInfo` has it."""
-
-    @property
-    def id(self) -> str:
-        """The document's id, not empty."""
-
-    @property
-    def version(self) -> str:
-        """Names the text: the same id and version are the same characters. Not empty."""
-
-    @property
-    def title(self) -> str:
-        """For people."""
-
-    @property
-    def uri(self) -> str:
-        """Where it came from."""
-
-
-class Registrable(DocumentLike, Protocol):
-    """The same with the length of its text: `indexes.types.DocumentInfo` has it."""
-
-    @property
-    def n_chars(self) -> int:
-        """Characters of the text."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A document of this run."""
-
-    id: str
-    version: str
-    title: str
-    uri: str
-    n_chars: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A document and how its pages are cut; `whole` where all of them are in the memory."""
-
-    stored: Stored
-    layout: Layout
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class GrepResult:
-    """The first matches, and how many there are in all."""
-
-    matches: tuple[Match, ...]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class TextHit:
-    """A passage of the document `document_id`, or of the note `note`: its characters `start` to `stop`."""
-
-    document_id: str | None
-    note: str | None
-    start: int
-    stop: int
-    text: str
-    score: float
 
 
 class Workspace:
@@ -130,7 +70,7 @@ class Workspace:
         self._grepper = Grepper(piece_s=grep_piece_s)
         self._page_chars = page_chars
         self._fetch: FetchDocument | None = None
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Known] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,7 +89,7 @@ class Workspace:
         """
         layout = await self._pages.store(self._where(info.id, info.version), text)
         stored = Stored(info.id, info.version, info.title, info.uri, layout.n_chars)
-        await self._remember([_Known(stored, layout, whole=True)])
+        await self._remember([Known(stored, layout, whole=True)])
         return stored
 
     def fetch_with(self, fetch: FetchDocument) -> None:
@@ -167,13 +107,13 @@ class Workspace:
         for info in infos:
             self._where(info.id, info.version)
             stored = Stored(info.id, info.version, info.title, info.uri, info.n_chars)
-            known.append(_Known(stored, Layout(info.n_chars, self._page_chars), whole=False))
+            known.append(Known(stored, Layout(info.n_chars, self._page_chars), whole=False))
         await self._remember(known)
 
     async def documents(self) -> tuple[Stored, ...]:
         """The documents of this run, by id."""
         found = await self._entries(_DOCUMENT)
-        self._known |= {name: _document(entry) for name, entry in found.items()}
+        self._known |= {name: known_of(entry) for name, entry in found.items()}
         return tuple(self._known[name].stored for name in found)
 
     async def length(self, document_id: str) -> int:
@@ -292,23 +232,23 @@ class Workspace:
     def _where(self, document_id: str, version: str) -> Namespace:
         return namespace(self._tenant, "document", document_id, version)
 
-    def _fetch_for(self, known: _Known) -> Fetch | None:
+    def _fetch_for(self, known: Known) -> Fetch | None:
         return None if known.whole or self._fetch is None else partial(self._fetch, known.stored.id)
 
-    async def _remember(self, known: Iterable[_Known]) -> None:
+    async def _remember(self, known: Iterable[Known]) -> None:
         """Write that these are documents of this run, all at once."""
         by_id = {each.stored.id: each for each in known}
-        entries = {_DOCUMENT + name: _entry(each) for name, each in by_id.items()}
+        entries = {_DOCUMENT + name: entry_of(each) for name, each in by_id.items()}
         await self._memory.put_many(self._here, entries, ttl_s=self._ttl_s)
         self._known |= by_id
 
-    async def _find(self, document_id: str) -> _Known:
+    async def _find(self, document_id: str) -> Known:
         if document_id not in self._known:
             key = _DOCUMENT + document_id
             found = await self._memory.get_many(self._here, [key])
             if key not in found:
                 raise UnknownDocument(document_id)
-            self._known[document_id] = _document(found[key])
+            self._known[document_id] = known_of(found[key])
         return self._known[document_id]
 
     async def _keys(self, prefix: str) -> AsyncIterator[str]:
@@ -323,16 +263,6 @@ class Workspace:
         keys = [key async for key in self._keys(prefix)]
         found = await self._memory.get_many(self._here, keys)
         return {key.removeprefix(prefix): found[key] for key in keys if key in found}
-
-
-def _entry(known: _Known) -> bytes:
-    return json.dumps({**asdict(known.stored), **asdict(known.layout), "whole": known.whole}).encode()
-
-
-def _document(entry: bytes) -> _Known:
-    found = json.loads(entry)
-    stored = Stored(found["id"], found["version"], found["title"], found["uri"], found["n_chars"])
-    return _Known(stored, Layout(found["n_chars"], found["page_chars"]), found.get("whole", True))
 
 
 def _counted(text: str, asked: Sequence[str]) -> tuple[int, tuple[int, ...]]:
@@ -372,3 +302,6 @@ async def _marked(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bo
             yield held, False
         held = piece
     yield held, True
+
+
+__all__ = ["DocumentLike", "GrepResult", "Registrable", "Stored", "TextHit", "Workspace"]
