@@ -9,14 +9,16 @@ transactions, never half of one.
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import os
 import sqlite3
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +32,7 @@ _FORMAT = 1
 _BUSY_S = 30.0
 _LOOK_S = 0.01
 _SWEEP_S = 1.0
+_MAKING = threading.Lock()
 
 _CREATE = (
     # The key is UTF-8, whose byte order is that of code points; expires_at is seconds since 1970, NULL stays.
@@ -339,9 +342,15 @@ def _path(url: str) -> Path:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # SQLite would make the file readable by everybody; it holds text of documents.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    with _MAKING:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # SQLite would make the file readable by everybody; it holds text of documents. Only a new file is
+            # opened here: to close one that is in use ends every lock that this process has on it (POSIX).
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     # No isolation level: this file says itself where a transaction begins and ends.
     return sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
 

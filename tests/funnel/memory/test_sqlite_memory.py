@@ -109,6 +109,24 @@ async def test_whoever_makes_the_same_file_just_now_is_waited_for(tmp_path):
     other.close()
 
 
+async def test_another_process_that_closes_the_file_does_not_take_it_from_those_that_have_it_open(tmp_path):
+    """It would, if it took itself for the last one: the write-ahead log would be removed under the others."""
+    url = f"sqlite:///{tmp_path}/memory.sqlite"
+    first = open_memory(url)
+    await first.put_many(HERE, {"a": b"1"})
+    second = open_memory(url)
+    code = f"import asyncio; from funnel.memory import open_memory; asyncio.run(open_memory({url!r}).close())"
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await other.wait() == 0
+    await second.close()
+    assert (tmp_path / "memory.sqlite-wal").exists()
+    await first.put_many(HERE, {"b": b"2"})
+    third = open_memory(url)
+    assert await third.scan(HERE) == ["a", "b"]
+    await third.close()
+    await first.close()
+
+
 async def test_expired_rows_leave_the_file(tmp_path):
     now = [0.0]
     memory = SqliteMemory(f"sqlite:///{tmp_path}/memory.sqlite", clock=lambda: now[0])
