@@ -33,6 +33,8 @@ from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 MAX_REPAIRS = 3
 PRELUDE = "import re, json, math, collections, itertools, datetime"
 """What models use without importing it."""
+PLENTY = 0.5
+"""With this share of every limit left, what is left makes no difference to what a model does next."""
 TURN_OUTPUT_TOKENS = 8_192
 """A reasoning model thinks within these, too."""
 
@@ -131,12 +133,13 @@ class Inspection:
         with events.span("turn", parent=task.parent, number=self._number, depth=task.depth) as turn:
             self._run.ledger.count_turn(task.depth)
             self._turns = compact(self._turns, limit=self._room)
-            messages = transcript(system, opening, self._turns, self._closing())
+            closing, aside = self._closing()
+            messages = transcript(system, opening, self._turns, closing)
             # What the model had been told when it said this; the limits that it was told may differ now.
             place = Place((*task.path, self._number), self._told)
             try:
                 completion = await self._run.root.complete(
-                    Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS),
+                    Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS, aside=aside),
                     parent=turn.id,
                     place=place,
                 )
@@ -206,18 +209,27 @@ class Inspection:
             "tokens_left": ledger.remaining_tokens(),
         }
 
-    def _closing(self) -> str:
-        """The line that ends each message: which turn this is and what is left."""
-        left, of = self._left(), self._run.ledger.limits.max_turns
+    def _closing(self) -> tuple[str, tuple[str, str] | None]:
+        """The line that ends each message: which turn this is and what is left; and of that, what counts.
+
+        While there is plenty, what was set at the beginning does: a model would not do otherwise for a
+        second or a call less, and a run that repeats another would never find its second turn in the cache.
+        """
+        left, limits = self._left(), self._run.ledger.limits
         names = {
-            "calls_left": "model calls",
-            "seconds_left": "seconds",
-            "usd_left": "dollars",
-            "tokens_left": "tokens",
+            "calls_left": ("model calls", limits.max_calls),
+            "seconds_left": ("seconds", limits.timeout_s),
+            "usd_left": ("dollars", limits.max_usd),
+            "tokens_left": ("tokens", limits.max_tokens),
         }
-        budget = ", ".join(f"{left[key]} {name}" for key, name in names.items() if left[key] is not None)
-        line = f"Turn {self._number} of {of}." + (f" Left: {budget}." if budget else "")
-        return f"{line} This is the last turn: submit now what you have." if self._number == of else line
+        known = [(left[key], name, limit) for key, (name, limit) in names.items() if limit is not None]
+        budget = ", ".join(f"{amount} {name}" for amount, name, _ in known)
+        line = f"Turn {self._number} of {limits.max_turns}." + (f" Left: {budget}." if budget else "")
+        if self._number == limits.max_turns:
+            line += " This is the last turn: submit now what you have."
+        plenty = all(amount >= PLENTY * limit for amount, _, limit in known)
+        counts = ", ".join(f"{limit:g} {name}" for _, name, limit in known)
+        return line, (f"Left: {budget}.", f"Of: {counts}.") if budget and plenty else None
 
 
 async def _ended(task: asyncio.Task[CellResult]) -> None:

@@ -33,18 +33,28 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `schema` is a JSON Schema that the answer must meet, where the endpoint can enforce it."""
+    """One call. `schema` is a JSON Schema that the answer must meet, where the endpoint can enforce it.
+
+    `aside`: what the end of the last message says in passing, and what counts of it. An answer that was given
+    beside other words that count the same serves as well.
+    """
 
     messages: tuple[Message, ...]
     purpose: Purpose
     max_output_tokens: int = 4096
     temperature: float | None = None
     schema: Mapping[str, Any] | None = None
+    aside: tuple[str, str] | None = None
 
     def key(self, model: str, endpoint: str) -> str:
         """A name that two calls share when nothing that shapes the answer differs between them."""
+        messages = [[m.role, m.content] for m in self.messages]
+        if self.aside:
+            said, counts = self.aside
+            before, _, after = messages[-1][1].rpartition(said)
+            messages[-1][1] = f"{before}{counts}{after}"
         parts = {
-            "model": model, "endpoint": endpoint, "messages": [[m.role, m.content] for m in self.messages],
+            "model": model, "endpoint": endpoint, "messages": messages,
             "max_output_tokens": self.max_output_tokens, "temperature": self.temperature,
             "schema": self.schema,
         }  # fmt: skip

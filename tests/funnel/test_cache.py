@@ -333,3 +333,20 @@ async def test_the_completions_of_one_asker_never_serve_another(shop, chat_serve
 
 async def test_a_fresh_run_pays_for_all(shop, chat_server):
     assert [await sub_calls(shop, chat_server, fresh=fresh) for fresh in (False, True, False)] == [1, 1, 0]
+
+
+async def test_a_question_that_is_asked_again_pays_for_no_turn_however_long_the_turns_took(shop, chat_server):
+    """The first run has fewer calls and seconds left at its second turn than the one that finds it cached."""
+    chat_server.default = lambda body: Reply(
+        cell("submit('x', citations=[])" if "Turn 3 of" in body["messages"][-1]["content"] else "x = 1"),
+        delay_s=0.6,
+    )
+    answers = [await shop.ask("Who?", Options(mode="deep")) for _ in range(2)]
+    assert [(a.usage.model_calls, a.usage.cached_calls) for a in answers] == [(3, 0), (0, 3)]
+
+
+async def test_a_turn_under_one_limit_serves_none_under_another(shop, chat_server):
+    chat_server.default = lambda _body: Reply(cell("submit(str(budget()['calls_left']), citations=[])"))
+    for max_calls in (100, 99, 100):
+        await shop.ask("Who?", Options(mode="deep", limits=Limits(max_calls=max_calls)))
+    assert chat_server.served.calls == 2
