@@ -12,7 +12,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Literal
 from urllib.parse import unquote
@@ -37,6 +37,8 @@ MAX_SOURCES = 20
 MAX_VERSIONS = 1_000
 """So many that something was learnt about are looked through."""
 MAX_FOUND = 200
+MAX_GIVEN = 500
+"""A run that had text of more documents teaches nothing: it could not be told who may hear of it."""
 _FACT, _OPENING = "fact/", "opening/"
 _READ = 16
 _AT_ONCE = 16
@@ -64,13 +66,18 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What was found when `asked`, and where; `at` in seconds since 1970."""
+    """What was found when `asked`, and where; `at` in seconds since 1970.
+
+    `given`: every document of which the run had text when it wrote this, since a model may put into words
+    what stands in another document than the one that it cites.
+    """
 
     kind: Kind
     asked: str
     text: str
     sources: tuple[Source, ...]
     at: float = 0.0
+    given: tuple[str, ...] = ()
 
     @property
     def versions(self) -> frozenset[Version]:
@@ -117,6 +124,11 @@ class Learnt:
         self._ttl_s = ttl_s
         self._steady = steady
         self._pending: dict[str, Fact] = {}
+        self._given: dict[str, None] = {}
+
+    def gave(self, ids: Iterable[str]) -> None:
+        """The run was given text of these documents."""
+        self._given |= dict.fromkeys(ids)
 
     def add(self, kind: Kind, asked: str, text: str, sources: Iterable[Source]) -> None:
         """Something was learnt; without a source, or too long, it is none."""
@@ -144,10 +156,13 @@ class Learnt:
     async def keep(self) -> None:
         """Write what was added. A memory that fails loses it, and nothing else."""
         by_version: dict[Version, list[Fact]] = defaultdict(list)
-        for fact in self._pending.values():
+        facts, self._pending = self._pending, {}
+        if len(self._given) > MAX_GIVEN:
+            return
+        for learnt in facts.values():
+            fact = replace(learnt, given=tuple(self._given))
             for version in fact.versions:
                 by_version[version].append(fact)
-        self._pending.clear()
         now = time.time()
         try:
             await asyncio.gather(*(self._write(version, facts, now) for version, facts in by_version.items()))
@@ -190,19 +205,22 @@ class Learnt:
                     seen.add(fact.digest)
                     yield fact
 
-    async def opening(self, key: str) -> str | None:
+    async def opening(self, key: str) -> tuple[str, list[str]] | None:
         """What was said to be known when the same was begun before, where it is to begin alike.
 
-        Raises: `MemoryFailed`.
+        Returns: the words, and the documents that they may come from. Raises: `MemoryFailed`.
         """
         if not self._steady:
             return None
         found = (await self._memory.get_many(self._here, [_OPENING + key])).get(_OPENING + key)
-        return None if found is None else found.decode("utf-8", "surrogatepass")
+        if found is None:
+            return None
+        text, given = json.loads(found)
+        return text, given
 
-    async def keep_opening(self, key: str, text: str) -> None:
+    async def keep_opening(self, key: str, text: str, given: Iterable[str]) -> None:
         """Keep what is said to be known at that beginning. Raises: `MemoryFailed`."""
-        stored = {_OPENING + key: text.encode("utf-8", "surrogatepass")}
+        stored = {_OPENING + key: json.dumps([text, list(given)]).encode()}
         await self._memory.put_many(self._here, stored, ttl_s=self._ttl_s)
 
     async def _write(self, version: Version, facts: Iterable[Fact], now: float) -> None:
@@ -257,6 +275,6 @@ def _load(stored: bytes | None) -> Fact | None:
     try:
         found = json.loads(stored or b"{}")
         sources = tuple(Source(**source) for source in found.pop("sources"))
-        return Fact(**found, sources=sources)
+        return Fact(**{**found, "given": tuple(found["given"])}, sources=sources)
     except (ValueError, TypeError, KeyError):
         return None

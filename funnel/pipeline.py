@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -114,7 +114,7 @@ class Funnel:
         run = replace(begun.run, shape=decision.shape)
         stage = self._reader if decision.route == "lookup" else self._inspector
         draft = await gate.checked(run, await stage.answer(run, hits))
-        await _learn(run, draft)
+        await _learn(run, draft, hits)
         answer = self._answer(begun, decision, draft)
         around = await gate.surroundings(run, answer.citations)
         run.events.point("answer", parent=run.span, **answer.as_dict(), surroundings=around)
@@ -190,10 +190,11 @@ class Funnel:
         await self.close()
 
 
-async def _learn(run: Run, draft: Draft) -> None:
+async def _learn(run: Run, draft: Draft, hits: Sequence[DocumentHit]) -> None:
     """Keep what the run learnt; of work that came to no answer nothing is taken for known."""
     if run.learnt is None or draft.status not in {"complete", "partial"}:
         return
+    run.learnt.gave(hit.document.id for hit in hits)
     if draft.status == "complete":
         versions = {}
         for name in {citation.document_id for citation in draft.citations}:

@@ -51,7 +51,13 @@ class Known:
         Raises: `MemoryFailed`.
         """
         learnt = self._run.learnt
-        return [] if learnt is None else await self._readable(learnt, query, await learnt.versions(), k)
+        if learnt is None:
+            return []
+        found = await self._readable(learnt, query, await learnt.versions(), k)
+        for known in found:
+            # What is learnt from it in turn may be told only to whom it may be told itself.
+            learnt.gave(known.pop("given"))
+        return found
 
     async def opening(self, question: str, documents: Sequence[str]) -> str:
         """What the first message tells of these documents; nothing where nothing is known of them.
@@ -64,18 +70,23 @@ class Known:
         versions = frozenset(self._version(name) for name in documents)
         key = check_of(self._run.root.name, question, json.dumps(sorted(versions)))
         journal, value = self._run.journal, f"known {key}"
-        if (before := journal.value(value)) is not None:
-            return str(before)
-        told = await learnt.opening(key)
-        if told is None:
-            told = await self._told(learnt, question, versions)
-            await learnt.keep_opening(key, told)
-        journal.set_value(value, told)
-        return told
+        before = journal.value(value) or await learnt.opening(key)
+        if before is not None and await self._shelf.readable(before[1]):
+            told, given = before
+        else:
+            told, given = await self._told(learnt, question, versions)
+            await learnt.keep_opening(key, told, given)
+        learnt.gave(given)
+        journal.set_value(value, [told, list(given)])
+        return str(told)
 
-    async def _told(self, learnt: Learnt, question: str, versions: Collection[Version]) -> str:
+    async def _told(
+        self, learnt: Learnt, question: str, versions: Collection[Version]
+    ) -> tuple[str, list[str]]:
+        """The words, and the documents that they may come from."""
         asked = terms.tokens(question)
         lines: list[str] = []
+        given: dict[str, None] = {}
         if len(versions) > MANY:
             versions = frozenset(await learnt.versions()).intersection(versions)
         room = SHOWN_TOKENS - estimated_tokens(_INTRODUCTION)
@@ -90,7 +101,9 @@ class Known:
             if estimated_tokens(line) <= room and len(lines) < SHOWN:
                 room -= estimated_tokens(line)
                 lines.append(line)
-        return "\n".join([_INTRODUCTION, fence("known", "\n".join(lines))]) if lines else ""
+                given |= dict.fromkeys(known["given"])
+        text = "\n".join([_INTRODUCTION, fence("known", "\n".join(lines))]) if lines else ""
+        return text, list(given)
 
     async def _readable(
         self, learnt: Learnt, query: str, versions: Collection[Version], k: int, *, alone: bool = False
@@ -113,6 +126,8 @@ class Known:
 
     async def _checked(self, fact: Fact) -> dict[str, Any] | None:
         """A fact as the model's code sees it, or None where a source is not what it was, for this asker."""
+        if not await self._shelf.readable(fact.given):
+            return None
         places = []
         for source in fact.sources:
             try:
@@ -128,7 +143,7 @@ class Known:
             )
         title = fact.sources[0].title
         told = {"text": fact.text, "asked": fact.asked, "kind": fact.kind, "title": title}
-        return {**told, "doc": places[0]["id"], **places[0], "sources": places}
+        return {**told, "doc": places[0]["id"], **places[0], "sources": places, "given": fact.given}
 
     def _version(self, name: str) -> Version:
         info = self._shelf.info(name)

@@ -7,7 +7,7 @@ run itself was given out of a document. It waits in `run.learnt` until the run h
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from funnel.citations import answer_text, markers_in, renumber
@@ -74,6 +74,7 @@ class Lessons:
     def gave_context(self, context: Sequence[_Arguments]) -> None:
         """The documents that the model's code holds from the beginning."""
         if self._learnt is not None:
+            self._learnt.gave(element["id"] for element in context)
             for element in context:
                 if element["text"] is not None:
                     self._handed.add(element["id"], 0, element["text"])
@@ -86,16 +87,23 @@ class Lessons:
     async def _read(self, arguments: _Arguments, text: str) -> None:
         info = await self._shelf.find(arguments["doc"])
         start, _, _ = slice(arguments.get("start", 0), arguments.get("stop")).indices(info.n_chars)
+        self._gave([info.id])
         self._handed.add(info.id, start, text)
 
     async def _searched(self, _arguments: _Arguments, hits: Sequence[_Arguments]) -> None:
+        self._gave(hit["id"] for hit in hits)
         for hit in hits:
             self._handed.add(hit["id"], hit["start"], hit["text"])
 
     async def _grepped(self, _arguments: _Arguments, matches: Sequence[_Arguments]) -> None:
+        self._gave(match["id"] for match in matches)
         for match in matches:
             around = match["before"] + match["text"] + match["after"]
             self._handed.add(match["id"], match["start"] - len(match["before"]), around)
+
+    def _gave(self, ids: Iterable[str]) -> None:
+        if self._learnt is not None:
+            self._learnt.gave(ids)
 
     async def _noted(self, arguments: _Arguments, _result: None) -> None:
         self._cited("note", arguments["key"], arguments["text"])

@@ -88,6 +88,17 @@ class Shelf:
             self._by_number[number] = Citation(*fields)
         self._numbers = {citation: number for number, citation in self._by_number.items()}
 
+    async def readable(self, ids: Iterable[str]) -> bool:
+        """Whether the asker may read all of these documents, now."""
+
+        def look() -> bool:
+            return all(
+                self._source.info(DocumentId(name), access=self._access, where=self._where) is not None
+                for name in ids
+            )
+
+        return await asyncio.to_thread(look)
+
     async def count(self) -> int:
         """How many documents of the whole collection the asker may read."""
         return await asyncio.to_thread(self._source.count, access=self._access, where=self._where)

@@ -243,6 +243,23 @@ async def test_a_fact_of_two_documents_needs_both(ask):
     assert await facts(ask, documents=(LEASES,)) == []
 
 
+async def test_a_fact_that_may_hold_words_of_another_document_needs_that_too(ask):
+    """The note cites the lease, and says what stands in the grants: who lost the grants hears neither."""
+    ann, both = Access.of("ann"), [replace(each, readers=frozenset({"ann"})) for each in (LEASES, GRANTS)]
+    options = Options(mode="deep", access=ann)
+    note = cell(
+        "grants = read('grants')", f'note("lease", "Hill House lease; Heron lost its grant " + {ENDS})',
+        f'submit("In May 2026; Heron lost its grant " + {ENDS} + ".")',
+    )  # fmt: skip
+    await ask(note, documents=both, options=options)
+    (told, _) = await ask(RECALL, documents=both, options=options)
+    assert len(told.value) == 2
+    closed = [both[0], GRANTS]
+    (told, requests) = await ask(RECALL, documents=closed, options=options)
+    assert told.value == []
+    assert "Heron" not in prompt(requests[0])
+
+
 async def test_without_learning_nothing_is_written_and_nothing_is_read(ask, memory):
     for how in ({"learn": False}, {"options": replace(DEEP, learn=False)}):
         await ask(ASK, ANSWER, sub=["May"], **how)
