@@ -39,6 +39,7 @@ _HINTS: Final = (
     Hint(r"name '(exit|quit)' is not defined|SystemExit", "End with submit(...), not by exiting."),
     Hint(r"name '(FINAL|FINAL_VAR|SUBMIT|final_answer)' is not defined", "Finish with submit(answer)."),
     Hint(r"EOFError.*\binput\b", "Nobody can be asked: work with the documents and the question."),
+    Hint(r"name 'SHOW_VARS' is not defined", "Refer to variables by name; they all stay."),
     Hint(
         r"asyncio\.run\(\) cannot be called from a running event loop",
         "The cell awaits already: write await main() instead of asyncio.run(main()).",
