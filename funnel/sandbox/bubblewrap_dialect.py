@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
-from funnel.sandbox.hints import Hint
+from funnel.sandbox.hints import Hint, hints_of
 
 DIALECT: Final = """\
 Full CPython with its standard library; re, json, math, collections, itertools, datetime are imported. \
@@ -47,10 +46,4 @@ _HINTS: Final = (
     Hint(r"RecursionError", "Use a loop with a list as stack instead of deep recursion."),
     Hint(r"not JSON serializable", "Convert first (str(d), list(s)), or json.dumps(x, default=str)."),
 )
-_COMPILED: Final = tuple((re.compile(hint.pattern, re.DOTALL), hint.advice) for hint in _HINTS)
-
-
-def hint_for(kind: str, message: str, source_line: str) -> str:
-    """What to write instead, or "" when the error is an ordinary one."""
-    text = f"{kind}: {message[:2000]} | {source_line[:500]}"
-    return next((advice for pattern, advice in _COMPILED if pattern.search(text)), "")
+hint_for = hints_of(_HINTS)

@@ -6,6 +6,7 @@ Each entry is a pattern over "Kind: message" and the advice that goes with it; t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 
@@ -143,14 +144,19 @@ HINTS: tuple[Hint, ...] = (
     Hint(r"RecursionError", "Use a loop with a list as stack instead of deep recursion."),
 )
 
-_COMPILED = tuple((re.compile(hint.pattern, re.DOTALL), hint.advice) for hint in HINTS)
+
+def hints_of(hints: Iterable[Hint]) -> Callable[[str, str, str], str]:
+    """A function of an error's kind, message and line: what to write instead, "" for an ordinary error."""
+    compiled = tuple((re.compile(hint.pattern, re.DOTALL), hint.advice) for hint in hints)
+
+    def hint_for(kind: str, message: str, source_line: str) -> str:
+        text = f"{kind}: {message[:2000]} | {source_line[:500]}"
+        return next((advice for pattern, advice in compiled if pattern.search(text)), "")
+
+    return hint_for
 
 
-def hint_for(kind: str, message: str, source_line: str) -> str:
-    """What to write instead, or "" when the error is an ordinary one."""
-    text = f"{kind}: {message[:2000]} | {source_line[:500]}"
-    return next((advice for pattern, advice in _COMPILED if pattern.search(text)), "")
-
+hint_for = hints_of(HINTS)
 
 DIALECT = """\
 A small, safe Python. re, json, math, collections, itertools, datetime are imported; random statistics \
