@@ -61,7 +61,9 @@ def build(folder: Path, size_mb: float, seed: int) -> Found:
     """The collection, made by a process of its own: its memory is not the question's."""
     command = [sys.executable, str(Path(__file__)), str(folder), str(size_mb), str(seed)]
     environment = clean_environment(PYTHONPATH=str(HERE.parent))
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    done = subprocess.run(  # noqa: S603 - ourselves
+        command, env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
     found: Found = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -14,14 +14,14 @@ import time
 STARTED = time.monotonic()
 
 import json  # noqa: E402 - the clock starts before anything is imported
-import os  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from importlib.metadata import version  # noqa: E402
-from typing import Any  # noqa: E402
+import os  # noqa: E402 - as above
+import sys  # noqa: E402 - as above
+from collections.abc import Callable  # noqa: E402 - as above
+from importlib.metadata import version  # noqa: E402 - as above
+from typing import Any  # noqa: E402 - as above
 
-from inspector_load import cpu_s, documents  # noqa: E402
-from inspector_scripts import question  # noqa: E402
+from inspector_load import cpu_s, documents  # noqa: E402 - as above
+from inspector_scripts import question  # noqa: E402 - as above
 
 MAX_TURNS = 64
 MAX_CALLS = 100_000
