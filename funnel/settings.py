@@ -15,8 +15,8 @@ from funnel.errors import BadSetting
 
 EXTRACTIVE = "extractive"
 """The built-in that quotes sentences and calls no language model."""
-DEFAULT_MODEL = "gpt-5"
-DEFAULT_SUB_MODEL = "gpt-5-mini"
+DEFAULT_MODEL = "gpt-6.1-sol"
+DEFAULT_SUB_MODEL = "gpt-6.1-terra"
 
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -156,12 +156,12 @@ class Settings(BaseSettings):
 
     @property
     def model(self) -> str:
-        """The root model: the one named, `gpt-5` where only an endpoint is given, else `extractive`."""
+        """The root model: the one named, `gpt-6.1-sol` where only an endpoint is given, else `extractive`."""
         return self.named_model or (DEFAULT_MODEL if self._has_endpoint else EXTRACTIVE)
 
     @property
     def sub_model(self) -> str:
-        """The model of sub-calls: the one named, else the named root model, else `gpt-5-mini`."""
+        """The model of sub-calls: the one named, else the named root model, else `gpt-6.1-terra`."""
         if not self.has_model:
             return EXTRACTIVE
         return self.named_sub_model or self.named_model or DEFAULT_SUB_MODEL

@@ -1,6 +1,6 @@
 """What models cost, as data; knows no endpoint. What a user states goes first.
 
-List prices in US dollars per million tokens (input, output), as of 2026-11-22. A provider's discounts
+List prices in US dollars per million tokens (input, output), as of 2026-11-28. A provider's discounts
 (cached input, batch) are not taken off, so a cost is an upper bound where they apply.
 """
 
@@ -13,6 +13,9 @@ from funnel.budget import Price
 
 PRICES: Mapping[str, Price] = {
     "extractive": Price(0.0, 0.0),
+    "gpt-6.1-sol": Price(2.0, 10.0),
+    "gpt-6.1-terra": Price(1.0, 5.0),
+    "gpt-6-luna": Price(0.10, 0.50),
     "gpt-5": Price(1.25, 10.0),
     "gpt-5-mini": Price(0.25, 2.0),
     "gpt-5-nano": Price(0.05, 0.40),

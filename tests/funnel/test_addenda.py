@@ -32,7 +32,7 @@ def test_an_addendum_is_a_paragraph_after_the_prompt():
 
 def test_a_model_without_an_addendum_gets_the_common_prompt():
     for name, values in (("inspector", {"dialect": "d"}), ("sub_call", {}), ("reader", {})):
-        assert shipped().render_for("gpt-5", name, **values) == render(name, **values)
+        assert shipped().render_for("gpt-6.1-sol", name, **values) == render(name, **values)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_is_published_of_a_family_is_told_to_it(model, purpose, told):
 
 
 @pytest.mark.parametrize(
-    "model", ["qwen3-coder", "Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen/Qwen3-4B-Instruct-2507", "gpt-5-mini"]
+    "model", ["qwen3-coder", "Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen/Qwen3-4B-Instruct-2507", "gpt-6.1-terra"]
 )
 def test_a_model_without_the_switch_is_not_told_to_switch_thinking_off(model):
     assert shipped().render_for(model, "sub_call") == render("sub_call")

@@ -37,11 +37,11 @@ def test_with_nothing_set_no_model_is_configured(env):
 @pytest.mark.parametrize(
     ("values", "models"),
     [
-        ({"OPENAI_API_KEY": "k"}, ("gpt-5", "gpt-5-mini")),
-        ({"OPENAI_BASE_URL": "http://h/v1"}, ("gpt-5", "gpt-5-mini")),
+        ({"OPENAI_API_KEY": "k"}, ("gpt-6.1-sol", "gpt-6.1-terra")),
+        ({"OPENAI_BASE_URL": "http://h/v1"}, ("gpt-6.1-sol", "gpt-6.1-terra")),
         ({"FUNNEL_MODEL": "m"}, ("m", "m")),
         ({"FUNNEL_MODEL": "m", "FUNNEL_SUB_MODEL": "s"}, ("m", "s")),
-        ({"OPENAI_API_KEY": "k", "FUNNEL_SUB_MODEL": "s"}, ("gpt-5", "s")),
+        ({"OPENAI_API_KEY": "k", "FUNNEL_SUB_MODEL": "s"}, ("gpt-6.1-sol", "s")),
         ({"OPENAI_API_KEY": "k", "FUNNEL_MODEL": "extractive"}, ("extractive", "extractive")),
         ({"OPENAI_API_KEY": "", "FUNNEL_MODEL": ""}, ("extractive", "extractive")),
     ],

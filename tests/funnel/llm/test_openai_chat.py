@@ -300,8 +300,8 @@ async def test_an_endpoint_of_ones_own_needs_no_key(chat_server):
 
 
 def test_openai_itself_needs_a_key():
-    with pytest.raises(BadSetting, match="OPENAI_API_KEY: must be set to call 'gpt-5' at OpenAI"):
-        OpenAIChat("gpt-5")
+    with pytest.raises(BadSetting, match="OPENAI_API_KEY: must be set to call 'gpt-6.1-sol' at OpenAI"):
+        OpenAIChat("gpt-6.1-sol")
 
 
 def test_a_key_that_cannot_stand_in_a_header_is_refused_without_being_repeated():
@@ -311,7 +311,7 @@ def test_a_key_that_cannot_stand_in_a_header_is_refused_without_being_repeated()
 
 
 def test_openai_is_asked_by_the_newer_name_at_first():
-    assert OpenAIChat("gpt-5", api_key=KEY)._limit_name == "max_completion_tokens"
+    assert OpenAIChat("gpt-6.1-sol", api_key=KEY)._limit_name == "max_completion_tokens"
 
 
 def test_an_endpoint_is_shown_without_credentials_and_query():
