@@ -24,7 +24,7 @@ from inspector_scripts import question  # noqa: E402
 
 from funnel import Limits, Options, Settings, build  # noqa: E402
 from funnel.pipeline import Funnel  # noqa: E402
-from funnel.run import Source  # noqa: E402
+from funnel.run.context import Source  # noqa: E402
 from indexes import Collection, Document, DocumentId, RawDocuments  # noqa: E402
 
 LIMITS = Limits(max_calls=10_000, max_turns=64, timeout_s=600.0)
@@ -61,7 +61,7 @@ async def main() -> None:
         model="funnel", base_url=args.url, memory=args.memory, trace_dir=args.traces,
         max_parallel=MAX_PARALLEL,
     )  # fmt: skip
-    importlib.import_module("funnel.llm.openai")  # `build` would, when a model is named
+    importlib.import_module("funnel.llm.openai.chat")  # `build` would, when a model is named
     say({"import_s": time.monotonic() - STARTED})
     funnels: dict[tuple[int, int], Funnel] = {}
     while line := await asyncio.to_thread(sys.stdin.readline):

@@ -26,7 +26,7 @@ from typing import Any
 from memory_places import NAMES, Call, Places, bare
 
 from funnel.memory import namespace, open_memory
-from funnel.memory.workspace import Workspace
+from funnel.workspace.workspace import Workspace
 
 ROUNDS, S3_ROUNDS = 2_000, 300
 SIZES = (1_000, 65_536)

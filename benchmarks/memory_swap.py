@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from funnel.memory import Memory, namespace, open_memory
-from funnel.memory.hot_swap import HotSwap
+from funnel.memory.swap.hot_swap import HotSwap
 
 PAGE_BYTES, PAGES = 65_536, 256
 """A document of 16 MiB; what an inspector stores looks so."""

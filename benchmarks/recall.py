@@ -23,7 +23,7 @@ from funnel.llm.models import Models
 from funnel.memory import InMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.sandbox.monty import MontySandbox
+from funnel.sandbox.monty.engine import MontySandbox
 from indexes import RawDocuments
 
 PRICES = {"root": (2.0, 8.0), "sub": (0.25, 2.0)}

@@ -24,9 +24,10 @@ from pathlib import Path
 import ir_measures
 from ir_measures import R, nDCG
 
-from indexes import Collection, fusion
-from indexes.judgements import Judged, p_value, read_judged
+from indexes import Collection
+from indexes.evaluation.labelled_queries import Judged, p_value, read_judged
 from indexes.loaders import load
+from indexes.retrieval import fusion
 
 DEPTH = 100
 MEASURES = (nDCG @ 10, R @ 20, R @ 100)

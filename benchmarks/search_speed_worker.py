@@ -128,7 +128,7 @@ class Funnel:
         import gc
 
         from indexes import Collection
-        from indexes.scope import EVERYTHING
+        from indexes.retrieval.scope import EVERYTHING
 
         started = time.perf_counter()
         kb = Collection.open(job.files)

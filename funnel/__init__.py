@@ -7,10 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from funnel.budget import Limits as Limits
     from funnel.errors import FunnelError as FunnelError
     from funnel.factory import build as build
     from funnel.factory import build_sync as build_sync
+    from funnel.llm.budget import Limits as Limits
     from funnel.pipeline import Funnel as Funnel
     from funnel.pipeline import Options as Options
     from funnel.settings import Settings as Settings

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 
-from funnel.budget import Limits
-from funnel.events import Sink
 from funnel.llm.base import LLM
+from funnel.llm.budget import Limits
 from funnel.llm.extractive import Extractive
 from funnel.llm.models import Models
 from funnel.memory import open_memory
-from funnel.memory.hot_swap import HotSwap
+from funnel.memory.swap.hot_swap import HotSwap
 from funnel.pipeline import Funnel
 from funnel.prompts import addenda
 from funnel.router import Router
-from funnel.run import Source
+from funnel.run.context import Source
 from funnel.sandbox import open_sandbox
 from funnel.settings import EXTRACTIVE, Settings
 from funnel.sync import SyncFunnel
+from funnel.trace.events import Sink
 
 DAY_S = 86_400
 
@@ -61,7 +61,7 @@ def models(settings: Settings) -> Models:
 
 
 def _telemetry() -> Sink:
-    from funnel.telemetry import Telemetry  # noqa: PLC0415 - needs an extra
+    from funnel.trace.telemetry import Telemetry  # noqa: PLC0415 - needs an extra
 
     return Telemetry()
 
@@ -79,7 +79,7 @@ def limits(settings: Settings) -> Limits:
 def _llm(model: str, settings: Settings) -> LLM:
     if model == EXTRACTIVE:
         return Extractive()
-    from funnel.llm.openai import OpenAIChat  # noqa: PLC0415 - half a second that the built-in does not need
+    from funnel.llm.openai.chat import OpenAIChat  # noqa: PLC0415 - half a second that the built-in does not need
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     return OpenAIChat(model, api_key=key, base_url=settings.base_url)

@@ -9,10 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from funnel import gate
-from funnel.citations import uncited
+from funnel import verification
 from funnel.errors import BadQuestion, UnknownName
-from funnel.events import Event, Sink
 from funnel.inspector import Inspector
 from funnel.journal import found
 from funnel.llm.models import Models
@@ -20,9 +18,11 @@ from funnel.memory.base import Memory
 from funnel.prompts.addenda import Prompts, shipped
 from funnel.reader import Reader
 from funnel.router import Router
-from funnel.run import Draft, Run, Source
-from funnel.runs import Again, Begun, Options, Runs
+from funnel.run.context import Draft, Run, Source
+from funnel.run.lifecycle import Again, Begun, Options, Runs
 from funnel.sandbox.base import Sandbox
+from funnel.text.citations import uncited
+from funnel.trace.events import Event, Sink
 from funnel.types import MODES, Answer, Decision
 from funnel.waiting import wait_for
 from indexes.types import DocumentHit, DocumentId
@@ -113,10 +113,10 @@ class Funnel:
         decision = self._route(begun, hits)
         run = replace(begun.run, shape=decision.shape)
         stage = self._reader if decision.route == "lookup" else self._inspector
-        draft = await gate.checked(run, await stage.answer(run, hits))
+        draft = await verification.checked(run, await stage.answer(run, hits))
         await _learn(run, draft, hits)
         answer = self._answer(begun, decision, draft)
-        around = await gate.surroundings(run, answer.citations)
+        around = await verification.surroundings(run, answer.citations)
         run.events.point("answer", parent=run.span, **answer.as_dict(), surroundings=around)
         await run.journal.finish(answer.as_dict())
         return answer

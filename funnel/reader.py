@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from funnel.citations import MARKER, Source, cite, renumber, renumber_value
 from funnel.errors import BadAnswer, BudgetExceeded, LLMError
 from funnel.journal.journal import check_of
 from funnel.llm.base import MAX_REPLY_CHARS, Message, Place, Request
 from funnel.prompts import fence, render
-from funnel.run import Draft, Run
+from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
+from funnel.text.citations import MARKER, Source, cite, renumber, renumber_value
 from funnel.types import Citation
 from indexes.types import DocumentHit, Hit
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Self
 
-from funnel.events import Sink
 from funnel.pipeline import Funnel, Options
+from funnel.trace.events import Sink
 from funnel.types import Answer
 
 

@@ -9,18 +9,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from indexes import analysis, batch, checking, fusion
-from indexes.batch import Prune
-from indexes.catalog import CATALOG, Catalog
+from indexes.catalog import batch
+from indexes.catalog.batch import Prune
+from indexes.catalog.catalog import CATALOG, Catalog
 from indexes.dense import embedder as embedder_named
 from indexes.dense.base import Embedder, FittedEmbedder
-from indexes.engines import Engines
 from indexes.errors import BadQuery, CollectionError, CollectionMismatch, CollectionNotFound
 from indexes.filters import Filter
-from indexes.legs import Tell
 from indexes.lexical import lexical_engine
-from indexes.lock import WriterLock
-from indexes.searching import Searcher
+from indexes.maintenance import verify
+from indexes.retrieval import analysis, fusion
+from indexes.retrieval.base import Tell
+from indexes.retrieval.retrievers import Engines
+from indexes.retrieval.searching import Searcher
+from indexes.storage.lock import WriterLock
 from indexes.types import OWNER, Access, Changes, Document, DocumentHit, DocumentId, DocumentInfo
 
 DEFAULT_EMBEDDER = "latent"
@@ -301,7 +303,7 @@ class Collection:
         A sample of passages, evenly spread, is searched for by its own words.
         """
         with self._engines.writing, self._catalog.read() as reader:
-            return list(checking.problems(reader, self._engines))
+            return list(verify.problems(reader, self._engines))
 
     def close(self) -> None:
         """Let go of files; the collection is not to be used afterwards."""

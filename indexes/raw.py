@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from indexes.analysis import analyse
 from indexes.chunking import chunk
 from indexes.errors import DuplicateId
 from indexes.filters import Filter, matches
 from indexes.lexical.base import Entry
+from indexes.retrieval.analysis import analyse
 from indexes.types import (
     OWNER,
     Access,

@@ -17,7 +17,7 @@ from funnel.types import Mode
 
 if TYPE_CHECKING:
     from funnel.journal import Record
-    from funnel.runs import Again
+    from funnel.run.lifecycle import Again
     from funnel.settings import Settings
     from funnel.types import Answer
 
@@ -84,10 +84,10 @@ def ask(
 ) -> None:
     """Answer a question from a collection, or from files as they are, with citations."""
     with one_line():
-        from funnel.budget import Limits
         from funnel.factory import limits
+        from funnel.llm.budget import Limits
         from funnel.pipeline import Options
-        from funnel.runs import Again
+        from funnel.run.lifecycle import Again
         from funnel.schema import AnswerSchema
         from funnel.settings import Settings
 
@@ -173,7 +173,7 @@ async def _record(name: str, url: str) -> Record:
     from funnel.journal import Journal
     from funnel.journal.listing import runs
     from funnel.memory import open_memory
-    from funnel.runs import is_final
+    from funnel.run.lifecycle import is_final
 
     memory = open_memory(url)
     try:

@@ -18,8 +18,8 @@ from funnel.cli import rerank as reranking
 from funnel.cli.errors import one_line
 
 if TYPE_CHECKING:
-    from indexes.legs import Tell
     from indexes.loaders import Loading
+    from indexes.retrieval.base import Tell
 
 INDEX_EPILOG = """Examples:
 

@@ -17,7 +17,7 @@ from funnel.cli.errors import one_line
 from funnel.cli.running import run
 
 if TYPE_CHECKING:
-    from funnel.budget import Limits
+    from funnel.llm.budget import Limits
     from funnel.settings import Settings
 
 EPILOG = """Examples:

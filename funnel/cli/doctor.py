@@ -112,7 +112,7 @@ async def _model() -> Finding:
     if not settings.has_model:
         detail = "none configured: answers quote sentences. Set OPENAI_API_KEY, or OPENAI_BASE_URL"
         return Finding("model", settings.model, True, detail)
-    from funnel.llm.openai import probe
+    from funnel.llm.openai.chat import probe
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     found = await probe(settings.base_url, key)

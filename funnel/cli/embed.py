@@ -24,7 +24,7 @@ from funnel.cli.errors import one_line
 
 if TYPE_CHECKING:
     from indexes import Collection, Status
-    from indexes.legs import Tell
+    from indexes.retrieval.base import Tell
 
 EPILOG = """Examples:
 

@@ -19,10 +19,10 @@ from funnel.cli.collection import bars
 from funnel.cli.errors import FAILED, one_line
 
 if TYPE_CHECKING:
-    from indexes.erasure import Proof
     from indexes.errors import IndexesError
-    from indexes.maintenance import Standing
-    from indexes.watch import Synced
+    from indexes.maintenance.erasure import Proof
+    from indexes.maintenance.operations import Standing
+    from indexes.maintenance.watch import Synced
 
 STATUS_EPILOG = """Examples:
 
@@ -73,7 +73,7 @@ def status(kb: Kb, as_json: Json = False) -> None:
     """Say how a collection stands: what it holds, its size, its engines, where it is from."""
     with one_line():
         from indexes import Collection
-        from indexes.maintenance import describe
+        from indexes.maintenance.operations import describe
 
         with Collection.open(kb) as collection:
             standing = describe(collection)
@@ -109,7 +109,7 @@ def backup(
 ) -> None:
     """Put a collection into one file, while others may write to it."""
     with one_line():
-        from indexes.backup import backup as write
+        from indexes.maintenance.backup import backup as write
 
         made = write(kb, file)
     if as_json:
@@ -126,7 +126,7 @@ def restore(
 ) -> None:
     """Make a collection from a backup."""
     with one_line():
-        from indexes.backup import restore as read
+        from indexes.maintenance.backup import restore as read
 
         made = read(file, kb)
     if as_json:
@@ -151,7 +151,8 @@ def erase(
 ) -> None:
     """Remove documents and every trace of them."""
     with one_line(), bars() as tell:
-        from indexes import Collection, maintenance
+        from indexes import Collection
+        from indexes.maintenance import operations
 
         with Collection.open(kb) as collection:
             infos = [info for id_ in ids if (info := collection.info(id_))]
@@ -159,7 +160,7 @@ def erase(
             # First, since it changes nothing where a run is at work on them.
             removed = asyncio.run(_out_of_memory(ids, memory)) if len(infos) == len(ids) else None
             if proof:
-                proved = maintenance.erase(collection, ids, progress=tell)
+                proved = operations.erase(collection, ids, progress=tell)
             else:
                 proved = None
                 collection.erase(ids, progress=tell)
@@ -216,7 +217,7 @@ def watch(
     """Keep a collection in step with files and folders until Ctrl-C."""
     with one_line():
         from indexes import Collection
-        from indexes.watch import watch as follow
+        from indexes.maintenance.watch import watch as follow
 
         stop = Event()
         with Collection.open_or_create(kb) as collection:

@@ -22,7 +22,7 @@ from funnel.errors import BadSetting
 if TYPE_CHECKING:
     from funnel.journal.housekeeping import Removed
     from funnel.memory.base import Memory
-    from funnel.memory.copying import Copied, Difference
+    from funnel.memory.swap.copying import Copied, Difference
 
 EPILOG = """Examples:
 
@@ -169,7 +169,7 @@ async def _opened(*urls: str | None) -> AsyncIterator[list[Memory]]:
 
 async def _listed(url: str | None) -> dict[str, Any]:
     from funnel.journal.listing import runs
-    from funnel.memory.copying import namespaces
+    from funnel.memory.swap.copying import namespaces
 
     async with _opened(url) as (memory,):
         found = [
@@ -188,7 +188,7 @@ async def _listed(url: str | None) -> dict[str, Any]:
 
 async def _shown(run: str, url: str | None) -> dict[str, Any]:
     from funnel.journal import Journal
-    from funnel.memory.workspace import Workspace
+    from funnel.workspace.workspace import Workspace
 
     async with _opened(url) as (memory,):
         journal = Journal(memory, run)
@@ -209,7 +209,7 @@ async def _shown(run: str, url: str | None) -> dict[str, Any]:
 
 
 async def _copied(source: str, target: str, tell: Any) -> Copied:
-    from funnel.memory.copying import copy_all
+    from funnel.memory.swap.copying import copy_all
 
     async with _opened(source, target) as (ours, theirs):
         return await copy_all(
@@ -218,7 +218,7 @@ async def _copied(source: str, target: str, tell: Any) -> Copied:
 
 
 async def _compared(one: str, other: str) -> Difference:
-    from funnel.memory.copying import compare
+    from funnel.memory.swap.copying import compare
 
     async with _opened(one, other) as (ours, theirs):
         return await compare(ours, theirs)

@@ -15,11 +15,11 @@ from funnel.cli import show
 from funnel.errors import BadSetting
 
 if TYPE_CHECKING:
-    from funnel.events import Event, Sink
     from funnel.pipeline import Funnel, Options
-    from funnel.run import Source
-    from funnel.runs import Again
+    from funnel.run.context import Source
+    from funnel.run.lifecycle import Again
     from funnel.settings import Settings
+    from funnel.trace.events import Event, Sink
     from funnel.types import Answer
     from indexes import Collection, RawDocuments
 
@@ -84,7 +84,7 @@ async def _watched(
     source: Source, settings: Settings, work: Callable[[Funnel, Sink], Awaitable[Answer]]
 ) -> Answer:
     from funnel.factory import build
-    from funnel.runs import is_final
+    from funnel.run.lifecycle import is_final
 
     async with build(source, settings) as funnel:
         with show.ERR.status("retrieving") as line:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from funnel.citations import answer_text
+from funnel.text.citations import answer_text
 from funnel.types import Answer, Citation, Span, Usage
 from indexes.types import DocumentHit
 

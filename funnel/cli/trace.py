@@ -14,7 +14,7 @@ from rich.tree import Tree
 from funnel.cli import show
 from funnel.cli.errors import one_line
 from funnel.errors import BadSetting
-from funnel.trace import Node, read_trace
+from funnel.trace.reading import Node, read_trace
 
 EPILOG = """Examples:
 
@@ -75,7 +75,7 @@ def _found(run: Path) -> Path:
 
 def _page(root: Node, file: Path, out: Path, *, open_it: bool) -> None:
     """Write the page and say where; its name on screen is the run's."""
-    from funnel.trace_page import write_page
+    from funnel.trace.page import write_page
 
     if out.resolve() == file.resolve():
         raise BadSetting("OUT", f"{out} is the trace itself; name another file.")

@@ -32,8 +32,8 @@ def tune(
     """Fit how much the dense leg counts to labelled queries, by cross-validation, and keep it."""
     with one_line():
         from indexes import Collection
-        from indexes.judgements import read_judged
-        from indexes.tuning import tune as fit
+        from indexes.evaluation.labelled_queries import read_judged
+        from indexes.evaluation.tuning import tune as fit
 
         judged = read_judged(queries, qrels)
         with Collection.open(kb) as collection, bars() as tell:

@@ -8,18 +8,18 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from funnel.budget import Reservation
-from funnel.citations import markers_in, renumber_value
 from funnel.errors import BadAnswer, BudgetExceeded, LLMError
-from funnel.inspector.inspection import Unfinished
-from funnel.inspector.shelf import Shelf
-from funnel.inspector.turns import Turn, middle_out, prose
+from funnel.inspector.loop import Unfinished
+from funnel.inspector.readable import Shelf
+from funnel.inspector.transcript import Turn, middle_out, prose
 from funnel.journal.journal import check_of
 from funnel.llm.base import Message, Place, Request, estimated_tokens
+from funnel.llm.budget import Reservation
 from funnel.prompts import fence, render
-from funnel.run import Draft, Run
+from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.schema.plain import first_json
+from funnel.text.citations import markers_in, renumber_value
 
 INPUT_TOKENS = 8_000
 LEAST_TOKENS = 1_000

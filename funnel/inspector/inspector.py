@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from funnel.citations import MARKER, answer_text, renumber_value
 from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
+from funnel.findings.recall import Known
+from funnel.findings.recorder import NOT_FOUND
 from funnel.inspector import extraction
-from funnel.inspector.host import Submission
-from funnel.inspector.inspection import Inspection, Task, Unfinished
-from funnel.inspector.known import Known
-from funnel.inspector.lessons import NOT_FOUND
-from funnel.inspector.shelf import Shelf
-from funnel.inspector.sub_calls import Site
-from funnel.run import Draft, Run
+from funnel.inspector.loop import Inspection, Task, Unfinished
+from funnel.inspector.readable import Shelf
+from funnel.inspector.tools.host import Submission
+from funnel.inspector.tools.sub_calls import Site
+from funnel.llm.limiter import Slots
+from funnel.run.context import Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
-from funnel.slots import Slots
+from funnel.text.citations import MARKER, answer_text, renumber_value
 from indexes.types import DocumentHit
 
 EXTRACT_TIME_SHARE = 0.15

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from funnel.inspector.shelf import Shelf
+from funnel.inspector.readable import Shelf
 from funnel.prompts import advice, fence
 from funnel.sandbox.base import HostError
-from funnel.sentences import sentences
+from funnel.text.sentences import sentences
 from funnel.types import Shape
-from indexes.analysis import analyse
+from indexes.retrieval.analysis import analyse
 from indexes.types import DocumentInfo
 
 INLINE_CHARS = 100_000

@@ -17,9 +17,9 @@ from funnel.journal.journal import MOVED, RECORD
 from funnel.journal.lease import Lease
 from funnel.journal.record import Record
 from funnel.memory.base import Memory, Namespace, namespace
-from funnel.memory.copying import keys, namespaces
-from funnel.memory.pages import COMPLETE
-from funnel.memory.workspace import Workspace
+from funnel.memory.swap.copying import keys, namespaces
+from funnel.workspace.pages import COMPLETE
+from funnel.workspace.workspace import Workspace
 
 _AT_ONCE = 256
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from funnel.budget import Limits
+from funnel.llm.budget import Limits
 from funnel.types import Mode
 from indexes.filters import AllOf, AnyOf, Condition, Filter, Not
 from indexes.types import Access

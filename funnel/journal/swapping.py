@@ -18,7 +18,7 @@ from funnel.errors import MemoryFailed, SwapFailed
 from funnel.journal import lease
 from funnel.journal.journal import MOVED, Journal
 from funnel.memory.base import Memory, Namespace, namespace
-from funnel.memory.hot_swap import HotSwap
+from funnel.memory.swap.hot_swap import HotSwap
 
 REQUEST, REPLY = "swap/request", "swap/reply"
 EVERY_S = 0.5

@@ -13,9 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from funnel.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
 from funnel.errors import BudgetExceeded, BudgetTooSmall, CallFailed, LLMError, UnknownPrice
-from funnel.events import Events, Span
 from funnel.llm.base import (
     LLM,
     Cache,
@@ -28,7 +26,9 @@ from funnel.llm.base import (
     Request,
     Retry,
 )
-from funnel.slots import Slots
+from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
+from funnel.llm.limiter import Slots
+from funnel.trace.events import Events, Span
 
 FIRST_CALL_INPUT_TOKENS = 1024
 """No prompt of ours, with a question and one passage in it, is estimated at less."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from funnel.budget import Ledger
-from funnel.events import Events
 from funnel.llm.base import LLM, Cache, CallJournal
+from funnel.llm.budget import Ledger
+from funnel.llm.limiter import Slots
 from funnel.llm.meter import Meter
 from funnel.llm.prices import price_of
-from funnel.slots import Slots
+from funnel.trace.events import Events
 
 
 @dataclass(frozen=True, slots=True)

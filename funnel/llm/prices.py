@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from funnel.budget import Price
+from funnel.llm.budget import Price
 
 PRICES: Mapping[str, Price] = {
     "extractive": Price(0.0, 0.0),

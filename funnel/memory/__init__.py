@@ -7,9 +7,9 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from funnel.errors import MemoryFailed, UnknownName
+from funnel.memory.backends.in_memory import InMemory
+from funnel.memory.backends.sqlite.memory import SqliteMemory
 from funnel.memory.base import Entry, Memory, Namespace, namespace
-from funnel.memory.in_memory import InMemory
-from funnel.memory.sqlite import SqliteMemory
 
 ENTRY_POINTS = "funnel.memory"
 """A package that brings a memory names it here: scheme = "module:function", function(url) -> Memory."""
@@ -39,21 +39,21 @@ def _extra(name: str, backend: str) -> Callable[[str], Memory]:
 
 def _files(url: str) -> Memory:
     try:
-        memory: Callable[[str], Memory] = import_module("funnel.memory.files").FilesMemory
+        memory: Callable[[str], Memory] = import_module("funnel.memory.backends.files.memory").FilesMemory
     except ImportError:
         # Its locks are those of POSIX.
         raise MemoryFailed("file:", "Windows has no such locks. Use sqlite:///memory.sqlite.") from None
     return memory(url)
 
 
-_redis = _extra("redis", "funnel.memory.redis:RedisMemory")
+_redis = _extra("redis", "funnel.memory.backends.redis.memory:RedisMemory")
 _LOADERS: dict[str, Callable[[str], Memory]] = {
     "file": _files,
     "memory": _in_memory,
-    "postgresql": _extra("postgres", "funnel.memory.postgres:PostgresMemory"),
+    "postgresql": _extra("postgres", "funnel.memory.backends.postgres.memory:PostgresMemory"),
     "redis": _redis,
     "rediss": _redis,
-    "s3": _extra("s3", "funnel.memory.s3:S3Memory"),
+    "s3": _extra("s3", "funnel.memory.backends.s3.memory:S3Memory"),
     "sqlite": SqliteMemory,
     "unix": _redis,
 }

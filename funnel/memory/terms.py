@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
-from indexes.analysis import analyse
+from indexes.retrieval.analysis import analyse
 
 _PLAIN = re.compile(r"[a-z0-9]{1,13}")
 _HASH_BYTES = 8

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indexes.analysis import analyse
+from indexes.retrieval.analysis import analyse
 from indexes.types import DocumentHit
 
 MAX_CHARS = 1_000

@@ -19,25 +19,25 @@ class Engine(NamedTuple):
 
 
 def _make_monty() -> Sandbox:
-    from funnel.sandbox.monty import MontySandbox  # noqa: PLC0415 - only who uses the engine loads it
+    from funnel.sandbox.monty.engine import MontySandbox  # noqa: PLC0415 - only who uses the engine loads it
 
     return MontySandbox()
 
 
 async def _probe_monty() -> Probe:
-    from funnel.sandbox.monty import probe  # noqa: PLC0415 - only who uses the engine loads it
+    from funnel.sandbox.monty.engine import probe  # noqa: PLC0415 - only who uses the engine loads it
 
     return await probe()
 
 
 def _make_bubblewrap() -> Sandbox:
-    from funnel.sandbox.bubblewrap import BubblewrapSandbox  # noqa: PLC0415 - only who uses the engine loads it
+    from funnel.sandbox.bubblewrap.host.engine import BubblewrapSandbox  # noqa: PLC0415 - only who uses the engine loads it
 
     return BubblewrapSandbox()
 
 
 async def _probe_bubblewrap() -> Probe:
-    from funnel.sandbox.bubblewrap import probe  # noqa: PLC0415 - only who uses the engine loads it
+    from funnel.sandbox.bubblewrap.host.engine import probe  # noqa: PLC0415 - only who uses the engine loads it
 
     return await probe()
 

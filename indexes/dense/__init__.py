@@ -9,21 +9,19 @@ from indexes.errors import UnknownName
 
 
 def _latent(_name: str) -> Embedder:
-    from indexes.dense.latent import LatentEmbedder  # noqa: PLC0415  # loaded only where it is used
+    from indexes.dense.embedders.latent import LatentEmbedder  # noqa: PLC0415  # loaded only where it is used
 
     return LatentEmbedder()
 
 
 def _openai(name: str) -> Embedder:
-    from indexes.dense.openai import OpenAIEmbedder  # noqa: PLC0415  # loaded only where it is used
+    from indexes.dense.embedders.openai import OpenAIEmbedder  # noqa: PLC0415  # loaded only where it is used
 
     return OpenAIEmbedder(name)
 
 
 def _sentence_transformers(name: str) -> Embedder:
-    from indexes.dense.sentence_transformers import (  # noqa: PLC0415  # loaded only where it is used
-        SentenceTransformersEmbedder,
-    )
+    from indexes.dense.embedders.sentence_transformers import SentenceTransformersEmbedder  # noqa: PLC0415  # loaded only where it is used
 
     return SentenceTransformersEmbedder(name)
 

@@ -11,7 +11,7 @@ import numpy as np
 from indexes.dense.base import Vectors
 
 if TYPE_CHECKING:
-    from indexes.catalog_reader import Row
+    from indexes.catalog.reader import Row
 
 PASSAGES = 5
 """How many of the lexical leg's best passages the query is moved towards."""

@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexes.dense.backlog import Waiting
 from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
-from indexes.dense.cache import VECTORS, VectorCache
-from indexes.dense.faiss import FaissEngine
+from indexes.dense.embedders.latent import LatentEmbedder
+from indexes.dense.engines.faiss.engine import FaissEngine
 from indexes.dense.feedback import NOTHING_NEAR, Near
-from indexes.dense.latent import LatentEmbedder
-from indexes.dense.legs import DenseLeg, FittedLeg, Space
-from indexes.dense.waiting import Waiting
+from indexes.dense.retriever import DenseLeg, FittedLeg, Space
+from indexes.dense.vector_cache import VECTORS, VectorCache
 from indexes.errors import AlreadyEmbedding, CollectionLocked, EmbedderFailed
-from indexes.legs import Tell, since
-from indexes.lock import WriterLock
+from indexes.retrieval.base import Tell, since
+from indexes.storage.lock import WriterLock
 
 if TYPE_CHECKING:
-    from indexes.catalog import Catalog
-    from indexes.catalog_reader import Reader, Row
+    from indexes.catalog.catalog import Catalog
+    from indexes.catalog.reader import Reader, Row
     from indexes.lexical.base import Scored
-    from indexes.scope import Scope
+    from indexes.retrieval.scope import Scope
 
 AT_ONCE = 32
 """So many new texts at most are embedded within the write: one batch of the model, one to two seconds on two

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from indexes.files import crc32
+from indexes.storage.files import crc32
 
 META = "meta.json"
 _MAGIC = 1337

@@ -20,11 +20,11 @@ import tantivy
 from numpy.typing import NDArray
 from tantivy import Occur, Query
 
-from indexes import faults
-from indexes.connecting import may_write
 from indexes.errors import IndexesError
 from indexes.lexical.base import Entry, Keys, Scored
 from indexes.lexical.segments import META, is_whole
+from indexes.storage import faults
+from indexes.storage.connecting import may_write
 from indexes.types import Access
 
 _HEAP_BYTES = 64_000_000

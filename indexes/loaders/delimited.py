@@ -19,8 +19,8 @@ from typing import Literal
 from indexes.errors import BadFile
 from indexes.loaders.assembly import Assembly, Parsed, clean
 from indexes.loaders.decoding import read_text
+from indexes.loaders.discovery import Source
 from indexes.loaders.rows import add_rows
-from indexes.loaders.source import Source
 from indexes.types import MAX_ID_CHARS, Document, DocumentId, Metadata, Scalar
 
 _DELIMITERS = ",;\t|"

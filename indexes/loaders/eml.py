@@ -18,7 +18,7 @@ from email.message import Message
 from email.utils import getaddresses, parsedate_to_datetime
 from pathlib import PurePath
 
-from indexes.loaders import source as kinds
+from indexes.loaders import discovery as kinds
 from indexes.loaders.assembly import Assembly, Parsed, Unreadable, clean
 from indexes.loaders.decoding import encoding_of
 from indexes.loaders.documents import EXTRA, reader_of

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from indexes.errors import BadFile, DuplicateId, MissingExtra, NothingToIndex
-from indexes.loaders import source as kinds
+from indexes.loaders import discovery as kinds
 from indexes.loaders.decoding import read_text
 from indexes.loaders.delimited import read_rows
+from indexes.loaders.discovery import Root, Source, find
 from indexes.loaders.documents import EXTRA, SUCCESSORS, reader_of
 from indexes.loaders.isolation import Isolation
 from indexes.loaders.records import read_records
-from indexes.loaders.source import Root, Source, find
 from indexes.loaders.texts import parse_text
 from indexes.types import MAX_ID_CHARS, Document, DocumentId
 

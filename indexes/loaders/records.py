@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, Validation
 
 from indexes.errors import BadFile
 from indexes.loaders.decoding import encoding_of, undecodable, unreadable, with_newlines
-from indexes.loaders.source import Source
+from indexes.loaders.discovery import Source
 from indexes.types import MAX_ID_CHARS, Document, DocumentId, Metadata, Scalar
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

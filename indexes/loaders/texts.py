@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from indexes.loaders import source as kinds
+from indexes.loaders import discovery as kinds
 from indexes.loaders.assembly import Parsed
 from indexes.loaders.delimited import parse_table
 from indexes.loaders.html import read_html

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import chain
 
-from indexes.catalog_reader import indexed_text
+from indexes.catalog.reader import indexed_text
 from indexes.collection import Collection
 from indexes.filters import Filter
 from indexes.raw import RawDocuments

@@ -13,8 +13,8 @@ from full_python import FULL_PYTHON
 from programs import ANY, PROGRAMS
 
 from funnel.sandbox.base import EndCell, HostError, SandboxLimits
-from funnel.sandbox.bubblewrap import BubblewrapSandbox
-from funnel.sandbox.monty import MontySandbox
+from funnel.sandbox.bubblewrap.host.engine import BubblewrapSandbox
+from funnel.sandbox.monty.engine import MontySandbox
 
 CANARY = "canary-5f0c1d"
 OUTPUT_BYTES = 10_000

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from funnel.memory import InMemory, Memory, terms
 from funnel.memory.base import TERMS
-from funnel.memory.copying import copy_all
-from funnel.memory.hot_swap import HotSwap
+from funnel.memory.swap.copying import copy_all
+from funnel.memory.swap.hot_swap import HotSwap
 from funnel.memory.text_search import matching, scanned, search
 
 WORDS = [

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from funnel.sandbox.monty import MontySandbox
+from funnel.sandbox.monty.engine import MontySandbox
 
 
 @pytest_asyncio.fixture

@@ -21,17 +21,17 @@ from typing import Any
 from chat_server import Reply
 from second_stage import cell, doc
 
-from funnel.budget import Limits
 from funnel.errors import FunnelError
 from funnel.journal import lease, listing
+from funnel.llm.budget import Limits
 from funnel.llm.models import Models
-from funnel.llm.openai import OpenAIChat
+from funnel.llm.openai.chat import OpenAIChat
 from funnel.memory import SqliteMemory
-from funnel.memory.workspace import Workspace
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.runs import Again
-from funnel.sandbox.monty import MontySandbox
+from funnel.run.lifecycle import Again
+from funnel.sandbox.monty.engine import MontySandbox
+from funnel.workspace.workspace import Workspace
 from indexes import RawDocuments
 
 QUESTION = "Which gardens does the survey name, and what became of each of them?"

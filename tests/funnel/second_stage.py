@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from funnel.budget import Ledger, Limits
-from funnel.events import Event, Events
 from funnel.journal import Journal
 from funnel.llm.base import LLM, Request
+from funnel.llm.budget import Ledger, Limits
 from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory, Memory
-from funnel.memory.workspace import Workspace
-from funnel.run import Run
+from funnel.run.context import Run
 from funnel.schema import AnswerSchema
+from funnel.trace.events import Event, Events
+from funnel.workspace.workspace import Workspace
 from indexes import RawDocuments
 from indexes.filters import Filter
 from indexes.types import OWNER, PUBLIC, Access, Document, DocumentId

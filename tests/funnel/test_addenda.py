@@ -53,7 +53,8 @@ def test_what_is_published_of_a_family_is_told_to_it(model, purpose, told):
 
 
 @pytest.mark.parametrize(
-    "model", ["qwen3-coder", "Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen/Qwen3-4B-Instruct-2507", "gpt-6.1-terra"]
+    "model",
+    ["qwen3-coder", "Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen/Qwen3-4B-Instruct-2507", "gpt-6.1-terra"],
 )
 def test_a_model_without_the_switch_is_not_told_to_switch_thinking_off(model):
     assert shipped().render_for(model, "sub_call") == render("sub_call")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from funnel.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price
 from funnel.errors import BadSetting, BudgetExceeded
+from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price
 
 DOLLAR = Price(1.0, 10.0)
 """A million input tokens for one dollar, a million output tokens for ten."""

@@ -12,20 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from second_stage import SHOP, cell
 
-from funnel.budget import Ledger, Limits, Price
-from funnel.cache import Completions
 from funnel.errors import BudgetExceeded, LLMUnavailable
-from funnel.events import Events
 from funnel.llm.base import Completion, Message, Request
+from funnel.llm.budget import Ledger, Limits, Price
+from funnel.llm.cache import Completions
+from funnel.llm.limiter import Slots
 from funnel.llm.meter import Meter
 from funnel.llm.models import Models
-from funnel.llm.openai import OpenAIChat
+from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory, SqliteMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.sandbox.monty import MontySandbox
-from funnel.slots import Slots
+from funnel.sandbox.monty.engine import MontySandbox
+from funnel.trace.events import Events
 from indexes import RawDocuments
 from indexes.types import OWNER, Access
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.citations import (
+from funnel.text.citations import (
     MARKER,
     Source,
     answer_text,

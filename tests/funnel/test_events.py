@@ -9,12 +9,12 @@ from typing import get_args
 import pytest
 from second_stage import FREE, SHOP, cell
 
-from funnel.events import Events, Kind
 from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
+from funnel.trace.events import Events, Kind
 from indexes import RawDocuments
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "events.md"

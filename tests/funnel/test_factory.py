@@ -9,14 +9,14 @@ import pytest
 from second_stage import SHOP
 
 import funnel
-from funnel.budget import Ledger, Limits
 from funnel.errors import BadSetting, MemoryFailed, UnknownName
-from funnel.events import Events
 from funnel.factory import limits, models
 from funnel.llm.base import Completion, Message, Request
+from funnel.llm.budget import Ledger, Limits
 from funnel.llm.models import Models
-from funnel.llm.openai import OpenAIChat
+from funnel.llm.openai.chat import OpenAIChat
 from funnel.settings import Settings
+from funnel.trace.events import Events
 from indexes import Collection, RawDocuments
 
 ASK = Request((Message("user", "x"),), "query")

@@ -8,8 +8,8 @@ from selenium.webdriver.common.keys import Keys
 from services.browser import open_browser
 from traced import AFTER, BEFORE, CODE, QUESTION, QUOTE, UNCITED, write_trace
 
-from funnel.trace import Node, read_trace
-from funnel.trace_page import write_page
+from funnel.trace.page import write_page
+from funnel.trace.reading import Node, read_trace
 
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>\u202egnp.exe\x00\ud800"
 ODD = (

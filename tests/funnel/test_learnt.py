@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from funnel import learnt as module
 from funnel.errors import MemoryFailed
-from funnel.learnt import MAX_CHARS, MAX_FACTS, Learnt, Source, check_of_text
+from funnel.findings import store as module
+from funnel.findings.store import MAX_CHARS, MAX_FACTS, Learnt, Source, check_of_text
 from funnel.memory import InMemory, SqliteMemory
 from funnel.types import Citation
 from indexes.types import OWNER, Access

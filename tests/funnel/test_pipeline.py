@@ -15,7 +15,6 @@ import pytest
 from second_stage import FREE, PUBLIC, SHOP, cell, doc, prompt, reading
 
 import funnel
-from funnel.budget import Limits
 from funnel.errors import (
     BadQuestion,
     BudgetExceeded,
@@ -24,6 +23,7 @@ from funnel.errors import (
     UnknownName,
     UnknownPrice,
 )
+from funnel.llm.budget import Limits
 from funnel.llm.extractive import Extractive
 from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
@@ -31,8 +31,8 @@ from funnel.memory import InMemory, SqliteMemory
 from funnel.pipeline import Funnel, Options
 from funnel.prompts import fenced
 from funnel.router import Router
-from funnel.sandbox.monty import MontySandbox
-from funnel.trace import read_trace
+from funnel.sandbox.monty.engine import MontySandbox
+from funnel.trace.reading import read_trace
 from funnel.types import Citation, Span
 from indexes import Collection, RawDocuments
 from indexes.types import Access, Document

@@ -16,8 +16,8 @@ from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.runs import Again
-from funnel.sandbox.monty import MontySandbox
+from funnel.run.lifecycle import Again
+from funnel.sandbox.monty.engine import MontySandbox
 from indexes import RawDocuments
 
 QUESTION = "How long do refunds take?"

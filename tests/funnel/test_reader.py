@@ -7,8 +7,8 @@ import json
 import pytest
 from second_stage import SHOP, a_run, doc, last, prompt, reading
 
-from funnel.budget import Limits
 from funnel.errors import BudgetTooSmall, LLMUnavailable
+from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from funnel.prompts import fenced
 from funnel.reader import MAX_CHARS, MAX_PASSAGES, Reader, choose

@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 from second_stage import a_run, last, prompt, reading
 
-from funnel.budget import Limits
 from funnel.errors import LLMUnavailable
+from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from funnel.prompts import fenced
 from funnel.reader import Reader

@@ -11,7 +11,6 @@ from dataclasses import replace
 import pytest
 from second_stage import SHOP, cell, doc, last, prompt
 
-from funnel.budget import Limits
 from funnel.errors import (
     BadSetting,
     BudgetTooSmall,
@@ -23,13 +22,14 @@ from funnel.errors import (
     UnknownPrice,
 )
 from funnel.journal.listing import runs
+from funnel.llm.budget import Limits
 from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory, namespace
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.runs import Again
-from funnel.sandbox.monty import MontySandbox
+from funnel.run.lifecycle import Again
+from funnel.sandbox.monty.engine import MontySandbox
 from funnel.types import Answer
 from indexes import RawDocuments
 from indexes.types import Access

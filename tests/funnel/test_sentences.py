@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.citations import MARKER, uncited
-from funnel.sentences import sentences, statements
+from funnel.text.citations import MARKER, uncited
+from funnel.text.sentences import sentences, statements
 from funnel.types import Span
 
 PROSE = st.text(alphabet="aB.!? \n\"'。-*#12\u00a0…", max_size=120)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from funnel.slots import Slots
+from funnel.llm.limiter import Slots
 
 
 async def test_the_slot_of_one_who_is_cancelled_in_the_moment_it_comes_goes_to_the_next():

@@ -14,7 +14,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from second_stage import FREE, SHOP, cell
 
-from funnel.events import Events
 from funnel.factory import build
 from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
@@ -22,7 +21,8 @@ from funnel.memory import InMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
 from funnel.settings import Settings
-from funnel.telemetry import Telemetry
+from funnel.trace.events import Events
+from funnel.trace.telemetry import Telemetry
 from indexes import RawDocuments
 from indexes.errors import MissingExtra
 
@@ -213,7 +213,7 @@ def test_a_lone_surrogate_can_be_sent():
 
 
 async def test_the_setting_turns_every_run_into_spans(tmp_path, monkeypatch, exported):
-    monkeypatch.setattr("funnel.telemetry.Telemetry", lambda: exported.sink)
+    monkeypatch.setattr("funnel.trace.telemetry.Telemetry", lambda: exported.sink)
     async with build(RawDocuments(SHOP), Settings(trace_dir=tmp_path, otel=True)) as funnel:
         await funnel.ask(QUESTION)
     assert "invoke_workflow funnel" in exported.spans
@@ -221,6 +221,6 @@ async def test_the_setting_turns_every_run_into_spans(tmp_path, monkeypatch, exp
 
 def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    monkeypatch.delitem(sys.modules, "funnel.telemetry")
+    monkeypatch.delitem(sys.modules, "funnel.trace.telemetry")
     with pytest.raises(MissingExtra, match=r"^FUNNEL_OTEL needs .*: pip install 'funnel-rlm\[otel\]'\.$"):
-        __import__("funnel.telemetry")
+        __import__("funnel.trace.telemetry")

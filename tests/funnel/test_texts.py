@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.texts import MIN_CHARS, Texts, unfold
+from funnel.trace.folding import MIN_CHARS, Texts, unfold
 
 LONG = "x" * MIN_CHARS
 KEYS = st.sampled_from(["a", "text", "$text", "$$text", "$$$text", "$"]) | st.text(max_size=3)

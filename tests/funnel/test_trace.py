@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from funnel.errors import BadSetting, BadTrace
-from funnel.events import Events, JsonlSink
-from funnel.trace import read_trace
+from funnel.trace.events import Events, JsonlSink
+from funnel.trace.reading import read_trace
 
 LONG = "a long text, " * 40
 

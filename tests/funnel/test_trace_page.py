@@ -11,9 +11,9 @@ from hashlib import sha256
 import pytest
 from traced import CODE, PROMPT, QUESTION, write_trace
 
-from funnel.texts import unfold
-from funnel.trace import Node, read_trace
-from funnel.trace_page import render_page, write_page
+from funnel.trace.folding import unfold
+from funnel.trace.page import render_page, write_page
+from funnel.trace.reading import Node, read_trace
 
 HOSTILE = (
     "</script><script>alert(1)</script><!--<script>]]>&lt;img src=x onerror=alert(2)>{{data}}\u202e\x00\ud800"

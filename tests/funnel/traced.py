@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from funnel.events import Events, JsonlSink
+from funnel.trace.events import Events, JsonlSink
 
 QUESTION = "When does the lease end?"
 QUOTE = "The lease of Hill House ends in May 2026."

@@ -25,7 +25,8 @@ import numpy as np
 import scipy.sparse  # noqa: F401  # likewise
 import tantivy  # noqa: F401  # likewise
 
-from indexes import Collection, Document, faults
+from indexes import Collection, Document
+from indexes.storage import faults
 
 KEPT = 7
 EMBEDS = 0.3

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
-from indexes.analysis import MAX_TERM_CHARS, analyse
+from indexes.retrieval.analysis import MAX_TERM_CHARS, analyse
 
 DATA = os.environ.get("FUNNEL_DATA")
 

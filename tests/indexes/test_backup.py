@@ -14,8 +14,8 @@ import threading
 import pytest
 
 from indexes import Collection, Document
-from indexes.backup import backup, restore
 from indexes.errors import BadBackup, CollectionNotFound, CollectionTooNew
+from indexes.maintenance.backup import backup, restore
 
 ALL = [Document(f"d{i}", f"cats number n{i}", title=f"On n{i}") for i in range(12)]
 STEPS = ["backup.copied", "backup.packed", "backup.named"]

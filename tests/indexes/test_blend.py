@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.dense.feedback import with_feedback
-from indexes.fusion import either
-from indexes.specificity import COMMON, LEAST_TRUST, MOST_TRUST, RARE, latent_trust, specificity
+from indexes.retrieval.fusion import either
+from indexes.retrieval.specificity import COMMON, LEAST_TRUST, MOST_TRUST, RARE, latent_trust, specificity
 from indexes.types import PassageId
 
 A, B, C = PassageId("a"), PassageId("b"), PassageId("c")

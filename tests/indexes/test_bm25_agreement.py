@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from indexes.analysis import analyse
 from indexes.chunking import chunk
 from indexes.lexical.base import Entry
 from indexes.lexical.rank_bm25 import RankBM25Engine
 from indexes.lexical.tantivy import TantivyEngine
+from indexes.retrieval.analysis import analyse
 from indexes.types import OWNER, Document
 
 TOP = 10

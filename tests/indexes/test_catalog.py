@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexes import schema
-from indexes.catalog import Catalog
-from indexes.catalog_reader import PAGE_CHARS
+from indexes.catalog import schema
+from indexes.catalog.catalog import Catalog
+from indexes.catalog.reader import PAGE_CHARS
 from indexes.chunking import chunk
 from indexes.errors import CollectionDamaged, CollectionNotFound, CollectionTooNew
 from indexes.filters import field

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from indexes import Collection, Document
-from indexes.legs import LexicalLeg
-from indexes.schema import MIGRATIONS
+from indexes.catalog.schema import MIGRATIONS
+from indexes.retrieval.base import LexicalLeg
 
 WRITER = textwrap.dedent(
     """
@@ -59,9 +59,9 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, lexical, k
 
 
 STEPS = [
-    "indexes.legs.LexicalLeg.follow",
-    "indexes.dense.legs.FittedLeg.follow",
-    "indexes.dense.faiss.fsync",
+    "indexes.retrieval.base.LexicalLeg.follow",
+    "indexes.dense.retriever.FittedLeg.follow",
+    "indexes.dense.engines.faiss.engine.fsync",
 ]
 
 
@@ -90,7 +90,7 @@ def test_a_search_after_an_interrupted_write_finishes_it(tmp_path, monkeypatch):
 
 def test_a_creation_that_died_half_way_can_be_done_again(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Exception, match="syntax"):  # noqa: PT012  # patched
-        patch.setattr("indexes.schema.MIGRATIONS", (*MIGRATIONS, "NO SQL;"))
+        patch.setattr("indexes.catalog.schema.MIGRATIONS", (*MIGRATIONS, "NO SQL;"))
         Collection.create(tmp_path / "kb")
     with Collection.create(tmp_path / "kb") as kb:
         assert kb.verify() == []

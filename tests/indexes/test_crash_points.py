@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from indexes import faults
+from indexes.storage import faults
 
 PROGRAM = Path(__file__).with_name("crash_writer.py")
 ELSEWHERE = {name for name in faults.STEPS if name.startswith(("backup.", "restore."))}

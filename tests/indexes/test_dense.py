@@ -14,13 +14,13 @@ from contracts.embedder import TEXTS, EmbedderContract
 from contracts.vector_engine import VectorEngineContract, keys, rows
 
 from indexes.dense import embedder as named
-from indexes.dense import sentence_transformers as st_module
-from indexes.dense.faiss import FaissEngine, read_manifest
-from indexes.dense.latent import LatentEmbedder
-from indexes.dense.openai import OpenAIEmbedder
-from indexes.dense.sentence_transformers import MINILM, SentenceTransformersEmbedder, locate
+from indexes.dense.embedders import sentence_transformers as st_module
+from indexes.dense.embedders.latent import LatentEmbedder
+from indexes.dense.embedders.openai import OpenAIEmbedder
+from indexes.dense.embedders.sentence_transformers import MINILM, SentenceTransformersEmbedder, locate
+from indexes.dense.engines.faiss.engine import FaissEngine, read_manifest
 from indexes.errors import EmbedderFailed, IndexesError, MissingExtra, UnknownName
-from indexes.files import MAPS_FILES
+from indexes.storage.files import MAPS_FILES
 
 
 class TestFaiss(VectorEngineContract):
@@ -102,7 +102,7 @@ class TestLatent(EmbedderContract):
         assert np.allclose(vectors @ vectors.T, weighted @ weighted.T, atol=1e-4)
 
     def test_words_that_share_neighbours_are_near_each_other(self, monkeypatch):
-        monkeypatch.setattr("indexes.dense.latent.DIMENSION", 2)
+        monkeypatch.setattr("indexes.dense.embedders.latent.DIMENSION", 2)
         texts = [
             "car engine wheel",
             "automobile engine wheel",
@@ -374,7 +374,7 @@ class TestOpenAI(EmbedderContract):
 
 
 def test_an_endpoint_that_is_down_says_where_it_should_be(monkeypatch):
-    monkeypatch.setattr("indexes.dense.openai._QUERY_RETRIES", 0)
+    monkeypatch.setattr("indexes.dense.embedders.openai._QUERY_RETRIES", 0)
     embedder = OpenAIEmbedder("m", base_url="http://127.0.0.1:9/v1", api_key="k")
     with pytest.raises(EmbedderFailed, match=r"127\.0\.0\.1:9/v1/ cannot be reached"):
         embedder.embed_query("a")

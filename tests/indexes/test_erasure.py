@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tantivy
 
-from indexes import Collection, Document, erasure, maintenance
-from indexes.dense.cache import VectorCache
+from indexes import Collection, Document
+from indexes.dense.vector_cache import VectorCache
 from indexes.errors import CollectionLocked, UnknownDocument
-from indexes.lock import WriterLock
+from indexes.maintenance import erasure, operations
+from indexes.storage.lock import WriterLock
 
 WORDS = "The zanzibarite vault opens with the phrase quixotic marmalade every Tuesday at nine sharp. "
 SECRET = Document(
@@ -86,7 +87,7 @@ def test_its_vectors_leave_the_cache_and_the_others_stay(tmp_path):
 
 
 def test_the_proof_looks_everywhere_and_finds_nothing(kb):
-    proof = maintenance.erase(kb, [SECRET.id])
+    proof = operations.erase(kb, [SECRET.id])
     assert proof.traces == ()
     assert proof.files >= len(list((kb.path / "lexical").iterdir()))
     assert (proof.sequences > 10, proof.terms > 5, proof.size_bytes > 10_000) == (True, True, True)
@@ -107,7 +108,7 @@ def test_the_proof_finds_what_is_there(kb):
 def test_a_sequence_that_other_documents_have_says_nothing(kb):
     sharing = Document("sharing", "The zanzibarite vault opens with the phrase: friend.")
     kb.upsert([sharing])
-    proof = maintenance.erase(kb, [SECRET.id])
+    proof = operations.erase(kb, [SECRET.id])
     assert proof.traces == ()
     assert proof.shared > 0
     assert kb.document("sharing") == sharing
@@ -123,7 +124,7 @@ def test_an_id_that_is_not_there_changes_nothing(kb):
     "step", ["catalog.committed", "lexical.cleared", "catalog.vacuum", "catalog.scrubbed"]
 )
 def test_an_erasure_that_was_cut_off_is_completed_by_the_next_opening(tmp_path, step):
-    from indexes import faults  # noqa: PLC0415  # armed here only
+    from indexes.storage import faults  # noqa: PLC0415  # armed here only
 
     def cut_off(name):
         if name == step:
@@ -149,7 +150,7 @@ def test_an_erasure_waits_for_no_writer(kb):
 
 
 def test_a_reader_answers_at_every_step_of_an_erasure(kb, request):
-    from indexes import faults  # noqa: PLC0415  # armed here only
+    from indexes.storage import faults  # noqa: PLC0415  # armed here only
 
     embedder = Hashed() if "hashed" in request.node.name else None
     found = {}

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexes import schema
+from indexes.catalog import schema
+from indexes.catalog.filter_sql import compiled
 from indexes.errors import BadFilter
-from indexes.filter_sql import compiled
 from indexes.filters import MAX_CONDITIONS, Condition, all_of, any_of, condition, field, matches, not_, parse
 
 DOCUMENT = {

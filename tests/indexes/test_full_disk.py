@@ -11,8 +11,9 @@ import textwrap
 
 import pytest
 
-from indexes import Collection, Document, faults
+from indexes import Collection, Document
 from indexes.errors import CollectionError, CollectionNotWritable, IndexesError
+from indexes.storage import faults
 
 resource = pytest.importorskip("resource")
 

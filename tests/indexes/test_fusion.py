@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.catalog_reader import Place
-from indexes.fusion import convex, rrf
-from indexes.ranking import ranked
+from indexes.catalog.reader import Place
+from indexes.retrieval.fusion import convex, rrf
+from indexes.retrieval.ranking import ranked
 from indexes.types import LegScore
 
 EVEN = {"lexical": 0.5, "dense": 0.5}

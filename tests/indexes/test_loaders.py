@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexes.catalog import CATALOG
+from indexes.catalog.catalog import CATALOG
 from indexes.chunking import chunk
 from indexes.errors import BadFile, DuplicateId, NothingToIndex, SourceNotFound
 from indexes.loaders import load

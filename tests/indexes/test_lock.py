@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from indexes.errors import CollectionLocked
-from indexes.lock import WriterLock
+from indexes.storage.lock import WriterLock
 
 HOLDER = """
 import sys

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from contracts.vector_engine import EAST, NOBODY, VectorEngineContract, keys, rows
 
-from indexes.dense import journal
-from indexes.dense.faiss import FaissEngine, read_manifest
-from indexes.dense.journal import Record
-from indexes.dense.nearest import Held, Limits, build
-from indexes.files import MAPS_FILES
+from indexes.dense.engines.faiss import log
+from indexes.dense.engines.faiss.engine import FaissEngine, read_manifest
+from indexes.dense.engines.faiss.log import Record
+from indexes.dense.engines.faiss.snapshot import Held, Limits, build
+from indexes.storage.files import MAPS_FILES
 
 DIMENSION = 32
 LOGGED = Limits(rewritten=0, tail=50)
@@ -246,12 +246,12 @@ def test_the_log_gives_back_each_record(tmp_path):
     path = tmp_path / "log"
     first = Record(keys(1, 2), rows((0, 1), (1, 0)), keys(7))
     second = Record(NOBODY, np.empty((0, 2), np.float32), NOBODY)
-    size, check = journal.append(path, 0, 0, first)
-    end, last = journal.append(path, size, check, second)
-    one, other = journal.read(path, 0, end, 0, last)
+    size, check = log.append(path, 0, 0, first)
+    end, last = log.append(path, size, check, second)
+    one, other = log.read(path, 0, end, 0, last)
     assert (one.keys.tolist(), one.vectors.tolist(), one.removed.tolist()) == ([1, 2], [[0, 1], [1, 0]], [7])
     assert (len(other.keys), other.vectors.shape, len(other.removed)) == (0, (0, 2), 0)
-    assert [len(r.keys) for r in journal.read(path, size, end, check, last)] == [0]
+    assert [len(r.keys) for r in log.read(path, size, end, check, last)] == [0]
 
 
 def test_a_held_without_vectors_takes_some_in():

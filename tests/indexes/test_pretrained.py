@@ -12,10 +12,11 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from indexes import Collection, Document, fusion
+from indexes import Collection, Document
+from indexes.dense.backlog import BATCH
 from indexes.dense.pretrained import AT_ONCE
-from indexes.dense.waiting import BATCH
 from indexes.errors import AlreadyEmbedding, EmbedderFailed
+from indexes.retrieval import fusion
 
 MANY = 2 * BATCH + 44
 

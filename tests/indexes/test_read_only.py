@@ -8,9 +8,10 @@ import sqlite3
 import numpy as np
 import pytest
 
-from indexes import Collection, Document, DocumentId, schema
-from indexes.catalog import CATALOG
-from indexes.dense.cache import VectorCache
+from indexes import Collection, Document, DocumentId
+from indexes.catalog import schema
+from indexes.catalog.catalog import CATALOG
+from indexes.dense.vector_cache import VectorCache
 from indexes.errors import CollectionNotReadable, CollectionNotWritable
 
 DAYS = [Document(DocumentId(f"d{i}"), f"We refund within {i} days; code word{i}.") for i in range(12)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from indexes import OWNER, Access, Collection, Document, all_of, any_of, field, not_
 from indexes.errors import BadQuery
 from indexes.filters import matches
-from indexes.scope import Scopes
+from indexes.retrieval.scope import Scopes
 
 WORDS = ["cat", "dog", "bond", "rate"]
 PRINCIPALS = ["alice", "bob", "group:legal", "public"]

@@ -8,8 +8,8 @@ import pytest
 
 from indexes import Collection, Document
 from indexes.errors import BadFile, BadQuery, NothingToIndex, SourceNotFound, UnknownName
-from indexes.judgements import Judged, ndcg, p_value, read_judged, recall
-from indexes.tuning import cross_validated, tune
+from indexes.evaluation.labelled_queries import Judged, ndcg, p_value, read_judged, recall
+from indexes.evaluation.tuning import cross_validated, tune
 
 
 def test_recall_is_the_share_of_relevant_documents_found():

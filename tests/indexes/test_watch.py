@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from indexes import Collection
-from indexes import watch as module
 from indexes.errors import MassDeletion, SourceNotFound
-from indexes.lock import WriterLock
-from indexes.watch import watch
+from indexes.maintenance import watch as module
+from indexes.maintenance.watch import watch
+from indexes.storage.lock import WriterLock
 
 PATIENCE_S = 30.0
 
@@ -117,7 +117,7 @@ def test_a_mass_deletion_is_told_and_not_done(kb, docs, poll_s):
 
 
 def test_while_another_writes_it_is_tried_again(kb, docs, monkeypatch):
-    monkeypatch.setattr("indexes.lock.WAIT_S", 0.05)
+    monkeypatch.setattr("indexes.storage.lock.WAIT_S", 0.05)
     with Watching(kb, [docs], 0.05) as watching:
         until(lambda: len(kb) == 3)
         with WriterLock(kb.path).hold():

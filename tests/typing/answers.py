@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, RootModel
 
 from funnel import Answer, Funnel, Options
-from funnel.runs import Again
+from funnel.run.lifecycle import Again
 from funnel.schema import AnswerSchema
 from funnel.types import Span
 

@@ -1,9 +1,9 @@
 """Checked by mypy, never run: every backend is a Memory, and stage one's documents go into a workspace."""
 
 from funnel.memory import InMemory, Memory, SqliteMemory, open_memory
-from funnel.memory.postgres import PostgresMemory
-from funnel.memory.redis import RedisMemory
-from funnel.memory.workspace import GrepResult, Workspace
+from funnel.memory.backends.postgres.memory import PostgresMemory
+from funnel.memory.backends.redis.memory import RedisMemory
+from funnel.workspace.workspace import GrepResult, Workspace
 from indexes.types import DocumentInfo
 
 in_process: Memory = InMemory()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from funnel.budget import Ledger, Limits, Price
-from funnel.events import Events
 from funnel.llm.base import LLM, CallOptions, Completion, Message, Request, Retry
+from funnel.llm.budget import Ledger, Limits, Price
+from funnel.llm.limiter import Slots
 from funnel.llm.meter import Meter
-from funnel.llm.openai import Endpoint, OpenAIChat, probe
+from funnel.llm.openai.chat import Endpoint, OpenAIChat, probe
 from funnel.llm.prices import price_of
 from funnel.llm.scripted import ScriptedLLM
 from funnel.settings import Settings
-from funnel.slots import Slots
+from funnel.trace.events import Events
 
 
 class Own:

@@ -10,7 +10,7 @@ from funnel.llm.extractive.programs import DISCLAIMER, KEY_WORDS, NONE, UNTYPED,
 from funnel.llm.extractive.question import read_question
 from funnel.llm.extractive.support import rank
 from funnel.prompts import fenced
-from indexes.analysis import analyse
+from indexes.retrieval.analysis import analyse
 
 NAME = "extractive"
 CHARS_PER_TOKEN = 4

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from indexes.analysis import STOP_WORDS
+from indexes.retrieval.analysis import STOP_WORDS
 
 Shape = Literal["compare", "list", "chain"]
 

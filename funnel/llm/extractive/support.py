@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from funnel.sentences import sentences
-from indexes.analysis import analyse
+from funnel.text.sentences import sentences
+from indexes.retrieval.analysis import analyse
 
 _CALL = re.compile(r"[\w.]+\(.*\)(?:\s*->.*)?", re.DOTALL)
 MAX_SENTENCE_CHARS = 600

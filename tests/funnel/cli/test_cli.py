@@ -16,7 +16,7 @@ from second_stage import reading
 from typer.testing import CliRunner
 
 from funnel.cli import app, show
-from funnel.events import JsonlSink
+from funnel.trace.events import JsonlSink
 from indexes import Collection
 
 FILES = {

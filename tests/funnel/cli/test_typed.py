@@ -9,9 +9,9 @@ from chat_server import Reply
 from second_stage import reading
 from typer.testing import CliRunner
 
-from funnel.citations import uncited
 from funnel.cli import app, show
 from funnel.cli.show import Screen
+from funnel.text.citations import uncited
 from funnel.types import Answer, Citation
 
 QUESTION = "Who signed the lease of Hill House?"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from second_stage import PUBLIC, SHOP, a_run, cell, doc, last, prompt
 
-from funnel.budget import Limits
 from funnel.errors import LLMUnavailable
 from funnel.inspector import Inspector
+from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from indexes.errors import EmbedderFailed
 from indexes.types import OWNER, Access

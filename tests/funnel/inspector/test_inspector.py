@@ -8,10 +8,10 @@ import json
 import pytest
 from second_stage import a_run, cell, doc, last, prompt
 
-from funnel.budget import Limits
 from funnel.errors import BudgetTooSmall, LLMUnavailable
 from funnel.inspector import Inspector
 from funnel.llm.base import Completion
+from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from funnel.sandbox.base import SandboxLimits
 

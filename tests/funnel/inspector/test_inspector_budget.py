@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from second_stage import SHOP, a_run, cell, doc
 
-from funnel.budget import Limits, Price
 from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
 from funnel.inspector import Inspector
 from funnel.journal import Journal
-from funnel.llm.openai import OpenAIChat
+from funnel.llm.budget import Limits, Price
+from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.scripted import ScriptedLLM
 from funnel.sandbox.base import SandboxLimits
-from funnel.sandbox.monty import MontySandbox
+from funnel.sandbox.monty.engine import MontySandbox
 
 PRICE = Price(1.0, 10.0)
 PRICES = {"m": (1.0, 10.0), "sub": (1.0, 10.0)}

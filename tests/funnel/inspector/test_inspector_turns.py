@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnel.errors import BudgetTooSmall
-from funnel.inspector.turns import (
+from funnel.inspector.transcript import (
     CLOSING_TOKENS,
     HEAD_CHARS,
     MIN_TURNS_TOKENS,

@@ -9,9 +9,9 @@ from second_stage import a_run, cell
 
 from funnel.errors import SandboxDied
 from funnel.inspector import Inspector
-from funnel.inspector.inspection import PRELUDE
+from funnel.inspector.loop import PRELUDE
 from funnel.llm.scripted import ScriptedLLM
-from funnel.sandbox.monty import MontySandbox
+from funnel.sandbox.monty.engine import MontySandbox
 
 
 class Prelude:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from second_stage import a_run, cell, doc, prompt
 
-from funnel.budget import Limits
 from funnel.errors import BudgetTooSmall
 from funnel.inspector import Inspector
+from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from funnel.prompts import advice, fenced
 from funnel.prompts.addenda import Addendum, Prompts

@@ -8,17 +8,17 @@ from dataclasses import replace
 import pytest
 from second_stage import FREE, cell, doc, last, prompt, reading
 
-from funnel.budget import Limits
 from funnel.errors import LLMUnavailable
-from funnel.inspector.lessons import MAX_HANDED_CHARS, Handed
+from funnel.findings.recorder import MAX_HANDED_CHARS, Handed
 from funnel.llm.base import estimated_tokens
+from funnel.llm.budget import Limits
 from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory
 from funnel.pipeline import Funnel, Options
 from funnel.prompts import fenced
 from funnel.router import Router
-from funnel.sandbox.monty import MontySandbox
+from funnel.sandbox.monty.engine import MontySandbox
 from indexes import RawDocuments, field
 from indexes.types import Access
 

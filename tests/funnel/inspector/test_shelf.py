@@ -6,10 +6,10 @@ import pytest
 from second_stage import Bench, a_run, cell, doc, last
 
 from funnel.inspector import Inspector
-from funnel.inspector.shelf import Shelf
+from funnel.inspector.readable import Shelf
 from funnel.llm.scripted import ScriptedLLM
-from funnel.memory.workspace import Workspace
 from funnel.sandbox.base import HostError
+from funnel.workspace.workspace import Workspace
 from indexes.types import DocumentId
 
 LONG = "".join(f"{n:06d} refunds take a while. " for n in range(10_000))

@@ -8,9 +8,9 @@ import pytest
 from pydantic import BaseModel
 from second_stage import a_run, cell, last, prompt
 
-from funnel.budget import Limits
 from funnel.errors import LLMUnavailable
 from funnel.inspector import Inspector
+from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from funnel.prompts import fenced
 from funnel.schema import AnswerSchema

@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from second_stage import doc
 
-from funnel.budget import Limits
 from funnel.errors import RunTaken, RunUnknown
 from funnel.journal import Journal, Record
 from funnel.journal.housekeeping import Removed, erase_documents, remove_runs, remove_runs_before
 from funnel.journal.swapping import Mailbox
+from funnel.llm.budget import Limits
 from funnel.memory import InMemory, namespace
-from funnel.memory.hot_swap import HotSwap
-from funnel.memory.workspace import Workspace
+from funnel.memory.swap.hot_swap import HotSwap
+from funnel.workspace.workspace import Workspace
 from indexes.types import OWNER
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -7,11 +7,11 @@ import json
 
 import pytest
 
-from funnel.budget import Limits
 from funnel.errors import MemoryFailed, RunTaken, RunUnknown
 from funnel.journal import Journal, Record, listing
 from funnel.journal.journal import Kept, check_of
 from funnel.llm.base import Completion, Outcome, Place
+from funnel.llm.budget import Limits
 from funnel.memory import InMemory, namespace
 from indexes.types import OWNER
 

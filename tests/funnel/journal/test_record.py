@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.budget import Limits
 from funnel.journal import Record
+from funnel.llm.budget import Limits
 from indexes.filters import OPERATORS, all_of, any_of, condition, not_
 from indexes.types import OWNER, Access
 

@@ -15,7 +15,7 @@ from funnel.journal import Journal, lease, swapping
 from funnel.journal.journal import MOVED
 from funnel.journal.swapping import REPLY, REQUEST, Mailbox, request_swap
 from funnel.memory import InMemory, namespace
-from funnel.memory.hot_swap import HotSwap
+from funnel.memory.swap.hot_swap import HotSwap
 
 RUN = namespace("local", "run", "r")
 THERE = "there://user:hunter2@host"

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from second_stage import FREE, a_run, doc
 
-from funnel.budget import Limits
 from funnel.inspector import Inspector
 from funnel.llm.base import Message, Request
+from funnel.llm.budget import Limits
 from funnel.llm.extractive import Extractive
 from funnel.llm.extractive.programs import DISCLAIMER
 from funnel.llm.extractive.question import read_question
 from funnel.llm.extractive.support import MAX_SENTENCE_CHARS, rank
 from funnel.prompts import fence
 from funnel.reader import Reader
-from indexes.analysis import analyse
+from indexes.retrieval.analysis import analyse
 
 COMPARED = "Compare how threading, multiprocessing and concurrent.futures let a caller wait with a timeout"
 BLOCKING = "Which functions in the standard library can block for ever unless a timeout is given?"

@@ -12,7 +12,6 @@ from chat_server import ChatServer, Reply, error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel.budget import Ledger, Limits, Price
 from funnel.errors import (
     BudgetExceeded,
     BudgetTooSmall,
@@ -22,12 +21,13 @@ from funnel.errors import (
     LLMUnavailable,
     UnknownPrice,
 )
-from funnel.events import Events
 from funnel.llm.base import CallOptions, Completion, Message, Request, Retry
+from funnel.llm.budget import Ledger, Limits, Price
+from funnel.llm.limiter import Slots
 from funnel.llm.meter import FIRST_CALL_INPUT_TOKENS, Meter
-from funnel.llm.openai import OpenAIChat
+from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.scripted import ScriptedLLM
-from funnel.slots import Slots
+from funnel.trace.events import Events
 
 PRICE = Price(1.0, 10.0)
 ASK = Request((Message("user", "x" * 40),), "query", max_output_tokens=100)

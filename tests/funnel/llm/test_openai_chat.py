@@ -11,7 +11,7 @@ from chat_server import ChatServer, Reply, error
 
 from funnel.errors import BadSetting, LLMBadResponse, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request, Retry
-from funnel.llm.openai import OpenAIChat, endpoint_name, probe
+from funnel.llm.openai.chat import OpenAIChat, endpoint_name, probe
 
 KEY = "sk-very-secret"
 ASK = Request((Message("user", "x" * 40),), "query", max_output_tokens=100)
@@ -27,7 +27,7 @@ STRICT = {
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every test here runs on aiohttp and on the library's own transport."""
     if request.param == "own":
-        monkeypatch.setattr("funnel.llm.openai_client._suits_aiohttp", lambda _url: False)
+        monkeypatch.setattr("funnel.llm.openai.client._suits_aiohttp", lambda _url: False)
     return request.param
 
 
@@ -300,7 +300,7 @@ async def test_an_endpoint_of_ones_own_needs_no_key(chat_server):
 
 
 def test_openai_itself_needs_a_key():
-    with pytest.raises(BadSetting, match="OPENAI_API_KEY: must be set to call 'gpt-6.1-sol' at OpenAI"):
+    with pytest.raises(BadSetting, match=r"OPENAI_API_KEY: must be set to call 'gpt-6\.1-sol' at OpenAI"):
         OpenAIChat("gpt-6.1-sol")
 
 

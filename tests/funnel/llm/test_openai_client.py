@@ -13,9 +13,9 @@ from chat_server import ChatServer
 
 from funnel.errors import LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request, Retry
-from funnel.llm.openai import OpenAIChat
-from funnel.llm.openai_client import client
-from funnel.llm.openai_failures import failure_of
+from funnel.llm.openai.chat import OpenAIChat
+from funnel.llm.openai.client import client
+from funnel.llm.openai.failures import failure_of
 
 ASK = Request((Message("user", "x"),), "query", max_output_tokens=100)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
@@ -27,7 +27,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 @pytest.fixture(params=["aiohttp", "own"])
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "own":
-        monkeypatch.setattr("funnel.llm.openai_client._suits_aiohttp", lambda _url: False)
+        monkeypatch.setattr("funnel.llm.openai.client._suits_aiohttp", lambda _url: False)
     return request.param
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from funnel.budget import Price
+from funnel.llm.budget import Price
 from funnel.llm.prices import PRICES, price_of
 
 

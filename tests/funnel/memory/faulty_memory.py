@@ -10,7 +10,7 @@ from contracts.memory import ELSEWHERE, HERE
 
 from funnel.errors import MemoryFailed
 from funnel.memory import InMemory
-from funnel.memory.hot_swap import HotSwap
+from funnel.memory.swap.hot_swap import HotSwap
 
 OPERATIONS = (
     "get_many", "get_entries", "put_many", "delete_many", "compare_and_set", "scan", "namespaces",

@@ -15,7 +15,7 @@ from contracts.memory import HERE, Clock, MemoryContract
 
 from funnel.errors import MemoryFailed
 from funnel.memory import namespace, open_memory
-from funnel.memory.files import FilesMemory
+from funnel.memory.backends.files.memory import FilesMemory
 
 RACER = """
 import asyncio, sys
@@ -190,7 +190,7 @@ class TestFiles(MemoryContract):
     async def test_a_namespace_that_another_process_holds_locked_is_one_clear_error(
         self, memory, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr("funnel.memory.file_space._LOCK_S", 0.05)
+        monkeypatch.setattr("funnel.memory.backends.files.space._LOCK_S", 0.05)
         await memory.put_many(HERE, {"a": b"1"})
         [state] = (tmp_path / "memory").rglob(".state")
         program = (

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnel.errors import BadPattern
-from funnel.memory import InMemory, grep_worker
-from funnel.memory.grep_worker import Scanner
-from funnel.memory.workspace import Workspace
+from funnel.memory import InMemory
+from funnel.workspace import grep_worker
+from funnel.workspace.grep_worker import Scanner
+from funnel.workspace.workspace import Workspace
 
 LETTERS = st.sampled_from([*"aab ..\n", "\r\n", "É", "é", "e\u0301", "\U0001f600", "\u017f", "字"])
 TEXTS = st.lists(LETTERS, max_size=80).map("".join)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from funnel.errors import SwapFailed
 from funnel.memory import InMemory, SqliteMemory, namespace
-from funnel.memory.copying import Copied
-from funnel.memory.hot_swap import HotSwap
+from funnel.memory.swap.copying import Copied
+from funnel.memory.swap.hot_swap import HotSwap
 
 
 class TestOverInMemory(MemoryContract):

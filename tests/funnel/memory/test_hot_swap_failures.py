@@ -13,7 +13,7 @@ from faulty_memory import N_KEYS, Faulty, Lasting, contents, filled, one, open_t
 
 from funnel.errors import MemoryFailed, SwapFailed
 from funnel.memory import InMemory, namespace
-from funnel.memory.copying import Copied, compare
+from funnel.memory.swap.copying import Copied, compare
 
 
 async def test_two_swaps_at_once_are_refused():

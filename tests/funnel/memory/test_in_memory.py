@@ -3,7 +3,7 @@
 import pytest
 from contracts.memory import MemoryContract
 
-from funnel.memory.in_memory import InMemory
+from funnel.memory.backends.in_memory import InMemory
 
 
 class TestInMemory(MemoryContract):

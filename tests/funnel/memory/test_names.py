@@ -6,7 +6,7 @@ from contracts.memory import KEYS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.memory import names
+from funnel.memory.backends import names
 
 
 @given(KEYS)

@@ -41,7 +41,7 @@ def test_an_unknown_scheme_does_not_repeat_credentials():
 
 
 async def test_a_plug_in_is_found_by_its_entry_point(monkeypatch):
-    plugged(monkeypatch, "funnel.memory.in_memory:InMemory.__class__")
+    plugged(monkeypatch, "funnel.memory.backends.in_memory:InMemory.__class__")
     assert "plugged" in known_memories()
 
 
@@ -77,7 +77,10 @@ def test_a_namespace_has_no_empty_part(parts):
 )
 def test_a_memory_whose_extra_is_missing_says_how_to_install_it(monkeypatch, url, package, extra):
     for name in [*sys.modules]:
-        if name.partition(".")[0] == package or name in {"funnel.memory.redis", "funnel.memory.postgres"}:
+        if name.partition(".")[0] == package or name in {
+            "funnel.memory.backends.redis.memory",
+            "funnel.memory.backends.postgres.memory",
+        }:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MemoryFailed) as failed:

@@ -14,9 +14,9 @@ from contracts.server_memory import ServerMemoryContract, said
 
 from funnel.errors import MemoryFailed
 from funnel.memory import namespace
-from funnel.memory import postgres_queries as queries
-from funnel.memory.postgres import PostgresMemory
-from funnel.memory.postgres_migrations import MIGRATIONS
+from funnel.memory.backends.postgres import queries
+from funnel.memory.backends.postgres.memory import PostgresMemory
+from funnel.memory.backends.postgres.migrations import MIGRATIONS
 
 FIRST_USE = """
 import asyncio, sys
@@ -112,7 +112,7 @@ async def test_a_newer_format_is_refused(database, opened):
 
 async def test_a_migration_that_fails_leaves_nothing(database, opened, monkeypatch):
     broken = (*MIGRATIONS, ("CREATE TABLE half (n integer)", "SELECT no_such_thing"))
-    monkeypatch.setattr("funnel.memory.postgres_migrations.MIGRATIONS", broken)
+    monkeypatch.setattr("funnel.memory.backends.postgres.migrations.MIGRATIONS", broken)
     memory = opened(database)
     with pytest.raises(MemoryFailed, match="no_such_thing"):
         await memory.get_many(HERE, ["a"])

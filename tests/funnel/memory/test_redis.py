@@ -9,7 +9,7 @@ from services.redis_server import PASSWORD
 
 from funnel.errors import MemoryFailed
 from funnel.memory import namespace, open_memory
-from funnel.memory.redis import RedisMemory
+from funnel.memory.backends.redis.memory import RedisMemory
 
 
 class TestRedis(ServerMemoryContract):

@@ -14,10 +14,10 @@ from services.server import ServerClock
 
 from funnel.errors import MemoryFailed
 from funnel.memory import open_memory
-from funnel.memory.s3 import S3Memory
-from funnel.memory.s3_batches import Batches
-from funnel.memory.s3_bucket import Bucket
-from funnel.memory.s3_url import place
+from funnel.memory.backends.s3.batches import Batches
+from funnel.memory.backends.s3.bucket import Bucket
+from funnel.memory.backends.s3.memory import S3Memory
+from funnel.memory.backends.s3.url import place
 
 OLD, NEW = {"a": b"old", "b": b"old"}, {"a": b"new", "b": b"new", "c": b"new"}
 

@@ -12,7 +12,7 @@ from contracts.memory import HERE, MemoryContract
 
 from funnel.errors import MemoryFailed
 from funnel.memory import namespace, open_memory
-from funnel.memory.sqlite import SqliteMemory
+from funnel.memory.backends.sqlite.memory import SqliteMemory
 
 RACER = """
 import asyncio, sys
@@ -206,7 +206,7 @@ async def test_a_newer_format_is_refused(tmp_path):
 
 
 async def test_a_file_that_another_program_holds_locked_is_one_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("funnel.memory.sqlite._BUSY_S", 0.01)
+    monkeypatch.setattr("funnel.memory.backends.sqlite.memory._BUSY_S", 0.01)
     memory = open_memory(f"sqlite:///{tmp_path}/memory.sqlite")
     holder = sqlite3.connect(tmp_path / "memory.sqlite", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")

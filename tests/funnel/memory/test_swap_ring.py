@@ -16,16 +16,16 @@ import pytest
 from chat_server import ChatServer, Reply
 from second_stage import cell, doc
 
-from funnel.budget import Limits
 from funnel.errors import MemoryFailed, SwapFailed
+from funnel.llm.budget import Limits
 from funnel.llm.models import Models
-from funnel.llm.openai import OpenAIChat
+from funnel.llm.openai.chat import OpenAIChat
 from funnel.memory import InMemory, namespace, open_memory
-from funnel.memory.hot_swap import HotSwap
-from funnel.memory.workspace import Workspace
+from funnel.memory.swap.hot_swap import HotSwap
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.sandbox.monty import MontySandbox
+from funnel.sandbox.monty.engine import MontySandbox
+from funnel.workspace.workspace import Workspace
 from indexes import RawDocuments
 
 QUESTION = "What do all the gardens grow?"

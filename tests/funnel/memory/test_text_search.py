@@ -10,14 +10,15 @@ from contracts.text_search import TextSearchContract, stored
 from services.server import ServerClock
 
 from funnel.errors import MemoryFailed
-from funnel.memory import InMemory, sqlite_text, terms
+from funnel.memory import InMemory, terms
+from funnel.memory.backends.files.memory import FilesMemory
+from funnel.memory.backends.postgres.memory import PostgresMemory
+from funnel.memory.backends.redis.memory import RedisMemory
+from funnel.memory.backends.s3.memory import S3Memory
+from funnel.memory.backends.sqlite import text_index
+from funnel.memory.backends.sqlite.memory import SqliteMemory
 from funnel.memory.base import TextIndex
-from funnel.memory.files import FilesMemory
-from funnel.memory.hot_swap import HotSwap
-from funnel.memory.postgres import PostgresMemory
-from funnel.memory.redis import RedisMemory
-from funnel.memory.s3 import S3Memory
-from funnel.memory.sqlite import SqliteMemory
+from funnel.memory.swap.hot_swap import HotSwap
 from funnel.memory.text_search import matching
 
 
@@ -52,7 +53,7 @@ class TestSqlite(TextSearchContract):
 
     async def test_it_has_an_index_of_its_own(self, memory):
         await memory.put_many(HERE, stored(a="lease"))
-        asked = sqlite_text.expression(HERE, terms.tokens("lease"))
+        asked = text_index.expression(HERE, terms.tokens("lease"))
         query = "SELECT count(*) FROM terms WHERE terms MATCH ?"
         assert memory._number("SELECT count(*) FROM texts") == 1
         assert memory._connection.execute(query, (asked,)).fetchone() == (1,)
@@ -61,7 +62,7 @@ class TestSqlite(TextSearchContract):
 class TestSqliteWithoutFts5(TextSearchContract):
     @pytest.fixture
     def make(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sqlite_text, "available", lambda _connection: False)
+        monkeypatch.setattr(text_index, "available", lambda _connection: False)
         return lambda clock: SqliteMemory(f"sqlite:///{tmp_path}/memory.sqlite", clock=clock)
 
 
@@ -98,7 +99,7 @@ class TestPostgres(OverServer):
 async def test_a_sqlite_file_made_without_an_index_gets_one(tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path}/memory.sqlite"
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite_text, "available", lambda _connection: False)
+        patch.setattr(text_index, "available", lambda _connection: False)
         old = SqliteMemory(url)
         await old.put_many(HERE, stored(a="lease", b="grant"))
         await old.close()
@@ -111,7 +112,7 @@ async def test_a_sqlite_file_made_without_an_index_gets_one(tmp_path, monkeypatc
 async def test_a_sqlite_file_with_an_index_needs_fts5(tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path}/memory.sqlite"
     await SqliteMemory(url).close()
-    monkeypatch.setattr(sqlite_text, "available", lambda _connection: False)
+    monkeypatch.setattr(text_index, "available", lambda _connection: False)
     with pytest.raises(MemoryFailed, match=r"built without it\. Use another Python"):
         SqliteMemory(url)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from funnel.errors import MemoryFailed, UnknownDocument
 from funnel.memory import InMemory, namespace, open_memory
-from funnel.memory.workspace import Workspace
+from funnel.workspace.workspace import Workspace
 
 LETTERS = st.sampled_from(
     [*"ab .\n", "\r\n", "é", "e\u0301", "\U0001f469\u200d\U0001f680", "\ud800", "字", "\u2028", "\x00"]

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnel.memory import InMemory, open_memory
-from funnel.memory.full_text import STRETCH_CHARS
-from funnel.memory.passages import PASSAGE_CHARS, best_passage
-from funnel.memory.workspace import Workspace
+from funnel.workspace.full_text import STRETCH_CHARS
+from funnel.workspace.passages import PASSAGE_CHARS, best_passage
+from funnel.workspace.workspace import Workspace
 
 FILLER = "The parties met and talked about the weather at length. "
 

@@ -8,7 +8,7 @@ import pytest
 from constructs import HINTED, WORKS
 from contracts.sandbox import SandboxContract, need
 
-from funnel.sandbox.bubblewrap import BubblewrapSandbox
+from funnel.sandbox.bubblewrap.host.engine import BubblewrapSandbox
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from contracts.sandbox import need
 from funnel.errors import SandboxDied, SandboxUnavailable
 from funnel.sandbox import SANDBOXES
 from funnel.sandbox.base import SandboxLimits
-from funnel.sandbox.bubblewrap import BubblewrapSandbox
-from funnel.sandbox.bubblewrap_filter import MACHINES
+from funnel.sandbox.bubblewrap.guest.filter import MACHINES
+from funnel.sandbox.bubblewrap.host.engine import BubblewrapSandbox
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,8 +13,8 @@ from contracts.sandbox import SandboxContract
 from funnel.errors import SandboxUnavailable, UnknownName
 from funnel.sandbox import SANDBOXES, open_sandbox
 from funnel.sandbox.base import Probe, SandboxLimits
-from funnel.sandbox.hints import hint_for
-from funnel.sandbox.monty import MontySandbox
+from funnel.sandbox.monty.engine import MontySandbox
+from funnel.sandbox.monty.hints import hint_for
 
 CONTEXT = ["alpha one", "beta two", "gamma"]
 

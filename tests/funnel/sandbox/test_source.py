@@ -9,7 +9,7 @@ from constructs import HINTED, WORKS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.sandbox.source import prepare
+from funnel.sandbox.monty.source import prepare
 
 CALLS = ["x", "del x", "import heapq", "from string import (\n digits)", "next(a for a in b)", "await f(1)"]
 PIECES = [

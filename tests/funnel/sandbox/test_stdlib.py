@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.sandbox.stdlib import SOURCES, module_source, shim_name
+from funnel.sandbox.monty.stdlib import SOURCES, module_source, shim_name
 
 NUMBERS = st.lists(st.integers(-1000, 1000), min_size=2, max_size=30)
 WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=9), max_size=20).map(" ".join)

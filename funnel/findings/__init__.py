@@ -1,0 +1,1 @@
+"""What runs learnt from documents: kept, recalled, recorded with its provenance."""

@@ -1,0 +1,238 @@
+"""One inspector at work on one task: prompt, code, sandbox and feedback until it submits or stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from funnel.errors import BudgetExceeded, LLMError, SandboxDied
+from funnel.findings.recall import Known
+from funnel.inspector.opening import context_variable, describe_context
+from funnel.inspector.readable import Shelf
+from funnel.inspector.tools.host import Host, Submission
+from funnel.inspector.tools.models import Recurse
+from funnel.inspector.transcript import (
+    Code,
+    Turn,
+    compact,
+    feedback,
+    parse,
+    room_for_turns,
+    shorten,
+    transcript,
+)
+from funnel.journal.journal import check_of
+from funnel.llm.base import MAX_REPLY_CHARS, Place, Request
+from funnel.prompts import fence, render
+from funnel.run.context import Run
+from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
+
+MAX_REPAIRS = 3
+PRELUDE = "import re, json, math, collections, itertools, datetime"
+"""What models use without importing it."""
+PLENTY = 0.5
+"""With this share of every limit left, what is left makes no difference to what a model does next."""
+TURN_OUTPUT_TOKENS = 8_192
+"""A reasoning model thinks within these, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A question over some documents at some depth; `parent` is the event it belongs under.
+
+    `path`: where in the tree of the run it is worked on, as the journal has it.
+    `best`: the span by which stage one found a document, where it did.
+    """
+
+    question: str
+    documents: tuple[str, ...]
+    depth: int
+    parent: int
+    path: tuple[int, ...]
+    best: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An inspector that stopped without submitting, and why; `broken` where no limit but a part failed."""
+
+    reason: str
+    turns: tuple[Turn, ...]
+    broken: bool = False
+
+
+class Inspection:
+    """The state of one inspector; it works once."""
+
+    def __init__(self, run: Run, shelf: Shelf, known: Known, task: Task, *, recurse: Recurse | None) -> None:
+        self._run = run
+        self._shelf = shelf
+        self._known = known
+        self._task = task
+        # A child's answer is read by its parent's program, whatever form the run's own is to have.
+        self._schema = run.schema if task.depth == 0 else None
+        self._host = Host(run, shelf, known, recurse, task.documents, self._left, self._schema)
+        self._turns: tuple[Turn, ...] = ()
+        self._told = check_of()
+        self._number = 0
+        self._repairs = 0
+        self._room = 0
+        self._prelude: asyncio.Task[CellResult] | None = None
+
+    async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
+        """Turn after turn.
+
+        Raises: `BudgetTooSmall` for a first prompt beyond `max_prompt_tokens`; `BudgetExceeded`, `LLMError`
+        only when not even the first call was possible.
+        """
+        task, host = self._task, self._host
+        system = self._run.prompts.render_for(self._run.root.name, "inspector", dialect=sandbox.dialect)
+        context = await context_variable(task.documents, self._shelf)
+        opening = await describe_context(
+            task.question,
+            [document["id"] for document in context],
+            self._shelf,
+            task.best,
+            shape=self._run.shape if task.depth == 0 else None,
+        )
+        if told := await self._known.opening(task.question, task.documents):
+            opening = f"{opening}\n\n{told}"
+        if self._schema is not None:
+            wanted = render("inspector_typed", schema=fence("schema", self._schema.text))
+            opening = f"{opening}\n\n{wanted}"
+        self._room = room_for_turns(
+            system, opening, max_prompt_tokens=self._run.ledger.limits.max_prompt_tokens
+        )
+        self._known.lessons.gave_context(context)
+        variables = {
+            "context": context,
+            "question": task.question,
+            "n_documents": await self._shelf.count(),
+        }
+        async with AsyncExitStack() as stack:
+            async with self._run.ledger.in_time("no sandbox was free, and the model was never asked"):
+                session = await stack.enter_async_context(
+                    sandbox.session(host.functions(), variables, limits)
+                )
+            # While the model thinks, and before its first cell: of many children at once all begin with this.
+            self._prelude = asyncio.create_task(session.run(PRELUDE))
+            stack.push_async_callback(_ended, self._prelude)
+            while self._number < self._run.ledger.limits.max_turns:
+                self._number += 1
+                ended = await self._turn(session, system, opening)
+                if ended is not None:
+                    return ended
+        return self._unfinished(f"max_turns = {self._number} is used up")
+
+    async def _turn(self, session: Session, system: str, opening: str) -> Submission | Unfinished | None:
+        """One call and one cell; None when there is more to do."""
+        events, task = self._run.events, self._task
+        with events.span("turn", parent=task.parent, number=self._number, depth=task.depth) as turn:
+            self._run.ledger.count_turn(task.depth)
+            self._turns = compact(self._turns, limit=self._room)
+            closing, aside = self._closing()
+            messages = transcript(system, opening, self._turns, closing)
+            # What the model had been told when it said this; the limits that it was told may differ now.
+            place = Place((*task.path, self._number), self._told)
+            try:
+                completion = await self._run.root.complete(
+                    Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS, aside=aside),
+                    parent=turn.id,
+                    place=place,
+                )
+            except (BudgetExceeded, LLMError) as error:
+                if not self._turns:
+                    raise
+                return self._unfinished(str(error), broken=isinstance(error, LLMError))
+            code = parse(completion.text, cut=completion.finish_reason == "length")
+            if not isinstance(code, Code):
+                events.point("repair", parent=turn.id, reason=code.reason)
+                reply = completion.text or "(empty)"
+                shown = shorten(reply) if len(reply) > MAX_REPLY_CHARS else reply
+                self._tell(Turn(shown, code.reason))
+                self._repairs += 1
+                ended = self._repairs > MAX_REPAIRS
+                return (
+                    self._unfinished(f"{self._repairs} replies in a row held no code to run")
+                    if ended
+                    else None
+                )
+            self._repairs = 0
+            try:
+                result = await self._cell(session, code, turn.id, place.path)
+            except TimeoutError:
+                return self._unfinished(f"timeout_s = {self._run.ledger.limits.timeout_s:g} is used up")
+            except SandboxDied as error:
+                return self._unfinished(str(error), broken=True)
+            self._host.output = result.stdout
+            self._tell(Turn(completion.text, feedback(result, self._host.remarks)))
+            if self._host.submission is None and self._run.ledger.take_output(len(result.stdout)) < len(
+                result.stdout
+            ):
+                return self._unfinished(str(self._run.ledger.out_of_output()))
+            return self._host.submission
+
+    def _tell(self, turn: Turn) -> None:
+        """Add a turn, also to the check of all that was said, which no compaction changes."""
+        self._turns = (*self._turns, turn)
+        self._told = check_of(self._told, turn.reply, turn.feedback)
+
+    async def _cell(self, session: Session, code: Code, parent: int, path: tuple[int, ...]) -> CellResult:
+        """Run one cell until the deadline at the latest."""
+        with self._run.events.span("cell", parent=parent, code=code.source) as cell:
+            self._host.begin(path, cell.id)
+            async with asyncio.timeout(self._run.ledger.remaining_s):
+                if self._prelude is not None:
+                    await self._prelude
+                result = await session.run(code.source)
+            cell.data["stdout"] = result.stdout
+            if result.error is not None:
+                cell.data["error"] = f"{result.error.kind}: {result.error.message}"
+            return result
+
+    def _unfinished(self, reason: str, *, broken: bool = False) -> Unfinished:
+        self._run.events.point("budget", parent=self._task.parent, reason=reason)
+        return Unfinished(reason, self._turns, broken)
+
+    def _left(self) -> dict[str, Any]:
+        """What `budget()` returns."""
+        ledger = self._run.ledger
+        seconds, usd = ledger.remaining_s, ledger.remaining_usd()
+        return {
+            "turns_left": ledger.limits.max_turns - self._number,
+            "calls_left": ledger.remaining_calls(),
+            "seconds_left": None if seconds is None else round(seconds),
+            "usd_left": None if usd is None else round(usd, 4),
+            "tokens_left": ledger.remaining_tokens(),
+        }
+
+    def _closing(self) -> tuple[str, tuple[str, str] | None]:
+        """The line that ends each message: which turn this is and what is left; and of that, what counts.
+
+        While there is plenty, what was set at the beginning does: a model would not do otherwise for a
+        second or a call less, and a run that repeats another would never find its second turn in the cache.
+        """
+        left, limits = self._left(), self._run.ledger.limits
+        names = {
+            "calls_left": ("model calls", limits.max_calls),
+            "seconds_left": ("seconds", limits.timeout_s),
+            "usd_left": ("dollars", limits.max_usd),
+            "tokens_left": ("tokens", limits.max_tokens),
+        }
+        known = [(left[key], name, limit) for key, (name, limit) in names.items() if limit is not None]
+        budget = ", ".join(f"{amount} {name}" for amount, name, _ in known)
+        line = f"Turn {self._number} of {limits.max_turns}." + (f" Left: {budget}." if budget else "")
+        if self._number == limits.max_turns:
+            line += " This is the last turn: submit now what you have."
+        plenty = all(amount >= PLENTY * limit for amount, _, limit in known)
+        counts = ", ".join(f"{limit:g} {name}" for _, name, limit in known)
+        return line, (f"Left: {budget}.", f"Of: {counts}.") if budget and plenty else None
+
+
+async def _ended(task: asyncio.Task[CellResult]) -> None:
+    """Whatever came of it, it is over before its session is."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

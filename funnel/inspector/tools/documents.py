@@ -1,0 +1,154 @@
+"""The host functions by which the model's code looks at documents; knows the shelf, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from funnel.errors import BadPattern
+from funnel.findings.recall import Known
+from funnel.inspector.opening import TITLE_CHARS
+from funnel.inspector.readable import Shelf
+from funnel.inspector.tools.arguments import as_list, require_integers, require_numbers, require_text
+from funnel.run.context import Run
+from funnel.sandbox.base import HostError
+from indexes.errors import IndexesError
+from indexes.types import DocumentHit
+
+MAX_MATCHES = 200
+MAX_CONTEXT = 2_000
+MAX_RESULTS = 500
+MAX_RECALLED = 100
+MAX_LISTED = 1_000
+MAX_ALL = 20_000
+LOOK_AGAIN_CHARS = 20_000_000
+"""In no more than that another look is taken, without regard to case, where a first found nothing."""
+
+
+@dataclass
+class Looking:
+    """Of one inspector. `mine`: what it was given and what it found, which is what it greps by default.
+
+    What the model should know besides a result goes into `remarks`.
+    """
+
+    run: Run
+    shelf: Shelf
+    known: Known
+    mine: dict[str, None]
+    remarks: list[str] = field(default_factory=list)
+
+    async def read(self, doc: Any, start: int = 0, stop: int | None = None) -> str:
+        """Characters start to stop of a document."""
+        require_integers(start=start, stop=stop)
+        return await self.shelf.read(doc, start, stop)
+
+    async def grep(
+        self,
+        pattern: str,
+        docs: Any = None,
+        context: int = 80,
+        ignore_case: Any = False,  # noqa: FBT002 - the model's code passes it by place or by name
+    ) -> list[dict[str, Any]]:
+        """Matches of a regular expression with their spans."""
+        require_text(pattern=pattern)
+        require_numbers(context=context)
+        ids = await self._scope(docs)
+        try:
+            found = await self.run.workspace.grep(
+                pattern,
+                ids,
+                context=max(0, min(context, MAX_CONTEXT)),
+                limit=MAX_MATCHES,
+                ignore_case=bool(ignore_case),
+            )
+        except BadPattern as error:
+            raise HostError(str(error)) from error
+        if not found.matches and not ignore_case:
+            self.remarks.append(await self._nothing(pattern, ids))
+        if found.total > len(found.matches):
+            self.remarks.append(
+                f"grep({pattern[:100]!r}) found {found.total:,} matches; the first {MAX_MATCHES} were "
+                "returned. Narrow the pattern or pass docs=[...] to see the rest."
+            )
+        return [
+            {
+                "id": match.document_id,
+                "doc": match.document_id,
+                "title": self.shelf.info(match.document_id).title[:TITLE_CHARS],
+                "start": match.start,
+                "stop": match.stop,
+                "text": match.text,
+                "before": match.before,
+                "after": match.after,
+                "line": " ".join(f"{match.before}>>{match.text}<<{match.after}".split()),
+            }
+            for match in found.matches
+        ]
+
+    async def _nothing(self, pattern: str, ids: Sequence[str]) -> str:
+        """What a model should know before it takes "no match" for an answer."""
+        total = 0
+        if sum(self.shelf.info(name).n_chars for name in ids) <= LOOK_AGAIN_CHARS:
+            other = await self.run.workspace.grep(pattern, ids, context=0, limit=0, ignore_case=True)
+            total = other.total
+        titles = [title for name in ids if pattern.lower() in (title := self.shelf.info(name).title).lower()]
+        parts = [f"grep({pattern[:100]!r}) found nothing in {len(ids):,} documents"]
+        parts += [f"{total:,} matches with ignore_case=True"] if total else []
+        parts += [f"titles that hold it: {', '.join(title[:80] for title in titles[:3])}"] if titles else []
+        return f"{'; '.join(parts)}."
+
+    async def _scope(self, docs: Any) -> list[str]:
+        """The ids that `docs` means: None is what was given and found here, "all" the whole collection."""
+        if docs is None:
+            return list(self.mine)
+        if docs != "all":
+            return [str((await self.shelf.find(doc)).id) for doc in as_list(docs)]
+        everything = await self.shelf.listed(0, MAX_ALL + 1)
+        if len(everything) > MAX_ALL:
+            raise HostError(
+                f"the collection has more than {MAX_ALL:,} documents, too many to grep them all: "
+                "pass docs=[hit['id'] for hit in search(query, k=500)]"
+            )
+        return list(await self.shelf.add(everything))
+
+    async def search(self, query: str, k: int = 10) -> list[dict[str, Any]]:
+        """The best documents of the whole collection, each with its best passage."""
+        require_text(query=query)
+        require_numbers(k=k)
+        if k > MAX_RESULTS:
+            self.remarks.append(f"search() returns at most {MAX_RESULTS} documents, not {k}.")
+        try:
+            hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
+        except IndexesError as error:
+            raise HostError(f"search failed: {error}") from error
+        return [_found(hit) for hit in hits]
+
+    async def recall(self, query: str, k: int = 10) -> list[dict[str, Any]]:
+        """What earlier runs learnt about documents as they are now, best first, each with its place."""
+        require_text(query=query)
+        require_numbers(k=k)
+        return await self.known.recall(query, max(0, min(k, MAX_RECALLED)))
+
+    async def documents(self, start: int = 0, limit: int = MAX_LISTED) -> list[dict[str, Any]]:
+        """Every document of the collection that the asker may read, by id, in pages."""
+        require_numbers(start=start, limit=limit)
+        listed = await self.shelf.listed(max(0, start), max(1, min(limit, MAX_LISTED)))
+        return [
+            {"id": info.id, "title": info.title[:TITLE_CHARS], "n_chars": info.n_chars} for info in listed
+        ]
+
+
+def _found(hit: DocumentHit) -> dict[str, Any]:
+    passage = hit.passages[0].passage
+    return {
+        "id": hit.document.id,
+        "doc": hit.document.id,
+        "title": hit.document.title[:TITLE_CHARS],
+        "n_chars": hit.document.n_chars,
+        "score": round(hit.score, 4),
+        "start": passage.start,
+        "stop": passage.stop,
+        "text": passage.text,
+    }

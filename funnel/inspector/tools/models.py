@@ -1,0 +1,125 @@
+"""The host functions by which the model's code asks other models; knows no document's text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from funnel.inspector.readable import Shelf
+from funnel.inspector.tools.arguments import as_list, require_text
+from funnel.inspector.tools.sub_calls import Result, Site, sub_call, sub_request, sub_schema
+from funnel.run.context import Run
+from funnel.sandbox.base import HostError
+
+MAX_BATCH = 500
+MAX_CHILDREN = 200
+
+Recurse = Callable[[str, Sequence[str], Site], Awaitable[str]]
+"""(question, document ids, where) → the child's answer."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Of one inspector. `given`: the documents that a child gets when none are named."""
+
+    run: Run
+    shelf: Shelf
+    recurse: Recurse | None
+    given: tuple[str, ...]
+
+    async def llm_query(self, prompt: str, text: str | None = None, schema: Any = None, *, at: Site) -> Any:
+        """A sub-model's answer: text, or with a schema a value that meets it.
+
+        A failed call raises, so that no error text is taken for an answer.
+        """
+        form = await sub_schema(schema)
+        result = await sub_call(self.run, sub_request(self.run, prompt, text, form), at.part(0), form)
+        if not result["ok"]:
+            raise HostError(f"llm_query failed, and nothing was answered: {result['error']}")
+        return result["value"]
+
+    async def llm_query_batched(
+        self, prompts: Any, texts: Any = None, schema: Any = None, *, at: Site
+    ) -> list[Result]:
+        """Many sub-calls at once, in order; each a result with ok, value and error."""
+        asked = as_list(prompts)
+        given = [None] * len(asked) if texts is None else as_list(texts)
+        if len(given) != len(asked):
+            raise HostError(f"{len(asked)} prompts but {len(given)} texts; give one text for each prompt")
+        if len(asked) > MAX_BATCH:
+            raise HostError(f"at most {MAX_BATCH} prompts a call, not {len(asked)}; split the list")
+        form = await sub_schema(schema)
+        pairs = zip(asked, given, strict=True)
+        requests = [sub_request(self.run, prompt, text, form) for prompt, text in pairs]
+        works = [partial(sub_call, self.run, asks, at.part(i), form) for i, asks in enumerate(requests)]
+        # As many again look into the cache meanwhile; more would only be tasks that wait.
+        return await self._batch("prompts", at, works, at_once=2 * self.run.sub.at_once)
+
+    async def _batch(
+        self, what: str, at: Site, works: Sequence[Callable[[], Awaitable[Result]]], *, at_once: int
+    ) -> list[Result]:
+        """All of them, `at_once` at a time, in order."""
+        left = self.run.ledger.remaining_calls()
+        if left is not None and len(works) > left and not self.run.journal.entered(at.path):
+            raise HostError(f"{len(works)} {what}, but only {left} calls are left; put several into one")
+        with self.run.events.span("batch", parent=at.span, n=len(works)) as span:
+            results = await _together(works, at_once)
+            span.data["failed"] = sum(not result["ok"] for result in results)
+            return results
+
+    async def rlm_query(self, question: str, documents: Any = None, *, at: Site) -> str:
+        """A child inspector's answer over some of the documents; its markers are this run's markers."""
+        return await self._child(question, documents, at.part(0))
+
+    async def rlm_query_batched(self, questions: Any, documents: Any = None, *, at: Site) -> list[Result]:
+        """Many children at once, in order; `documents` is a list of what each of them is to work on."""
+        asked = as_list(questions)
+        given = [None] * len(asked) if documents is None else as_list(documents)
+        if len(given) != len(asked):
+            raise HostError(
+                f"{len(asked)} questions but {len(given)} lists of documents; give one list for each question"
+            )
+        if len(asked) > MAX_CHILDREN:
+            raise HostError(f"at most {MAX_CHILDREN} questions a call, not {len(asked)}; split the list")
+        pairs = zip(asked, given, strict=True)
+        works = [partial(self._child_result, *pair, at.part(i)) for i, pair in enumerate(pairs)]
+        return await self._batch("questions", at, works, at_once=MAX_CHILDREN)
+
+    async def _child_result(self, question: str, documents: Any, at: Site) -> Result:
+        try:
+            return {"ok": True, "value": await self._child(question, documents, at), "error": None}
+        except HostError as error:
+            return {"ok": False, "value": None, "error": str(error)}
+
+    async def _child(self, question: str, documents: Any, at: Site) -> str:
+        require_text(question=question)
+        if self.recurse is None:
+            raise HostError(
+                "the deepest level is reached: read the documents here, or use llm_query(prompt, text)"
+            )
+        named = self.given if documents is None else as_list(documents)
+        ids = [str((await self.shelf.find(document)).id) for document in named]
+        if not ids:
+            raise HostError("rlm_query needs at least one document: a list of ids or of elements of context")
+        return await self.recurse(question, ids, at)
+
+
+async def _together(works: Sequence[Callable[[], Awaitable[Result]]], at_once: int) -> list[Result]:
+    """What all of them give, in order. Where one raises, since the run cannot go on, none goes on."""
+    results: dict[int, Result] = {}
+    left = iter(enumerate(works))
+
+    async def work() -> None:
+        for number, each in left:
+            results[number] = await each()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(works))):
+                group.create_task(work())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [results[number] for number in range(len(works))]

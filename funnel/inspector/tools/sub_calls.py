@@ -1,0 +1,117 @@
+"""One call of a sub-model as a result with ok, value and error; asked again where its value has not the form.
+
+Knows no sandbox and no document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any
+
+from funnel.errors import BadAnswer, BadSchema, BudgetExceeded, LLMError
+from funnel.inspector.tools.arguments import require_text
+from funnel.journal.journal import check_of
+from funnel.llm.base import Message, Place, Request
+from funnel.prompts import fence, render
+from funnel.run.context import Run
+from funnel.sandbox.base import HostError
+from funnel.schema import AnswerSchema
+
+MAX_SUB_CALL_CHARS = 400_000
+MAX_REPAIRS = 2
+MAX_REPEATED_CHARS = 8_000
+"""As much of a reply that had not the form is shown to the model again."""
+NONE = "NONE"
+"""What the prompt lets a sub-model say of a text that holds nothing."""
+
+Result = dict[str, Any]
+"""What one of several calls at once came to: ok, value, error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a host call is made: its event, and its path in the tree of the run."""
+
+    span: int
+    path: tuple[int, ...]
+
+    def part(self, number: int) -> Site:
+        """The place of one of several things that the call does."""
+        return Site(self.span, (*self.path, number))
+
+
+async def sub_schema(schema: object) -> AnswerSchema | None:
+    """The schema that the model's code passed. Raises: `HostError`."""
+    if schema is None:
+        return None
+    if not isinstance(schema, dict):
+        raise HostError(f"schema must be a JSON Schema as a dict, not {type(schema).__name__}")
+    try:
+        return await asyncio.to_thread(AnswerSchema, schema, trusted=False)
+    except BadSchema as error:
+        raise HostError(str(error)) from error
+
+
+def sub_request(run: Run, prompt: object, text: object, schema: AnswerSchema | None) -> Request:
+    """The call that asks `prompt` of `text`. Raises: `HostError`."""
+    require_text(prompt=prompt)
+    if text is not None:
+        require_text(text=text)
+    size = len(str(prompt)) + len(str(text or ""))
+    if size > MAX_SUB_CALL_CHARS:
+        raise HostError(
+            f"{size:,} characters are too many for one sub-call (at most {MAX_SUB_CALL_CHARS:,}); "
+            "slice the text and use llm_query_batched"
+        )
+    parts = [str(prompt)]
+    if schema is not None:
+        parts.append(render("sub_call_typed", schema=fence("schema", schema.text)))
+    if text is not None:
+        parts.append(fence("text", str(text)))
+    system = run.prompts.render_for(run.sub.name, "sub_call")
+    messages = (Message("system", system), Message("user", "\n\n".join(parts)))
+    return Request(messages, "query", schema=None if schema is None else _enforceable(schema))
+
+
+def _enforceable(schema: AnswerSchema) -> dict[str, Any] | None:
+    """The schema as endpoints take it: refused once, none would be sent to that endpoint any more."""
+    return schema.json_schema if schema.json_schema.get("type") == "object" else None
+
+
+async def sub_call(run: Run, request: Request, at: Site, schema: AnswerSchema | None) -> Result:
+    """The reply's text, or with a schema its value, checked: a failed call never looks like an answer."""
+    result, asked = await _complete(run, request, at), request
+    for number in range(1, MAX_REPAIRS + 2):
+        if schema is None or not result["ok"]:
+            break
+        reply = str(result["value"])
+        if reply.strip() == NONE:
+            return _failed("the sub-model found nothing in the text (NONE)")
+        try:
+            return {"ok": True, "value": await asyncio.to_thread(schema.parse, reply), "error": None}
+        except BadAnswer as error:
+            reason = str(error)
+        if number > MAX_REPAIRS:
+            return _failed(f"the sub-model gave no value that meets the schema: {reason}")
+        run.events.point("repair", parent=at.span, reason=reason)
+        repair = Message("user", render("sub_call_repair", reason=reason))
+        said = Message("assistant", reply[:MAX_REPEATED_CHARS])
+        asked = replace(request, messages=(*request.messages, said, repair))
+        result = await _complete(run, asked, at.part(number))
+    return result
+
+
+async def _complete(run: Run, request: Request, at: Site) -> Result:
+    place = Place(at.path, check_of(*(message.content for message in request.messages)))
+    try:
+        completion = await run.sub.complete(request, parent=at.span, place=place)
+    except (LLMError, BudgetExceeded) as error:
+        return _failed(str(error))
+    if not completion.text.strip():
+        return _failed("the sub-model returned nothing")
+    return {"ok": True, "value": completion.text, "error": None}
+
+
+def _failed(error: str) -> Result:
+    return {"ok": False, "value": None, "error": error}

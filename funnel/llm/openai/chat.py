@@ -1,0 +1,205 @@
+"""Models behind the OpenAI chat completions API: OpenAI itself, vLLM, Ollama, llama.cpp; knows no budget.
+
+The `openai` library sends; retries, fall-backs for older servers and the translation of what it raises are
+here. No message that leaves this file holds the API key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from funnel.errors import LLMError, LLMRefused, LLMUnavailable
+from funnel.llm.base import CallOptions, Completion, OnRetry, Request, Retry
+from funnel.llm.openai.client import CALL_ERRORS, OPENAI_URL, client
+from funnel.llm.openai.failures import Failure, failure_of, rejected_parameter
+from funnel.llm.openai.wire import model_names, parse_completion, request_body
+
+LONGEST_WAIT_S = 60.0
+"""An endpoint that asks to wait for longer is as good as down."""
+
+OTHER_NAME = {"max_completion_tokens": "max_tokens", "max_tokens": "max_completion_tokens"}
+OPTIONAL = frozenset({"temperature", "response_format"})
+
+
+class OpenAIChat:
+    """One model at one endpoint. Safe for many calls at once within one event loop.
+
+    Args:
+        model: its name at the endpoint.
+        api_key: may be None for an endpoint of one's own that asks for none.
+        base_url: where the API begins, often ending in /v1; None is OpenAI.
+        max_retries: further attempts after a 429, 5xx, timeout or lost connection.
+        attempt_timeout_s: for one attempt; a call as a whole is bounded by `CallOptions.timeout_s`.
+        backoff_s: the mean wait before the first retry is three quarters of it; doubles each time.
+
+    Raises: `BadSetting` for a key that cannot be sent, or none where OpenAI needs one.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        max_retries: int = 4,
+        attempt_timeout_s: float = 120.0,
+        backoff_s: float = 1.0,
+    ) -> None:
+        self._model = model
+        self._client = client(model, api_key, base_url)
+        self._key = api_key or ""
+        self._endpoint = endpoint_name(base_url)
+        query = urlsplit(base_url or "").query
+        self._query = hashlib.sha256(query.encode()).hexdigest()[:16] if query else ""
+        self._max_retries = max_retries
+        self._attempt_timeout_s = attempt_timeout_s
+        self._backoff_s = backoff_s
+        # OpenAI's newer models know only the newer name; other servers ignore it, some of them silently.
+        at_openai = base_url is None or base_url.startswith("https://api.openai.com")
+        self._limit_name = "max_completion_tokens" if at_openai else "max_tokens"
+        self._dropped: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._model
+
+    @property
+    def endpoint(self) -> str:
+        """Where the calls go; of a query, which may hold a secret, only a hash."""
+        return f"openai {self._endpoint} {self._query}".rstrip()
+
+    async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
+        """One completion; an empty one is no error.
+
+        A parameter that the endpoint rejects by name (`temperature`, `response_format`, the newer or older
+        name of the token limit) is left out or renamed once, and for good when that worked.
+
+        Raises: `LLMUnavailable` when it is down, or no answer came in time or within the retries;
+        `LLMRefused` for key, model or request; `LLMBadResponse`.
+        """
+        options = options or CallOptions()
+        try:
+            async with asyncio.timeout(options.timeout_s) as deadline:
+                return await self._retrying(request, options.on_retry, deadline)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            reason = f"no answer within {options.timeout_s:g} s"
+            advice = "Allow more time, or check that the endpoint runs."
+            raise LLMUnavailable(
+                self._model, self._endpoint, reason, advice=advice, may_be_billed=True
+            ) from None
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._client.close()
+
+    async def _retrying(self, request: Request, on_retry: OnRetry, deadline: asyncio.Timeout) -> Completion:
+        attempt = 1
+        while True:
+            failure = await self._negotiated(request)
+            if isinstance(failure, Completion):
+                return failure
+            wait_s = self._wait_s(failure, attempt)
+            when = deadline.when()
+            too_late = when is not None and asyncio.get_running_loop().time() + wait_s >= when
+            if not failure.retry or attempt > self._max_retries or wait_s > LONGEST_WAIT_S or too_late:
+                raise self._error(failure, attempt)
+            on_retry(Retry(attempt, self._redacted(failure.reason), wait_s, failure.may_be_billed))
+            await asyncio.sleep(wait_s)
+            attempt += 1
+
+    def _wait_s(self, failure: Failure, attempt: int) -> float:
+        if failure.retry_after_s is not None:
+            return failure.retry_after_s
+        # The jitter keeps calls that failed together from coming back together.
+        wait_s: float = self._backoff_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        return min(wait_s, LONGEST_WAIT_S)
+
+    async def _negotiated(self, request: Request) -> Completion | Failure:
+        """One attempt, repeated without a parameter as often as the endpoint rejects a new one by name."""
+        limit_name, dropped = self._limit_name, self._dropped
+        renamed = False
+        while True:
+            body = request_body(self._model, request, limit_name=limit_name, dropped=dropped)
+            outcome = await self._attempt(request, body)
+            if isinstance(outcome, Completion):
+                self._limit_name, self._dropped = limit_name, dropped | self._dropped
+                return outcome
+            rejected = rejected_parameter(outcome, sent=body.keys())
+            if rejected == limit_name and not renamed:
+                limit_name, renamed = OTHER_NAME[limit_name], True
+            elif rejected in OPTIONAL - dropped:
+                dropped |= {rejected}
+            else:
+                return outcome
+
+    async def _attempt(self, request: Request, body: dict[str, Any]) -> Completion | Failure:
+        try:
+            async with asyncio.timeout(self._attempt_timeout_s) as deadline:
+                # Not `chat.completions.create`: it goes through every message for its types, which took more
+                # than all the rest of a turn.
+                content = await self._client.post("/chat/completions", body=body, cast_to=bytes)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            return Failure(
+                reason=f"no answer within {self._attempt_timeout_s:g} s", retry=True, may_be_billed=True
+            )
+        except CALL_ERRORS as exc:
+            return failure_of(exc)
+        return parse_completion(content, request, model=self._model, endpoint=self._endpoint)
+
+    def _error(self, failure: Failure, attempts: int) -> LLMError:
+        """What this failure is to a caller; not chained: the library's error holds the headers."""
+        reason = self._redacted(failure.reason)
+        where = self._model, self._endpoint
+        if failure.refused:
+            return LLMRefused(*where, reason, advice=failure.advice)
+        if attempts > 1:
+            reason += f", after {attempts} attempts"
+        return LLMUnavailable(*where, reason, advice=failure.advice, may_be_billed=failure.may_be_billed)
+
+    def _redacted(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What `funnel doctor` learns of an endpoint: whether it answers, and one line about it."""
+
+    available: bool
+    detail: str
+
+
+async def probe(base_url: str | None, api_key: str | None, *, timeout_s: float = 5.0) -> Endpoint:
+    """Ask the endpoint for its list of models, which costs nothing. Raises nothing but `BadSetting`."""
+    where = endpoint_name(base_url)
+    asking = client("any model", api_key, base_url)
+    try:
+        async with asyncio.timeout(timeout_s):
+            names = model_names(await asking.get("/models", cast_to=bytes))
+    except TimeoutError:
+        return Endpoint(available=False, detail=f"{where}: no answer within {timeout_s:g} s")
+    except CALL_ERRORS as exc:
+        failure = failure_of(exc)
+        reason = failure.reason.replace(api_key, "***") if api_key else failure.reason
+        return Endpoint(available=False, detail=f"{where}: {reason}. {failure.advice}".rstrip())
+    finally:
+        await asking.close()
+    if names is None:
+        return Endpoint(available=False, detail=f"{where}: answers, but not with a list of models")
+    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - what fits on a line
+    return Endpoint(available=True, detail=f"{where}: {len(names)} models ({shown})")
+
+
+def endpoint_name(base_url: str | None) -> str:
+    """The URL for messages and traces, without credentials and query."""
+    parts = urlsplit(base_url or OPENAI_URL)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")

@@ -1,0 +1,1 @@
+"""Memory backends, one module or folder each; none knows another."""

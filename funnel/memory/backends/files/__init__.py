@@ -1,0 +1,1 @@
+"""`file:///dir`: a memory in a directory that several processes may share."""

@@ -1,0 +1,1 @@
+"""`postgresql://`: a memory in the tables of a PostgreSQL database."""

@@ -1,0 +1,1 @@
+"""`redis://`: a memory in a Redis or Valkey server."""

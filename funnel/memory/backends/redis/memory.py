@@ -1,0 +1,331 @@
+"""`redis://`, `rediss://`, `unix://`: a memory in a Redis or Valkey server, 6.2 or later; knows no Cluster.
+
+A batch is one Lua script, so it is done as a whole and in one round trip. What was written is as safe as the
+server keeps it: with `appendonly yes` it survives a restart. Lives are counted by the server's clock, in
+milliseconds. A server that evicts what does not expire (`maxmemory-policy allkeys-*`) evicts from here, too.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    MasterDownError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as LostConnection,
+)
+from redis.exceptions import (
+    TimeoutError as LateAnswer,
+)
+
+from funnel.errors import MemoryFailed
+from funnel.memory.backends.redis.scripts import (
+    COMPARE_AND_SET,
+    DELETE,
+    ENTRIES,
+    NAMESPACES,
+    PUT,
+    SCAN,
+    Script,
+)
+from funnel.memory.backends.retrying import Failure, Line, Lines
+from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
+from funnel.memory.credentials import without_credentials
+
+_SCAN_AT_LEAST, _SCAN_AT_MOST = 256, 4096
+"""Entries that the server looks at in one step: it does nothing else meanwhile."""
+
+_STAGE_BYTES = 4096
+"""From here on values are renamed by a script and do not pass through it."""
+
+_Command = tuple[bytes | str | int, ...]
+
+
+class RedisMemory:
+    """A memory in the Redis database that `url` names: `redis://user:password@host:6379/0`.
+
+    Opens its connections, `max_connections` at most, when they are first used. A call that loses its
+    connection is tried again for `retry_s` seconds, and then a write may have been done or not.
+
+    Raises: `MemoryFailed` for a URL that names no server.
+    """
+
+    def __init__(self, url: str, *, retry_s: float = 10.0, max_connections: int = 16) -> None:
+        self._unclosed = False  # until it is made, so that a failed constructor has nothing to warn of
+        try:
+            _connection(url)
+        except (ValueError, TypeError):
+            # What was raised may quote the password.
+            raise MemoryFailed(
+                without_credentials(url), "it is no URL of a server. Write redis://host:6379/0."
+            ) from None
+        self._lines = Lines(
+            url,
+            lambda: _Client(url),
+            size=max_connections,
+            retry_s=retry_s,
+            errors=(RedisError, OSError),
+            explain=_explain,
+        )
+        self._unclosed = True
+
+    def __del__(self) -> None:
+        if self._unclosed:
+            warnings.warn(f"memory {self.url} was never closed", ResourceWarning, source=self, stacklevel=1)
+
+    @property
+    def url(self) -> str:
+        """Where this is, without credentials."""
+        return self._lines.url
+
+    async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of those keys that exist and have not expired."""
+        self._lines.require_open()
+        if not keys:
+            return {}
+        prefix = _space(where).items
+        items = [prefix + _bytes(key) for key in keys]
+        values = await self._lines.call(lambda line: line.connection.get(items))
+        return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+
+    async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
+        """The same with the life that remains to each, by the server's clock."""
+        self._lines.require_open()
+        if not keys:
+            return {}
+        prefix = _space(where).items
+        items = [prefix + _bytes(key) for key in keys]
+        found = await self._run(ENTRIES, items)
+        rows = zip(keys, found[::2], found[1::2], strict=True)
+        return {
+            key: Entry(value, None if life_ms < 0 else life_ms / 1000)
+            for key, value, life_ms in rows
+            if value is not None
+        }
+
+    async def put_many(
+        self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
+    ) -> None:
+        """Write all items or none. With `ttl_s` the server lets them expire."""
+        require_keys(items)
+        require_ttl(ttl_s)
+        self._lines.require_open()
+        if not items:
+            return
+        if ttl_s is not None and ttl_s <= 0:
+            await self.delete_many(where, [*items])
+            return
+        life = "" if ttl_s is None else str(math.ceil(ttl_s * 1000))
+        keys = [_bytes(key) for key in items]
+        if sum(map(len, items.values())) < _STAGE_BYTES:
+            pairs = [part for pair in zip(keys, items.values(), strict=True) for part in pair]
+            await self._write(PUT, where, life, "0", *pairs)
+        else:
+            values = list(items.values())
+            await self._write(PUT, where, life, "1", *keys, staged=_Staged(values, life))
+
+    async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
+        """Delete; a key that does not exist is no error."""
+        self._lines.require_open()
+        if keys:
+            await self._write(DELETE, where, *(_bytes(key) for key in keys))
+
+    async def compare_and_set(
+        self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
+    ) -> bool:
+        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        require_keys([key])
+        wanted = [] if expected is None else [expected]
+        return await self._write(COMPARE_AND_SET, where, _bytes(key), value, *wanted)
+
+    async def scan(
+        self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
+    ) -> list[str]:
+        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        self._lines.require_open()
+        space = _space(where)
+        first, last = _bytes(prefix), _bytes(after)
+        # The order of UTF-8 is that of code points, and none of its bytes is 0xFF.
+        start = b"(" + last if after and last >= first else b"[" + first
+        end = b"(" + first + b"\xff"
+        found: list[str] = []
+        while len(found) < limit:
+            batch = min(max(limit - len(found), _SCAN_AT_LEAST), _SCAN_AT_MOST)
+            arguments = (space.name, space.items, start, end, batch)
+            n_seen, seen, live = await self._run(SCAN, [space.index], *arguments)
+            found += [key.decode("utf-8", "surrogatepass") for key in live[: limit - len(found)]]
+            if n_seen < batch:
+                break
+            start = b"(" + seen
+        return found
+
+    async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
+        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        self._lines.require_open()
+        found: list[Namespace] = []
+        while len(found) < limit:
+            start, wanted = b"(" + _bytes(after) if after else b"-", limit - len(found)
+            page = await self._run(NAMESPACES, [], start, wanted)
+            for name, certain in zip(page[::2], page[1::2], strict=True):
+                where = Namespace(name.decode("utf-8", "surrogatepass"))
+                # Its first key has expired; maybe all have.
+                if certain or await self.scan(where, limit=1):
+                    found.append(where)
+                after = where
+            if len(page) < 2 * wanted:
+                break
+        return found
+
+    async def close(self) -> None:
+        """Close the connections; a second call does nothing."""
+        self._unclosed = False
+        await self._lines.close()
+
+    async def _run(self, script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Any:
+        return await self._lines.call(lambda line: line.connection.run(script, keys, *arguments))
+
+    async def _write(
+        self, script: Script, where: Namespace, *arguments: bytes | str, staged: _Staged | None = None
+    ) -> bool:
+        space = _space(where)
+
+        async def write(line: Line[_Client]) -> bool:
+            writer = b"funnel:writer:" + line.writer.hex.encode()
+            whole = (line.number, space.name, space.items, *arguments)
+            if staged is None:
+                return bool(await line.connection.run(script, [writer, space.index], *whole))
+            stage = staged.commands(writer)
+            return bool(await line.connection.run_after(stage, script, [writer, space.index], *whole))
+
+        return await self._lines.call(write)
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """Values that are set by themselves before a script gives them their names."""
+
+    values: Sequence[bytes]
+    life: str
+
+    def commands(self, writer: bytes) -> list[_Command]:
+        end = ("PX", self.life) if self.life else ()
+        return [("SET", b"%s:%d" % (writer, n), value, *end) for n, value in enumerate(self.values, start=1)]
+
+
+class _Client:
+    """One connection. redis-py opens it when it is used, and lets go of it when anything goes wrong."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = _connection(url)
+
+    async def get(self, items: Sequence[bytes]) -> list[bytes | None]:
+        found: list[bytes | None] = await self._ask("MGET", *items)
+        return found
+
+    async def run(self, script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Any:
+        """What a script gives; its text is sent only where the server does not know it."""
+        try:
+            return await self._ask("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return await self._ask("EVAL", script.text, len(keys), *keys, *arguments)
+
+    async def run_after(
+        self, stage: Sequence[_Command], script: Script, keys: Sequence[bytes], *arguments: bytes | str | int
+    ) -> Any:
+        """The same after other commands, in one transaction and one round trip."""
+        rest = (len(keys), *keys, *arguments)
+        try:
+            return await self._transaction(*stage, ("EVALSHA", script.digest, *rest))
+        except NoScriptError:
+            return await self._transaction(*stage, ("EVAL", script.text, *rest))
+
+    def drop(self) -> None:
+        """Done by redis-py where the error came up."""
+
+    async def close(self) -> None:
+        await self._connection.disconnect()
+
+    async def _ask(self, *command: bytes | str | int) -> Any:
+        await self._connection.send_packed_command(
+            self._connection.pack_command(*command), check_health=False
+        )
+        return await self._connection.read_response()
+
+    async def _transaction(self, *commands: _Command) -> Any:
+        """What the last command gives."""
+        whole = [("MULTI",), *commands, ("EXEC",)]
+        await self._connection.send_packed_command(self._connection.pack_commands(whole), check_health=False)
+        replies = [await self._reply() for _ in whole]
+        # A command that was not queued says why; EXEC only that one was not.
+        for reply in [*replies, *(replies[-1] if isinstance(replies[-1], list) else [])]:
+            if isinstance(reply, ResponseError):
+                raise reply
+        return replies[-1][-1]
+
+    async def _reply(self) -> Any:
+        """A reply, or the error that it is: those that follow are read all the same."""
+        try:
+            return await self._connection.read_response()
+        except ResponseError as error:
+            return error
+
+
+def _connection(url: str) -> AbstractConnection:
+    # No retries and no time limits but those of the caller, who knows which write was done.
+    pool = ConnectionPool.from_url(
+        url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None
+    )
+    connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's
+    return connection
+
+
+def _explain(error: Exception) -> Failure:
+    reason = str(error).rstrip(". ") or type(error).__name__
+    match error:
+        case AuthenticationError() | AuthorizationError() | NoPermissionError():
+            return Failure(f"{reason}. Check the user, the password and what that user may do.", lost=False)
+        case OutOfMemoryError():
+            return Failure(f"{reason}. Raise the server's maxmemory.", lost=False)
+        case LostConnection() | LateAnswer() | ReadOnlyError() | MasterDownError() | OSError():
+            # Going down, coming up, or another has become the master.
+            return Failure(reason, lost=True)
+        case _:
+            busy = reason.startswith("BUSY")
+            return Failure(reason, lost=True) if busy else Failure(f"it refused: {reason}.", lost=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """How a namespace is written in the server's keys."""
+
+    name: bytes
+    index: bytes
+    items: bytes
+
+
+@lru_cache(maxsize=1024)
+def _space(where: Namespace) -> _Space:
+    name = _bytes(where)
+    # With its length, so that no key of one namespace is a key of another, whatever characters they have.
+    return _Space(name, b"funnel:keys:" + name, b"funnel:item:%d:%s:" % (len(name), name))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,1 @@
+"""`s3://`: a memory in a bucket that many machines may share."""

@@ -1,0 +1,242 @@
+"""Batches of objects, written all or none; knows objects and records, no keys and no clock of its own.
+
+S3 has no transactions, but it has conditions. A batch writes each object with its old and its new value and
+the batch's name in it; then one small object, which must not exist before, says whether the batch was
+committed. Until then all readers take the old values, from then on the new ones. Then each object is written
+again with the new value alone, and the small one is deleted. So one object costs its readers one request, and
+who finds an undecided one asks for the verdict, too. The idea is Percolator's (Peng and Dabek, 2010).
+
+Of two batches that meet, the older aborts the younger, which begins again, and the younger waits for the
+older, so no two wait for each other. A batch whose writer has been gone for a minute is aborted by whoever
+meets it. Commit and abort have one condition, so one of them wins. What was committed and never cleared is
+cleared when the memory is opened an hour later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterable, Mapping
+from secrets import token_bytes
+from typing import Any
+
+from funnel.errors import MemoryFailed
+from funnel.memory.backends.s3.bucket import Bucket, Found
+from funnel.memory.backends.s3.records import Record, decoded
+from funnel.memory.backends.value import Value
+
+_COMMITTED, _ABORTED = b"committed", b"aborted"
+_PATIENCE_S = 60.0
+_LEFT_BEHIND_S = 3600.0
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.02, 0.5
+_REMEMBERED = 1024
+_UNCLEARED = 4
+_TRIES = 20
+_CLOSE_S = 5.0
+
+
+class Batches:
+    """The batches of one memory, whose verdicts are objects under `folder`. Raises: `MemoryFailed`."""
+
+    def __init__(self, bucket: Bucket, folder: str) -> None:
+        self._bucket = bucket
+        self._folder = folder
+        self._verdicts: OrderedDict[bytes, bool] = OrderedDict()
+        self._clearing: set[asyncio.Task[None]] = set()
+
+    async def read(self, name: str) -> Value | None:
+        """What an object holds now."""
+        found = await self._bucket.get(name)
+        while found is not None:
+            record = self.record(name, found)
+            if record.batch is None:
+                return record.new
+            committed = await self._committed(record.batch)
+            if committed is not None:
+                if found.age_s > _PATIENCE_S:
+                    self.spawn(self._settle_one(record.batch, name))
+                return record.new if committed else record.old
+            again = await self._bucket.get(name)
+            # Unless it is the same still, the batch has been decided and cleared between the two requests.
+            if again is not None and again.etag == found.etag:
+                if again.age_s > _PATIENCE_S:
+                    await self._decide(record.batch, _ABORTED)
+                    continue
+                return record.old
+            found = again
+        return None
+
+    async def decided(self, name: str, rival: bytes | None = None) -> tuple[Found | None, Value | None]:
+        """An object and what it holds, for who wants to replace it: no batch is undecided about it.
+
+        `rival` is the batch that wants to.
+        """
+        pause = _FIRST_PAUSE_S
+        while (found := await self._bucket.get(name)) is not None:
+            record = self.record(name, found)
+            if record.batch is None:
+                return found, record.new
+            committed = await self._committed(record.batch)
+            if committed is not None:
+                return found, record.new if committed else record.old
+            if found.age_s > _PATIENCE_S or (rival is not None and rival < record.batch):
+                await self._decide(record.batch, _ABORTED)
+                continue
+            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # spreads, hides nothing
+            pause = min(2 * pause, _LAST_PAUSE_S)
+        return None, None
+
+    async def write(self, records: Mapping[str, Record]) -> None:
+        """Write all of these under their names, or none."""
+        # The time comes first, and stays when a batch begins again, so that it is the oldest in the end.
+        began = int(self._bucket.now() * 1000).to_bytes(8, "big")
+        for _ in range(_TRIES):
+            batch = began + token_bytes(8)
+            started = time.monotonic()
+            etags: dict[str, str] = {}
+
+            async def propose(
+                name: str, record: Record, batch: bytes = batch, etags: dict[str, str] = etags
+            ) -> None:
+                etags[name] = await self._propose(name, record, batch)
+
+            try:
+                await together(propose(name, record) for name, record in records.items())
+                # Later than that, the verdict of who aborted it may have been cleared.
+                in_time = time.monotonic() - started < _LEFT_BEHIND_S / 2
+                committed = in_time and await self._decide(batch, _COMMITTED, records)
+            except BaseException:
+                self.spawn(self._withdraw(batch, records))
+                raise
+            if committed:
+                self.spawn(self._clear(batch, records, etags))
+                while len(self._clearing) > _UNCLEARED:
+                    await asyncio.wait(self._clearing, return_when=asyncio.FIRST_COMPLETED)
+                return
+            # The next try writes over what this one has left.
+        await self._settle(batch, records)
+        raise MemoryFailed(self._bucket.url, f"others aborted a batch {_TRIES} times. Write smaller batches.")
+
+    async def clear_left_behind(self) -> None:
+        """Finish what writers that are gone have left: verdicts older than an hour."""
+        after = ""
+        while True:
+            page = await self._bucket.list(self._folder, after=after)
+            for listed in page.objects:
+                after = listed.name
+                if listed.age_s < _LEFT_BEHIND_S or (found := await self._bucket.get(listed.name)) is None:
+                    continue
+                verdict, *names = found.body.split(b"\n")
+                batch = bytes.fromhex(listed.name.removeprefix(self._folder))
+                self._remember(batch, verdict == _COMMITTED)
+                await self._settle(batch, [name.decode() for name in names])
+                await self._bucket.delete([listed.name])
+            if not page.more:
+                return
+
+    def record(self, name: str, found: Found) -> Record:
+        """What stands in an object."""
+        try:
+            return decoded(found.body)
+        except ValueError as error:
+            raise MemoryFailed(self._bucket.url, f"object {name}: {error}. Restore or delete it.") from error
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this meanwhile. If the server is gone, nothing is lost: it is done when somebody comes by."""
+
+        async def quiet() -> None:
+            with contextlib.suppress(MemoryFailed):
+                await work
+
+        task = asyncio.create_task(quiet())
+        self._clearing.add(task)
+        task.add_done_callback(self._clearing.discard)
+
+    async def close(self) -> None:
+        """Wait a while for what is done meanwhile."""
+        if self._clearing:
+            _, late = await asyncio.wait(self._clearing, timeout=_CLOSE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _propose(self, name: str, record: Record, batch: bytes) -> str:
+        """Write an object that leaves it to the batch which of its two values it holds; its etag."""
+        found, old = None, None
+        while True:
+            body = Record(record.where, record.key, record.new, batch, old).encoded()
+            if etag := await self.replace(name, found, body):
+                return etag
+            found, old = await self.decided(name, batch)
+
+    async def replace(self, name: str, found: Found | None, body: bytes) -> str | None:
+        """Write an object unless it has changed since it was found; its new etag."""
+        if found is None:
+            return await self._bucket.put(name, body, new=True)
+        return await self._bucket.put(name, body, etag=found.etag)
+
+    async def _decide(self, batch: bytes, verdict: bytes, names: Iterable[str] = ()) -> bool:
+        """Whether the batch is committed, by this verdict or by an earlier one."""
+        body = b"\n".join([verdict, *(name.encode() for name in names)])
+        if await self._bucket.put(self._folder + batch.hex(), body, new=True):
+            return self._remember(batch, verdict == _COMMITTED)
+        return bool(await self._committed(batch))
+
+    async def _committed(self, batch: bytes) -> bool | None:
+        """None: it is undecided, or has been cleared."""
+        if batch not in self._verdicts:
+            found = await self._bucket.get(self._folder + batch.hex())
+            if found is None:
+                return None
+            self._remember(batch, found.body.startswith(_COMMITTED))
+        return self._verdicts[batch]
+
+    def _remember(self, batch: bytes, committed: bool) -> bool:  # noqa: FBT001  # it is the value that is kept
+        self._verdicts[batch] = committed
+        if len(self._verdicts) > _REMEMBERED:
+            self._verdicts.popitem(last=False)
+        return committed
+
+    async def _withdraw(self, batch: bytes, names: Iterable[str]) -> None:
+        await self._decide(batch, _ABORTED)
+        await self._settle(batch, names)
+
+    async def _clear(self, batch: bytes, records: Mapping[str, Record], etags: Mapping[str, str]) -> None:
+        """Leave of a committed batch its new values alone."""
+
+        async def clear(name: str, record: Record) -> None:
+            # Who has replaced it did so knowing the verdict.
+            await self._bucket.put(name, record.encoded(), etag=etags[name])
+
+        await together(clear(name, record) for name, record in records.items())
+        await self._bucket.delete([self._folder + batch.hex()])
+
+    async def _settle(self, batch: bytes, names: Iterable[str]) -> None:
+        """Give each object that a decided batch still holds the one value that is its own."""
+        await together(self._settle_one(batch, name) for name in names)
+
+    async def _settle_one(self, batch: bytes, name: str) -> None:
+        found = await self._bucket.get(name)
+        if found is None:
+            return
+        record = self.record(name, found)
+        if record.batch != batch:
+            return
+        value = record.new if await self._committed(batch) else record.old
+        if value is None:
+            await self._bucket.discard(name, found.etag)
+        else:
+            await self.replace(name, found, Record(record.where, record.key, value).encoded())
+
+
+async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all at once; the first error ends the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors.exceptions[0].__cause__

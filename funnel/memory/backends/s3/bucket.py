@@ -1,0 +1,323 @@
+"""Objects in a bucket, with conditions and retries; knows nothing of what is in them.
+
+Everything that aiobotocore raises is told here as one `MemoryFailed`. Its own retries are off: a conditional
+write whose answer was lost may have been done, and only whoever sent it can tell, by looking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import Any, TypeVar
+
+import aiohttp
+from aiobotocore.session import get_session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as Unconnected
+from botocore.handlers import add_expect_header
+
+from funnel.errors import MemoryFailed
+from funnel.memory.backends.s3.url import place
+from funnel.memory.credentials import Secrets, without_credentials
+
+_CONNECTIONS = 32
+_FIRST_PAUSE_S = 0.05
+_LAST_PAUSE_S = 2.0
+_SLOWEST_BYTES_S = 50_000
+_DELETE_AT_ONCE = 1000  # what one request may name
+_PASSING = frozenset({429, 500, 502, 503, 504})
+_PASSING_CODES = frozenset({"RequestTimeout", "SlowDown", "ConditionalRequestConflict", "OperationAborted"})
+_NOT_FOUND = 404
+_CUT_S = 1.5
+_LOST = (Unconnected, HTTPClientError, aiohttp.ClientError, OSError)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object. `age_s`: since it was written, by the server's clock."""
+
+    body: bytes
+    etag: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object in a listing."""
+
+    name: str
+    size_bytes: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Names in order; `more` follow. `folders` are beginnings up to a delimiter."""
+
+    objects: tuple[Listed, ...]
+    folders: tuple[str, ...]
+    more: bool
+
+
+class Bucket:
+    """The objects of one bucket. A call that finds no server is tried again until `retry_s` have passed.
+
+    Raises from every method: `MemoryFailed`.
+    """
+
+    def __init__(self, url: str, *, retry_s: float) -> None:
+        self.place = place(url)
+        self.url = without_credentials(url)
+        self._secrets = Secrets(url)
+        self._retry_s = retry_s
+        self._free = asyncio.Semaphore(_CONNECTIONS)
+        self._opening = asyncio.Lock()
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+        self._deletes_on_condition: bool | None = None
+        self._ahead_s = -math.inf
+        self._answered_at = -math.inf
+
+    def now(self) -> float:
+        """Seconds since 1970 by the server's clock, which is exact to a second; after the first answer."""
+        return time.time() + self._ahead_s
+
+    async def get(self, name: str, *, first: int | None = None) -> Found | None:
+        """An object, or its `first` bytes; None where there is none."""
+        part = {} if first is None else {"Range": f"bytes=0-{first - 1}"}
+
+        async def attempt(client: Any) -> Found:
+            answer = await client.get_object(Bucket=self.place.bucket, Key=name, **part)
+            async with answer["Body"] as stream:
+                body = await stream.read()
+            return Found(body, answer["ETag"], _age(answer["LastModified"], answer))
+
+        try:
+            # How much will come is not known; the client itself notices when nothing more does.
+            return await self._call(attempt, size_bytes=math.inf)
+        except _Status as status:
+            if status.code == _NOT_FOUND and status.error != "NoSuchBucket":
+                return None
+            raise self._refusal(status) from status.__cause__
+
+    async def put(self, name: str, body: bytes, *, new: bool = False, etag: str | None = None) -> str | None:
+        """Write an object; only where there is none (`new`), or while it is the one with this `etag`.
+
+        Its new etag; None when the condition does not hold, and nothing was written.
+        """
+        condition = {"IfNoneMatch": "*"} if new else {"IfMatch": etag} if etag else {}
+        lost = False
+
+        async def attempt(client: Any) -> str:
+            nonlocal lost
+            try:
+                answer = await client.put_object(Bucket=self.place.bucket, Key=name, Body=body, **condition)
+                return str(answer["ETag"])
+            except _LOST:
+                lost = True
+                raise
+            except ClientError as error:
+                lost = lost or _Status(error).code in _PASSING
+                raise
+
+        try:
+            return await self._call(attempt, size_bytes=len(body))
+        except _Status as status:
+            if not condition or status.code not in {404, 412} or status.error == "NoSuchBucket":
+                raise self._refusal(status) from status.__cause__
+            return await self._etag_of_ours(name, body) if lost else None
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete; what does not exist is no error."""
+        for at in range(0, len(names), _DELETE_AT_ONCE):
+            objects = [{"Key": name} for name in names[at : at + _DELETE_AT_ONCE]]
+
+            async def attempt(client: Any, objects: list[dict[str, str]] = objects) -> Any:
+                return await client.delete_objects(
+                    Bucket=self.place.bucket, Delete={"Objects": objects, "Quiet": True}
+                )
+
+            answer = await self._answered(attempt)
+            if errors := answer.get("Errors"):
+                reason = f"{errors[0].get('Code')}: {len(errors)} objects were not deleted. Check the rights."
+                raise MemoryFailed(self.url, self._secrets.hidden(reason))
+
+    async def discard(self, name: str, etag: str) -> None:
+        """Delete an object while it is the one with this `etag`, if the server has such a request."""
+        if self._deletes_on_condition is None:
+            # Servers that do not know the condition pass over it, and say that they deleted what never was.
+            probe = f"{self.place.prefix}/.batch/never" if self.place.prefix else ".batch/never"
+            self._deletes_on_condition = not await self._delete_if(probe, '"never"')
+        if self._deletes_on_condition:
+            await self._delete_if(name, etag)
+
+    async def list(self, prefix: str, *, after: str = "", limit: int = 1000, delimiter: str = "") -> Page:
+        """Up to `limit` names with `prefix` that sort after `after`."""
+        options = {"Delimiter": delimiter} if delimiter else {}
+
+        async def attempt(client: Any) -> Any:
+            return await client.list_objects_v2(
+                Bucket=self.place.bucket, Prefix=prefix, StartAfter=after, MaxKeys=limit, **options
+            )
+
+        answer = await self._answered(attempt)
+        objects = tuple(
+            Listed(found["Key"], found["Size"], _age(found["LastModified"], answer))
+            for found in answer.get("Contents", ())
+        )
+        folders = tuple(found["Prefix"] for found in answer.get("CommonPrefixes", ()))
+        return Page(objects, folders, answer.get("IsTruncated", False))
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._stack.aclose()
+
+    async def _delete_if(self, name: str, etag: str) -> bool:
+        async def attempt(client: Any) -> None:
+            await client.delete_object(Bucket=self.place.bucket, Key=name, IfMatch=etag)
+
+        try:
+            await self._call(attempt)
+        except _Status as status:
+            if status.code not in {404, 409, 412, 501} or status.error == "NoSuchBucket":
+                raise self._refusal(status) from status.__cause__
+            return False
+        return True
+
+    async def _etag_of_ours(self, name: str, body: bytes) -> str:
+        """Of what an earlier attempt, whose answer was lost, has written."""
+        found = await self.get(name)
+        if found is not None and found.body == body:
+            return found.etag
+        reason = "the connection was lost while writing, and whether it was written is not to be told"
+        raise MemoryFailed(self.url, f"{reason}. Read it again.")
+
+    async def _answered(self, attempt: Callable[[Any], Awaitable[T]]) -> T:
+        try:
+            return await self._call(attempt)
+        except _Status as status:
+            raise self._refusal(status) from status.__cause__
+
+    async def _call(self, attempt: Callable[[Any], Awaitable[T]], *, size_bytes: float = 0) -> T:
+        """What `attempt` gives, which sends up to `size_bytes`.
+
+        Raises: `_Status` for an answer that is no success and will not change.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        pause, last = _FIRST_PAUSE_S, "it gives no answer"
+        cause: BaseException | None = None
+        async with self._free:
+            client = await self._connected()
+            # Standing in a queue that moves is no failure.
+            deadline = max(began, self._answered_at) + self._retry_s
+            while True:
+                try:
+                    async with asyncio.timeout_at(deadline + size_bytes / _SLOWEST_BYTES_S):
+                        return await attempt(client)
+                except ClientError as error:
+                    status = _Status(error)
+                    if status.code not in _PASSING and status.error not in _PASSING_CODES:
+                        raise status from self._secrets.cause(error)
+                    last, cause = f"{status.error}: {status.text}", error
+                except _LOST as error:
+                    last, cause = _lost(error), error
+                except BotoCoreError as error:
+                    reason = self._secrets.hidden(str(error)).rstrip(".")
+                    raise MemoryFailed(self.url, f"{reason}.") from self._secrets.cause(error)
+                if loop.time() + pause > deadline:
+                    break
+                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # spreads, hides nothing
+                pause = min(2 * pause, _LAST_PAUSE_S)
+        reason = f"tried for {self._retry_s:g} s: {self._secrets.hidden(last).rstrip('.')}"
+        advice = "Check that the server runs and can be reached."
+        raise MemoryFailed(self.url, f"{reason}. {advice}") from (cause and self._secrets.cause(cause))
+
+    async def _connected(self) -> Any:
+        async with self._opening:
+            if self._client is None:
+                place = self.place
+                session = await asyncio.to_thread(_session)
+                config = Config(
+                    connect_timeout=self._retry_s,
+                    read_timeout=self._retry_s,
+                    max_pool_connections=_CONNECTIONS,
+                    retries={"total_max_attempts": 1},
+                    # Other servers than Amazon's know no checksums of this kind.
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
+                    s3={"addressing_style": "path" if place.endpoint else "auto"},
+                )
+                client = await self._stack.enter_async_context(
+                    session.create_client(
+                        "s3",
+                        endpoint_url=place.endpoint,
+                        region_name=place.region or session.get_config_variable("region") or "us-east-1",
+                        aws_access_key_id=place.access_key,
+                        aws_secret_access_key=place.secret_key,
+                        config=config,
+                    )
+                )
+                # It waits for leave to send each body, however small: one more way there and back.
+                client.meta.events.register("after-call.s3", self._heard)
+                client.meta.events.unregister("before-call.s3", add_expect_header)
+                self._client = client
+            return self._client
+
+    def _heard(self, parsed: dict[str, Any], **_event: Any) -> None:
+        self._answered_at = asyncio.get_running_loop().time()
+        ahead_s = _date(parsed).timestamp() - time.time()
+        # Dates are cut to whole seconds, so the latest is the best, unless a clock was set.
+        self._ahead_s = max(self._ahead_s, ahead_s) if abs(ahead_s - self._ahead_s) < _CUT_S else ahead_s
+
+    def _refusal(self, status: _Status) -> MemoryFailed:
+        reason = self._secrets.hidden(f"{status.error}: {status.text}").rstrip(".")
+        return MemoryFailed(self.url, f"{reason}. Check the bucket, the credentials and their rights.")
+
+
+class _Status(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, error: ClientError) -> None:
+        super().__init__()
+        self.code = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        self.error = str(error.response.get("Error", {}).get("Code", "Unknown"))
+        self.text = str(error.response.get("Error", {}).get("Message", ""))
+
+
+@cache
+def _session() -> Any:
+    """One for the process: it reads large descriptions of the service, and keeps them."""
+    session = get_session()
+    loader = session.get_component("data_loader")
+    for part in ("service-2", "endpoint-rule-set-1"):
+        loader.load_service_model("s3", part)
+    for part in ("endpoints", "partitions", "sdk-default-configuration"):
+        loader.load_data(part)
+    return session
+
+
+def _lost(error: BaseException) -> str:
+    """In words of our own: what the library says has names of objects in it."""
+    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+        return "it gives no answer"
+    return f"no connection ({type(error).__name__})"
+
+
+def _age(written: datetime, answer: Any) -> float:
+    return (_date(answer) - written).total_seconds()
+
+
+def _date(answer: Any) -> datetime:
+    return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])

@@ -1,0 +1,304 @@
+"""`s3://bucket/prefix`: a memory in a bucket that many machines may share; knows no request of the protocol.
+
+    prefix/.funnel-memory            says that these objects are a memory, and of which format
+    prefix/.batch/6f1c...            the verdict on a batch, while it is being written
+    prefix/tenant-2frun-2f1!note-2fx the value under the key `note/x` in the namespace `tenant/run/1`
+
+Every object is written at once and whole, so a key costs one request to get, and one to put. The server must
+know conditional writes (`If-None-Match`, `If-Match`), as Amazon's does since 2024; it is asked at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import warnings
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from funnel.errors import MemoryFailed
+from funnel.memory.backends import names
+from funnel.memory.backends.s3.batches import Batches, together
+from funnel.memory.backends.s3.bucket import Bucket, Found, Listed
+from funnel.memory.backends.s3.records import HEAD_BYTES, LASTING, Head, Record, head, head_bytes
+from funnel.memory.backends.value import Value
+from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
+
+_FORMAT = 1
+_KEEP_SPACE, _KEEP_KEY = 60, 150
+"""Bytes of a text that stay in its name, so that no whole one is longer than S3 allows."""
+_END = "!"  # ends a namespace; it sorts before everything that names are made of
+_LAST = "~~"  # sorts after every name
+_PAGE, _LONGEST_PAGE = 64, 1000
+_SWEEP_S = 600.0
+
+
+class S3Memory:
+    """A memory in the bucket that `url` names: `s3://key:secret@bucket/prefix?endpoint=http://host:port`.
+
+    Without credentials in the URL those are taken that Amazon's tools would take; without an endpoint it is
+    Amazon's. Connects when it is first used. A call that finds no server is tried again for `retry_s`
+    seconds. Values expire by the server's clock, to the second.
+
+    Raises: `MemoryFailed` for a URL that names no bucket.
+    """
+
+    def __init__(self, url: str, *, retry_s: float = 30.0) -> None:
+        self._unclosed = False  # until it is made, so that a failed constructor has nothing to warn of
+        self._bucket = Bucket(url, retry_s=retry_s)
+        prefix = self._bucket.place.prefix
+        self._base = f"{prefix}/" if prefix else ""
+        self._batches = Batches(self._bucket, f"{self._base}.batch/")
+        self._now = self._bucket.now
+        self._swept: dict[Namespace, float] = {}
+        self._opening = asyncio.Lock()
+        self._opened = False
+        self._closed = False
+        self._unclosed = True
+
+    def __del__(self) -> None:
+        if self._unclosed:
+            warnings.warn(f"memory {self.url} was never closed", ResourceWarning, source=self, stacklevel=1)
+
+    @property
+    def url(self) -> str:
+        """Where this is, without credentials."""
+        return self._bucket.url
+
+    async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of those keys that exist and have not expired."""
+        return {key: value.value for key, value in (await self._values(where, keys)).items()}
+
+    async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
+        """The same with the life that remains to each."""
+        found = await self._values(where, keys)
+        now = self._now()
+        return {key: value.entry(now) for key, value in found.items()}
+
+    async def put_many(
+        self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
+    ) -> None:
+        """Write all items or none."""
+        require_keys(items)
+        require_ttl(ttl_s)
+        await self._ready()
+        expires_at = math.inf if ttl_s is None else self._now() + ttl_s
+        records = {
+            self._name(where, key): Record(where, key, Value(value, expires_at))
+            for key, value in items.items()
+        }
+        if len(records) == 1:
+            [(name, record)] = records.items()
+            await self._bucket.put(name, record.encoded())
+        elif records:
+            await self._batches.write(records)
+        if ttl_s is not None and self._now() - self._swept.get(where, -math.inf) >= _SWEEP_S:
+            self._swept[where] = self._now()
+            self._batches.spawn(self._sweep(where))
+
+    async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
+        """Delete; a key that does not exist is no error."""
+        await self._ready()
+        await self._bucket.delete([self._name(where, key) for key in dict.fromkeys(keys)])
+
+    async def compare_and_set(
+        self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
+    ) -> bool:
+        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        require_keys([key])
+        await self._ready()
+        name = self._name(where, key)
+        body = Record(where, key, Value(value)).encoded()
+        if expected is None and await self._batches.replace(name, None, body):
+            return True
+        while True:
+            found, held = await self._batches.decided(name)
+            if (held.value if held is not None and held.expires_at > self._now() else None) != expected:
+                return False
+            if await self._batches.replace(name, found, body):
+                return True
+
+    async def scan(
+        self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
+    ) -> list[str]:
+        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        await self._ready()
+        found: list[str] = []
+        if limit > 0:
+            async for key in self._keys(where, prefix, after, limit):
+                found.append(key)
+                if len(found) == limit:
+                    break
+        return found
+
+    async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
+        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        await self._ready()
+        found: list[Namespace] = []
+        start, more = self._base + names.beginning(after, keep=_KEEP_SPACE), True
+        while more and len(found) < limit:
+            spaces, start, more = await self._spaces(start)
+            for space in spaces:
+                if space > after and len(found) < limit and await self.scan(space, limit=1):
+                    found.append(space)
+        return found
+
+    async def close(self) -> None:
+        """Let what is under way end; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._unclosed = False
+        await self._batches.close()
+        await self._bucket.close()
+
+    def _name(self, where: str, key: str) -> str:
+        space = names.encode(where, keep=_KEEP_SPACE)
+        return f"{self._base}{space}{_END}{names.encode(key, keep=_KEEP_KEY)}"
+
+    async def _values(self, where: Namespace, keys: Sequence[str]) -> dict[str, Value]:
+        await self._ready()
+        found: dict[str, Value] = {}
+
+        async def read(key: str) -> None:
+            value = await self._batches.read(self._name(where, key))
+            if value is not None and value.expires_at > self._now():
+                found[key] = value
+
+        if len(keys) == 1:
+            await read(keys[0])
+        else:
+            await together(read(key) for key in dict.fromkeys(keys))
+        return found
+
+    async def _keys(self, where: Namespace, prefix: str, after: str, want: int) -> AsyncIterator[str]:
+        """The live keys with `prefix` after `after`, sorted."""
+        base = f"{self._base}{names.encode(where, keep=_KEEP_SPACE)}{_END}"
+        start = base + names.beginning(after, keep=_KEEP_KEY)
+        within = base + names.beginning(prefix, keep=_KEEP_KEY)
+        more = True
+        while more:
+            listed: list[Listed] = []
+            # Names that are hashed have no order among themselves, so a page does not end amid those that
+            # begin alike.
+            while more and (not listed or names.is_hashed(listed[-1].name.removeprefix(base))):
+                size = min(max(want + 1, _PAGE), _LONGEST_PAGE)
+                page = await self._bucket.list(within, after=start, limit=size)
+                listed += page.objects
+                more = page.more and bool(page.objects)
+                start = listed[-1].name if listed else start
+            found: list[str] = []
+
+            async def look(each: Listed, found: list[str] = found) -> None:
+                key = await self._key(each, each.name.removeprefix(base))
+                if key is not None and key > after and key.startswith(prefix):
+                    found.append(key)
+
+            await together(look(each) for each in listed)
+            for key in sorted(found):
+                yield key
+
+    async def _key(self, listed: Listed, name: str) -> str | None:
+        """The key of an object; None when it holds no value now."""
+        if not names.is_name(name):
+            return None
+        kind = listed.size_bytes % 4
+        if kind == LASTING and not names.is_hashed(name):
+            return names.decode(name)
+        looked = await self._head(listed.name)
+        if looked is None:
+            return None
+        found, seen = looked
+        expires_at = seen.expires_at
+        if seen.batch is not None:
+            value = await self._batches.read(listed.name)
+            if value is None:
+                return None
+            expires_at = value.expires_at
+        if expires_at > self._now():
+            return seen.key
+        if seen.batch is None:
+            await self._bucket.discard(listed.name, found.etag)
+        return None
+
+    async def _head(self, name: str) -> tuple[Found, Head] | None:
+        """The beginning of an object, as much as says what it is."""
+        first = HEAD_BYTES
+        while (found := await self._bucket.get(name, first=first)) is not None:
+            try:
+                if (needed := head_bytes(found.body)) <= first:
+                    return found, head(found.body)
+            except ValueError as error:
+                reason = f"object {name}: {error}. Restore or delete it."
+                raise MemoryFailed(self.url, reason) from error
+            first = needed
+        return None
+
+    async def _spaces(self, start: str) -> tuple[list[Namespace], str, bool]:
+        """The next namespaces there ever were, sorted; where to go on, and whether more follow."""
+        folders: list[str] = []
+        more = True
+        while more and (not folders or names.is_hashed(folders[-1])):
+            page = await self._bucket.list(self._base, after=start, delimiter=_END)
+            folders += [folder.removeprefix(self._base).removesuffix(_END) for folder in page.folders]
+            more = page.more
+            ends = [listed.name for listed in page.objects] + [each + _LAST for each in page.folders]
+            start = max(ends, default=start)
+        found: list[Namespace] = []
+        for folder in folders:
+            if names.is_name(folder):
+                found += await self._space(folder)
+        return sorted(found), start, more
+
+    async def _space(self, folder: str) -> list[Namespace]:
+        """The namespace of that name; none when its last object has just been deleted."""
+        if not names.is_hashed(folder):
+            return [Namespace(names.decode(folder))]
+        page = await self._bucket.list(f"{self._base}{folder}{_END}", limit=1)
+        looked = await self._head(page.objects[0].name) if page.objects else None
+        return [] if looked is None else [Namespace(looked[1].where)]
+
+    async def _sweep(self, where: Namespace) -> None:
+        """Looking at what has expired deletes it."""
+        async for _ in self._keys(where, "", "", _LONGEST_PAGE):
+            pass
+
+    async def _ready(self) -> None:
+        if self._closed:
+            raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
+        if not self._opened:
+            async with self._opening:
+                if not self._opened:
+                    await self._open()
+                    self._opened = True
+
+    async def _open(self) -> None:
+        """Mark what is under the prefix as a memory, or check that it is one; else leave it alone."""
+        mark = f"{self._base}.funnel-memory"
+        found = await self._bucket.get(mark)
+        if found is None:
+            page = await self._bucket.list(self._base, limit=1)
+            found = await self._bucket.get(mark)
+            if found is None and page.objects:
+                reason = "something else lies there. Name another prefix, or an empty bucket."
+                raise MemoryFailed(self.url, reason)
+        if found is None:
+            body = json.dumps({"format": _FORMAT}).encode()
+            await self._bucket.put(mark, body, new=True)
+            if await self._bucket.put(mark, body, new=True):
+                reason = "its server knows no conditional writes, so two writers could both win."
+                raise MemoryFailed(self.url, f"{reason} Name another.")
+        else:
+            self._check_format(found.body)
+            self._batches.spawn(self._batches.clear_left_behind())
+
+    def _check_format(self, content: bytes) -> None:
+        try:
+            found = json.loads(content)["format"]
+        except (ValueError, KeyError, TypeError):
+            reason = ".funnel-memory is damaged. Restore it, or name another prefix."
+            raise MemoryFailed(self.url, reason) from None
+        if not isinstance(found, int) or found > _FORMAT:
+            raise MemoryFailed(
+                self.url, f"format {found}; this version reads up to {_FORMAT}. Upgrade funnel-rlm."
+            )

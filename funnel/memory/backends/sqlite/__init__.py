@@ -1,0 +1,1 @@
+"""`sqlite:///`: a memory in one SQLite file that several processes may share."""

@@ -1,0 +1,363 @@
+"""`sqlite:///file`: a memory in one SQLite file that several processes may share; knows no other SQL.
+
+The URL follows SQLAlchemy: three slashes and a relative path, or four for an absolute one. One thread reads
+and one writes, so the event loop never waits for the disk, and no read waits for a write to reach it. WAL
+with synchronous=NORMAL: what was written survives a killed process; a power cut can take the last
+transactions, never half of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import math
+import os
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from funnel.errors import MemoryFailed
+from funnel.memory.backends.sqlite import text_index
+from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
+from funnel.memory.text_search import scanned
+
+_APPLICATION_ID = 0x46554E4D  # "FUNM", in the header of the file: no other program's tables are ever touched
+_FORMAT = 1
+_BUSY_S = 30.0
+_LOOK_S = 0.01
+_SWEEP_S = 1.0
+_MAKING = threading.Lock()
+
+_CREATE = (
+    # The key is UTF-8, whose byte order is that of code points; expires_at is seconds since 1970, NULL stays.
+    """
+    CREATE TABLE items (
+        namespace TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, expires_at REAL,
+        PRIMARY KEY (namespace, key)
+    )
+    """,
+    "CREATE INDEX items_expiring ON items (expires_at) WHERE expires_at IS NOT NULL",
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_FORMAT}",
+)
+_GET = """
+SELECT value, expires_at FROM items WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)
+"""
+_PUT = """
+INSERT INTO items (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
+"""
+
+# From one namespace to the next by the index, however many keys lie between.
+_NAMESPACES = """
+WITH RECURSIVE each (namespace) AS (
+    SELECT min(namespace) FROM items WHERE namespace > ?
+    UNION ALL
+    SELECT (SELECT min(namespace) FROM items WHERE namespace > each.namespace) FROM each
+    WHERE each.namespace IS NOT NULL
+)
+SELECT namespace FROM each WHERE EXISTS (
+    SELECT 1 FROM items
+    WHERE items.namespace = each.namespace AND (expires_at IS NULL OR expires_at > ?)
+) LIMIT ?
+"""
+
+T = TypeVar("T")
+
+
+class SqliteMemory:
+    """A memory in the SQLite file that `url` names; the file and its folder are made where they are missing.
+
+    `clock` gives seconds since 1970, since processes share the file.
+
+    Raises: `MemoryFailed` when the file cannot be opened, or is no database, or another program's.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._url = url
+        self._clock = clock
+        self._indexed = False
+        self._swept = -math.inf
+        self._closed = True  # until it is open, so that a failed constructor has nothing to warn of
+        self._path = _path(url)
+        with self._translated():
+            self._connection = _connect(self._path)
+            try:
+                self._prepare()
+                self._reader = _connect(self._path)
+            except BaseException:
+                self._connection.close()
+                raise
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="funnel-sqlite")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="funnel-sqlite-reads")
+        self._closed = False
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn(f"memory {self._url} was never closed", ResourceWarning, source=self, stacklevel=1)
+
+    @property
+    def url(self) -> str:
+        """Where this is."""
+        return self._url
+
+    async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of those keys that exist and have not expired."""
+        found = await self._entries(where, keys)
+        return {key: row[0] for key, row in found.items()}
+
+    async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
+        """The same with the life that remains to each."""
+        found = await self._entries(where, keys)
+        return {key: Entry(*row) for key, row in found.items()}
+
+    async def put_many(
+        self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
+    ) -> None:
+        """Write all items or none."""
+        require_keys(items)
+        require_ttl(ttl_s)
+        rows = [(where, _blob(key), value) for key, value in items.items()]
+
+        def put() -> None:
+            with self._transaction() as now:
+                expires_at = None if ttl_s is None else now + ttl_s
+                for row in rows:
+                    self._connection.execute(_PUT, (*row, expires_at))
+
+        await self._run(put)
+
+    async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
+        """Delete; a key that does not exist is no error."""
+        rows = [(where, _blob(key)) for key in keys]
+
+        def delete() -> None:
+            with self._transaction():
+                self._connection.executemany("DELETE FROM items WHERE namespace = ? AND key = ?", rows)
+
+        await self._run(delete)
+
+    async def compare_and_set(
+        self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
+    ) -> bool:
+        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        require_keys([key])
+        blob = _blob(key)
+
+        def swap() -> bool:
+            with self._transaction() as now:
+                row = self._connection.execute(_GET, (where, blob, now)).fetchone()
+                if (None if row is None else row[0]) != expected:
+                    return False
+                self._connection.execute(_PUT, (where, blob, value, None))
+                return True
+
+        return await self._run(swap)
+
+    async def scan(
+        self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
+    ) -> list[str]:
+        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        first = _blob(prefix)
+        # No byte of UTF-8 is 0xFF, so this is above every key with the prefix, and any key at all for "".
+        last = first + b"\xff"
+
+        def keys() -> list[str]:
+            rows = self._reader.execute(
+                "SELECT key FROM items WHERE namespace = ? AND key >= ? AND key < ? AND key > ? "
+                "AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?",
+                (where, first, last, _blob(after), self._clock(), max(0, limit)),
+            )
+            return [_text(key) for (key,) in rows]
+
+        return await self._read(keys)
+
+    async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
+        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+
+        def spaces() -> list[Namespace]:
+            rows = self._reader.execute(_NAMESPACES, (after, self._clock(), max(0, limit)))
+            return [Namespace(name) for (name,) in rows]
+
+        return await self._read(spaces)
+
+    async def matching(
+        self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
+    ) -> dict[str, bytes]:
+        """Up to `limit` values under `TERMS` that hold any of these tokens, by their keys after `after`."""
+        if not self._indexed:
+            return await scanned(self, where, tokens, after=after, limit=limit)
+        if not tokens or limit < 1:
+            return {}
+        asked = text_index.expression(where, tokens)
+
+        def match() -> dict[str, bytes]:
+            found: dict[str, bytes] = {}
+            last, now, full = _blob(after), self._clock(), True
+            # Of a page of keys all may have expired.
+            while full and not found:
+                keys = self._reader.execute(text_index.MATCHING, (asked, where, last, limit)).fetchall()
+                for (key,) in keys:
+                    if row := self._reader.execute(_GET, (where, key, now)).fetchone():
+                        found[_text(key)] = row[0]
+                    last = key
+                full = len(keys) == limit
+            return found
+
+        return await self._read(match)
+
+    async def close(self) -> None:
+        """Close the file once what is under way has ended; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        # The writer last: whoever leaves a file as the last one puts the write-ahead log into it.
+        await loop.run_in_executor(self._reading, self._reader.close)
+        await loop.run_in_executor(self._thread, self._connection.close)
+        self._reading.shutdown(wait=False)
+        self._thread.shutdown(wait=False)
+
+    async def _entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, tuple[bytes, float | None]]:
+        def get() -> dict[str, tuple[bytes, float | None]]:
+            now = self._clock()
+            rows = {key: self._reader.execute(_GET, (where, _blob(key), now)).fetchone() for key in keys}
+            return {
+                key: (value, None if expires_at is None else expires_at - now)
+                for key, (value, expires_at) in ((key, row) for key, row in rows.items() if row is not None)
+            }
+
+        return await self._read(get)
+
+    async def _run(self, work: Callable[[], T], thread: ThreadPoolExecutor | None = None) -> T:
+        if self._closed:
+            raise MemoryFailed(self._url, "it is closed. Open it again with open_memory.")
+        with self._translated():
+            return await asyncio.get_running_loop().run_in_executor(thread or self._thread, work)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await self._run(work, self._reading)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[float]:
+        """One writer at a time, all or nothing. Gives the time; now and then takes out what has expired."""
+        with self._exclusive():
+            now = self._clock()
+            if abs(now - self._swept) >= _SWEEP_S:
+                self._connection.execute("DELETE FROM items WHERE expires_at <= ?", (now,))
+                self._swept = now
+            yield now
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            advice = (
+                "Check that the file can be written, that its disk has room and that nobody holds it locked."
+            )
+            raise MemoryFailed(self._url, f"{error}. {advice}") from error
+        except sqlite3.Error as error:
+            raise MemoryFailed(self._url, f"{error}. Name another file, or restore this one.") from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise MemoryFailed(
+                self._url, f"{error.filename or self._path}: {reason}. Name another file."
+            ) from error
+
+    def _prepare(self) -> None:
+        """Make the table, or check that it is ours; a file that is not ours is left as it is."""
+        self._check_owner()
+        self._use_wal()
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        with self._exclusive():
+            # Another process may have been first, meanwhile.
+            if not self._number("SELECT count(*) FROM sqlite_master"):
+                for statement in _CREATE:
+                    self._connection.execute(statement)
+            self._indexed = self._with_index()
+
+    def _use_wal(self) -> None:
+        """Once a file is made, for good. SQLite does not wait for whoever makes the same file just now."""
+        end = time.monotonic() + _BUSY_S
+        while self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(_LOOK_S)
+            else:
+                return  # also where the file system does not allow it, and nothing is changed
+
+    def _with_index(self) -> bool:
+        """Whether texts are found by FTS5; where this SQLite has it, the index is made if it is missing."""
+        available, exists = text_index.available(self._connection), text_index.exists(self._connection)
+        if exists and not available:
+            reason = "its index of texts needs FTS5, and this Python's SQLite was built without it"
+            raise MemoryFailed(self._url, f"{reason}. Use another Python, or name another file.")
+        if available and not exists:
+            for statement in text_index.CREATE:
+                self._connection.execute(statement)
+        return available
+
+    def _check_owner(self) -> None:
+        if not self._number("SELECT count(*) FROM sqlite_master"):
+            return
+        if self._number("PRAGMA application_id") != _APPLICATION_ID:
+            raise MemoryFailed(self._url, "the file is another program's database. Name another file.")
+        if (found := self._number("PRAGMA user_version")) > _FORMAT:
+            raise MemoryFailed(
+                self._url, f"format {found}; this version reads up to {_FORMAT}. Upgrade funnel-rlm."
+            )
+
+    def _number(self, query: str) -> int:
+        return int(self._connection.execute(query).fetchone()[0])
+
+
+def _path(url: str) -> Path:
+    """The file that `url` names."""
+    rest = url.partition(":")[2]
+    if not rest.startswith("///") or rest == "///":
+        raise MemoryFailed(
+            url, "it names no file. Write sqlite:///memory.sqlite, or sqlite:////srv/memory.sqlite for /srv."
+        )
+    return Path(rest.removeprefix("///")).expanduser()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    with _MAKING:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # SQLite would make the file readable by everybody; it holds text of documents. Only a new file is
+            # opened here: to close one that is in use ends every lock that this process has on it (POSIX).
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    # No isolation level: this file says itself where a transaction begins and ends.
+    return sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+
+
+def _blob(key: str) -> bytes:
+    return key.encode("utf-8", "surrogatepass")
+
+
+def _text(key: bytes) -> str:
+    return key.decode("utf-8", "surrogatepass")

@@ -1,0 +1,1 @@
+"""Changing one memory for another while it is used, and copying everything it holds."""

@@ -1,0 +1,267 @@
+"""A memory that can be changed for another while it is used; knows no backend and no run.
+
+Writes that come while everything is being copied are remembered and copied again, round by round, until few
+are left; these are copied while new writes wait, and then the other memory takes over. Reads never wait.
+Only writes through this object are seen: another process must not write to the old memory meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from funnel.errors import FunnelError, MemoryFailed, SwapFailed
+from funnel.memory.base import Entry, Memory, Namespace
+from funnel.memory.swap.copying import PATIENCE_S, Copied, Copier, Place, answered, require_room
+from funnel.memory.text_search import matching
+
+FEW = 32
+"""So many changed keys, or fewer, are copied while writes wait."""
+MOST_ROUNDS = 20
+_LOG = logging.getLogger(__name__)
+
+
+class Resident(Protocol):
+    """Who is to be told of a move: it is found under another URL from then on."""
+
+    async def leave(self, old: Memory, url: str) -> None:
+        """Everything is at `url`, and in a moment it will be used; a last word may be written into `old`."""
+
+    async def stay(self, old: Memory) -> None:
+        """It came to nothing after all: take the last word back."""
+
+
+@dataclass(eq=False)
+class _Held:
+    """A memory, and how many calls are inside it."""
+
+    memory: Memory
+    users: int = 0
+
+
+class HotSwap:
+    """Whatever memory it holds now. `swap` changes that; closing it closes the memory.
+
+    `patience_s`: how long a swap waits for one answer of either memory.
+    """
+
+    def __init__(self, memory: Memory, *, patience_s: float = PATIENCE_S) -> None:
+        self.residents: set[Resident] = set()
+        self._held = _Held(memory)
+        self._patience_s = patience_s
+        self._writing = 0
+        self._changed: set[Place] | None = None
+        self._open_to_writers = asyncio.Event()
+        self._open_to_writers.set()
+        self._one_left = asyncio.Event()
+        self._swapping = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def url(self) -> str:
+        """Of the memory that is held now."""
+        return self._held.memory.url
+
+    async def swap(
+        self, new: str | Memory, *, copy: bool = True, on_progress: Callable[[Copied], None] | None = None
+    ) -> Copied:
+        """Use `new`, a URL or an open memory, from now on, with all that is held now unless not `copy`.
+
+        The old one is closed; what it held stays in it. A `new` that was given open is not closed on failure.
+
+        Raises: `SwapFailed`: the old one is still in use, and what was copied is out of the new one again.
+        """
+        if self._swapping.locked():
+            raise SwapFailed(self.url, "another swap is under way")
+        async with self._swapping:
+            self._require_open()
+            target = await self._opened(new)
+            old = self._held
+            copier = Copier(
+                old.memory, target, on_progress or (lambda _copied: None), patience_s=self._patience_s
+            )
+            try:
+                await require_room(old.memory, target, patience_s=self._patience_s)
+                if copy:
+                    await self._copied(copier)
+                self._require_open()
+                self._held = _Held(target)
+            except BaseException as error:
+                self._let_write()
+                await self._abandon(copier, close=isinstance(new, str))
+                if isinstance(error, MemoryFailed) and not isinstance(error, SwapFailed):
+                    raise SwapFailed(self.url, str(error)) from error
+                raise
+            self._let_write()
+            # Who is cancelled now has swapped all the same; `close` waits for what is left to do.
+            retiring = asyncio.create_task(self._retire(old))
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+            await asyncio.shield(retiring)
+            return copier.copied
+
+    async def _opened(self, new: str | Memory) -> Memory:
+        if not isinstance(new, str):
+            if new is self._held.memory:
+                raise SwapFailed(self.url, "it is to be changed for itself")
+            return new
+        from funnel.memory import open_memory  # noqa: PLC0415 - the registry imports this file's package
+
+        opening = asyncio.create_task(asyncio.to_thread(open_memory, new))
+        try:
+            return await asyncio.shield(opening)
+        except FunnelError as error:
+            raise SwapFailed(self.url, str(error)) from error
+        except asyncio.CancelledError:
+            with suppress(FunnelError):
+                await (await opening).close()
+            raise
+
+    async def _copied(self, copier: Copier) -> None:
+        """Copy and verify; at the end the target is the same, and writes wait."""
+        self._changed = set()
+        await copier.everything()
+        await copier.verify()
+        rounds = 0
+        while len(self._changed) > FEW and rounds < MOST_ROUNDS:
+            rounds += 1
+            await self._copied_again(copier)
+        self._open_to_writers.clear()
+        await answered(copier.source, self._left(lambda: self._writing == 0), self._patience_s)
+        await self._copied_again(copier)
+        await self._told(copier)
+
+    async def _copied_again(self, copier: Copier) -> None:
+        """What was written since the last time."""
+        changed, self._changed = self._changed or set(), set()
+        await copier.some(changed)
+        await copier.verify(changed)
+
+    async def _told(self, copier: Copier) -> None:
+        """Before the switch, so that at no moment both memories say that the residents live there."""
+        told: list[Resident] = []
+        try:
+            for resident in [*self.residents]:
+                told.append(resident)
+                call = resident.leave(copier.source, copier.target.url)
+                await answered(copier.source, call, self._patience_s)
+        except BaseException:
+            for resident in told:
+                with suppress(MemoryFailed):
+                    await answered(copier.source, resident.stay(copier.source), self._patience_s)
+            raise
+
+    async def _abandon(self, copier: Copier, *, close: bool) -> None:
+        await copier.undo()
+        if close:
+            try:
+                await copier.target.close()
+            except MemoryFailed as error:
+                _LOG.warning("the new memory was not closed in good order: %s", error)
+
+    async def _retire(self, old: _Held) -> None:
+        """Close the old memory once the calls that were inside it have come out."""
+        await self._left(lambda: old.users == 0)
+        try:
+            await old.memory.close()
+        except MemoryFailed as error:
+            _LOG.warning("the old memory was not closed in good order: %s", error)
+
+    async def _left(self, empty: Callable[[], bool]) -> None:
+        while not empty():
+            self._one_left.clear()
+            await self._one_left.wait()
+
+    def _let_write(self) -> None:
+        self._changed = None
+        self._open_to_writers.set()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Memory]:
+        held = self._held
+        held.users += 1
+        try:
+            yield held.memory
+        finally:
+            held.users -= 1
+            self._one_left.set()
+
+    @asynccontextmanager
+    async def _writing_to(self, where: Namespace, keys: Sequence[str]) -> AsyncIterator[Memory]:
+        while not self._open_to_writers.is_set():
+            await self._open_to_writers.wait()
+        self._writing += 1
+        try:
+            async with self._reading() as memory:
+                yield memory
+        finally:
+            # Also after an error: the write may have been done all the same.
+            if self._changed is not None:
+                self._changed.update((where, key) for key in keys)
+            self._writing -= 1
+            self._one_left.set()
+
+    async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
+        """The values of those keys that exist and have not expired."""
+        async with self._reading() as memory:
+            return await memory.get_many(where, keys)
+
+    async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
+        """The same with the life that remains to each."""
+        async with self._reading() as memory:
+            return await memory.get_entries(where, keys)
+
+    async def put_many(
+        self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
+    ) -> None:
+        """Write all items or none."""
+        async with self._writing_to(where, list(items)) as memory:
+            await memory.put_many(where, items, ttl_s=ttl_s)
+
+    async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
+        """Delete; a key that does not exist is no error."""
+        async with self._writing_to(where, keys) as memory:
+            await memory.delete_many(where, keys)
+
+    async def compare_and_set(
+        self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
+    ) -> bool:
+        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        async with self._writing_to(where, [key]) as memory:
+            return await memory.compare_and_set(where, key, expected=expected, value=value)
+
+    async def scan(
+        self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
+    ) -> list[str]:
+        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        async with self._reading() as memory:
+            return await memory.scan(where, prefix, after=after, limit=limit)
+
+    async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
+        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        async with self._reading() as memory:
+            return await memory.namespaces(after=after, limit=limit)
+
+    async def matching(
+        self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
+    ) -> dict[str, bytes]:
+        """Up to `limit` values under `TERMS` that hold any of these tokens, by their keys after `after`."""
+        async with self._reading() as memory:
+            return await matching(memory, where, tokens, after=after, limit=limit)
+
+    async def close(self) -> None:
+        """Close the memory that is held, ending a swap that is under way; a second call does nothing."""
+        self._closed = True
+        await self._held.memory.close()
+        async with self._swapping:
+            await asyncio.gather(*self._retiring)
+            await self._held.memory.close()

@@ -1,0 +1,82 @@
+"""What every part of one run shares: who asks, what may be read, what it may cost, who hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from funnel.findings.store import Learnt
+from funnel.journal import Journal
+from funnel.llm.budget import Ledger
+from funnel.llm.meter import Meter
+from funnel.prompts.addenda import Prompts, shipped
+from funnel.schema import AnswerSchema
+from funnel.trace.events import Events
+from funnel.types import Citation, Shape, Status
+from funnel.workspace.workspace import Workspace
+from indexes.filters import Filter
+from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo
+
+
+class Source(Protocol):
+    """Stage one as the funnel sees it: `indexes.Collection`, or documents that were never indexed."""
+
+    def search(self, query: str, k: int = 20, *, access: Access, where: Filter | None) -> list[DocumentHit]:
+        """The best `k` documents that `access` may read and `where` matches, best first."""
+
+    def count(self, *, access: Access, where: Filter | None) -> int:
+        """How many documents `access` may read and `where` matches."""
+
+    def ids(self, *, access: Access, where: Filter | None) -> list[DocumentId]:
+        """The ids of every document that `access` may read and `where` matches, sorted."""
+
+    def document(self, document_id: DocumentId, *, access: Access, where: Filter | None) -> Document | None:
+        """The whole document, or None where there is none that `access` may read and `where` matches."""
+
+    def info(self, document_id: DocumentId, *, access: Access, where: Filter | None) -> DocumentInfo | None:
+        """What is known of a document without its text, or None likewise."""
+
+    def read(
+        self, document_id: DocumentId, start: int, stop: int, *, access: Access, where: Filter | None
+    ) -> str | None:
+        """Characters start to stop of a document, or None likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One question on its way. `root` calls the model that leads, `sub` the one for parts.
+
+    Nothing outside `access` and `where` is searched, read or cited. `shape`: what kind of work the router
+    takes the question for. `schema`: what the answer must be, where it is to be typed. `prompts`: what each
+    model is told. `learnt`: what earlier runs learnt and this one learns; None where neither is wanted.
+    """
+
+    id: str
+    question: str
+    access: Access
+    source: Source
+    ledger: Ledger
+    events: Events
+    root: Meter
+    sub: Meter
+    workspace: Workspace
+    journal: Journal
+    span: int
+    where: Filter | None = None
+    shape: Shape | None = None
+    schema: AnswerSchema | None = None
+    prompts: Prompts = field(default_factory=shipped)
+    learnt: Learnt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the reader or the inspector found; the pipeline checks it and makes the `Answer`."""
+
+    text: str
+    status: Status
+    citations: Sequence[Citation] = ()
+    value: Any = None
+    sandbox: str | None = None
+    notices: Sequence[str] = field(default=())

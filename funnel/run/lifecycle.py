@@ -1,0 +1,300 @@
+"""How a run begins, and begins again: record, journal, ledger, trace, meters, workspace as one `Run`.
+
+Knows no part of the work. A run that is resumed has everything of its record: the question, the asker's
+rights, the limits; what it had spent counts against its limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from funnel.errors import BadSetting, RunChanged, RunUnknown
+from funnel.findings.store import Learnt
+from funnel.inspector.extraction import CUT_SHORT
+from funnel.journal import Journal, Record
+from funnel.journal.swapping import Mailbox
+from funnel.llm.budget import Ledger, Limits
+from funnel.llm.cache import Completions
+from funnel.llm.models import Models
+from funnel.memory.base import Memory
+from funnel.memory.swap.hot_swap import HotSwap
+from funnel.prompts.addenda import Prompts
+from funnel.run.context import Run, Source
+from funnel.schema import AnswerSchema
+from funnel.trace.events import Events, JsonlSink, Sink
+from funnel.types import Answer, Mode
+from funnel.workspace.workspace import Workspace
+from indexes.filters import Filter
+from indexes.types import OWNER, Access, DocumentId
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How one question is asked: `k` documents within `access` and `where` go from stage one to stage two.
+
+    `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
+    is taken from the cache. `learn`: what earlier runs learnt is offered to this one, and what it learns is
+    kept for later ones. `labels` are kept with the run, for whoever resumes it.
+    """
+
+    mode: Mode = "auto"
+    k: int = 20
+    limits: Limits = field(default_factory=Limits)
+    access: Access = OWNER
+    where: Filter | None = None
+    trace: Path | None = None
+    schema: type[BaseModel] | Mapping[str, Any] | None = None
+    fresh: bool = False
+    learn: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How a run is resumed. None leaves the limits as they were, and asks for no proof of the asker's rights.
+
+    A server that resumes for an asker passes `access`: it must be the one that the run began with. A typed
+    answer is checked with the JSON Schema of the run's beginning; with a model class where `schema` is one.
+    """
+
+    limits: Limits | None = None
+    access: Access | None = None
+    trace: Path | None = None
+    schema: type[BaseModel] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that is ready for its work. `ended`: the answer that an earlier life of it came to."""
+
+    run: Run
+    record: Record
+    trace: Path
+    notices: tuple[str, ...] = ()
+    ended: Answer | None = None
+
+
+class Runs:
+    """Begins the runs of one funnel. `keep_s`: how long what a run stores is kept; None for ever.
+
+    `learn`: whether runs learn from each other, unless a question's own options forbid it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        models: Models,
+        memory: Memory,
+        sandbox: str,
+        trace_dir: Path,
+        prompts: Prompts,
+        keep_s: float | None,
+        learn: bool,
+    ) -> None:
+        self._source = source
+        self._models = models
+        self._memory = memory
+        self._sandbox = sandbox
+        self._trace_dir = trace_dir
+        self._prompts = prompts
+        self._keep_s = keep_s
+        self._learn = learn
+        self._sinks: list[Sink] = []
+        self._cache = Completions(memory, ttl_s=keep_s)
+
+    def subscribe(self, sink: Sink) -> None:
+        """Hand every event of every later run to `sink`."""
+        self._sinks.append(sink)
+
+    @asynccontextmanager
+    async def begin(self, question: str, options: Options, sink: Sink | None) -> AsyncIterator[Begun]:
+        """A new run. Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema` before anything is written."""
+        schema = None if options.schema is None else AnswerSchema(options.schema)
+        record = Record(
+            run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}",
+            question=question,
+            mode=options.mode,
+            k=options.k,
+            limits=options.limits,
+            access=options.access,
+            where=options.where,
+            model=self._models.root.name,
+            sub_model=self._models.sub.name,
+            sandbox=self._sandbox,
+            started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            labels=options.labels,
+            schema=None if schema is None else schema.json_schema,
+            learn=self._learn and options.learn,
+        )
+        for meter in self._models.meters(Ledger(record.limits), Events(record.run)):
+            meter.check_start(record.limits)
+        trace = options.trace or self._trace_dir / f"{record.run}.jsonl"
+        async with Journal(self._memory, record.run, ttl_s=self._keep_s) as journal:
+            await journal.begin(record)
+            async with self._open(record, journal, schema, trace, sink, fresh=options.fresh) as run:
+                yield Begun(run, record, trace)
+
+    @asynccontextmanager
+    async def resume(self, name: str, again: Again, sink: Sink | None) -> AsyncIterator[Begun]:
+        """A run that was interrupted, or ended before it had an answer.
+
+        Raises: `RunUnknown`; `RunTaken` while another process works on it; `RunChanged` when a document that
+        it had is changed, gone, or no longer for its asker; `BadSetting` for another model or sandbox;
+        `BudgetTooSmall` and `UnknownPrice` as `begin`.
+        """
+        async with Journal(self._memory, name, ttl_s=self._keep_s) as journal:
+            record = await journal.record()
+            if again.access not in {None, record.access}:
+                raise RunUnknown(name, self._memory.url)
+            self._check_parts(record)
+            await journal.resume()
+            record = replace(record, limits=again.limits or record.limits)
+            schema = _schema_again(record, again)
+            trace = again.trace or self._trace_dir / f"{name}.{journal.life}.jsonl"
+            async with self._open(record, journal, schema, trace, sink, fresh=False) as run:
+                for spent in journal.spent:
+                    run.ledger.book(
+                        input_tokens=spent.input_tokens,
+                        output_tokens=spent.output_tokens,
+                        usd=spent.cost_usd,
+                        answered=spent.completion is not None,
+                        cached=spent.cached,
+                        calls=spent.calls,
+                    )
+                await self._check_documents(run, record)
+                kept = await journal.answer()
+                ended = None if kept is None or not is_final(kept) else Answer.from_dict(kept)
+                if ended is None:
+                    for meter in (run.root, run.sub):
+                        meter.check_start(record.limits)
+                yield Begun(run, record, trace, _notices(journal), ended)
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        record: Record,
+        journal: Journal,
+        schema: AnswerSchema | None,
+        trace: Path,
+        sink: Sink | None,
+        *,
+        fresh: bool,
+    ) -> AsyncIterator[Run]:
+        """What the parts of this run share, with its trace open."""
+        ledger, events = Ledger(record.limits), Events(record.run)
+        cache = self._cache.of(record.access, fresh=fresh)
+        root, sub = self._models.meters(ledger, events, cache=cache, journal=journal)
+        learnt = Learnt(
+            self._memory, access=record.access, ttl_s=self._keep_s, steady=root.cached and not fresh
+        )
+        with JsonlSink(trace) as file:
+            events.subscribe(file)
+            for each in self._sinks:
+                events.subscribe(each)
+            if sink:
+                events.subscribe(sink)
+            with events.span(
+                "run", parent=None, question=record.question, mode=record.mode, k=record.k, model=root.name,
+                sub_model=sub.name, sandbox=self._sandbox, memory=self._memory.url,
+                started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), life=journal.life,
+            ) as span:  # fmt: skip
+                async with (
+                    self._mailbox(record.run),
+                    Workspace(self._memory, run=record.run, ttl_s=self._keep_s) as workspace,
+                ):
+                    yield Run(
+                        id=record.run,
+                        question=record.question,
+                        access=record.access,
+                        source=self._source,
+                        ledger=ledger,
+                        events=events,
+                        root=root,
+                        sub=sub,
+                        workspace=workspace,
+                        journal=journal,
+                        span=span.id,
+                        where=record.where,
+                        schema=schema,
+                        prompts=self._prompts,
+                        learnt=learnt if self._learn and record.learn else None,
+                    )
+
+    def _mailbox(self, run: str) -> AbstractAsyncContextManager[object]:
+        """What takes requests from other processes, where the memory can be changed at all."""
+        if not isinstance(self._memory, HotSwap):
+            return nullcontext()
+        return Mailbox(self._memory, run, ttl_s=self._keep_s)
+
+    def _check_parts(self, record: Record) -> None:
+        """Another model would go on with thoughts that are not its own; another sandbox runs other code."""
+        for setting, was, now in (
+            ("FUNNEL_MODEL", record.model, self._models.root.name),
+            ("FUNNEL_SUB_MODEL", record.sub_model, self._models.sub.name),
+            ("FUNNEL_SANDBOX", record.sandbox, self._sandbox),
+        ):
+            if was != now:
+                raise BadSetting(setting, f"run {record.run} began with {was!r}, not {now!r}. Set {was!r}.")
+
+    async def _check_documents(self, run: Run, record: Record) -> None:
+        """Whatever the run had read must still be there, the same, and for its asker to read."""
+        had = {stored.id: stored.version for stored in await run.workspace.documents()}
+        had |= {hit["document"]["id"]: hit["document"]["version"] for hit in run.journal.value("hits") or ()}
+        changed = []
+        for name, version in had.items():
+            info = await asyncio.to_thread(
+                self._source.info, DocumentId(name), access=record.access, where=record.where
+            )
+            if info is None or info.version != version:
+                changed.append(name)
+        if changed:
+            named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
+            more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+            raise RunChanged(record.run, f"it had read documents that are no longer so: {named}{more}")
+
+
+def is_final(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer, as JSON types, is the run's last word; otherwise a resume goes on with the work."""
+    cut_short = any(notice.startswith(CUT_SHORT) for notice in answer["notices"])
+    return answer["status"] == "complete" or (answer["status"] == "declined" and not cut_short)
+
+
+def _schema_again(record: Record, again: Again) -> AnswerSchema | None:
+    """What the answer must be, as the run began. Raises: `BadSetting` where that was something else."""
+    if again.schema is None:
+        return None if record.schema is None else AnswerSchema(record.schema)
+    schema = AnswerSchema(again.schema)
+    if schema.json_schema != record.schema:
+        raise BadSetting("schema", f"run {record.run} began with another one. Pass that one, or none.")
+    return schema
+
+
+def _notices(journal: Journal) -> tuple[str, ...]:
+    """What whoever resumed the run should know of its bill."""
+    paid = sum(outcome.completion is not None and not outcome.cached for outcome in journal.spent)
+    unknown = sum(outcome.calls for outcome in journal.spent if not (outcome.completion or outcome.failure))
+    notices = [f"Resumed: {_counted(paid, 'model call')} made before and not again."]
+    if unknown:
+        notices.append(
+            f"{_counted(unknown, 'call')} under way when the run stopped: counted at the worst case, and "
+            "maybe paid for twice."
+        )
+    return tuple(notices)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,219 @@
+"""The process inside a sandbox that holds a session's namespace and runs its cells; knows no engine.
+
+For each cell it forks. The child runs the cell, tells the host, and waits for the next one in its turn; the
+worker waits for the child to die, which means that the cell is to be forgotten.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import io
+import linecache
+import mmap
+import os
+import random
+import resource
+import signal
+import sys
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+from funnel.sandbox.bubblewrap.guest import loop
+from funnel.sandbox.bubblewrap.guest.channel import Channel, HostCalls, HostFunction
+from funnel.sandbox.values import short
+
+OUT_OF_MEMORY = 77
+"""The status of a process that could not even say that its memory is full."""
+_MIB = 1024 * 1024
+_MAX_PROBED_BYTES = 1 << 40
+_OUTPUT = 1
+
+
+def serve(data: int, go: int, born: int) -> NoReturn:
+    """Set the session up as the host says, and run its cells until the process is killed."""
+    channel = Channel(data)
+    try:
+        worker = Worker(channel)
+        channel.send({"do": "ready"})
+    except MemoryError:
+        channel.send({"do": "full"})
+    number = 0
+    while os.read(go, 1):
+        number += 1
+        state = random.getstate()
+        try:
+            child = os.fork()
+        except OSError:
+            os.write(born, b"-")
+            continue  # the cell was given up before it began
+        if child:
+            _, status = os.waitpid(child, 0)
+            channel.send({"do": "died", "cell": number, "status": status})
+        else:
+            os.write(born, b"+")
+            random.setstate(state)  # the module seeds itself anew after a fork
+            worker.answer(number)
+    os._exit(0)
+
+
+class Worker:
+    """One namespace and the line to the host."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._output = _output()
+        self._calls = HostCalls(channel, self._flush)
+        settings = channel.receive()
+        _limit(settings["memory_bytes"])
+        self._module = types.ModuleType("__main__")
+        self._namespace = self._module.__dict__
+        self._namespace.update({name: HostFunction(self._calls, name) for name in settings["functions"]})
+        self._namespace.update(channel.receive())
+        self._shut()
+
+    def _shut(self) -> None:
+        """What is not loaded now never will be."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "funnel"]:
+            del sys.modules[name]
+        sys.modules["__main__"] = self._module
+        sys.path[:] = []
+        sys.meta_path[:] = [finder for finder in sys.meta_path if finder.__name__ != "PathFinder"]  # type: ignore[attr-defined]  # a class
+        sys.path_importer_cache.clear()
+        sys.argv[:] = [""]
+        sys.orig_argv[:] = [""]
+        sys.stdin = io.StringIO()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        warnings.simplefilter("ignore")
+        random.seed(0)  # a run can be repeated cell by cell
+        loop.adapt(self._calls)
+        for function in (self.echo, loop.later, loop.awaitable):
+            setattr(builtins, _hidden(function), function)
+
+    def answer(self, number: int) -> None:
+        """Run the cell that the host sends, and tell it what came of it."""
+        try:
+            cell = self._channel.receive()
+            self._calls.begin(number)
+            sys.stdout = sys.stderr = self._output
+            error = self._run(cell["code"], {(start, stop) for start, stop in cell["awaited"]}, number)
+            self._flush()
+            self._channel.send({"do": "done", "cell": number, "error": error})
+        except MemoryError:
+            os._exit(OUT_OF_MEMORY)
+
+    def _run(self, code: str, awaited: set[tuple[int, int]], number: int) -> dict[str, Any] | None:
+        filename = f"<cell {number}>"
+        lines = code.splitlines(keepends=True)
+        linecache.cache[filename] = (len(code), None, lines, filename)
+        try:
+            compiled = compile(
+                _ready(code, filename, awaited), filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            )
+            coroutine = eval(compiled, self._namespace)  # noqa: S307 - what this process is for
+            if coroutine is not None:
+                loop.run(self._calls, coroutine)
+        except BaseException as exc:  # noqa: BLE001 - SystemExit and their like are errors of the cell
+            try:
+                return _described(exc, filename, lines)
+            except BaseException:  # noqa: BLE001 - an exception whose own text raises
+                return {"kind": "Exception", "message": "", "line": None, "source_line": ""}
+        return None
+
+    def echo(self, value: Any) -> None:
+        """Show the value of a last expression, as a REPL does."""
+        if value is not None:
+            self._namespace["_"] = value
+            print(repr(value))  # noqa: T201 - into the sandbox's own output
+
+    def _flush(self) -> None:
+        self._output.flush()
+
+
+def _output() -> io.TextIOWrapper:
+    raw = io.FileIO(_OUTPUT, "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "replace", line_buffering=True)
+
+
+def _hidden(function: Callable[..., Any]) -> str:
+    return f"__funnel_{function.__name__.strip('_')}__"
+
+
+def _limit(memory_bytes: int) -> None:
+    """Bound what this process and its children may take, beyond what it has taken so far."""
+    taken = _address_space()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + memory_bytes,) * 2)
+    for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_MEMLOCK):
+        resource.setrlimit(limit, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+
+
+def _address_space() -> int:
+    """Bytes, to the MiB: the least limit under which one MiB more can be had. There is no /proc to ask."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    low, high = 0, _MAX_PROBED_BYTES
+    while high - low > _MIB:
+        middle = (low + high) // 2
+        resource.setrlimit(resource.RLIMIT_AS, (middle, hard))
+        try:
+            mmap.mmap(-1, _MIB).close()
+            high = middle
+        except (OSError, MemoryError):
+            low = middle
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    return high
+
+
+def _ready(code: str, filename: str, awaited: set[tuple[int, int]]) -> ast.Module:
+    """The cell's tree: shows its last value; awaits any value; calls of the host that are awaited go on."""
+    tree = ast.parse(code, filename)
+    starts = [0]
+    for line in code.encode().split(b"\n"):
+        starts.append(starts[-1] + len(line) + 1)
+    written = list(ast.walk(tree))
+    if tree.body and isinstance(last := tree.body[-1], ast.Expr):
+        last.value = _through(Worker.echo, last.value)
+    for node in written:
+        if isinstance(node, ast.Await):
+            node.value = _through(loop.awaitable, node.value)
+        elif awaited and isinstance(node, ast.Call) and _span(node, starts) in awaited:
+            call = _through(loop.later, node.func)
+            node.func, node.args = call.func, [*call.args, *node.args]
+    return tree
+
+
+def _through(function: Callable[..., Any], argument: ast.expr) -> ast.Call:
+    name = ast.copy_location(ast.Name(_hidden(function), ast.Load()), argument)
+    return ast.copy_location(ast.Call(name, [argument], []), argument)
+
+
+def _span(node: ast.Call, starts: list[int]) -> tuple[int, int]:
+    return (
+        starts[node.lineno - 1] + node.col_offset,
+        starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0),
+    )
+
+
+def _described(exc: BaseException, filename: str, lines: list[str]) -> dict[str, Any]:
+    message, line = str.__str__(str(exc)), None
+    if isinstance(exc, SyntaxError) and exc.filename == filename:
+        message, line = str(exc.msg), exc.lineno
+    elif here := [number for number in _lines(exc, filename) if number is not None]:
+        line = here[-1]
+    source = lines[line - 1].strip() if line is not None and 0 < line <= len(lines) else ""
+    return {
+        "kind": type(exc).__name__,
+        "message": short(message),
+        "line": line,
+        "source_line": short(source),
+    }
+
+
+def _lines(exc: BaseException, filename: str) -> Iterator[int | None]:
+    at = exc.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code.co_filename == filename:
+            yield at.tb_lineno
+        at = at.tb_next

@@ -1,0 +1,1 @@
+"""The Monty engine: a small Python of its own in worker processes."""

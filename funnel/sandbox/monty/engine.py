@@ -1,0 +1,107 @@
+"""The Monty engine: a pool of worker processes that run a small Python; knows no model and no document.
+
+A session holds one worker as long as it is open, also while it waits for a host call; a child's session
+never waits for its parent's worker, because workers start when asked for, up to `max_processes`, and each
+serves one session. What a session holds after a good cell is kept as a dump, and comes back after a cell
+that broke it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic_monty import AsyncMonty, MontyError
+
+from funnel.errors import SandboxUnavailable
+from funnel.sandbox.base import HostFunction, Probe, SandboxLimits
+from funnel.sandbox.monty.hints import DIALECT
+from funnel.sandbox.monty.session import MontySession
+
+NAME = "monty"
+CHECKOUT_TIMEOUT_S = 60.0
+_GRACE_S = 0.25
+"""What a worker gets to notice its own time limit before it is ended from outside."""
+_EXIT_PAUSE_S = 0.05
+
+
+class MontySandbox:
+    """Sessions in worker processes. Any number may be open at once, up to `max_processes`."""
+
+    name = NAME
+    dialect = DIALECT
+
+    def __init__(self, *, max_processes: int = 256) -> None:
+        self._max_processes = max_processes
+        self._pool: AsyncMonty | None = None
+        self._starting = asyncio.Lock()
+
+    @asynccontextmanager
+    async def session(
+        self,
+        functions: Mapping[str, HostFunction],
+        variables: Mapping[str, Any],
+        limits: SandboxLimits | None = None,
+    ) -> AsyncIterator[MontySession]:
+        """A fresh session with these host functions and JSON values in its namespace.
+
+        Raises: `SandboxUnavailable` when no worker starts, all are taken for a minute, or the variables do
+        not fit into `limits.memory_bytes`.
+        """
+        session = MontySession(await self._started(), functions, variables, limits or SandboxLimits())
+        try:
+            await session.open()
+            yield session
+        finally:
+            await session.close()
+
+    async def close(self) -> None:
+        """End every process. A later session starts new ones."""
+        async with self._starting:
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                await pool.__aexit__(None, None, None)
+
+    async def _started(self) -> AsyncMonty:
+        async with self._starting:
+            if self._pool is None:
+                # One session a worker: nothing of an earlier question is left in its memory.
+                pool = AsyncMonty(
+                    min_processes=1,
+                    max_processes=self._max_processes,
+                    max_checkouts_per_worker=1,
+                    checkout_timeout=CHECKOUT_TIMEOUT_S,
+                    feed_duration_limit_grace=_GRACE_S,
+                )
+                try:
+                    self._pool = await pool.__aenter__()
+                except (MontyError, OSError, RuntimeError) as exc:
+                    raise SandboxUnavailable(NAME, f"its worker process does not start: {exc}") from exc
+                atexit.unregister(_let_threads_finish)
+                atexit.register(_let_threads_finish)
+            return self._pool
+
+
+def _let_threads_finish() -> None:
+    """The engine's threads drop Python objects a moment after a call; during finalization that aborts."""
+    time.sleep(_EXIT_PAUSE_S)
+
+
+async def probe() -> Probe:
+    """Whether a cell runs here, and how long the first one takes."""
+    started = time.perf_counter()
+    sandbox = MontySandbox(max_processes=1)
+    try:
+        async with sandbox.session({}, {}, SandboxLimits(cell_s=5.0)) as session:
+            result = await session.run("print(6 * 7)")
+    except SandboxUnavailable as exc:
+        return Probe(available=False, detail=exc.reason)
+    finally:
+        await sandbox.close()
+    if result.stdout.strip() != "42":
+        return Probe(available=False, detail=f"it computed {result.stdout.strip()!r} for 6 * 7")
+    return Probe(available=True, detail=f"first result in {(time.perf_counter() - started) * 1000:.0f} ms")

@@ -1,0 +1,253 @@
+"""One Monty session: drives cells, answers host calls, goes back to the last good state; owns no pool."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any, Final, TypeGuard
+
+from pydantic_monty import (
+    AsyncFunctionSnapshot,
+    AsyncFutureSnapshot,
+    AsyncMonty,
+    AsyncMontySession,
+    AsyncSnapshot,
+    MontyComplete,
+    MontyCrashedError,
+    MontyError,
+    MontyRuntimeError,
+    MontySyntaxError,
+    OSPolicy,
+    ResourceLimits,
+)
+
+from funnel.errors import SandboxDied, SandboxUnavailable
+from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
+from funnel.sandbox.calls import FromHost, HostCallLimit, Output, too_large, too_slow
+from funnel.sandbox.monty.calls import Calls
+from funnel.sandbox.monty.hints import hint_for
+from funnel.sandbox.monty.source import Cell, prepare
+from funnel.sandbox.monty.stdlib import module_source
+from funnel.sandbox.values import from_host, short, text_bytes
+
+_NAME: Final = "monty"
+_MAX_RECURSION: Final = 500
+_KEPT_TIMES: Final = 4
+"""To write its variables out, a worker needs this many times their size (measured: 3.7-4.2)."""
+_WORDING: Final = {
+    "The monty syntax parser": "This sandbox's Python",
+    "Internal error in monty: ": "",
+    "'_Std' object": "this module",
+}
+_LIMIT: Final = re.compile(r"limit exceeded|exceeded its memory limit")
+_LOG: Final = logging.getLogger(__name__)
+_UNCOUNTED: Final = 2_000_000_000
+"""The engine counts suspensions over a whole session and forgets them at a restore; we count by the cell."""
+
+
+class MontySession:
+    """One namespace that lasts from cell to cell; a cell that raises keeps what it had assigned.
+
+    Not for two `run`s at once.
+    """
+
+    def __init__(
+        self,
+        pool: AsyncMonty,
+        functions: Mapping[str, HostFunction],
+        variables: Mapping[str, Any],
+        limits: SandboxLimits,
+    ) -> None:
+        self._pool = pool
+        self._functions = dict(functions)
+        self._variables = from_host(dict(variables))
+        self._limits = limits
+        self._worker: AsyncMontySession | None = None
+        self._dump: bytes | None = None
+        self._feeds = 0
+        self._modules: frozenset[str] = frozenset()
+        self._awaited: dict[str, frozenset[int]] = {}
+        self._stale = False
+        self._good = (0, self._modules)
+
+    async def open(self) -> None:
+        """Take a worker and bind the variables. Raises: `SandboxUnavailable`."""
+        needed = _KEPT_TIMES * text_bytes(self._variables)
+        if needed > self._limits.memory_bytes:
+            raise SandboxUnavailable(
+                _NAME,
+                f"the variables need memory_bytes = {needed:,} (four times their text), "
+                f"and it is {self._limits.memory_bytes:,}. Raise it, or hand the text over in pieces",
+            )
+        try:
+            await self._take_worker()
+        except MontyError as exc:
+            raise SandboxUnavailable(_NAME, f"the session does not start: {exc}") from exc
+        except (TimeoutError, OSError, RuntimeError) as exc:
+            raise SandboxUnavailable(_NAME, f"no worker process is free: {exc}") from exc
+
+    async def close(self) -> None:
+        """Give the worker back; it ends, also in the middle of a cell."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            with contextlib.suppress(MontyError, RuntimeError):
+                await worker.__aexit__(None, None, None)
+
+    async def run(self, code: str) -> CellResult:
+        """Run one cell.
+
+        Raises: `SandboxDied` when the process is gone and its state cannot be brought back; what a host
+        function raised other than `HostError` and `EndCell`, or cancellation, after which the session stands
+        as before the cell.
+        """
+        cell = prepare(code)
+        if self._stale:
+            await self._restore()
+        out = Output(self._limits.output_bytes)
+        calls = Calls(self._functions, self._limits.host_calls)
+        self._stale = True
+        try:
+            error = await self._attempt(cell, out, calls)
+        except EndCell:
+            return CellResult(stdout=out.text, ended=True, restored=True)
+        except HostCallLimit as exc:
+            error = CellError("RuntimeError", str(exc))
+        finally:
+            await calls.cancel()
+        if restored := self._stale:
+            await self._restore()
+        return CellResult(stdout=out.text, error=error, restored=restored)
+
+    async def _attempt(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
+        """Leaves `_stale` set unless the worker holds a state worth keeping."""
+        try:
+            return await self._complete(cell, out, calls)
+        except FromHost as carried:
+            raise carried.error from None
+        except (HostCallLimit, SandboxDied):
+            raise
+        except MontyCrashedError as exc:
+            if exc.timed_out:
+                return too_slow(self._limits)
+            return CellError("SandboxCrashed", f"The cell ended its own process ({exc}).")
+        except Exception as exc:  # noqa: BLE001 - the engine's own faults: the cell is lost, the session not
+            if isinstance(exc, MontyError) and (breach := self._breach(exc)) is not None:
+                return breach
+            _LOG.warning("the Monty engine failed on a cell", exc_info=True)
+            return CellError("SandboxFault", f"The sandbox failed on this cell ({short(str(exc))}).")
+
+    async def _complete(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
+        error = None
+        try:
+            await self._drive(cell, out, calls)
+        except MontyCrashedError as exc:
+            if calls.made or exc.timed_out:
+                raise
+            # It may have died between two cells; nothing has left the cell yet, so it may run again.
+            await self._restore()
+            self._stale = True
+            await self._drive(cell, out, calls)
+        except (MontySyntaxError, MontyRuntimeError) as exc:
+            if self._breach(exc) is not None:
+                raise
+            error = _error(exc, cell)
+        # Writing the state out takes memory of the worker, so that this too can break the limit.
+        await self._keep()
+        return error
+
+    async def _drive(self, cell: Cell, out: Output, calls: Calls) -> None:
+        for module in cell.modules:
+            if module not in self._modules:
+                await self._feed(Cell(module_source(module), ""), out, calls)
+                self._modules |= {module}
+        await self._feed(cell, out, calls)
+
+    async def _feed(self, cell: Cell, out: Output, calls: Calls) -> None:
+        assert self._worker is not None  # noqa: S101 - `open` came first
+        self._awaited[f"<python-input-{self._feeds}>"] = cell.awaited
+        self._feeds += 1
+        snapshot = await self._worker.feed_start(
+            cell.text, external_lookup=self._functions, print_callback=out
+        )
+        while not isinstance(snapshot, MontyComplete):
+            if isinstance(snapshot, AsyncFutureSnapshot):
+                snapshot = await calls.settle(snapshot)
+            elif self._is_ours(snapshot, calls):
+                calls.count(host=True)
+                position = snapshot.position
+                later = position.start in self._awaited.get(position.filename, frozenset())
+                snapshot = await (calls.later(snapshot) if later else calls.now(snapshot))
+            else:
+                calls.count(host=False)
+                snapshot = await snapshot.resume_auto()
+
+    @staticmethod
+    def _is_ours(snapshot: AsyncSnapshot, calls: Calls) -> TypeGuard[AsyncFunctionSnapshot]:
+        return (
+            isinstance(snapshot, AsyncFunctionSnapshot)
+            and not snapshot.is_os_function
+            and snapshot.object_id is None
+            and calls.knows(snapshot.function_name)
+        )
+
+    def _breach(self, exc: MontyError) -> CellError | None:
+        """A limit of the engine's, after which its state is not to be trusted."""
+        inner = exc.exception()
+        if not _LIMIT.search(str(inner)[:200]):
+            return None
+        if isinstance(inner, TimeoutError):
+            return too_slow(self._limits)
+        if isinstance(inner, MemoryError):
+            return too_large(self._limits, " (a quarter of it can be kept from cell to cell)")
+        return None
+
+    async def _keep(self) -> None:
+        if self._worker is None:
+            raise SandboxDied(_NAME, "it was closed while a cell ran")
+        self._dump = await self._worker.dump()
+        self._good = (self._feeds, self._modules)
+        self._stale = False
+
+    async def _restore(self) -> None:
+        """Back to the last good state in a new worker. Raises: `SandboxDied`."""
+        await self.close()
+        try:
+            await self._take_worker()
+        except (MontyError, TimeoutError, OSError, RuntimeError) as exc:
+            raise SandboxDied(_NAME, f"its last good state cannot be restored: {exc}") from exc
+        self._stale = False
+
+    async def _take_worker(self) -> None:
+        limits = ResourceLimits(
+            max_feed_duration_secs=self._limits.cell_s,
+            max_memory=self._limits.memory_bytes,
+            max_recursion_depth=_MAX_RECURSION,
+            max_suspensions=_UNCOUNTED,
+        )
+        # Sleeping gains nothing here, and a fixed seed lets a run be repeated cell by cell.
+        policy = OSPolicy(sleep="zero", random_start={"seed": 0})
+        worker = self._pool.checkout(limits=limits, os_policy=policy)
+        await worker.__aenter__()
+        self._worker = worker
+        self._feeds, self._modules = self._good
+        if self._dump is not None:
+            await worker.load_session(self._dump)
+        else:
+            await worker.feed_run("pass", inputs=self._variables)
+            self._feeds = 1
+
+
+def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell) -> CellError:
+    inner = exc.exception()
+    kind = type(inner).__name__
+    text = inner.msg if isinstance(inner, SyntaxError) else str(inner)
+    for theirs, ours in _WORDING.items():
+        text = text.replace(theirs, ours)
+    message = short(text)
+    frames = exc.traceback()
+    here = [frame.line for frame in frames if frame.filename == frames[0].filename]
+    line = here[-1] if here else None
+    source_line = short(cell.line(line))
+    return CellError(kind, message, line, source_line, hint_for(kind, message, source_line))

@@ -1,0 +1,83 @@
+"""The last gate: a citation leaves only if its quote is, now, the stored text at its span; knows no model.
+
+A typed value leaves only if it meets its schema then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from funnel.errors import BadAnswer
+from funnel.run.context import Draft, Run
+from funnel.schema import AnswerSchema
+from funnel.text.citations import answer_text, renumber_value
+from funnel.types import Citation
+from indexes.types import DocumentId
+
+SURROUNDINGS_CHARS = 500
+
+
+async def checked(run: Run, draft: Draft) -> Draft:
+    """The draft with those citations only that stand in the store for this asker; says what was dropped."""
+    kept = {
+        number: [citation]
+        for number, citation in enumerate(draft.citations, start=1)
+        if await _stored(run, citation, citation.start, citation.stop) == citation.quote
+    }
+    lost = len(draft.citations) - len(kept)
+    if lost:
+        notice = (
+            f"{lost} of {len(draft.citations)} citations were dropped: "
+            "the documents no longer say so at these places."
+        )
+        draft = replace(_renumbered(draft, kept), notices=(*draft.notices, notice))
+    return draft if run.schema is None or draft.value is None else await _typed(run.schema, draft)
+
+
+def _renumbered(draft: Draft, kept: Mapping[int, Sequence[Citation]]) -> Draft:
+    """The draft with these citations, and with markers in its text and its value that count with them."""
+    if _is_value(draft):
+        value, citations = renumber_value(draft.value, kept)
+        return replace(draft, text=answer_text(value).strip(), value=value, citations=citations)
+    (text, value), citations = renumber_value([draft.text, draft.value], kept)
+    return replace(draft, text=text.strip(), value=value, citations=citations)
+
+
+async def _typed(schema: AnswerSchema, draft: Draft) -> Draft:
+    """The draft with its value as the schema would have it: as it leaves, whatever became of its markers."""
+    try:
+        value = await asyncio.to_thread(schema.check, draft.value)
+    except BadAnswer as error:
+        notice = f"The value no longer met the schema when its citations were numbered: {error}"
+        return replace(draft, status="partial", value=None, notices=(*draft.notices, notice))
+    text = answer_text(value).strip() if _is_value(draft) else draft.text
+    return replace(draft, text=text, value=value)
+
+
+def _is_value(draft: Draft) -> bool:
+    """Whether the text is the value, and no words about it."""
+    return draft.value is not None and draft.text == answer_text(draft.value).strip()
+
+
+async def surroundings(run: Run, citations: Iterable[Citation]) -> list[dict[str, str]]:
+    """What stands before and after each citation in its document, for whoever draws the trace."""
+    found = []
+    for citation in citations:
+        first = max(0, citation.start - SURROUNDINGS_CHARS)
+        before = await _stored(run, citation, first, citation.start)
+        after = await _stored(run, citation, citation.stop, citation.stop + SURROUNDINGS_CHARS)
+        found.append({"before": before or "", "after": after or ""})
+    return found
+
+
+async def _stored(run: Run, citation: Citation, start: int, stop: int) -> str | None:
+    return await asyncio.to_thread(
+        run.source.read,
+        DocumentId(citation.document_id),
+        start,
+        stop,
+        access=run.access,
+        where=run.where,
+    )

@@ -1,0 +1,67 @@
+"""The passage of a text that says the most of what is asked; pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from funnel.memory.terms import token
+from funnel.memory.text_search import K1
+from funnel.text.sentences import sentences
+from indexes.retrieval.analysis import analyse
+
+PASSAGE_CHARS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """`text[start:stop]`, whole sentences where these are short enough."""
+
+    start: int
+    stop: int
+    score: float
+
+
+def best_passage(text: str, idf: Mapping[str, float]) -> Passage | None:
+    """The sentences in a row, up to `PASSAGE_CHARS` characters of them, that score best; None for no token.
+
+    The score of a passage is that of BM25 where all lengths are equal. Of equal ones the shortest, then the
+    first.
+    """
+    pieces = [(start, stop, _counted(text[start:stop], idf)) for start, stop in _pieces(text)]
+    best: Passage | None = None
+    for first, (start, _, counts) in enumerate(pieces):
+        if not counts:
+            continue
+        total: Counter[str] = Counter()
+        for _, stop, more in pieces[first:]:
+            if stop - start > PASSAGE_CHARS:
+                break
+            if not more:
+                continue
+            total += more
+            found = Passage(start, stop, _score(total, idf))
+            if best is None or _order(found) < _order(best):
+                best = found
+    return best
+
+
+def _order(passage: Passage) -> tuple[float, int, int]:
+    return -passage.score, passage.stop - passage.start, passage.start
+
+
+def _score(counts: Mapping[str, int], idf: Mapping[str, float]) -> float:
+    return math.fsum(idf[name] * tf * (K1 + 1) / (tf + K1) for name, tf in sorted(counts.items()))
+
+
+def _counted(text: str, idf: Mapping[str, float]) -> Counter[str]:
+    return Counter(name for name in map(token, analyse(text)) if name in idf)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Sentences, long ones cut."""
+    for start, stop in sentences(text):
+        for at in range(start, stop, PASSAGE_CHARS):
+            yield at, min(at + PASSAGE_CHARS, stop)

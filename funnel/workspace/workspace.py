@@ -1,0 +1,308 @@
+"""What one run reads and writes: documents and notes, over any memory; knows no model and no asker.
+
+Pages of a document version are shared by all runs of a tenant, but a run reads only what was added to it.
+So whoever adds a document has made sure that the run's asker may read it, and needs to make sure of nothing
+else: a run cannot reach another's documents by naming them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Self
+
+from funnel.errors import UnknownDocument
+from funnel.memory import terms, text_search
+from funnel.memory.base import Memory, Namespace, namespace
+from funnel.workspace import full_text
+from funnel.workspace.grep import Grepper, Match, Search
+from funnel.workspace.pages import Fetch, Layout, Pages
+from funnel.workspace.passages import Passage, best_passage
+from funnel.workspace.values import (
+    DocumentLike,
+    GrepResult,
+    Known,
+    Registrable,
+    Stored,
+    TextHit,
+    entry_of,
+    known_of,
+)
+
+FetchDocument = Callable[[str, int, int], Awaitable[str]]
+"""(document id, start, stop) → those characters of the version that was registered."""
+
+_SCAN_KEYS = 1_000
+_GREP_PAGES = 4
+_CANDIDATES = 4
+"""So many times the texts that are asked for are looked into for their best passage."""
+_INDEXED_AT_ONCE = 4
+_DOCUMENT, _NOTE = "document/", "note/"
+
+
+class Workspace:
+    """The documents and notes of run `run`; the same memory, tenant and run give the same again.
+
+    An async context manager: leaving it ends the process that greps. The memory stays open, and its owner's.
+    `page_chars` characters go into one stored page; a match of up to `reach` characters is found exactly.
+    What is written stays for `ttl_s` seconds, pages of documents somewhat longer.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        *,
+        run: str,
+        tenant: str = "local",
+        page_chars: int = 65_536,
+        reach: int = 16_384,
+        cache_bytes: int = 16 * 1024 * 1024,
+        grep_piece_s: float = 3.0,
+        ttl_s: float | None = None,
+    ) -> None:
+        self._memory = memory
+        self._tenant = tenant
+        self._here = namespace(tenant, "run", run)
+        self._pages = Pages(memory, page_chars=page_chars, cache_bytes=cache_bytes, ttl_s=ttl_s)
+        self._full_text = full_text.FullText(memory, self._pages, ttl_s=ttl_s)
+        self._ttl_s = ttl_s
+        self._reach = reach
+        self._grepper = Grepper(piece_s=grep_piece_s)
+        self._page_chars = page_chars
+        self._fetch: FetchDocument | None = None
+        self._known: dict[str, Known] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the process that greps; a second call does nothing."""
+        await self._grepper.close()
+
+    async def add_document(self, info: DocumentLike, text: str | Iterable[str]) -> Stored:
+        """Give this run a document, whole or in pieces of any size. A stored version is not read again.
+
+        Raises: `MemoryFailed`; `ValueError` for an empty id or version.
+        """
+        layout = await self._pages.store(self._where(info.id, info.version), text)
+        stored = Stored(info.id, info.version, info.title, info.uri, layout.n_chars)
+        await self._remember([Known(stored, layout, whole=True)])
+        return stored
+
+    def fetch_with(self, fetch: FetchDocument) -> None:
+        """Where the text of documents comes from that are registered by what is known of them."""
+        self._fetch = fetch
+
+    async def register(self, infos: Iterable[Registrable]) -> None:
+        """Give this run documents whose text is fetched when it is read, and stored by the page.
+
+        What goes through whole documents, `grep` and the first `search`, stores no text.
+
+        Raises: `MemoryFailed`; `ValueError` for an empty id or version.
+        """
+        known = []
+        for info in infos:
+            self._where(info.id, info.version)
+            stored = Stored(info.id, info.version, info.title, info.uri, info.n_chars)
+            known.append(Known(stored, Layout(info.n_chars, self._page_chars), whole=False))
+        await self._remember(known)
+
+    async def documents(self) -> tuple[Stored, ...]:
+        """The documents of this run, by id."""
+        found = await self._entries(_DOCUMENT)
+        self._known |= {name: known_of(entry) for name, entry in found.items()}
+        return tuple(self._known[name].stored for name in found)
+
+    async def length(self, document_id: str) -> int:
+        """Characters in a document. Raises: `UnknownDocument`."""
+        return (await self._find(document_id)).stored.n_chars
+
+    async def read(self, document_id: str, start: int | None = None, stop: int | None = None) -> str:
+        """`text[start:stop]`, with Python's rules for what lies outside; only those pages are fetched.
+
+        Raises: `UnknownDocument`, `MemoryFailed`; what the fetching raises.
+        """
+        known = await self._find(document_id)
+        stored = known.stored
+        begin, end, _ = slice(start, stop).indices(stored.n_chars)
+        where = self._where(stored.id, stored.version)
+        return await self._pages.read(where, known.layout, begin, end, fetch=self._fetch_for(known))
+
+    async def grep(
+        self,
+        pattern: str,
+        document_ids: Sequence[str] | None = None,
+        *,
+        context: int = 80,
+        limit: int = 200,
+        ignore_case: bool = False,
+    ) -> GrepResult:
+        """What `re.finditer` finds in these documents, in this order; in all of them by id when None.
+
+        The first `limit` matches have `context` characters before and after. A match of more than `reach`
+        characters, with what it looks at around it, is cut (and may count once for each piece) or missed.
+        The search goes on to the end for the sake of `total`; cancel it to stop it.
+
+        Raises: `BadPattern`, `UnknownDocument`, `MemoryFailed`; `ValueError` for a number below 0; what the
+        fetching raises.
+        """
+        if context < 0 or limit < 0:
+            raise ValueError(f"context = {context} and limit = {limit}: neither may be below 0")
+        if document_ids is None:
+            found = [stored.id for stored in await self.documents()]
+        else:
+            found = list(document_ids)
+        known = [await self._find(document_id) for document_id in found]
+        matches: list[Match] = []
+        total = 0
+        async with self._grepper.search(Search(pattern, ignore_case, self._reach, context)) as scan:
+            for document in known:
+                await scan.document()
+                stored = document.stored
+                where = self._where(stored.id, stored.version)
+                pieces = self._pages.stream(
+                    where, document.layout, batch=_GREP_PAGES, fetch=self._fetch_for(document)
+                )
+                async for piece, last in _marked(pieces):
+                    count, some = await scan.feed(
+                        stored.id, piece, last=last, limit=max(0, limit - len(matches))
+                    )
+                    matches += some
+                    total += count
+        return GrepResult(tuple(matches), total)
+
+    async def search(self, query: str, k: int = 10) -> tuple[TextHit, ...]:
+        """The best `k` passages of the documents and notes of this run for a query, best first.
+
+        BM25 over stretches of 8,192 characters finds where to look; a passage scores by what it holds itself.
+        A version that nobody searched before is indexed first: everything is read once, a piece at a time.
+
+        Raises: `MemoryFailed`.
+        """
+        asked = terms.tokens(query)
+        if not asked or k < 1:
+            return ()
+        stored = {self._where(found.id, found.version): found for found in await self.documents()}
+        await self._index(list(stored.values()))
+        matched = [*await text_search.matches(self._memory, stored, asked)]
+        notes = await self.notes()
+        matched += [
+            text_search.Matched(self._here, key, *_counted(text, asked)) for key, text in notes.items()
+        ]
+        n_texts = len(notes) + sum(full_text.n_stretches(found.n_chars) for found in stored.values())
+        matched = [text for text in matched if any(text.counts)]
+        idf = text_search.weights(matched, n_tokens=len(asked), n_texts=n_texts)
+        weights = dict(zip(asked, idf, strict=True))
+        hits: list[TextHit] = []
+        for best in text_search.rank(matched, idf, k=_CANDIDATES * k):
+            document = stored.get(best.where)
+            if document is None:
+                start, text = 0, notes[best.key]
+            else:
+                start, stop = full_text.span(best.key, document.n_chars)
+                text = await self.read(document.id, start, stop)
+            if (passage := await asyncio.to_thread(best_passage, text, weights)) is not None:
+                hits.append(_hit(document, best.key, start, text, passage))
+        return tuple(_apart(hits)[:k])
+
+    async def _index(self, documents: Sequence[Stored]) -> None:
+        at_once = asyncio.Semaphore(_INDEXED_AT_ONCE)
+
+        async def index(stored: Stored) -> None:
+            async with at_once:
+                known = await self._find(stored.id)
+                where = self._where(stored.id, stored.version)
+                await self._full_text.index(where, known.layout, fetch=self._fetch_for(known))
+
+        await asyncio.gather(*map(index, documents))
+
+    async def note(self, key: str, text: str) -> None:
+        """Keep `text` under `key` for this run; an earlier note of that key is replaced."""
+        written = {_NOTE + key: text.encode("utf-8", "surrogatepass")}
+        await self._memory.put_many(self._here, written, ttl_s=self._ttl_s)
+
+    async def notes(self) -> dict[str, str]:
+        """Every note of this run, by key."""
+        found = await self._entries(_NOTE)
+        return {key: text.decode("utf-8", "surrogatepass") for key, text in found.items()}
+
+    def _where(self, document_id: str, version: str) -> Namespace:
+        return namespace(self._tenant, "document", document_id, version)
+
+    def _fetch_for(self, known: Known) -> Fetch | None:
+        return None if known.whole or self._fetch is None else partial(self._fetch, known.stored.id)
+
+    async def _remember(self, known: Iterable[Known]) -> None:
+        """Write that these are documents of this run, all at once."""
+        by_id = {each.stored.id: each for each in known}
+        entries = {_DOCUMENT + name: entry_of(each) for name, each in by_id.items()}
+        await self._memory.put_many(self._here, entries, ttl_s=self._ttl_s)
+        self._known |= by_id
+
+    async def _find(self, document_id: str) -> Known:
+        if document_id not in self._known:
+            key = _DOCUMENT + document_id
+            found = await self._memory.get_many(self._here, [key])
+            if key not in found:
+                raise UnknownDocument(document_id)
+            self._known[document_id] = known_of(found[key])
+        return self._known[document_id]
+
+    async def _keys(self, prefix: str) -> AsyncIterator[str]:
+        after = ""
+        while keys := await self._memory.scan(self._here, prefix, after=after, limit=_SCAN_KEYS):
+            for key in keys:
+                yield key
+            after = keys[-1]
+
+    async def _entries(self, prefix: str) -> Mapping[str, bytes]:
+        """Everything of this run under a prefix, by what follows it."""
+        keys = [key async for key in self._keys(prefix)]
+        found = await self._memory.get_many(self._here, keys)
+        return {key.removeprefix(prefix): found[key] for key in keys if key in found}
+
+
+def _counted(text: str, asked: Sequence[str]) -> tuple[int, tuple[int, ...]]:
+    record = terms.record(text)
+    return terms.n_terms(record), tuple(terms.count(record, name) for name in asked)
+
+
+def _hit(document: Stored | None, key: str, start: int, text: str, passage: Passage) -> TextHit:
+    return TextHit(
+        document_id=None if document is None else document.id,
+        note=key if document is None else None,
+        start=start + passage.start,
+        stop=start + passage.stop,
+        text=text[passage.start : passage.stop],
+        score=passage.score,
+    )
+
+
+def _apart(hits: Sequence[TextHit]) -> list[TextHit]:
+    """Best first, without those that overlap a better one: neighbouring stretches share their border."""
+    kept: list[TextHit] = []
+    for hit in sorted(hits, key=lambda h: (-h.score, h.document_id or "", h.note or "", h.start)):
+        place = hit.document_id, hit.note
+        if not any(
+            (other.document_id, other.note) == place and other.start < hit.stop and hit.start < other.stop
+            for other in kept
+        ):
+            kept.append(hit)
+    return kept
+
+
+async def _marked(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+    """Each piece and whether it is the last; one empty piece for an empty document, where `^$` matches."""
+    held = b""
+    async for piece in pieces:
+        if held:
+            yield held, False
+        held = piece
+    yield held, True
+
+
+__all__ = ["DocumentLike", "GrepResult", "Registrable", "Stored", "TextHit", "Workspace"]

@@ -1,0 +1,1 @@
+"""The one truth of a collection: its SQLite file."""

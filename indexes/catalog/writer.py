@@ -1,0 +1,103 @@
+"""One write transaction of the catalog: puts documents in and takes them out; knows no engine."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+
+from indexes.catalog.reader import PAGE_CHARS, Reader, encode, indexed_text
+from indexes.catalog.schema import put_attributes
+from indexes.types import Document, DocumentId, Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a writer needs to know of the document that is already there."""
+
+    number: int
+    fingerprint: str
+    source: str
+    uri: str
+
+
+class Writer(Reader):
+    """A write transaction; what it did is seen by others only once it has ended well."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._generation = self.generation + 1
+        self.changed = False
+
+    def stored(self, document_id: str) -> Stored | None:
+        """The document that has this id now."""
+        row = self._db.execute(
+            "SELECT number, fingerprint, source, uri FROM documents WHERE id = ?", (document_id,)
+        ).fetchone()
+        return None if row is None else Stored(*row)
+
+    def uris_of(self, source: str) -> list[tuple[DocumentId, str]]:
+        """(id, URI) of the documents that came from `source`, by id."""
+        rows = self._db.execute("SELECT id, uri FROM documents WHERE source = ? ORDER BY id", (source,))
+        return [(DocumentId(id_), uri) for id_, uri in rows]
+
+    def put(self, document: Document, passages: Iterable[Passage], *, source: str) -> None:
+        """Store a document that is not there."""
+        self.changed = True
+        number = self._db.execute(
+            "INSERT INTO documents "
+            "(id, version, fingerprint, title, uri, n_chars, metadata, readers, sections, source) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                document.id,
+                document.version,
+                document.fingerprint,
+                document.title,
+                document.uri,
+                len(document.text),
+                json.dumps(dict(document.metadata)) if document.metadata else "{}",
+                json.dumps(sorted(document.readers)) if document.readers else "[]",
+                json.dumps([asdict(section) for section in document.sections]) if document.sections else "[]",
+                source,
+            ),
+        ).lastrowid
+        # Each statement costs, and most documents have neither readers nor metadata.
+        if document.readers:
+            self._db.executemany("INSERT INTO readers VALUES (?, ?)", ((r, number) for r in document.readers))
+        if document.metadata and number is not None:  # as it is after an INSERT
+            put_attributes(self._db, number, document.metadata)
+        starts = range(0, len(document.text), PAGE_CHARS)
+        self._db.executemany(
+            "INSERT INTO pages (document, ordinal, text) VALUES (?, ?, ?)",
+            ((number, i, encode(document.text[at : at + PAGE_CHARS])) for i, at in enumerate(starts)),
+        )
+        sections = {section: i for i, section in enumerate(document.sections)}
+        rows = (
+            (
+                number,
+                i,
+                passage.id,
+                passage.start,
+                passage.stop,
+                sections.get(passage.section) if passage.section else None,
+                sha256(encode(indexed_text(document.title, passage.text))).digest(),
+                self._generation,
+            )
+            for i, passage in enumerate(passages)
+        )
+        self._db.executemany(
+            "INSERT INTO passages (document, ordinal, id, start, stop, section, digest, added) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+
+    def remove(self, number: int) -> None:
+        """Remove a document, its text, its passages."""
+        self.changed = True
+        self._db.execute(
+            "INSERT INTO removed SELECT key, digest, ? FROM passages WHERE document = ?",
+            (self._generation, number),
+        )
+        self._db.execute("DELETE FROM documents WHERE number = ?", (number,))

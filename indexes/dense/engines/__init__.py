@@ -1,0 +1,1 @@
+"""Vector engines, one module or folder each."""

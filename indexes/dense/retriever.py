@@ -1,0 +1,227 @@
+"""What a dense leg is, and the one in a space fitted to the collection; knows the catalog, no fusion."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from copy import copy
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import numpy as np
+
+from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
+from indexes.dense.engines.faiss.engine import FaissEngine, read_manifest
+from indexes.dense.feedback import NOTHING_NEAR, SHARE_LATENT, SHARE_PRETRAINED, Near, with_feedback
+from indexes.errors import EmbedderFailed
+from indexes.retrieval.base import Tell, since
+from indexes.storage import faults
+from indexes.storage.files import fsync
+
+if TYPE_CHECKING:
+    from indexes.catalog.catalog import Catalog
+    from indexes.catalog.reader import Reader, Row
+    from indexes.lexical.base import Scored
+    from indexes.retrieval.scope import Scope
+
+FIT_PASSAGES = 20_000
+"""A space is fitted to this many passages at most, evenly spread over the collection."""
+
+REFIT_SHARE = 0.5
+"""A space is fitted anew when more than this share of what it was fitted to has come or gone since."""
+
+_UNRELATED = 1e-6
+"""At a right angle to the query or beyond, give or take rounding, nothing is near it."""
+
+_FIT = "fit"
+_FOLD_BLOCK = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """An embedder and the engine with its vectors: replaced as one, for two spaces do not compare."""
+
+    embedder: Embedder
+    engine: FaissEngine
+
+
+class DenseLeg:
+    """What both kinds of space share: search, trimming, files."""
+
+    shared = True
+    fitted = False
+    """Whether the space that is searched is fitted to the collection."""
+    feedback = SHARE_PRETRAINED
+    """How far a query is moved towards what another leg found."""
+
+    def __init__(self, directory: Path, catalog: Catalog) -> None:
+        self._directory = directory
+        self._catalog = catalog
+        self._space: Space | None = None
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation that the vectors cover."""
+        space = self._space
+        return -1 if space is None else space.engine.generation
+
+    def clear(self) -> None:
+        """Forget every vector."""
+        FaissEngine(self._directory, "").clear()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the files again."""
+        raise NotImplementedError
+
+    def follow(self, catalog: Reader, tell: Tell) -> None:
+        """Take in what came and drop what went since the leg's own generation."""
+        raise NotImplementedError
+
+    def keys(self) -> Keys:
+        """The keys of every passage held, ascending."""
+        space = self._space
+        return np.empty(0, np.int64) if space is None else space.engine.keys()
+
+    def search(self, query: str, k: int, *, scope: Scope, near: Near = NOTHING_NEAR) -> Scored:
+        """The best `k` passages by inner product within `scope`, trimmed inside the engine.
+
+        The query is moved towards what is `near` it by another leg's account.
+        """
+        space = self._space
+        if space is None:
+            return []
+        vector = space.embedder.embed_query(query)
+        if near.rows:
+            vector = with_feedback(vector, self._vectors(space, near.rows), near.scores, share=self.feedback)
+        scored = space.engine.search(vector, k, allowed=scope.keys)
+        return [(key, score) for key, score in scored if score > _UNRELATED]
+
+    def _vectors(self, space: Space, rows: Sequence[Row]) -> Vectors:
+        """The vectors of passages that the leg covers."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of the vectors."""
+        if self._space is not None:
+            self._space.engine.close()
+
+
+class FittedLeg(DenseLeg):
+    """Vectors in a space fitted to the collection itself, fitted anew when the collection has outgrown it."""
+
+    fitted = True
+    feedback = SHARE_LATENT
+
+    def __init__(self, directory: Path, embedder: FittedEmbedder, catalog: Catalog) -> None:
+        super().__init__(directory, catalog)
+        self._blank = embedder
+        self._catalog = catalog
+        self.refresh()
+
+    @property
+    def serving(self) -> str:
+        """Name of the embedder whose vectors are searched."""
+        return self._blank.name
+
+    def embedded(self, catalog: Reader) -> int:
+        """How many passages have a vector: each has, from the write that brought it."""
+        return catalog.n_added(-1)
+
+    def embed(self, _tell: Tell) -> bool:
+        """Whether `follow` is to let other vectors serve: there are none."""
+        return False
+
+    def embedding(self) -> AbstractContextManager[None]:
+        """The right to run `embed`, which does nothing here."""
+        return nullcontext()
+
+    def _vectors(self, space: Space, rows: Sequence[Row]) -> Vectors:
+        return space.embedder.embed_documents([row.text for row in rows])
+
+    def refresh(self) -> None:
+        """Look at the files again: the manifest names the space, and the space's file stands beside it."""
+        manifest = read_manifest(self._directory)
+        if manifest is None or not manifest.space.startswith(f"{self._blank.name}-"):
+            self._space = None
+            return
+        if self._space is not None and self._space.engine.space == manifest.space:
+            self._space.engine.refresh()
+            return
+        embedder = copy(self._blank)
+        try:
+            embedder.load(self._file(manifest.space))
+        except EmbedderFailed:
+            self._space = None  # generation -1 asks for a new fit
+            return
+        self._space = Space(embedder, FaissEngine(self._directory, manifest.space))
+
+    def follow(self, catalog: Reader, tell: Tell) -> None:
+        """Fold in what came, or fit anew."""
+        past = since(self, catalog)
+        if self._space is None or past < 0 or self._outgrown(catalog, self._space.engine):
+            self._refit(catalog, tell)
+        else:
+            keys, vectors = _folded(self._space.embedder, catalog, past, tell)
+            self._space.engine.apply(keys, vectors, catalog.removed(past), generation=catalog.generation)
+
+    def _outgrown(self, catalog: Reader, engine: FaissEngine) -> bool:
+        fit = json.loads(catalog.setting(_FIT) or "{}")
+        if fit.get("space") != engine.space:
+            return True
+        past = engine.generation
+        # Counting what the catalog holds would go through all of it at every write.
+        total = engine.count + catalog.n_added(past) - len(catalog.removed(past))
+        came = len(catalog.keys(after=fit["last_key"]))
+        went = fit["passages"] - (total - came)
+        return bool(max(came, went) > REFIT_SHARE * fit["passages"])
+
+    def _refit(self, catalog: Reader, tell: Tell) -> None:
+        total = catalog.n_added(-1)
+        tell("fitting", 0, total)
+        embedder = copy(self._blank)
+        sample = catalog.keys()[:: -(-total // FIT_PASSAGES) or 1]
+        embedder.fit([row.text for row in catalog.rows(sample.tolist())])
+        space = f"{embedder.name}-{uuid4().hex}"
+        path = self._file(space)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        faults.step("latent.save")
+        embedder.save(path)
+        faults.step("latent.saved")
+        fsync(path)
+        faults.step("latent.synced")
+        keys, vectors = _folded(embedder, catalog, -1, tell)
+        fit = {"space": space, "passages": total, "last_key": int(keys[-1]) if total else 0}
+        self._catalog.set(_FIT, json.dumps(fit))
+        faults.step("latent.recorded")
+        # The manifest that `apply` replaces is what makes the new space the one in use.
+        engine = FaissEngine(self._directory, space)
+        engine.apply(keys, vectors, (), generation=catalog.generation)
+        self._space = Space(embedder, engine)
+        for old in self._directory.glob(f"{embedder.name}-*.npz"):
+            if old != path:
+                old.unlink(missing_ok=True)
+                faults.step("latent.pruned")
+
+    def _file(self, space: str) -> Path:
+        return self._directory / f"{space}.npz"
+
+
+def _folded(embedder: Embedder, catalog: Reader, past: int, tell: Tell) -> tuple[Keys, Vectors]:
+    """Keys and vectors of the passages that came since, in a space as it stands."""
+    rows = catalog.added(past)
+    total = catalog.n_added(past)
+    keys = np.empty(total, np.int64)
+    vectors = np.empty((total, embedder.dimension), np.float32)
+    done = 0
+    while block := list(islice(rows, _FOLD_BLOCK)):
+        here = slice(done, done + len(block))
+        keys[here] = [row.key for row in block]
+        vectors[here] = embedder.embed_documents([row.text for row in block])
+        done += len(block)
+        tell("embedding", done, total)
+    return keys, vectors

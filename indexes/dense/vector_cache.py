@@ -1,0 +1,134 @@
+"""Vectors of pretrained embedders, by embedder and digest of the text; knows neither documents nor models.
+
+Kept beside the catalog and committed batch by batch: when a long run is cut off, what was embedded stays,
+and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from indexes.dense.base import Vectors
+from indexes.errors import CollectionError
+from indexes.storage import faults
+from indexes.storage.connecting import connect, may_write
+
+VECTORS = "vectors.sqlite"
+"""Its name beside the catalog."""
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS vectors (
+    embedder TEXT NOT NULL,
+    digest   TEXT NOT NULL,
+    vector   BLOB NOT NULL,
+    PRIMARY KEY (embedder, digest)
+)
+"""
+_FIND = """
+SELECT digest, vector FROM vectors WHERE embedder = ? AND digest IN (SELECT value FROM json_each(?))
+"""
+_KNOWN = "SELECT digest FROM vectors WHERE embedder = ? AND digest IN (SELECT value FROM json_each(?))"
+_LENGTH = "SELECT length(vector) FROM vectors WHERE embedder = ? LIMIT 1"
+_BATCH = 10_000
+_BUSY_S = 30.0
+
+
+def scrub(path: Path, digests: Iterable[bytes]) -> None:
+    """Forget these texts' vectors, whatever the embedder, and write over the file's free space.
+
+    Raises: `CollectionError` where somebody has been reading for too long.
+    """
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as db:
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute(_TABLE)
+            db.executemany("DELETE FROM vectors WHERE digest = ?", ((d.hex(),) for d in digests))
+            db.execute("VACUUM")
+            busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            faults.step("vectors.scrubbed")
+    except sqlite3.Error as exc:
+        raise CollectionError(f"The vectors in {path} cannot be scrubbed: {exc}.") from exc
+    if busy:
+        raise CollectionError(f"The vectors in {path} are being read. Run this again when that has ended.")
+
+
+class VectorCache:
+    """One SQLite file, opened anew for each call: calls are few and large, and come from any thread."""
+
+    def __init__(self, path: Path, embedder: str) -> None:
+        self._path = path
+        self._embedder = embedder
+
+    def missing(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of the digests that have no vector."""
+        wanted = set(digests)
+        return wanted - {bytes.fromhex(digest) for (digest,) in self._rows(_KNOWN, wanted)}
+
+    def dimension(self) -> int:
+        """Length of the vectors that are kept; 0 when there is none."""
+        with self._open() as db:
+            row = db.execute(_LENGTH, (self._embedder,)).fetchone()
+        return 0 if row is None else int(row[0]) // np.dtype(np.float32).itemsize
+
+    def get(self, digests: Sequence[bytes]) -> Vectors:
+        """float32 (n_digests, dimension). Raises: `KeyError` when one of them has no vector."""
+        found = self._found(digests)
+        return np.stack([np.frombuffer(found[digest.hex()], np.float32) for digest in digests])
+
+    def put(self, digests: Sequence[bytes], vectors: Vectors) -> None:
+        """Keep one batch for good."""
+        rows = [
+            (self._embedder, d.hex(), v.astype(np.float32).tobytes())
+            for d, v in zip(digests, vectors, strict=True)
+        ]
+        with self._open() as db:
+            db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            faults.step("vectors.put")
+
+    def forget(self, digests: Iterable[bytes]) -> None:
+        """Drop the vectors of texts that are nowhere any more."""
+        with self._open() as db:
+            rows = [(self._embedder, digest.hex()) for digest in digests]
+            db.executemany("DELETE FROM vectors WHERE embedder = ? AND digest = ?", rows)
+            faults.step("vectors.forget")
+
+    def _found(self, digests: Iterable[bytes]) -> dict[str, bytes]:
+        return dict(self._rows(_FIND, set(digests)))
+
+    def _rows(self, statement: str, digests: set[bytes]) -> Iterator[tuple[Any, ...]]:
+        wanted = sorted(digest.hex() for digest in digests)
+        with self._open() as db:
+            for at in range(0, len(wanted), _BATCH):
+                yield from db.execute(statement, (self._embedder, json.dumps(wanted[at : at + _BATCH])))
+
+    def _connection(self) -> sqlite3.Connection:
+        writable = may_write(self._path.parent)
+        if not writable and not self._path.is_file():
+            db = sqlite3.connect(":memory:")  # nothing is kept, and there is nowhere to keep it
+        else:
+            db = connect(self._path)
+            db.isolation_level = "DEFERRED"
+        if writable:
+            db.execute("PRAGMA journal_mode = WAL")
+        if writable or not self._path.is_file():
+            db.execute(_TABLE)
+        return db
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(self._connection()) as db, db:
+                yield db
+        except sqlite3.Error as exc:
+            raise CollectionError(
+                f"The vectors in {self._path} cannot be used: {exc}. Remove that file: they are made anew."
+            ) from exc

@@ -1,0 +1,1 @@
+"""What a ranking is worth by labelled queries, and the fusion weight fitted to them."""

@@ -1,0 +1,1 @@
+"""Looking after a collection: verification, erasure with proof, backups, following files."""

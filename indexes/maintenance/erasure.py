@@ -1,0 +1,200 @@
+"""Proof that erased documents are gone: looks for what only they had in every byte of a directory.
+
+Knows files and texts. Beyond its sight: copies elsewhere, and blocks that the file system has freed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexes.catalog.reader import encode
+from indexes.lexical import segments
+from indexes.retrieval.analysis import analyse
+from indexes.types import Document, DocumentId
+
+MAX_SEQUENCES = 120
+MAX_TERMS = 2000
+
+_SEQUENCE_WORDS = 6
+_LEAST_BYTES = 6
+"""Shorter strings turn up among any bytes by chance."""
+
+_BLOCK_BYTES = 1 << 23
+_SHOWN_CHARS = 60
+_WORD = re.compile(r"\S+")
+_KEPT = frozenset({"write.lock", "writer"})
+_SPACE_SUFFIX = ".npz"
+
+Told = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What would betray erased documents: word sequences, names and metadata; and their search terms."""
+
+    ids: tuple[DocumentId, ...]
+    sequences: tuple[str, ...]
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was looked at and what was found.
+
+    `shared` sequences stand in documents that remain, so that they say nothing. `traces` is empty when the
+    documents are gone, else it names file, place and what stands there.
+    """
+
+    ids: tuple[DocumentId, ...]
+    sequences: int
+    shared: int
+    terms: int
+    files: int
+    size_bytes: int
+    traces: tuple[str, ...]
+
+
+def empty(directory: Path) -> None:
+    """Remove every file in `directory` and below, locks excepted."""
+    for path in directory.rglob("*") if directory.is_dir() else ():
+        if path.is_file() and path.name not in _KEPT:
+            path.unlink(missing_ok=True)
+
+
+def evidence(documents: Iterable[Document]) -> Evidence:
+    """What to look for once these documents are erased: at most `MAX_SEQUENCES`, evenly spread, and names."""
+    ids: list[DocumentId] = []
+    names: set[str] = set()
+    runs: list[str] = []
+    terms: set[str] = set()
+    for document in documents:
+        ids.append(document.id)
+        names |= {document.id, document.title, document.uri, *_strings(document.metadata)}
+        names |= {section.title for section in document.sections}
+        runs += _runs(document.text)
+        terms |= {*analyse(document.title), *analyse(document.text)}
+    step = max(1, -(-len(runs) // MAX_SEQUENCES))
+    wanted = {sequence for sequence in (*names, *runs[::step]) if len(encode(sequence)) >= _LEAST_BYTES}
+    longest = sorted(terms, key=lambda term: (-len(term), term))[:MAX_TERMS]
+    return Evidence(tuple(ids), tuple(sorted(wanted)), tuple(longest))
+
+
+def prove(directory: Path, sought: Evidence, remaining: Iterable[Document], tell: Told) -> Proof:
+    """Look for the evidence in every byte of every file of the collection in `directory`.
+
+    What is found counts as a trace unless a document of `remaining` has it too. A fitted space is
+    looked at as it lies and unpacked; the dictionary of tantivy is asked for each term, and its schema for
+    stored text. Raises: `OSError` where a file cannot be read.
+    """
+    files = sorted(path for path in directory.rglob("*") if path.is_file())
+    total = sum(path.stat().st_size for path in files)
+    needles = {form: sequence for sequence in sought.sequences for form in _forms(sequence)}
+    found: dict[str, str] = {}
+    done = 0
+    for path in files:
+        name = path.relative_to(directory).as_posix()
+        for place, sequence in _matches(path, needles):
+            found.setdefault(sequence, f"{name}{place}")
+        done += path.stat().st_size
+        tell("scanning", done, total)
+    own = _own(found, remaining)
+    traces = [f"{found[sequence]}: {_shown(sequence)}" for sequence in sorted(own)]
+    traces += _dead_terms(directory, sought.terms)
+    return Proof(
+        sought.ids,
+        len(sought.sequences),
+        len(found) - len(own),
+        len(sought.terms),
+        len(files),
+        total,
+        tuple(traces),
+    )
+
+
+def _runs(text: str) -> list[str]:
+    words = [match.span() for match in _WORD.finditer(text)]
+    last = max(len(words) - _SEQUENCE_WORDS, 0)
+    ends = (min(at + _SEQUENCE_WORDS, len(words)) - 1 for at in range(0, last + 1, _SEQUENCE_WORDS))
+    starts = range(0, last + 1, _SEQUENCE_WORDS)
+    return [text[words[at][0] : words[end][1]] for at, end in zip(starts, ends, strict=True)] if words else []
+
+
+def _strings(metadata: object) -> Iterator[str]:
+    if isinstance(metadata, str):
+        yield metadata
+    elif isinstance(metadata, dict):
+        for value in metadata.values():
+            yield from _strings(value)
+    elif isinstance(metadata, list):
+        for value in metadata:
+            yield from _strings(value)
+
+
+def _forms(sequence: str) -> set[bytes]:
+    """As text is stored, and as JSON writes it."""
+    return {encode(sequence), json.dumps(sequence)[1:-1].encode()}
+
+
+def _matches(path: Path, needles: dict[bytes, str]) -> Iterator[tuple[str, str]]:
+    """(place, sequence) of what stands in the file, each once."""
+    missing = dict(needles)
+    for start, block in _blocks(path, max(map(len, needles), default=1)):
+        for needle in [needle for needle in missing if needle in block]:
+            yield f", byte {start + block.find(needle)}", missing.pop(needle)
+    if path.suffix == _SPACE_SUFFIX:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                data = archive.read(member)
+                for needle in [needle for needle in missing if needle in data]:
+                    yield f", member {member}", missing.pop(needle)
+
+
+def _blocks(path: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
+    """(offset, bytes) from end to end, each block beginning with the last bytes of the one before."""
+    start, kept = 0, b""
+    with path.open("rb") as file:
+        while data := file.read(_BLOCK_BYTES):
+            block = kept + data
+            yield start, block
+            kept = block[-overlap:]
+            start += len(block) - len(kept)
+
+
+def _own(found: Iterable[str], remaining: Iterable[Document]) -> set[str]:
+    """What no remaining document accounts for."""
+    own = set(found)
+    for document in remaining if own else ():
+        named = (document.id, document.title, document.uri, *_strings(dict(document.metadata)))
+        held = "\n".join((*named, *(section.title for section in document.sections), document.text))
+        own -= {sequence for sequence in own if sequence in held}
+        if not own:
+            break
+    return own
+
+
+def _dead_terms(directory: Path, terms: Iterable[str]) -> Iterator[str]:
+    """Terms that an index or a fitted space knows although no document in it has them."""
+    lexical = directory / "lexical"
+    if not (lexical / segments.META).is_file():
+        return  # an engine in memory, which ends with its process
+    for field in segments.stored_fields(lexical):
+        yield f"lexical: the field {field} is stored as text"
+    known, alive = segments.known_terms(lexical, terms)
+    for term in sorted(known - alive):
+        yield f"lexical: its dictionary has {_shown(term)}, which no document has"
+    gone = [term for term in terms if term not in alive]
+    for path in sorted(directory.rglob(f"*{_SPACE_SUFFIX}")):
+        with zipfile.ZipFile(path) as archive:
+            data = b"".join(map(archive.read, archive.namelist()))
+        for term in gone:
+            if json.dumps(term).encode() in data:
+                yield f"{path.relative_to(directory).as_posix()}: its vocabulary has {_shown(term)}"
+
+
+def _shown(sequence: str) -> str:
+    return repr(sequence if len(sequence) <= _SHOWN_CHARS else f"{sequence[:_SHOWN_CHARS]}…")

@@ -1,0 +1,75 @@
+"""How a collection stands on the disk, and erasure with proof; knows a Collection and its directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexes.catalog.catalog import CATALOG
+from indexes.collection import Collection, Status
+from indexes.dense.vector_cache import VECTORS
+from indexes.errors import UnknownDocument
+from indexes.maintenance.erasure import Proof, evidence, prove
+from indexes.retrieval.base import Tell
+
+_PARTS = {
+    CATALOG: "catalog",
+    f"{CATALOG}-wal": "catalog",
+    f"{CATALOG}-shm": "catalog",
+    VECTORS: "vectors",
+    f"{VECTORS}-wal": "vectors",
+    f"{VECTORS}-shm": "vectors",
+    "lexical": "lexical",
+    "dense": "dense",
+}
+_OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A collection's status, and the bytes that each part of it takes on the disk."""
+
+    status: Status
+    size_bytes: dict[str, int]
+
+    @property
+    def total_bytes(self) -> int:
+        """The bytes of all parts."""
+        return sum(self.size_bytes.values())
+
+
+def describe(collection: Collection) -> Standing:
+    """How the collection stands now."""
+    sizes = dict.fromkeys(("catalog", "lexical", "dense", "vectors", _OTHER), 0)
+    for path in collection.path.rglob("*"):
+        part = _PARTS.get(path.relative_to(collection.path).parts[0], _OTHER)
+        sizes[part] += _size(path)
+    return Standing(collection.status(), sizes)
+
+
+def erase(collection: Collection, ids: Iterable[str], *, progress: Tell | None = None) -> Proof:
+    """Erase documents and look for what only they had in every byte of the collection's directory.
+
+    Raises: as `Collection.erase`; `OSError` where a file cannot be read.
+    """
+    asked = list(dict.fromkeys(ids))
+    found = {id_: collection.document(id_) for id_ in asked}
+    if unknown := [id_ for id_, document in found.items() if document is None]:
+        raise UnknownDocument(collection.path, unknown)
+    sought = evidence(document for document in found.values() if document is not None)
+    collection.erase(asked, progress=progress)
+    documents = (collection.document(id_) for id_ in collection.ids())
+    remaining = (document for document in documents if document is not None)
+    return prove(collection.path, sought, remaining, progress or _silent)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0  # a writer has just replaced it
+
+
+def _silent(_stage: str, _done: int, _total: int | None) -> None:
+    """Nobody watches."""

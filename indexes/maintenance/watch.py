@@ -1,0 +1,146 @@
+"""Keeps a collection in step with files and folders; knows when something changed, not what is in it.
+
+The `watchfiles` package, where it is installed, tells of a change at once; without it the files' times and
+sizes are looked at every few seconds. Either way these are what decides whether anything is read again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Event
+
+from indexes.collection import Collection
+from indexes.errors import CollectionLocked, IndexesError
+from indexes.loaders import load
+from indexes.retrieval.base import Tell
+from indexes.types import Changes
+
+POLL_S = 2.0
+"""How often the files are looked at where nobody tells of a change."""
+
+QUIET_S = 0.3
+"""A burst is over when nothing has changed for so long."""
+
+_WAKE_MS = 5000
+_LONGEST_BURST_S = 10.0
+
+_Signature = frozenset[tuple[str, int, int]]
+"""(path, modification time in ns, size) of each file below a root; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What was done for one path. `problems`: files that could not be read; what they held stays."""
+
+    changes: Changes
+    problems: tuple[str, ...]
+
+
+Told = Callable[[Path, Synced | IndexesError], None]
+
+
+def sync_path(
+    collection: Collection, path: Path, *, allow_mass_delete: bool = False, progress: Tell | None = None
+) -> Synced:
+    """Bring the collection up to date with one file or folder.
+
+    Everything is read once beforehand: what cannot be read is known before anything is changed, and what
+    came from there before is not taken out.
+
+    Raises: as `load` and `Collection.sync`.
+    """
+    first = load([path])
+    for _ in first:
+        pass
+    problems = tuple(str(problem) for problem in first.problems)
+    changes = collection.sync(
+        load([path]),
+        source=str(path.resolve()),
+        unread=first.unread,
+        allow_mass_delete=allow_mass_delete,
+        progress=progress,
+    )
+    return Synced(changes, problems)
+
+
+def watch(
+    collection: Collection,
+    paths: Sequence[Path],
+    told: Told,
+    *,
+    stop: Event,
+    poll_s: float | None = None,
+) -> None:
+    """Sync each path now and whenever something below it changes, until `stop` is set.
+
+    `told` hears of each sync that changed anything or went wrong. A root that is gone, a mass deletion or a
+    file that cannot be read is told and takes nothing out; a collection that another process writes to is
+    tried again. `poll_s` looks at the files every so many seconds even where `watchfiles` is installed.
+    """
+    seen: dict[Path, _Signature | None] = dict.fromkeys(paths)
+    while not stop.is_set():
+        for path in paths:
+            now = _settled(path, stop)
+            if now != seen[path] and not stop.is_set():
+                seen[path] = now if _step(collection, path, told) else None
+        _wait(paths, stop, POLL_S if None in seen.values() else poll_s)
+
+
+def _step(collection: Collection, path: Path, told: Told) -> bool:
+    """Whether the path has been dealt with, if only by telling that it cannot be."""
+    try:
+        done = sync_path(collection, path)
+    except CollectionLocked as error:
+        told(path, error)
+        return False
+    except IndexesError as error:
+        told(path, error)
+        return True
+    if done.changes.any or done.problems:
+        told(path, done)
+    return True
+
+
+def _settled(path: Path, stop: Event) -> _Signature:
+    """The signature once a burst of changes is over."""
+    before = _signature(path)
+    for _ in range(int(_LONGEST_BURST_S / QUIET_S)):
+        if stop.wait(QUIET_S):
+            break
+        now = _signature(path)
+        if now == before:
+            break
+        before = now
+    return before
+
+
+def _wait(paths: Iterable[Path], stop: Event, poll_s: float | None) -> None:
+    """Until something may have changed."""
+    there = [path for path in paths if path.exists()]
+    if poll_s is None and there and find_spec("watchfiles") is not None:
+        import watchfiles  # noqa: PLC0415  # optional
+
+        # A change between the last look and this call is seen when the time is up.
+        told = watchfiles.watch(*there, stop_event=stop, rust_timeout=_WAKE_MS, yield_on_timeout=True)
+        next(told, None)
+    else:
+        stop.wait(POLL_S if poll_s is None else poll_s)
+
+
+def _signature(path: Path) -> _Signature:
+    if path.is_file():
+        return frozenset(_entry(path))
+    below = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+    return frozenset(entry for file in below for entry in _entry(file))
+
+
+def _entry(path: Path) -> list[tuple[str, int, int]]:
+    try:
+        found = path.stat()
+    except OSError:
+        return []  # gone since, or a link to nowhere
+    return [(os.fspath(path), found.st_mtime_ns, found.st_size)]

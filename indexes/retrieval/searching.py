@@ -1,0 +1,111 @@
+"""How a query becomes ranked documents: both legs within a scope, joined; knows no write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from indexes.catalog.catalog import Catalog
+from indexes.catalog.reader import Reader
+from indexes.dense.feedback import PASSAGES, Near
+from indexes.filters import Filter
+from indexes.lexical.base import Scored
+from indexes.retrieval import fusion
+from indexes.retrieval.ranking import Found, ranked
+from indexes.retrieval.retrievers import Engines
+from indexes.retrieval.scope import Scope, Scopes
+from indexes.types import Access, DocumentHit, Hit
+
+Joined = tuple[fusion.Fuse, Mapping[str, float]]
+"""A way to join the legs, and each leg's weight in it."""
+
+LEAST_CANDIDATES = 100
+_CANDIDATES_A_RESULT = 5
+_DEEPER = 4
+_TUNED = "tuned"
+"""Dense weights fitted to labelled queries, as JSON, by the embedder that served."""
+
+
+class Searcher:
+    """Searches the legs of one collection. `fuse` and `weights` may be set; None: what suits the vectors."""
+
+    def __init__(self, catalog: Catalog, engines: Engines) -> None:
+        self._catalog = catalog
+        self._engines = engines
+        self._scopes = Scopes()
+        with catalog.read() as reader:
+            self._tuned: dict[str, float] = json.loads(reader.setting(_TUNED) or "{}")
+        self.fuse: fusion.Fuse | None = None
+        self.weights: Mapping[str, float] | None = None
+
+    def search(self, query: str, k: int, access: Access, where: Filter | None) -> list[DocumentHit]:
+        """As `Collection.search`, for a query and a `k` that were checked."""
+        depth = max(LEAST_CANDIDATES, _CANDIDATES_A_RESULT * k)
+        fuse, weights = self.joined(query)
+        with self._catalog.read() as reader:
+            scope = self._scopes.scope(reader, access, where)
+        while True:
+            found = self._found(query, depth, scope, weights)
+            # A later view than the scope's: what is there may have changed, who may read a key cannot.
+            with self._catalog.read() as reader:
+                places = reader.places({key for scored in found.values() for key, _ in scored}, access)
+                documents = ranked(found, places, k, fuse=fuse, weights=weights)
+                if len(documents) == k or all(len(scored) < depth for scored in found.values()):
+                    return _hits(reader, documents)
+            depth *= _DEEPER  # a few long documents had all the passages that were found
+
+    def joined(self, query: str) -> Joined:
+        """How this query's legs are joined: as set, else as suits the vectors that serve."""
+        tuned = self._tuned.get(self._engines.dense.serving)
+        if not self._engines.dense.fitted:
+            own = fusion.PRETRAINED if tuned is None else {"lexical": 1 - tuned, "dense": tuned}
+            return self.fuse or fusion.convex, self.weights or own
+        trust = self._engines.lexical.trust_in_latent(query) if tuned is None else tuned
+        return self.fuse or fusion.either, self.weights or {"lexical": 1.0, "dense": trust}
+
+    @contextmanager
+    def weighted(self, weight: float | None) -> Iterator[None]:
+        """Search with this weight of the dense leg that serves, for a block; None: as if never tuned."""
+        kept, serving = self._tuned, self._engines.dense.serving
+        self._tuned = {name: w for name, w in kept.items() if name != serving}
+        if weight is not None:
+            self._tuned[serving] = weight
+        try:
+            yield
+        finally:
+            self._tuned = kept
+
+    def keep_weight(self, weight: float | None) -> None:
+        """Search with this weight of the dense leg that serves from now on; None: as if never tuned.
+
+        Raises: `CollectionLocked`.
+        """
+        with self.weighted(weight):
+            tuned = self._tuned
+        with self._engines.lock.hold():
+            self._catalog.set(_TUNED, json.dumps(tuned))
+        self._tuned = tuned
+
+    def _found(self, query: str, k: int, scope: Scope, weights: Mapping[str, float]) -> dict[str, Scored]:
+        """What each leg of a weight found; the dense leg is told what the lexical one thought best."""
+        found: dict[str, Scored] = {}
+        if weights.get("lexical"):
+            found["lexical"] = self._engines.lexical.search(query, k, scope=scope)
+        if weights.get("dense"):
+            best = dict(found.get("lexical", [])[:PASSAGES])
+            with self._catalog.read() as reader:
+                rows = reader.rows(best)
+            near = Near(rows, [best[row.key] for row in rows])
+            found["dense"] = self._engines.dense.search(query, k, scope=scope, near=near)
+        return found
+
+
+def _hits(reader: Reader, documents: list[list[Found]]) -> list[DocumentHit]:
+    infos = reader.infos(found[0].place.document for found in documents)
+    passages = iter(reader.passages(found.place for of in documents for found in of))
+    hits = []
+    for rank, of in enumerate(documents, 1):
+        found = tuple(Hit(next(passages), f.score, f.rank, f.legs) for f in of)
+        hits.append(DocumentHit(infos[of[0].place.document], of[0].score, rank, of[0].legs, found))
+    return hits
