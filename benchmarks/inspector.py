@@ -28,21 +28,21 @@ from pathlib import Path
 
 from inspector_bench import OURS, PEERS, Found, Server, Worker
 from inspector_memory import memory_curve
-from inspector_report import Runs, show_overheads, show_prompts, show_starts, show_walls
+from inspector_report import RunLifecycle, show_overheads, show_prompts, show_starts, show_walls
 from inspector_tasks import MAP, TASKS, Task
 from search_speed import machine
 
 PACKAGES = ("pydantic-monty", "openai", "tantivy", "faiss-cpu", "numpy")
 
 
-def measure(workers: Sequence[Worker], task: Task, args: argparse.Namespace) -> Runs:
+def measure(workers: Sequence[Worker], task: Task, args: argparse.Namespace) -> RunLifecycle:
     """Every system's repeats in turn, after one run each that does not count.
 
     Raises: `RuntimeError` where a system did not make the calls that the program asks for.
     """
     delay_s = args.delay_ms / 1000 if task.steps else 0.0
     asked = [worker for worker in workers if worker.system in task.systems]
-    runs: Runs = {worker.system: [] for worker in asked}
+    runs: RunLifecycle = {worker.system: [] for worker in asked}
     for repeat in range(args.repeats + 1):
         for worker in asked:
             found = worker.ask(task.order(args.seed, repeat), delay_s)
@@ -53,9 +53,9 @@ def measure(workers: Sequence[Worker], task: Task, args: argparse.Namespace) -> 
     return runs
 
 
-def starts(server: Server, args: argparse.Namespace, scratch: Path, systems: Iterable[str]) -> Runs:
+def starts(server: Server, args: argparse.Namespace, scratch: Path, systems: Iterable[str]) -> RunLifecycle:
     """New processes that have imported everything and are asked a first question, then a second."""
-    runs: Runs = {system: [] for system in systems}
+    runs: RunLifecycle = {system: [] for system in systems}
     for _ in range(args.repeats):
         for system, found in runs.items():
             with Worker(system, server, args.peers, scratch) as worker:

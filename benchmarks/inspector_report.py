@@ -10,7 +10,7 @@ from itertools import pairwise
 from inspector_bench import OURS, Found
 from inspector_tasks import CHAIN, FAN, TIMED, TRANSCRIPT, TURNS
 
-Runs = dict[str, list[Found]]
+RunLifecycle = dict[str, list[Found]]
 """By system, what each repeat saw."""
 
 
@@ -30,7 +30,7 @@ class Figure:
         return f"{median} ({least}–{most})"
 
 
-def figures_of(rows: Runs, value: Callable[[Found], float]) -> dict[str, Figure]:
+def figures_of(rows: RunLifecycle, value: Callable[[Found], float]) -> dict[str, Figure]:
     """The figure of each system."""
     found = {system: [value(run) for run in runs] for system, runs in rows.items()}
     return {system: Figure(statistics.median(all_), min(all_), max(all_)) for system, all_ in found.items()}
@@ -41,7 +41,7 @@ def plain(figures: dict[str, Figure]) -> Found:
     return {system: asdict(figure) for system, figure in figures.items()}
 
 
-def show_walls(results: dict[str, Runs], delay_s: float) -> Found:
+def show_walls(results: dict[str, RunLifecycle], delay_s: float) -> Found:
     """Wall time against the critical path, and against the best form of the best peer."""
     print(f"\n## Wall time, {delay_s * 1e3:g} ms a call: seconds, median (least–most)")
     kept: Found = {}
@@ -69,7 +69,7 @@ def show_walls(results: dict[str, Runs], delay_s: float) -> Found:
     return kept
 
 
-def show_prompts(runs: Runs) -> Found:
+def show_prompts(runs: RunLifecycle) -> Found:
     """Tokens of each turn's prompt; characters where the endpoint has no tokenizer."""
     print(f"\n## Prompt tokens, {TRANSCRIPT} turns that print the same 2,000 characters and one that submits")
     kept: Found = {}
@@ -83,7 +83,7 @@ def show_prompts(runs: Runs) -> Found:
     return kept
 
 
-def show_overheads(results: dict[str, Runs]) -> Found:
+def show_overheads(results: dict[str, RunLifecycle]) -> Found:
     """What a turn and a sub-call take where the endpoint answers at once."""
     rows = {
         "a turn": figures_of(results["turns"], lambda run: statistics.median(_gaps(run))),
@@ -100,7 +100,7 @@ def show_overheads(results: dict[str, Runs]) -> Found:
     return {label: plain(figures) for label, figures in rows.items()}
 
 
-def show_starts(began: Runs) -> Found:
+def show_starts(began: RunLifecycle) -> Found:
     """From the question to the first call, in a process that has imported all it needs."""
     rows = {
         "first question": figures_of(began, lambda run: float(run["first_s"])),

@@ -1,10 +1,11 @@
-"""What each leg and each fusion of stage one is worth on labelled queries, and how quick it is.
+"""What each retriever and each fusion of stage one is worth on labelled queries, and how quick it is.
 
     python benchmarks/retrieval.py DIR [DIR ...] [--embedders latent all-MiniLM-L6-v2] [--cache DIR]
 
 Each DIR is in BEIR form: corpus.jsonl(.gz), queries.jsonl, qrels/test.tsv. Settings are the defaults; nothing
 is fitted to a set. Metrics are ir-measures' (`pip install 'funnel-rlm[benchmarks]'`); p is a paired
-randomisation test of nDCG@10 against the BM25 leg of the same collection. With --cache, collections are kept.
+randomisation test of nDCG@10 against the BM25 retriever of the same collection. With --cache, collections are
+kept.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import ir_measures
 from ir_measures import R, nDCG
 
 from indexes import Collection
-from indexes.evaluation.labelled_queries import Judged, p_value, read_judged
+from indexes.evaluation.labelled_queries import LabelledQuery, p_value, read_labelled_queries
 from indexes.loaders import load
 from indexes.retrieval import fusion
 
@@ -43,16 +44,16 @@ class Result:
 
 
 SYSTEMS: tuple[tuple[str, fusion.Fuse | None, dict[str, float] | None], ...] = (
-    ("BM25 leg", fusion.convex, {"lexical": 1.0, "dense": 0.0}),
-    ("dense leg", fusion.convex, {"lexical": 0.0, "dense": 1.0}),
+    ("BM25 retriever", fusion.convex, {"lexical": 1.0, "dense": 0.0}),
+    ("dense retriever", fusion.convex, {"lexical": 0.0, "dense": 1.0}),
     ("hybrid (default)", None, None),
     ("convex at .5", fusion.convex, {"lexical": 0.5, "dense": 0.5}),
     ("rrf", fusion.rrf, {"lexical": 0.5, "dense": 0.5}),
 )
-"""Each leg alone, and the ways to join them; None is what the collection does by itself."""
+"""Each retriever alone, and the ways to join them; None is what the collection does by itself."""
 
 
-def measure(name: str, collection: Collection, judged: list[Judged]) -> Result:
+def measure(name: str, collection: Collection, judged: list[LabelledQuery]) -> Result:
     """Every query once, as a user would ask it."""
     run, seconds = [], []
     collection.search(judged[0].text, DEPTH)
@@ -71,7 +72,7 @@ def measure(name: str, collection: Collection, judged: list[Judged]) -> Result:
 
 def report(folder: Path, embedder: str, keep: Path) -> None:
     """Build, or open what was built, and print a row a system."""
-    judged = read_judged(folder / "queries.jsonl", folder / "qrels" / "test.tsv")
+    judged = read_labelled_queries(folder / "queries.jsonl", folder / "qrels" / "test.tsv")
     where = keep / f"{folder.name}-{embedder.replace('/', '_')}"
     started = time.perf_counter()
     with Collection.open_or_create(where, embedder=embedder) as collection:

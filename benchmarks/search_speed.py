@@ -124,19 +124,19 @@ def compare(label: str, texts: list[str], args: argparse.Namespace) -> None:
                     f"{made['disk_mb']:,.0f} MB on disk"
                 )
                 if engine in vectors and (extra := run(python, engine, "vectors", folder)):
-                    print(f"  {'':12} dense leg: {extra['lists']} lists, {extra['probes']} probed")
+                    print(f"  {'':12} dense retriever: {extra['lists']} lists, {extra['probes']} probed")
                 if (found := run(python, engine, "search", folder)) is not None:
                     rows[engine] = found
         show(rows)
 
 
 def show(rows: dict[str, dict[str, Any]]) -> None:
-    head = ("engine", "leg", "p50 ms", "p95 ms", "cpu ms", "queries/s", "resident MB", "open s")
+    head = ("engine", "retriever", "p50 ms", "p95 ms", "cpu ms", "queries/s", "resident MB", "open s")
     print("  " + "{:13}{:17}{:>8}{:>9}{:>9}{:>11}{:>13}{:>8}".format(*head))
     for engine, row in rows.items():
-        for leg, t in row["legs"].items():
+        for retriever, t in row["retrievers"].items():
             print(
-                f"  {engine:13}{leg:17}{t['p50']:8.2f}{t['p95']:9.2f}{t['cpu']:9.2f}{t['rate']:11,.1f}"
+                f"  {engine:13}{retriever:17}{t['p50']:8.2f}{t['p95']:9.2f}{t['cpu']:9.2f}{t['rate']:11,.1f}"
                 f"{row['resident_mb']:13,.0f}{row['open_s']:8.2f}"
             )
     ours = rows.get(OURS)
@@ -144,13 +144,13 @@ def show(rows: dict[str, dict[str, Any]]) -> None:
         return
     print(f"  {ours['update']}\n  {ours['threads']}")
     if "recall" in ours:
-        print(f"  dense leg: recall@20 {ours['recall']:.3f} of the exact answer")
+        print(f"  dense retriever: recall@20 {ours['recall']:.3f} of the exact answer")
     for engine, row in rows.items():
-        for leg, t in row["legs"].items():
+        for retriever, t in row["retrievers"].items():
             if engine != OURS:
-                mine = ours["legs"]["hybrid" if leg == "hybrid" else "lexical"]
+                mine = ours["retrievers"]["hybrid" if retriever == "hybrid" else "lexical"]
                 print(
-                    f"  funnel / {engine} ({leg}): {mine['rate'] / t['rate']:,.1f} times the queries a "
+                    f"  funnel / {engine} ({retriever}): {mine['rate'] / t['rate']:,.1f} times the queries a "
                     f"second, {ours['resident_mb'] / row['resident_mb']:.2f} of the memory"
                 )
 
@@ -172,7 +172,9 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scratch", help="where to build; the system's temporary folder by default")
-    parser.add_argument("--recall", action="store_true", help="measure the dense leg's recall without peers")
+    parser.add_argument(
+        "--recall", action="store_true", help="measure the dense retriever's recall without peers"
+    )
     args = parser.parse_args()
     print("python", " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]))
     versions = [f"{name} {version(name)}" for name in ("faiss-cpu", "tantivy", "numpy", "scipy")]

@@ -96,9 +96,9 @@ def timed_once(ask: Ask, i: int) -> float:
     return time.perf_counter() - started
 
 
-def report(open_s: float, n: int, legs: dict[str, Ask], **more: object) -> None:
-    measured = {name: timed(ask, n) for name, ask in legs.items()}
-    answer({"open_s": open_s, "legs": measured, "resident_mb": resident_mb(), **more})
+def report(open_s: float, n: int, retrievers: dict[str, Ask], **more: object) -> None:
+    measured = {name: timed(ask, n) for name, ask in retrievers.items()}
+    answer({"open_s": open_s, "retrievers": measured, "resident_mb": resident_mb(), **more})
 
 
 class Funnel:
@@ -117,7 +117,7 @@ class Funnel:
 
         texts = job.texts
         with Collection.open(job.files) as kb:
-            space = kb._engines.legs["dense"]._space
+            space = kb._engines.retrievers["dense"]._space
             np.save(job.folder / "vectors.npy", space.embedder.embed_documents(texts))
             asked = np.stack([space.embedder.embed_query(query) for query in job.queries])
             np.save(job.folder / "query_vectors.npy", asked)
@@ -135,20 +135,20 @@ class Funnel:
         kb.search(job.queries[0], K)
         open_s = time.perf_counter() - started
         scope = EVERYTHING
-        lexical, dense = (kb._engines.legs[name] for name in ("lexical", "dense"))
-        legs: dict[str, Ask] = {
+        lexical, dense = (kb._engines.retrievers[name] for name in ("lexical", "dense"))
+        retrievers: dict[str, Ask] = {
             "lexical": lambda i: lexical.search(job.queries[i], K, scope=scope),
             "dense": lambda i: dense.search(job.queries[i], K, scope=scope),
             "hybrid": lambda i: kb.search(job.queries[i], K),
         }
-        measured = {name: timed(ask, len(job.queries)) for name, ask in legs.items()}
+        measured = {name: timed(ask, len(job.queries)) for name, ask in retrievers.items()}
         gc.collect()
         resident = resident_mb()
         more = {"recall": self._recall(job, dense, scope)} if (job.folder / "vectors.npy").exists() else {}
         update, threads = self._update(kb), self._threads(kb, job)
         kb.close()
         answer({
-            "open_s": open_s, "legs": measured, "resident_mb": resident, "update": update,
+            "open_s": open_s, "retrievers": measured, "resident_mb": resident, "update": update,
             "threads": threads, **more,
         })  # fmt: skip
 
@@ -224,7 +224,7 @@ def rewritten(kb: Any, number: int) -> Iterator[str]:
     kb.upsert([Document(id="d8", text=f"fresh{number} {words}")])
     if [hit.document.id for hit in kb.search(f"fresh{number}", 1)] != ["d8"]:
         yield f"write {number} is not found"
-    if any("lexical" in hit.legs for hit in kb.search(f"fresh{number - 1}", K)):
+    if any("lexical" in hit.retrievers for hit in kb.search(f"fresh{number - 1}", K)):
         yield f"write {number - 1} is still found by its old word"
 
 
@@ -315,13 +315,13 @@ class LanceDB:
         table = lancedb.connect(job.files).open_table("passages")
         open_s = time.perf_counter() - started
         vectors = job.query_vectors
-        legs: dict[str, Ask] = {
+        retrievers: dict[str, Ask] = {
             "lexical": lambda i: table.search(job.queries[i], query_type="fts").limit(K).to_list(),
             "hybrid": lambda i: (
                 table.search(query_type="hybrid").vector(vectors[i]).text(job.queries[i]).limit(K).to_list()
             ),
         }
-        report(open_s, len(job.queries), legs)
+        report(open_s, len(job.queries), retrievers)
 
 
 class LlamaIndex:

@@ -64,7 +64,7 @@ def label(row: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class LabelledQuery:
     """Labels and sources (n,) of the questions that have a label; `deep` says which the router sends deep."""
 
     y: Shapes
@@ -84,7 +84,7 @@ def capped(source: Shapes, y: Shapes) -> Floats:
     return w
 
 
-def report(title: str, judged: Judged, said: Shapes) -> None:
+def report(title: str, judged: LabelledQuery, said: Shapes) -> None:
     w = capped(judged.source, judged.y)
     print(f"\n{title}: every shape weighs the same, a source in it up to {SOURCE_CAP} questions")
     print(f"{'shape':11}{'n':>6}{'precision':>11}{'recall':>8}{'F1':>7}   said of them: {', '.join(SHAPES)}")
@@ -99,7 +99,7 @@ def report(title: str, judged: Judged, said: Shapes) -> None:
     print(f"macro F1 {np.mean(scores):.3f}, right {np.mean(said == judged.y):.3f} of {len(said)}")
 
 
-def report_sources(judged: Judged, said: Shapes) -> None:
+def report_sources(judged: LabelledQuery, said: Shapes) -> None:
     print(f"\n{'source':24}{'label':11}{'n':>6}{'right':>8}   most said instead")
     for source in np.unique(judged.source):
         for shape in SHAPES:
@@ -142,7 +142,9 @@ def fit_pulled(x: Floats, y: Shapes, w: Floats, names: list[str], pull: float) -
     return unpack(np.asarray(minimize(loss, theta, jac=True, method="L-BFGS-B", bounds=bounds).x))
 
 
-def report_fitted(judged: Judged, x: Floats, names: list[str], family: Shapes, by_points: Shapes) -> None:
+def report_fitted(
+    judged: LabelledQuery, x: Floats, names: list[str], family: Shapes, by_points: Shapes
+) -> None:
     """Which deep shape, given that it is one: points against fits, each family of sources held out."""
     rows = judged.y != "lookup"
     y, source, x, family = judged.y[rows], judged.source[rows], x[rows], family[rows]
@@ -200,7 +202,7 @@ def main() -> None:
     said = np.where(sent_deep, by_points, "lookup")
     labels = np.array([label(row) for row in rows])
     known = labels != ""
-    judged = Judged(labels[known], table.source[known], sent_deep[known])
+    judged = LabelledQuery(labels[known], table.source[known], sent_deep[known])
 
     report("All questions", judged, said[known])
     both = judged.deep & (judged.y != "lookup")

@@ -22,7 +22,7 @@ _HOME = {
     "Citation": "types",
     "Funnel": "pipeline",
     "FunnelError": "errors",
-    "Limits": "budget",
+    "Limits": "llm.budget",
     "Options": "pipeline",
     "Settings": "settings",
     "build": "factory",

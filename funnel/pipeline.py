@@ -19,7 +19,7 @@ from funnel.prompts.addenda import Prompts, shipped
 from funnel.reader import Reader
 from funnel.router import Router
 from funnel.run.context import Draft, Run, Source
-from funnel.run.lifecycle import Again, Begun, Options, Runs
+from funnel.run.lifecycle import Options, PreparedRun, ResumeOptions, RunLifecycle
 from funnel.sandbox.base import Sandbox
 from funnel.text.citations import uncited
 from funnel.trace.events import Event, Sink
@@ -58,7 +58,7 @@ class Funnel:
         self._router = router
         self._reader = Reader()
         self._inspector = Inspector(sandbox)
-        self._runs = Runs(
+        self._runs = RunLifecycle(
             source,
             models=models,
             memory=memory,
@@ -83,13 +83,15 @@ class Funnel:
         async with self._runs.begin(question, options, on_event) as begun:
             return await self._work(begun)
 
-    async def resume(self, run: str, again: Again | None = None, *, on_event: Sink | None = None) -> Answer:
+    async def resume(
+        self, run: str, again: ResumeOptions | None = None, *, on_event: Sink | None = None
+    ) -> Answer:
         """The answer of a run that was interrupted, or that ended without one; nothing is paid for twice.
 
         Raises: `RunUnknown`, `RunTaken`, `RunChanged`; `BadSetting` for another model than it began with; as
         `ask`.
         """
-        async with self._runs.resume(run, again or Again(), on_event) as begun:
+        async with self._runs.resume(run, again or ResumeOptions(), on_event) as begun:
             return begun.ended or await self._work(begun)
 
     async def stream(self, question: str, options: Options | None = None) -> AsyncIterator[Event]:
@@ -108,7 +110,7 @@ class Funnel:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _work(self, begun: Begun) -> Answer:
+    async def _work(self, begun: PreparedRun) -> Answer:
         hits = await self._retrieve(begun)
         decision = self._route(begun, hits)
         run = replace(begun.run, shape=decision.shape)
@@ -121,7 +123,7 @@ class Funnel:
         await run.journal.finish(answer.as_dict())
         return answer
 
-    async def _retrieve(self, begun: Begun) -> list[DocumentHit]:
+    async def _retrieve(self, begun: PreparedRun) -> list[DocumentHit]:
         run, k = begun.run, begun.record.k
         if (kept := run.journal.value("hits")) is not None:
             return found.load(kept)
@@ -137,7 +139,7 @@ class Funnel:
             run.journal.set_value("hits", found.dump(hits))
             return hits
 
-    def _route(self, begun: Begun, hits: list[DocumentHit]) -> Decision:
+    def _route(self, begun: PreparedRun, hits: list[DocumentHit]) -> Decision:
         run = begun.run
         if (kept := run.journal.value("decision")) is not None:
             decision = Decision(**{**kept, "reasons": tuple(kept["reasons"])})
@@ -151,7 +153,7 @@ class Funnel:
         )  # fmt: skip
         return decision
 
-    def _answer(self, begun: Begun, decision: Decision, draft: Draft) -> Answer:
+    def _answer(self, begun: PreparedRun, decision: Decision, draft: Draft) -> Answer:
         run = begun.run
         diverged = (_DIVERGED,) if run.journal.diverged else ()
         return Answer(

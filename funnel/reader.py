@@ -13,12 +13,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from funnel.errors import BadAnswer, BudgetExceeded, LLMError
-from funnel.journal.journal import check_of
-from funnel.llm.base import MAX_REPLY_CHARS, Message, Place, Request
+from funnel.journal.journal import fingerprint_of
+from funnel.llm.base import MAX_REPLY_CHARS, Message, Request, StepId
 from funnel.prompts import fence, render
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
-from funnel.text.citations import MARKER, Source, cite, renumber, renumber_value
+from funnel.text.citations import MARKER, CitableText, cite, renumber, renumber_value
 from funnel.types import Citation
 from indexes.types import DocumentHit, Hit
 
@@ -89,12 +89,12 @@ class Reader:
         return _draft(reply, sources)
 
 
-def _place(path: tuple[int, ...], request: Request) -> Place:
+def _place(path: tuple[int, ...], request: Request) -> StepId:
     """Where the journal has the call."""
-    return Place(path, check_of(*(message.content for message in request.messages)))
+    return StepId(path, fingerprint_of(*(message.content for message in request.messages)))
 
 
-def _request(run: Run, sources: Sequence[Source]) -> Request:
+def _request(run: Run, sources: Sequence[CitableText]) -> Request:
     """The one call; where the answer is to be typed, its schema is shown and its value asked for."""
     system, prompt = run.prompts.render_for(run.root.name, "reader"), _prompt(run.question, sources)
     if run.schema is None:
@@ -115,7 +115,9 @@ def _again(request: Request, said: str, wrong: str, *, typed: bool) -> Request:
     return replace(request, messages=messages)
 
 
-def _unformed(reply: Reply | None, said: str, sources: Sequence[Source], reason: str, *more: str) -> Draft:
+def _unformed(
+    reply: Reply | None, said: str, sources: Sequence[CitableText], reason: str, *more: str
+) -> Draft:
     """What the model said where it did not keep to the form, not even when asked again."""
     if reply is not None:
         draft = _draft(reply.model_copy(update={"value": None}), sources)
@@ -141,12 +143,12 @@ def choose(hits: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Hit]]:
     return chosen
 
 
-def _source(hit: Hit, document: DocumentHit) -> Source:
+def _source(hit: Hit, document: DocumentHit) -> CitableText:
     passage, info = hit.passage, document.document
-    return Source(info.id, info.title, info.uri, passage.start, passage.text)
+    return CitableText(info.id, info.title, info.uri, passage.start, passage.text)
 
 
-def _prompt(question: str, sources: Sequence[Source]) -> str:
+def _prompt(question: str, sources: Sequence[CitableText]) -> str:
     passages = [
         fence("passage", source.text, n=number, title=source.title or source.document_id)
         for number, source in enumerate(sources, start=1)
@@ -184,7 +186,7 @@ def _reply(text: str) -> Reply | str:
         return f"{where}: {first['msg']}"
 
 
-def _draft(reply: Reply, sources: Sequence[Source]) -> Draft:
+def _draft(reply: Reply, sources: Sequence[CitableText]) -> Draft:
     """The reply with each quote located; a quote that stands nowhere is dropped, and that is said."""
     if not reply.found:
         return Draft(renumber(reply.answer, {})[0], "declined")

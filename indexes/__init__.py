@@ -17,9 +17,9 @@ from indexes.types import (
     DocumentId,
     DocumentInfo,
     Hit,
-    LegScore,
     Passage,
     PassageId,
+    RetrieverScore,
     Section,
 )
 
@@ -36,10 +36,10 @@ __all__ = [
     "Filter",
     "Hit",
     "IndexesError",
-    "LegScore",
     "Passage",
     "PassageId",
     "RawDocuments",
+    "RetrieverScore",
     "Section",
     "Status",
     "all_of",

@@ -1,4 +1,4 @@
-"""A collection of documents in one directory: write, search, read, verify. Delegates to catalog and legs."""
+"""A collection of documents in one directory: write, search, read, verify."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from indexes.filters import Filter
 from indexes.lexical import lexical_engine
 from indexes.maintenance import verify
 from indexes.retrieval import analysis, fusion
-from indexes.retrieval.base import Tell
-from indexes.retrieval.retrievers import Engines
+from indexes.retrieval.base import ProgressCallback
+from indexes.retrieval.retrievers import Retrievers
 from indexes.retrieval.searching import Searcher
 from indexes.storage.lock import WriterLock
 from indexes.types import OWNER, Access, Changes, Document, DocumentHit, DocumentId, DocumentInfo
@@ -31,7 +31,7 @@ DEFAULT_LEXICAL = "tantivy"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a collection stands. `legs`: the catalog generation that each leg covers.
+    """How a collection stands. `retrievers`: the catalog generation that each retriever covers.
 
     `embedded` passages have a vector of the embedder; until all have, `serving` is the one that stands in.
     """
@@ -42,7 +42,7 @@ class Status:
     embedder: str
     lexical: str
     generation: int
-    legs: dict[str, int]
+    retrievers: dict[str, int]
     embedded: int
     serving: str
     sources: dict[str, int]
@@ -53,18 +53,19 @@ class Collection:
     """Documents that are searched by terms and by meaning. Thread-safe; one process writes at a time.
 
     Made by `create`, `open` or `open_or_create`; whoever made it closes it. `fuse` and `weights` may be set;
-    left at None they go with the vectors that serve, as `fusion` says. A weight of zero switches a leg off.
+    left at None they go with the vectors that serve, as `fusion` says. A weight of zero switches a retriever
+    off.
     """
 
     mended: tuple[str, ...] = ()
-    """The legs that were damaged or behind when the collection was opened, and were made to follow."""
+    """The retrievers that were damaged or behind when the collection was opened, and were made to follow."""
 
     def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
         self.path = catalog.path.parent
         self._catalog = catalog
         with catalog.read() as reader:
             self.embedder, self.lexical = reader.setting("embedder") or "", reader.setting("lexical") or ""
-        self._engines = Engines(catalog, embedder, self.lexical)
+        self._engines = Retrievers(catalog, embedder, self.lexical)
         self._searcher = Searcher(catalog, self._engines)
 
     @property
@@ -78,7 +79,7 @@ class Collection:
 
     @property
     def weights(self) -> Mapping[str, float] | None:
-        """Each leg's weight in the fusion, if they were set."""
+        """Each retriever's weight in the fusion, if they were set."""
         return self._searcher.weights
 
     @weights.setter
@@ -154,7 +155,7 @@ class Collection:
             raise
         return collection
 
-    def upsert(self, documents: Iterable[Document], *, progress: Tell | None = None) -> Changes:
+    def upsert(self, documents: Iterable[Document], *, progress: ProgressCallback | None = None) -> Changes:
         """Store documents by id: new ones, and those whose fingerprint differs. All of them or none.
 
         Raises: `DuplicateId`, `CollectionLocked`, and what the iterable raises. A pretrained embedder refuses
@@ -172,7 +173,7 @@ class Collection:
         source: str,
         unread: Iterable[str] = (),
         allow_mass_delete: bool = False,
-        progress: Tell | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Changes:
         """Make the documents of `source` exactly these: upsert, and delete its others. All or nothing.
 
@@ -191,7 +192,7 @@ class Collection:
         """Remove documents; an id that is not there is passed over. Raises: `CollectionLocked`."""
         return self._engines.write(lambda writer, _: batch.delete(writer, ids), None)
 
-    def embed(self, *, progress: Tell | None = None) -> None:
+    def embed(self, *, progress: ProgressCallback | None = None) -> None:
         """Embed what waits for the pretrained model while others search and write; then its vectors serve.
 
         What is embedded is kept at once: a run that was cut off goes on where it stopped.
@@ -199,7 +200,7 @@ class Collection:
         """
         self._engines.embed(progress)
 
-    def erase(self, ids: Iterable[str], *, progress: Tell | None = None) -> Changes:
+    def erase(self, ids: Iterable[str], *, progress: ProgressCallback | None = None) -> Changes:
         """Remove documents and every trace of them: engines are built anew, free space is written over.
 
         Takes as long as building the engines does. Cut off, it is completed by the next opening.
@@ -214,9 +215,9 @@ class Collection:
     ) -> list[DocumentHit]:
         """The best `k` documents that `access` may read and `where` matches, ties by id.
 
-        Both legs are trimmed inside: `k` come back wherever so many are open and found at all. Scores follow
-        statistics of the whole collection (how rare a term is), whoever asks.
-        Raises: `BadQuery`, `EmbedderFailed`.
+        Both retrievers are trimmed inside: `k` come back wherever so many are open and found at all. Scores
+        follow statistics of the whole collection (how rare a term is), whoever asks. Raises: `BadQuery`,
+        `EmbedderFailed`.
         """
         if not query.strip():
             raise BadQuery("The query is empty. Ask with at least one word.")
@@ -226,11 +227,11 @@ class Collection:
         return self._searcher.search(query, k, access, where)
 
     def weighted(self, weight: float | None) -> AbstractContextManager[None]:
-        """Search with this weight of the dense leg that serves, for a block; None: as if never tuned."""
+        """Search with this weight of the serving dense retriever for a block; None searches untuned."""
         return self._searcher.weighted(weight)
 
     def keep_weight(self, weight: float | None) -> None:
-        """Search with this weight of the dense leg that serves from now on; None: as if never tuned.
+        """Search with this weight of the dense retriever that serves from now on; None: as if never tuned.
 
         Raises: `CollectionLocked`.
         """
@@ -275,7 +276,7 @@ class Collection:
             return reader.counts().documents
 
     def status(self) -> Status:
-        """How much there is, which generation each leg covers, and how far the embedder has come.
+        """How much there is, which generation each retriever covers, and how far the embedder has come.
 
         The owner's: an asker's is `count`.
         """
@@ -290,7 +291,7 @@ class Collection:
             self.embedder,
             self.lexical,
             generation,
-            {name: leg.generation for name, leg in self._engines.legs.items()},
+            {name: retriever.generation for name, retriever in self._engines.retrievers.items()},
             embedded,
             self._engines.dense.serving,
             sources,
@@ -298,7 +299,7 @@ class Collection:
         )
 
     def verify(self) -> list[str]:
-        """What is wrong, for the owner, one line each: texts and hashes, spans, generations, each leg's keys.
+        """Return what is wrong, one line each: texts, hashes, spans, generations, the keys of each retriever.
 
         A sample of passages, evenly spread, is searched for by its own words.
         """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from indexes.chunking import chunk
 from indexes.errors import DuplicateId
 from indexes.filters import Filter, matches
-from indexes.lexical.base import Entry
+from indexes.lexical.base import LexicalEntry
 from indexes.retrieval.analysis import analyse
 from indexes.types import (
     OWNER,
@@ -24,8 +24,8 @@ from indexes.types import (
     DocumentId,
     DocumentInfo,
     Hit,
-    LegScore,
     Passage,
+    RetrieverScore,
 )
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class RawDocuments:
         engine = RankBM25Engine(Path())
         engine.apply(
             (
-                Entry(
+                LexicalEntry(
                     key,
                     tuple(analyse(self._documents[passage.document_id].title) + analyse(passage.text)),
                     self._documents[passage.document_id].readers,
@@ -139,7 +139,7 @@ def _hit(document: Document, rank: int, scored: list[tuple[Passage, float]]) -> 
     """The document with its passages, best first."""
     best = scored[0][1]
     passages = tuple(
-        Hit(passage, score, place, {LEG: LegScore(place, score)})
+        Hit(passage, score, place, {LEG: RetrieverScore(place, score)})
         for place, (passage, score) in enumerate(scored, start=1)
     )
-    return DocumentHit(_info(document), best, rank, {LEG: LegScore(rank, best)}, passages)
+    return DocumentHit(_info(document), best, rank, {LEG: RetrieverScore(rank, best)}, passages)

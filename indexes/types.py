@@ -118,8 +118,8 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class LegScore:
-    """What one leg thought of a passage; `rank` starts at 1."""
+class RetrieverScore:
+    """What one retriever thought of a passage; `rank` starts at 1."""
 
     rank: int
     score: float
@@ -127,22 +127,22 @@ class LegScore:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage as found: fused score, rank, and each leg's own rank and score."""
+    """A passage as found: fused score, rank, and each retriever's own rank and score."""
 
     passage: Passage
     score: float
     rank: int
-    legs: Mapping[str, LegScore]
+    retrievers: Mapping[str, RetrieverScore]
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentHit:
-    """A document as found: its best passage's score and legs, and all its found passages, best first."""
+    """A document as found: its best passage's scores, and all its found passages, best first."""
 
     document: DocumentInfo
     score: float
     rank: int
-    legs: Mapping[str, LegScore]
+    retrievers: Mapping[str, RetrieverScore]
     passages: tuple[Hit, ...]
 
 

@@ -16,8 +16,8 @@ from funnel.errors import BadSetting
 from funnel.types import Mode
 
 if TYPE_CHECKING:
-    from funnel.journal import Record
-    from funnel.run.lifecycle import Again
+    from funnel.journal import RunRecord
+    from funnel.run.lifecycle import ResumeOptions
     from funnel.settings import Settings
     from funnel.types import Answer
 
@@ -87,7 +87,7 @@ def ask(
         from funnel.factory import limits
         from funnel.llm.budget import Limits
         from funnel.pipeline import Options
-        from funnel.run.lifecycle import Again
+        from funnel.run.lifecycle import ResumeOptions
         from funnel.schema import AnswerSchema
         from funnel.settings import Settings
 
@@ -102,7 +102,7 @@ def ask(
                 mode=mode != "auto", k=k, where=where, rerank=rerank, schema=schema, fresh=fresh
             )
             asker = scope.access(principals) if principals else None
-            answer = _resumed(resume, settings, kb, docs, Again(trace=trace, access=asker), given)
+            answer = _resumed(resume, settings, kb, docs, ResumeOptions(trace=trace, access=asker), given)
         elif question is not None:
             allowed: Limits = replace(limits(settings), **given)
             reader, wanted = scope.access(principals or ()), scope.where(where)
@@ -151,7 +151,7 @@ def _resumed(
     settings: Settings,
     kb: Path | None,
     docs: Path | None,
-    again: Again,
+    again: ResumeOptions,
     given: dict[str, Any],
 ) -> Answer:
     """The answer of a run that had begun before, over the documents that it had; `given` are new limits."""
@@ -167,7 +167,7 @@ def _resumed(
         return asyncio.run(running.resume(ranked, settings, record.run, again))
 
 
-async def _record(name: str, url: str) -> Record:
+async def _record(name: str, url: str) -> RunRecord:
     """How the run of that name began; `last` is the latest one that has no final answer."""
     from funnel.errors import RunUnknown
     from funnel.journal import Journal

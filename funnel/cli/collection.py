@@ -19,7 +19,7 @@ from funnel.cli.errors import one_line
 
 if TYPE_CHECKING:
     from indexes.loaders import Loading
-    from indexes.retrieval.base import Tell
+    from indexes.retrieval.base import ProgressCallback
 
 INDEX_EPILOG = """Examples:
 
@@ -123,7 +123,7 @@ def skipped(unknown: Counter[str]) -> str:
     return f"{n_files:,} {'file' if n_files == 1 else 'files'} of unknown type ({', '.join(common)})"
 
 
-def check(loading: Loading, tell: Tell) -> None:
+def check(loading: Loading, tell: ProgressCallback) -> None:
     """Read everything once, so that wrong input is told before the collection is touched."""
     for _ in loading:
         tell("checking", loading.done, len(loading.files))
@@ -138,7 +138,7 @@ def search(
     rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")] = False,
 ) -> None:
-    """Rank documents, with what each leg thought of them."""
+    """Rank documents, with what each retriever thought of them."""
     with one_line():
         from indexes import Collection
 
@@ -152,7 +152,7 @@ def search(
 
 
 @contextmanager
-def bars() -> Iterator[Tell]:
+def bars() -> Iterator[ProgressCallback]:
     """Progress bars on stderr, one a stage, for as long as the block lasts."""
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     tasks: dict[str, TaskID] = {}

@@ -24,7 +24,7 @@ from funnel.cli.errors import one_line
 
 if TYPE_CHECKING:
     from indexes import Collection, Status
-    from indexes.retrieval.base import Tell
+    from indexes.retrieval.base import ProgressCallback
 
 EPILOG = """Examples:
 
@@ -89,7 +89,7 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def bar() -> Iterator[Tell]:
+def bar() -> Iterator[ProgressCallback]:
     """A progress bar on stderr with the rate and the time left; what was done before counts for neither."""
     columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     # Off a terminal a bar would leave an empty line among the errors.

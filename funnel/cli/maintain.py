@@ -95,7 +95,7 @@ def verify(kb: Kb, as_json: Json = False) -> None:
         show.print_json({"problems": problems, "mended": mended, "documents": n_documents})
     else:
         for name in mended:
-            show.OUT.print(f"Mended on opening: the {name} leg was damaged or behind.", markup=False)
+            show.OUT.print(f"Mended on opening: the {name} retriever was damaged or behind.", markup=False)
         for problem in problems:
             show.OUT.print(problem, markup=False)
         if not problems:
@@ -240,7 +240,7 @@ def show_bytes(size: float) -> str:
 def _lines(standing: Standing) -> list[tuple[str, Any]]:
     held = standing.status
     parts = ", ".join(f"{name} {show_bytes(size)}" for name, size in standing.size_bytes.items() if size)
-    legs = ", ".join(f"{name} {generation}" for name, generation in held.legs.items())
+    retrievers = ", ".join(f"{name} {generation}" for name, generation in held.retrievers.items())
     lines = [
         ("documents", f"{held.documents:,}"),
         ("passages", f"{held.passages:,}"),
@@ -248,7 +248,7 @@ def _lines(standing: Standing) -> list[tuple[str, Any]]:
         ("size", f"{show_bytes(standing.total_bytes)}: {parts}"),
         ("embedder", embed.standing(held)),
         ("lexical", held.lexical),
-        ("generation", f"{held.generation}; engines: {legs}"),
+        ("generation", f"{held.generation}; engines: {retrievers}"),
         ("last write", held.written or "never"),
     ]
     return [*lines, *(("source", f"{name or '(none)'}: {n:,}") for name, n in held.sources.items())]

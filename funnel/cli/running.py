@@ -17,7 +17,7 @@ from funnel.errors import BadSetting
 if TYPE_CHECKING:
     from funnel.pipeline import Funnel, Options
     from funnel.run.context import Source
-    from funnel.run.lifecycle import Again
+    from funnel.run.lifecycle import ResumeOptions
     from funnel.settings import Settings
     from funnel.trace.events import Event, Sink
     from funnel.types import Answer
@@ -75,7 +75,7 @@ async def run(source: Source, settings: Settings, question: str, options: Option
     return await _watched(source, settings, lambda funnel, sink: funnel.ask(question, options, on_event=sink))
 
 
-async def resume(source: Source, settings: Settings, name: str, again: Again) -> Answer:
+async def resume(source: Source, settings: Settings, name: str, again: ResumeOptions) -> Answer:
     """The answer of a run that had begun before, likewise."""
     return await _watched(source, settings, lambda funnel, sink: funnel.resume(name, again, on_event=sink))
 

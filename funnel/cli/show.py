@@ -136,14 +136,14 @@ def dollars(usd: float) -> str:
 
 
 def hits(found: Sequence[DocumentHit]) -> None:
-    """Ranked documents with each leg's rank and score, and the best passage's beginning."""
+    """Ranked documents with each retriever's rank and score, and the best passage's beginning."""
     if not found:
         OUT.print("Nothing found.")
         return
-    legs = sorted({leg for hit in found for leg in hit.legs})
+    retrievers = sorted({retriever for hit in found for retriever in hit.retrievers})
     roomy = OUT.width >= PASSAGE_FROM_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold", expand=roomy)
-    for name in ("rank", "score", *legs):
+    for name in ("rank", "score", *retrievers):
         table.add_column(name, justify="right", no_wrap=True)
     longest = max(ID_COLUMNS, OUT.width // 3)
     table.add_column("document", overflow="fold", min_width=ID_COLUMNS, max_width=longest)
@@ -151,7 +151,10 @@ def hits(found: Sequence[DocumentHit]) -> None:
         table.add_column("passage", no_wrap=True, overflow="ellipsis", ratio=1)
     for hit in found:
         shown = [
-            f"{hit.legs[leg].rank}: {hit.legs[leg].score:.3f}" if leg in hit.legs else "-" for leg in legs
+            f"{hit.retrievers[name].rank}: {hit.retrievers[name].score:.3f}"
+            if name in hit.retrievers
+            else "-"
+            for name in retrievers
         ]
         cells = [str(hit.rank), f"{hit.score:.3f}", *shown, escape(_name(hit.document.id))]
         text = " ".join(hit.passages[0].passage.text.split())[:PASSAGE_CHARS]

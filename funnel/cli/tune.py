@@ -29,13 +29,13 @@ def tune(
     k: Annotated[int, typer.Option("-k", min=1, help="How many documents count.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Fit how much the dense leg counts to labelled queries, by cross-validation, and keep it."""
+    """Fit how much the dense retriever counts to labelled queries, by cross-validation, and keep it."""
     with one_line():
         from indexes import Collection
-        from indexes.evaluation.labelled_queries import read_judged
+        from indexes.evaluation.labelled_queries import read_labelled_queries
         from indexes.evaluation.tuning import tune as fit
 
-        judged = read_judged(queries, qrels)
+        judged = read_labelled_queries(queries, qrels)
         with Collection.open(kb) as collection, bars() as tell:
             tuned = fit(collection, judged, measure=measure, k=k, progress=tell)
     if as_json:

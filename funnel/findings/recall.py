@@ -11,10 +11,10 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from funnel.findings.recorder import Lessons
-from funnel.findings.store import Fact, Learnt, Version, check_of_text
+from funnel.findings.recorder import FindingRecorder
+from funnel.findings.store import Finding, FindingStore, Version, fingerprint_of_text
 from funnel.inspector.readable import Shelf
-from funnel.journal.journal import check_of
+from funnel.journal.journal import fingerprint_of
 from funnel.llm.base import estimated_tokens
 from funnel.memory import terms
 from funnel.prompts import fence
@@ -37,11 +37,11 @@ _INTRODUCTION = (
 )
 
 
-class Known:
+class Recall:
     """One for the whole tree of calls. Without `run.learnt` nothing is known."""
 
     def __init__(self, run: Run, shelf: Shelf) -> None:
-        self.lessons = Lessons(run.learnt, shelf)
+        self.lessons = FindingRecorder(run.learnt, shelf)
         self._run = run
         self._shelf = shelf
 
@@ -68,7 +68,7 @@ class Known:
         if learnt is None:
             return ""
         versions = frozenset(self._version(name) for name in documents)
-        key = check_of(self._run.root.name, question, json.dumps(sorted(versions)))
+        key = fingerprint_of(self._run.root.name, question, json.dumps(sorted(versions)))
         journal, value = self._run.journal, f"known {key}"
         before = journal.value(value) or await learnt.opening(key)
         if before is not None and await self._shelf.readable(before[1]):
@@ -81,7 +81,7 @@ class Known:
         return str(told)
 
     async def _told(
-        self, learnt: Learnt, question: str, versions: Collection[Version]
+        self, learnt: FindingStore, question: str, versions: Collection[Version]
     ) -> tuple[str, list[str]]:
         """The words, and the documents that they may come from."""
         asked = terms.tokens(question)
@@ -106,7 +106,7 @@ class Known:
         return text, list(given)
 
     async def _readable(
-        self, learnt: Learnt, query: str, versions: Collection[Version], k: int, *, alone: bool = False
+        self, learnt: FindingStore, query: str, versions: Collection[Version], k: int, *, alone: bool = False
     ) -> list[dict[str, Any]]:
         """The best facts about these versions of which every source can be read, as it was.
 
@@ -124,7 +124,7 @@ class Known:
                 break
         return found
 
-    async def _checked(self, fact: Fact) -> dict[str, Any] | None:
+    async def _checked(self, fact: Finding) -> dict[str, Any] | None:
         """A fact as the model's code sees it, or None where a source is not what it was, for this asker."""
         if not await self._shelf.readable(fact.given):
             return None
@@ -135,7 +135,7 @@ class Known:
                 text = await self._shelf.read(info.id, source.start, source.stop)
             except HostError:
                 return None
-            if info.version != source.version or check_of_text(text) != source.check:
+            if info.version != source.version or fingerprint_of_text(text) != source.check:
                 return None
             start, stop = await asyncio.to_thread(_place, text, fact)
             places.append(
@@ -150,7 +150,7 @@ class Known:
         return str(info.id), info.version
 
 
-def _place(text: str, fact: Fact) -> tuple[int, int]:
+def _place(text: str, fact: Finding) -> tuple[int, int]:
     """What of a long span is to be cited: where it says the most of the fact."""
     if len(text) <= PASSAGE_CHARS:
         return 0, len(text)

@@ -10,7 +10,14 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from funnel.findings.store import MAX_TITLE_CHARS, Kind, Learnt, Source, check_of_text, source_of
+from funnel.findings.store import (
+    MAX_TITLE_CHARS,
+    FindingKind,
+    FindingStore,
+    SupportingSpan,
+    fingerprint_of_text,
+    supporting_span,
+)
 from funnel.inspector.readable import MAX_READ_CHARS, Shelf
 from funnel.inspector.tools.arguments import as_list
 from funnel.text.citations import answer_text, markers_in, renumber
@@ -25,7 +32,7 @@ LEAST_HANDED_CHARS = 20
 _Arguments = Mapping[str, Any]
 
 
-class Handed:
+class Provenance:
     """The texts that a run was given out of documents, to tell where a text comes from that it passes on."""
 
     def __init__(self) -> None:
@@ -53,13 +60,13 @@ class Handed:
         return None
 
 
-class Lessons:
+class FindingRecorder:
     """One for the whole tree of calls. Without `learnt` nothing is taken down."""
 
-    def __init__(self, learnt: Learnt | None, shelf: Shelf) -> None:
+    def __init__(self, learnt: FindingStore | None, shelf: Shelf) -> None:
         self._learnt = learnt
         self._shelf = shelf
-        self._handed = Handed()
+        self._handed = Provenance()
         self._listeners: dict[str, Callable[[_Arguments, Any], Awaitable[None]]] = {
             "read": self._read,
             "search": self._searched,
@@ -134,13 +141,13 @@ class Lessons:
             document_id, start = place
             info, stop = self._shelf.info(document_id), start + len(text)
             title = info.title[:MAX_TITLE_CHARS]
-            source = Source(document_id, info.version, start, stop, check_of_text(text), title)
+            source = SupportingSpan(document_id, info.version, start, stop, fingerprint_of_text(text), title)
             self._learnt.add("sub-call", prompt, answer_text(value), [source])
 
-    def _cited(self, kind: Kind, asked: str, text: str) -> None:
+    def _cited(self, kind: FindingKind, asked: str, text: str) -> None:
         """Words count with what their markers stand for."""
         if self._learnt is None or text.startswith(NOT_FOUND):
             return
         cited = [citation for each in self._shelf.cited(markers_in(text)).values() for citation in each]
-        sources = [source_of(each, self._shelf.info(each.document_id).version) for each in cited]
+        sources = [supporting_span(each, self._shelf.info(each.document_id).version) for each in cited]
         self._learnt.add(kind, asked, renumber(text, {})[0], sources)

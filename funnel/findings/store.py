@@ -26,7 +26,7 @@ from funnel.text.sentences import statements
 from funnel.types import Citation
 from indexes.types import Access
 
-Kind = Literal["note", "sub-call", "child", "answer"]
+FindingKind = Literal["note", "sub-call", "child", "answer"]
 
 MAX_FACTS = 200
 """Of one version; the oldest go."""
@@ -50,7 +50,7 @@ Version = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SupportingSpan:
     """A span of a document version; `check` tells whether a text is the one that stood there.
 
     `title`: the document's, since many a fact does not say what it is about.
@@ -65,17 +65,17 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class Finding:
     """What was found when `asked`, and where; `at` in seconds since 1970.
 
     `given`: every document of which the run had text when it wrote this, since a model may put into words
     what stands in another document than the one that it cites.
     """
 
-    kind: Kind
+    kind: FindingKind
     asked: str
     text: str
-    sources: tuple[Source, ...]
+    sources: tuple[SupportingSpan, ...]
     at: float = 0.0
     given: tuple[str, ...] = ()
 
@@ -102,7 +102,7 @@ class Fact:
         return sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-class Learnt:
+class FindingStore:
     """The facts of askers with these rights. What a run learns waits in it until the run has its answer.
 
     `ttl_s`: how long a fact is kept after it was last learnt. `steady`: a question that is asked again over
@@ -123,16 +123,16 @@ class Learnt:
         self._here = namespace(*self._parts)
         self._ttl_s = ttl_s
         self._steady = steady
-        self._pending: dict[str, Fact] = {}
+        self._pending: dict[str, Finding] = {}
         self._given: dict[str, None] = {}
 
     def gave(self, ids: Iterable[str]) -> None:
         """The run was given text of these documents."""
         self._given |= dict.fromkeys(ids)
 
-    def add(self, kind: Kind, asked: str, text: str, sources: Iterable[Source]) -> None:
+    def add(self, kind: FindingKind, asked: str, text: str, sources: Iterable[SupportingSpan]) -> None:
         """Something was learnt; without a source, or too long, it is none."""
-        fact = Fact(kind, asked.strip()[:MAX_ASKED_CHARS], text.strip(), tuple(dict.fromkeys(sources)))
+        fact = Finding(kind, asked.strip()[:MAX_ASKED_CHARS], text.strip(), tuple(dict.fromkeys(sources)))
         if 0 < len(fact.sources) <= MAX_SOURCES and 0 < len(fact.text) <= MAX_CHARS:
             self._pending[fact.digest] = fact
 
@@ -150,12 +150,12 @@ class Learnt:
             cited = [citations[n - 1] for n in numbers if 0 < n <= len(citations)]
             if any(each.document_id not in versions for each in cited):
                 continue  # gone since the answer was checked
-            sources = [source_of(each, versions[each.document_id]) for each in cited]
+            sources = [supporting_span(each, versions[each.document_id]) for each in cited]
             self.add("answer", question, renumber(said, {})[0], sources)
 
     async def keep(self) -> None:
         """Write what was added. A memory that fails loses it, and nothing else."""
-        by_version: dict[Version, list[Fact]] = defaultdict(list)
+        by_version: dict[Version, list[Finding]] = defaultdict(list)
         facts, self._pending = self._pending, {}
         if len(self._given) > MAX_GIVEN:
             return
@@ -183,7 +183,7 @@ class Learnt:
             after = page[-1]
         return found[:MAX_VERSIONS]
 
-    async def find(self, query: str, versions: Collection[Version]) -> AsyncIterator[Fact]:
+    async def find(self, query: str, versions: Collection[Version]) -> AsyncIterator[Finding]:
         """What was learnt about these versions and fits the query, best first. Raises: `MemoryFailed`."""
         at_once = asyncio.Semaphore(_AT_ONCE)
 
@@ -223,7 +223,7 @@ class Learnt:
         stored = {_OPENING + key: json.dumps([text, list(given)]).encode()}
         await self._memory.put_many(self._here, stored, ttl_s=self._ttl_s)
 
-    async def _write(self, version: Version, facts: Iterable[Fact], now: float) -> None:
+    async def _write(self, version: Version, facts: Iterable[Finding], now: float) -> None:
         """What is learnt again is as new as what is learnt for the first time."""
         where = self._where(version)
         old = {_digest(key): key for key in await self._keys(where)}
@@ -245,14 +245,14 @@ class Learnt:
         return namespace(*self._parts, *version)
 
 
-def source_of(citation: Citation, version: str) -> Source:
+def supporting_span(citation: Citation, version: str) -> SupportingSpan:
     """What a citation rests on."""
-    check = check_of_text(citation.quote)
+    check = fingerprint_of_text(citation.quote)
     title = citation.title[:MAX_TITLE_CHARS]
-    return Source(citation.document_id, version, citation.start, citation.stop, check, title)
+    return SupportingSpan(citation.document_id, version, citation.start, citation.stop, check, title)
 
 
-def check_of_text(text: str) -> str:
+def fingerprint_of_text(text: str) -> str:
     """By which a text is known again."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -266,15 +266,15 @@ def _digest(key: str) -> str:
     return key.rpartition("-")[2]
 
 
-def _dump(fact: Fact, now: float) -> bytes:
+def _dump(fact: Finding, now: float) -> bytes:
     return json.dumps({**asdict(fact), "at": now}).encode()
 
 
-def _load(stored: bytes | None) -> Fact | None:
+def _load(stored: bytes | None) -> Finding | None:
     """None for what has gone meanwhile, or is a later version's."""
     try:
         found = json.loads(stored or b"{}")
-        sources = tuple(Source(**source) for source in found.pop("sources"))
-        return Fact(**{**found, "given": tuple(found["given"])}, sources=sources)
+        sources = tuple(SupportingSpan(**source) for source in found.pop("sources"))
+        return Finding(**{**found, "given": tuple(found["given"])}, sources=sources)
     except (ValueError, TypeError, KeyError):
         return None

@@ -12,8 +12,8 @@ from funnel.errors import BadAnswer, BudgetExceeded, LLMError
 from funnel.inspector.loop import Unfinished
 from funnel.inspector.readable import Shelf
 from funnel.inspector.transcript import Turn, middle_out, prose
-from funnel.journal.journal import check_of
-from funnel.llm.base import Message, Place, Request, estimated_tokens
+from funnel.journal.journal import fingerprint_of
+from funnel.llm.base import Message, Request, StepId, estimated_tokens
 from funnel.llm.budget import Reservation
 from funnel.prompts import fence, render
 from funnel.run.context import Draft, Run
@@ -86,10 +86,10 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
     return Draft(text.strip(), "partial", citations, value, notices=tuple(notices))
 
 
-def _place(request: Request) -> Place:
+def _place(request: Request) -> StepId:
     """By what it is asked: a run that was resumed may come to its end again, and with more in its notes."""
-    check = check_of(*(message.content for message in request.messages))
-    return Place((*EXTRACTION, int(check, 16)), check)
+    check = fingerprint_of(*(message.content for message in request.messages))
+    return StepId((*EXTRACTION, int(check, 16)), check)
 
 
 def _request(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Request:

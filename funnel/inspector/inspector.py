@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import partial
 
 from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
-from funnel.findings.recall import Known
+from funnel.findings.recall import Recall
 from funnel.findings.recorder import NOT_FOUND
 from funnel.inspector import extraction
 from funnel.inspector.loop import Inspection, Task, Unfinished
 from funnel.inspector.readable import Shelf
 from funnel.inspector.tools.host import Submission
-from funnel.inspector.tools.sub_calls import Site
-from funnel.llm.limiter import Slots
+from funnel.inspector.tools.sub_calls import CallSite
+from funnel.llm.limiter import Limiter
 from funnel.run.context import Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
 from funnel.text.citations import MARKER, answer_text, renumber_value
@@ -38,7 +38,7 @@ class Inspector:
         self._sandbox = sandbox
         self._limits = limits or SandboxLimits()
         # By depth: a parent waits for its children, so they may not wait for each other's places.
-        self._at_once: defaultdict[int, Slots] = defaultdict(lambda: Slots(CHILDREN_AT_ONCE))
+        self._at_once: defaultdict[int, Limiter] = defaultdict(lambda: Limiter(CHILDREN_AT_ONCE))
 
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
         """The submitted answer; when the budget ends first, the best that can be told from the work so far.
@@ -51,7 +51,7 @@ class Inspector:
             if run.journal.resumed:
                 await shelf.restore()
             documents = await shelf.add(hit.document for hit in hits)
-        known = Known(run, shelf)
+        known = Recall(run, shelf)
         best = {
             str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)
             for hit in hits
@@ -71,13 +71,20 @@ class Inspector:
             draft = await extraction.extract(run, shelf, ended)
         return replace(draft, sandbox=self._sandbox.name)
 
-    async def _inspect(self, run: Run, shelf: Shelf, known: Known, task: Task) -> Submission | Unfinished:
+    async def _inspect(self, run: Run, shelf: Shelf, known: Recall, task: Task) -> Submission | Unfinished:
         may_recurse = task.depth < run.ledger.limits.max_depth
         recurse = partial(self._child, run, shelf, known, task.depth + 1) if may_recurse else None
         return await Inspection(run, shelf, known, task, recurse=recurse).work(self._sandbox, self._limits)
 
     async def _child(
-        self, run: Run, shelf: Shelf, known: Known, depth: int, question: str, ids: Sequence[str], at: Site
+        self,
+        run: Run,
+        shelf: Shelf,
+        known: Recall,
+        depth: int,
+        question: str,
+        ids: Sequence[str],
+        at: CallSite,
     ) -> str:
         """What `rlm_query` returns: the child's answer, or a `HostError` where it has none."""
         task = Task(question, tuple(ids), depth, at.span, at.path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from funnel.errors import BudgetExceeded, LLMError, SandboxDied
-from funnel.findings.recall import Known
+from funnel.findings.recall import Recall
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.readable import Shelf
 from funnel.inspector.tools.host import Host, Submission
@@ -24,8 +24,8 @@ from funnel.inspector.transcript import (
     shorten,
     transcript,
 )
-from funnel.journal.journal import check_of
-from funnel.llm.base import MAX_REPLY_CHARS, Place, Request
+from funnel.journal.journal import fingerprint_of
+from funnel.llm.base import MAX_REPLY_CHARS, Request, StepId
 from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
@@ -67,7 +67,7 @@ class Unfinished:
 class Inspection:
     """The state of one inspector; it works once."""
 
-    def __init__(self, run: Run, shelf: Shelf, known: Known, task: Task, *, recurse: Recurse | None) -> None:
+    def __init__(self, run: Run, shelf: Shelf, known: Recall, task: Task, *, recurse: Recurse | None) -> None:
         self._run = run
         self._shelf = shelf
         self._known = known
@@ -76,7 +76,7 @@ class Inspection:
         self._schema = run.schema if task.depth == 0 else None
         self._host = Host(run, shelf, known, recurse, task.documents, self._left, self._schema)
         self._turns: tuple[Turn, ...] = ()
-        self._told = check_of()
+        self._told = fingerprint_of()
         self._number = 0
         self._repairs = 0
         self._room = 0
@@ -136,7 +136,7 @@ class Inspection:
             closing, aside = self._closing()
             messages = transcript(system, opening, self._turns, closing)
             # What the model had been told when it said this; the limits that it was told may differ now.
-            place = Place((*task.path, self._number), self._told)
+            place = StepId((*task.path, self._number), self._told)
             try:
                 completion = await self._run.root.complete(
                     Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS, aside=aside),
@@ -178,7 +178,7 @@ class Inspection:
     def _tell(self, turn: Turn) -> None:
         """Add a turn, also to the check of all that was said, which no compaction changes."""
         self._turns = (*self._turns, turn)
-        self._told = check_of(self._told, turn.reply, turn.feedback)
+        self._told = fingerprint_of(self._told, turn.reply, turn.feedback)
 
     async def _cell(self, session: Session, code: Code, parent: int, path: tuple[int, ...]) -> CellResult:
         """Run one cell until the deadline at the latest."""

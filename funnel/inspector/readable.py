@@ -77,7 +77,7 @@ class Shelf:
         return [info for info in found if info is not None]
 
     async def restore(self) -> None:
-        """Put back what an earlier life of the run had read and cited, but for what has gone meanwhile."""
+        """Put back what an earlier attempt of the run had read and cited, but for what has gone meanwhile."""
         for stored in await self._workspace.documents():
             info = await asyncio.to_thread(
                 self._source.info, DocumentId(stored.id), access=self._access, where=self._where

@@ -1,6 +1,6 @@
 """What makes a run resumable: its record, who holds it, and what it paid for, by place."""
 
 from funnel.journal.journal import Journal
-from funnel.journal.record import Record
+from funnel.journal.record import RunRecord
 
-__all__ = ["Journal", "Record"]
+__all__ = ["Journal", "RunRecord"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from indexes.types import DocumentHit, DocumentInfo, Hit, LegScore, Passage, Section
+from indexes.types import DocumentHit, DocumentInfo, Hit, Passage, RetrieverScore, Section
 
 
 def dump(hits: Iterable[DocumentHit]) -> list[dict[str, Any]]:
@@ -21,7 +21,7 @@ def load(kept: Iterable[Mapping[str, Any]]) -> list[DocumentHit]:
             DocumentInfo(**hit["document"]),
             hit["score"],
             hit["rank"],
-            _legs(hit["legs"]),
+            _retrievers(hit["retrievers"]),
             tuple(_hit(passage) for passage in hit["passages"]),
         )
         for hit in kept
@@ -32,8 +32,8 @@ def _hit(kept: Mapping[str, Any]) -> Hit:
     passage = dict(kept["passage"])
     section = passage.pop("section")
     found = Passage(**passage, section=None if section is None else Section(**section))
-    return Hit(found, kept["score"], kept["rank"], _legs(kept["legs"]))
+    return Hit(found, kept["score"], kept["rank"], _retrievers(kept["retrievers"]))
 
 
-def _legs(kept: Mapping[str, Any]) -> dict[str, LegScore]:
-    return {name: LegScore(**leg) for name, leg in kept.items()}
+def _retrievers(kept: Mapping[str, Any]) -> dict[str, RetrieverScore]:
+    return {name: RetrieverScore(**retriever) for name, retriever in kept.items()}

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from funnel.errors import RunTaken, RunUnknown
 from funnel.journal.journal import MOVED, RECORD
 from funnel.journal.lease import Lease
-from funnel.journal.record import Record
+from funnel.journal.record import RunRecord
 from funnel.memory.base import Memory, Namespace, namespace
 from funnel.memory.swap.copying import keys, namespaces
 from funnel.workspace.pages import COMPLETE
@@ -124,7 +124,7 @@ async def _held(memory: Memory, runs: Iterable[Namespace]) -> AsyncIterator[None
 async def _began_before(memory: Memory, where: Namespace, moment: datetime) -> bool:
     stored = (await memory.get_many(where, [RECORD])).get(RECORD)
     try:
-        return stored is None or datetime.fromisoformat(Record.load(stored).started_at) < moment
+        return stored is None or datetime.fromisoformat(RunRecord.load(stored).started_at) < moment
     except (ValueError, KeyError, TypeError):
         return False  # a later version's: it is not for this one to judge
 

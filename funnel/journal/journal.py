@@ -18,8 +18,8 @@ from typing import Any, Self
 
 from funnel.errors import MemoryFailed, RunTaken, RunUnknown
 from funnel.journal.lease import Lease
-from funnel.journal.record import Record
-from funnel.llm.base import Outcome, Place
+from funnel.journal.record import RunRecord
+from funnel.llm.base import Outcome, StepId
 from funnel.memory.base import Memory, Namespace, namespace
 
 RECORD, ANSWER = "record", "answer"
@@ -44,10 +44,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Something of an earlier life, and what was asked for it."""
+    """Something of an earlier attempt, and what was asked for it."""
 
-    life: int
-    check: str
+    attempt: int
+    fingerprint: str
     value: Any
 
 
@@ -73,7 +73,7 @@ class Journal:
         self._run = run
         self._ttl_s = ttl_s
         self._lease = Lease(memory, self._where, run)
-        self._life = 0
+        self._attempt = 0
         self._written = 0
         self._pending: list[tuple[bytes, asyncio.Future[None] | None]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -84,15 +84,15 @@ class Journal:
         self.citations: list[list[Any]] = []
         """Citation numbers as they were given, in order: what the shelf writes by `cite`."""
         self.spent: list[Outcome] = []
-        """Every call of earlier lives; one that was in flight when its life ended at its worst case."""
+        """Every call of earlier attempts; one that was in flight when its attempt ended at its worst case."""
         self.diverged = False
 
-    async def begin(self, record: Record) -> None:
+    async def begin(self, record: RunRecord) -> None:
         """Start the journal of a new run. Raises: `RunTaken`, `MemoryFailed`."""
-        self._life = await self._lease.take()
+        self._attempt = await self._lease.take()
         await self._memory.put_many(self._where, {RECORD: record.dump()}, ttl_s=self._ttl_s)
 
-    async def record(self) -> Record:
+    async def record(self) -> RunRecord:
         """How the run began. Raises: `RunUnknown` when the memory holds no such run."""
         found = await self._memory.get_many(self._where, [RECORD, MOVED])
         if MOVED in found:
@@ -101,43 +101,43 @@ class Journal:
         if stored is None:
             raise RunUnknown(self._run, self._memory.url)
         try:
-            return Record.load(stored)
+            return RunRecord.load(stored)
         except (ValueError, KeyError, TypeError) as error:
             raise RunUnknown(self._run, self._memory.url, f"its record does not read ({error})") from error
 
     async def resume(self) -> None:
-        """Take the run over and read what its earlier lives left.
+        """Take the run over and read what its earlier attempts left.
 
         Raises: `RunTaken` while another process works on it; `MemoryFailed`.
         """
-        self._life = await self._lease.take()
+        self._attempt = await self._lease.take()
         asked: dict[tuple[int, tuple[int, ...]], Outcome] = {}
         after = _ENTRY
         while keys := await self._memory.scan(self._where, _ENTRY, after=after, limit=_LOADED):
             found = await self._memory.get_many(self._where, keys)
             for key in keys:
-                life = int(key.removeprefix(_ENTRY).partition("/")[0])
-                self._take(json.loads(found[key]), life, asked)
+                attempt = int(key.removeprefix(_ENTRY).partition("/")[0])
+                self._take(json.loads(found[key]), attempt, asked)
             after = keys[-1]
         self.spent += asked.values()
 
     @property
-    def life(self) -> int:
-        """How often the run was resumed: 0 in its first life."""
-        return self._life
+    def attempt(self) -> int:
+        """How often the run was resumed: 0 in its first attempt."""
+        return self._attempt
 
     @property
     def resumed(self) -> bool:
-        """Whether the run had an earlier life."""
-        return self._life > 0
+        """Whether the run had an earlier attempt."""
+        return self._attempt > 0
 
     def entered(self, path: tuple[int, ...]) -> bool:
-        """Whether anything inside this place is known from an earlier life."""
+        """Whether anything inside this place is known from an earlier attempt."""
         n = len(path)
         return any(at[:n] == path for known in (self._outcomes, self._kept) for at in known)
 
     def went_on(self, path: tuple[int, ...]) -> bool:
-        """Whether anything after this place is known from an earlier life, which so took note of it."""
+        """Whether anything after this place is known from an earlier attempt, which so took note of it."""
         n = len(path)
         return any(
             at > path and at[:n] != path and at[0] == path[0]
@@ -145,43 +145,43 @@ class Journal:
             for at in known
         )
 
-    def outcome(self, place: Place) -> Outcome | None:
-        """How a call ended that was made here in an earlier life with the same words."""
+    def outcome(self, place: StepId) -> Outcome | None:
+        """How a call ended that was made here in an earlier attempt with the same words."""
         found: Outcome | None = self._found(self._outcomes, place)
         return found
 
-    async def asked(self, place: Place, worst: Outcome) -> None:
+    async def asked(self, place: StepId, worst: Outcome) -> None:
         """A call is about to be made that may take as much as `worst`. Raises: `RunTaken`, `MemoryFailed`."""
         self._check()
         await self._append({"asked": place.path, "worst": worst.as_dict()})
 
-    def asked_again(self, place: Place, worst: Outcome) -> None:
+    def asked_again(self, place: StepId, worst: Outcome) -> None:
         """The call is about to be made once more, and may take as much again."""
         self._enqueue({"asked": place.path, "worst": worst.as_dict()}, None)
 
-    async def ended(self, place: Place, outcome: Outcome) -> None:
+    async def ended(self, place: StepId, outcome: Outcome) -> None:
         """It ended so. Once this returns, the call is not made again. Raises: `RunTaken`, `MemoryFailed`."""
-        await self._append({"ended": place.path, "check": place.check, "outcome": outcome.as_dict()})
+        await self._append({"ended": place.path, "check": place.fingerprint, "outcome": outcome.as_dict()})
 
-    def kept(self, place: Place) -> Kept | None:
-        """What a host call gave here in an earlier life for the same arguments.
+    def kept(self, place: StepId) -> Kept | None:
+        """What a host call gave here in an earlier attempt for the same arguments.
 
         A failure that nothing came after is none: what stood in the way, such as a limit, may be gone.
         """
         found: Kept | None = self._found(self._kept, place)
         return None if found is None or (found.failed and not self.went_on(place.path)) else found
 
-    def keep(self, place: Place, kept: Kept) -> None:
+    def keep(self, place: StepId, kept: Kept) -> None:
         """Write what a host call gave, before anything that is written later, without waiting for it."""
         given = [kept.result, kept.error, list(kept.remarks), kept.failed]
-        self._enqueue({"kept": place.path, "check": place.check, "given": given}, None)
+        self._enqueue({"kept": place.path, "check": place.fingerprint, "given": given}, None)
 
     def cite(self, number: int, citation: Sequence[Any]) -> None:
         """Write that a number was given to a citation."""
         self._enqueue({"cite": [number, *citation]}, None)
 
     def value(self, name: str) -> Any:
-        """What `set_value` was given in an earlier life; None if nothing."""
+        """What `set_value` was given in an earlier attempt; None if nothing."""
         return self._values.get(name)
 
     def set_value(self, name: str, value: Any) -> None:
@@ -257,7 +257,7 @@ class Journal:
         """Write the first `n` that are pending. Raises: `RunTaken`, `MemoryFailed`."""
         await self._lease.check()
         items = {
-            f"{_ENTRY}{self._life:06d}/{number:09d}": entry
+            f"{_ENTRY}{self._attempt:06d}/{number:09d}": entry
             for number, (entry, _) in enumerate(self._pending[:n], start=self._written)
         }
         await self._memory.put_many(self._where, items, ttl_s=self._ttl_s)
@@ -274,33 +274,33 @@ class Journal:
                 written.set_exception(self._failure)
 
     def _take(
-        self, entry: dict[str, Any], life: int, asked: dict[tuple[int, tuple[int, ...]], Outcome]
+        self, entry: dict[str, Any], attempt: int, asked: dict[tuple[int, tuple[int, ...]], Outcome]
     ) -> None:
         """Put one stored entry where it is looked for; a later one of the same path replaces the earlier."""
         match entry:
             case {"asked": path, "worst": worst}:
-                call = life, tuple(path)
-                attempt = Outcome.from_dict(worst)
-                asked[call] = attempt if call not in asked else _both(asked[call], attempt)
+                call = attempt, tuple(path)
+                booked = Outcome.from_dict(worst)
+                asked[call] = booked if call not in asked else _both(asked[call], booked)
             case {"ended": path, "check": check, "outcome": outcome}:
                 ended = Outcome.from_dict(outcome)
                 self.spent.append(ended)
-                asked.pop((life, tuple(path)), None)
-                self._outcomes[tuple(path)] = _Known(life, check, ended)
+                asked.pop((attempt, tuple(path)), None)
+                self._outcomes[tuple(path)] = _Known(attempt, check, ended)
             case {"kept": path, "check": check, "given": [result, error, remarks, failed]}:
                 kept = Kept(result, error, tuple(remarks), failed)
-                self._kept[tuple(path)] = _Known(life, check, kept)
+                self._kept[tuple(path)] = _Known(attempt, check, kept)
             case {"cite": citation}:
                 self.citations.append(citation)
             case {"value": name, "is": value}:
                 self._values[name] = value
             case {"forget": path}:
-                # What the life that forgot had done by itself, beside that, is not what it forgot.
-                self._forget(tuple(path), before=life)
+                # What the attempt that forgot had done by itself, beside that, is not what it forgot.
+                self._forget(tuple(path), before=attempt)
 
-    def _found(self, known: Mapping[tuple[int, ...], _Known], place: Place) -> Any:
+    def _found(self, known: Mapping[tuple[int, ...], _Known], place: StepId) -> Any:
         found = known.get(place.path)
-        if found is None or found.check == place.check:
+        if found is None or found.fingerprint == place.fingerprint:
             return None if found is None else found.value
         self._diverge(place.path)
         return None
@@ -308,13 +308,13 @@ class Journal:
     def _diverge(self, path: tuple[int, ...]) -> None:
         """What came at this place or later no longer fits; the run goes on from here as if it were new."""
         self.diverged = True
-        self._forget(path, before=self._life)
+        self._forget(path, before=self._attempt)
         self._enqueue({"forget": path}, None)
 
     def _forget(self, path: tuple[int, ...], *, before: int) -> None:
-        """Drop what lives before that number knew at this place or later."""
+        """Drop what attempts before that number knew at this place or later."""
         for known in (self._outcomes, self._kept):
-            for at in [at for at, found in known.items() if at >= path and found.life < before]:
+            for at in [at for at, found in known.items() if at >= path and found.attempt < before]:
                 del known[at]
 
     async def __aenter__(self) -> Self:
@@ -336,7 +336,7 @@ def _both(first: Outcome, second: Outcome) -> Outcome:
     )
 
 
-def check_of(*texts: str) -> str:
+def fingerprint_of(*texts: str) -> str:
     """A short name of what was asked, to tell on a resume whether it is asked again."""
     digest = hashlib.sha256()
     for text in texts:

@@ -1,6 +1,6 @@
 """Who works on a run: one process at a time, until it ends or is gone; knows no run's content.
 
-Each that takes a run begins a new life of it: no two ever have the same number.
+Each that takes a run begins a new attempt of it: no two ever have the same number.
 
 No clocks of two machines are compared. A holder writes a new value every third of `ttl_s`; who wants the
 lease watches that value, and takes over by compare-and-set when it has not changed for `ttl_s` of its own
@@ -54,7 +54,7 @@ class Lease:
         self._clock = clock
         pid = os.getpid()
         self._holder = {"id": secrets.token_hex(8), "machine": machine(), "pid": pid, "born": _born(pid)}
-        self._life = 0
+        self._attempt = 0
         self._count = 0
         self._value: bytes | None = None
         self._renewed = 0.0
@@ -63,7 +63,7 @@ class Lease:
         self._beating: asyncio.Task[None] | None = None
 
     async def take(self) -> int:
-        """Hold the run from now on; waits up to `ttl_s` where only that can tell whether its holder lives.
+        """Hold the run from now on; waits up to `ttl_s` where only that can tell whether its holder attempts.
 
         Returns: how often it was taken before. Raises: `RunTaken` when another process works on it;
         `MemoryFailed`.
@@ -79,7 +79,7 @@ class Lease:
                     break
                 if now != held:
                     raise RunTaken(self._run, _described(now))
-        self._life = 0 if held is None else json.loads(held)["life"] + 1
+        self._attempt = 0 if held is None else json.loads(held)["life"] + 1
         mine, began = self._next(), self._clock()
         if not await self._memory.compare_and_set(self._where, KEY, expected=held, value=mine):
             now = await self._held()
@@ -87,7 +87,7 @@ class Lease:
                 raise RunTaken(self._run, "another process" if now is None else _described(now))
         self._value, self._renewed = mine, began
         self._beating = asyncio.create_task(self._beat())
-        return self._life
+        return self._attempt
 
     async def check(self) -> None:
         """Whether it is still held; renews it first where that is overdue, as after a long sleep.
@@ -108,7 +108,7 @@ class Lease:
             self._beating = None
         if self._value is not None and not self._lost:
             # An empty holder instead of a deletion: it can be written only over our own value.
-            free = json.dumps({"pid": None, "life": self._life}).encode()
+            free = json.dumps({"pid": None, "life": self._attempt}).encode()
             with contextlib.suppress(MemoryFailed):
                 await self._memory.compare_and_set(self._where, KEY, expected=self._value, value=free)
         self._value = None
@@ -134,7 +134,7 @@ class Lease:
 
     def _next(self) -> bytes:
         self._count += 1
-        return json.dumps({**self._holder, "life": self._life, "count": self._count}).encode()
+        return json.dumps({**self._holder, "life": self._attempt, "count": self._count}).encode()
 
     async def _held(self) -> bytes | None:
         return (await self._memory.get_many(self._where, [KEY])).get(KEY)

@@ -9,21 +9,21 @@ from urllib.parse import unquote
 
 from funnel.errors import RunUnknown
 from funnel.journal.journal import Journal
-from funnel.journal.record import Record
+from funnel.journal.record import RunRecord
 from funnel.memory.base import Memory, Namespace, namespace
 
 _PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedRun:
     """A run, and the answer that it came to, as JSON types; None where it has none yet."""
 
-    record: Record
+    record: RunRecord
     answer: dict[str, Any] | None
 
 
-async def runs(memory: Memory, *, tenant: str = "local") -> AsyncIterator[Listed]:
+async def runs(memory: Memory, *, tenant: str = "local") -> AsyncIterator[ListedRun]:
     """The runs of a tenant in the order of their names, which begin with the time. Raises: `MemoryFailed`."""
     prefix = namespace(tenant, "run") + "/"
     after = prefix
@@ -33,7 +33,7 @@ async def runs(memory: Memory, *, tenant: str = "local") -> AsyncIterator[Listed
                 return
             journal = Journal(memory, unquote(where.removeprefix(prefix)), tenant=tenant)
             try:
-                yield Listed(await journal.record(), await journal.answer())
+                yield ListedRun(await journal.record(), await journal.answer())
             except RunUnknown:
                 continue  # what is left of a run whose record has expired
         after = found[-1]

@@ -16,7 +16,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RunRecord:
     """The beginning of a run. `labels` is what the caller wants to find again, such as the collection's path.
 
     `schema` is the JSON Schema of a typed answer; `learn`: whether it and other runs learn from
@@ -52,7 +52,7 @@ class Record:
         return json.dumps(kept).encode()
 
     @classmethod
-    def load(cls, stored: bytes) -> Record:
+    def load(cls, stored: bytes) -> RunRecord:
         """What `dump` gave. Raises: `ValueError` for a format of a later version."""
         kept = json.loads(stored)
         if kept["format"] != FORMAT:

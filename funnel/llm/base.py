@@ -172,26 +172,26 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StepId:
     """Where in the tree of a run something is asked, and a short check of what is asked there."""
 
     path: tuple[int, ...]
-    check: str
+    fingerprint: str
 
 
 class CallJournal(Protocol):
     """What keeps the calls of a run for a resume."""
 
-    def outcome(self, place: Place) -> Outcome | None:
-        """How the call ended that was made at this place in an earlier life of the run."""
+    def outcome(self, place: StepId) -> Outcome | None:
+        """How the call ended that was made at this place in an earlier attempt of the run."""
 
-    async def asked(self, place: Place, worst: Outcome) -> None:
+    async def asked(self, place: StepId, worst: Outcome) -> None:
         """A call is about to be made that may take as much as `worst`."""
 
-    def asked_again(self, place: Place, worst: Outcome) -> None:
+    def asked_again(self, place: StepId, worst: Outcome) -> None:
         """It was lost, maybe after it was served, and is about to be made again."""
 
-    async def ended(self, place: Place, outcome: Outcome) -> None:
+    async def ended(self, place: StepId, outcome: Outcome) -> None:
         """It ended so."""
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 
 
-class Slots:
+class Limiter:
     """`async with slots:` waits for one of `size`. Whoever is cancelled while waiting leaves at once.
 
     `asyncio.Semaphore` goes through all who wait for each that leaves: a deadline that ends some ten

@@ -22,12 +22,12 @@ from funnel.llm.base import (
     Completion,
     Located,
     Outcome,
-    Place,
     Request,
     Retry,
+    StepId,
 )
 from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
-from funnel.llm.limiter import Slots
+from funnel.llm.limiter import Limiter
 from funnel.trace.events import Events, Span
 
 FIRST_CALL_INPUT_TOKENS = 1024
@@ -38,7 +38,7 @@ class Meter:
     """Calls one model on one run's budget. `price` is None when nobody stated it.
 
     With a `cache`, a completion that is in it is not paid for; with a `journal`, neither is a call that was
-    made at the same place in an earlier life of the run.
+    made at the same place in an earlier attempt of the run.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Meter:
         events: Events,
         *,
         price: Price | None,
-        limit: Slots,
+        limit: Limiter,
         cache: Cache | None = None,
         journal: CallJournal | None = None,
     ) -> None:
@@ -99,7 +99,7 @@ class Meter:
             raise BudgetTooSmall("timeout_s", limits.timeout_s, 1)
 
     async def complete(
-        self, request: Request, *, parent: int | None, place: Place | None = None
+        self, request: Request, *, parent: int | None, place: StepId | None = None
     ) -> Completion:
         """One call, its span inside the event `parent`; the output asked for may be cut to what is left.
 
@@ -115,7 +115,7 @@ class Meter:
         async with self._ledger.in_time():
             return await self._cached(request, parent, place)
 
-    def _replayed(self, request: Request, place: Place, parent: int | None) -> Completion | None:
+    def _replayed(self, request: Request, place: StepId, parent: int | None) -> Completion | None:
         """What the journal holds for this place. Of failures, only a sub-call's are part of what happened."""
         found = self._journal.outcome(place) if self._journal else None
         if found is None or (found.completion is None and request.purpose != "query"):
@@ -128,7 +128,7 @@ class Meter:
             raise CallFailed(found.failure)
         return found.completion
 
-    async def _cached(self, request: Request, parent: int | None, place: Place | None) -> Completion:
+    async def _cached(self, request: Request, parent: int | None, place: StepId | None) -> Completion:
         """The completion from the cache, or else paid for."""
 
         async def pay() -> Completion:
@@ -175,7 +175,7 @@ class Meter:
             await self._ledger.freed()
 
     async def _call(
-        self, request: Request, reservation: Reservation, parent: int | None, place: Place | None
+        self, request: Request, reservation: Reservation, parent: int | None, place: StepId | None
     ) -> Completion:
         granted = replace(request, max_output_tokens=reservation.output_tokens)
         messages = [{"role": m.role, "content": m.content} for m in granted.messages]
@@ -206,7 +206,7 @@ class Meter:
             # Still open only where the journal or the start event could not be written: nothing was sent.
             bill.release()
 
-    async def _announce(self, place: Place | None, reservation: Reservation) -> None:
+    async def _announce(self, place: StepId | None, reservation: Reservation) -> None:
         """Write that a call begins: should its end never be written, it counts at its worst case."""
         if self._journal is not None and place is not None:
             await self._journal.asked(place, self._worst(reservation))
@@ -217,7 +217,7 @@ class Meter:
 
     async def _write(
         self,
-        place: Place | None,
+        place: StepId | None,
         bill: _Bill,
         completion: Completion | None,
         error: BaseException | None = None,
@@ -234,7 +234,7 @@ class Meter:
             said = "" if error is None else str(error)
             await self._journal.ended(place, Outcome(completion, said, *booked, calls=bill.calls))
 
-    async def _send(self, request: Request, bill: _Bill, span: Span, place: Place | None) -> Completion:
+    async def _send(self, request: Request, bill: _Bill, span: Span, place: StepId | None) -> Completion:
         def on_retry(retry: Retry) -> None:
             self._events.point(
                 "retry", parent=span.id, attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s

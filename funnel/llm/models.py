@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from funnel.llm.base import LLM, Cache, CallJournal
 from funnel.llm.budget import Ledger
-from funnel.llm.limiter import Slots
+from funnel.llm.limiter import Limiter
 from funnel.llm.meter import Meter
 from funnel.llm.prices import price_of
 from funnel.trace.events import Events
@@ -35,7 +35,7 @@ class Models:
         journal: CallJournal | None = None,
     ) -> tuple[Meter, Meter]:
         """The meters of one run, root and sub: one ledger, one stream and one limit for both."""
-        limit = Slots(self.max_parallel)
+        limit = Limiter(self.max_parallel)
         root, sub = (
             Meter(
                 llm,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from funnel.findings.store import Learnt
+from funnel.findings.store import FindingStore
 from funnel.journal import Journal
 from funnel.llm.budget import Ledger
 from funnel.llm.meter import Meter
@@ -67,7 +67,7 @@ class Run:
     shape: Shape | None = None
     schema: AnswerSchema | None = None
     prompts: Prompts = field(default_factory=shipped)
-    learnt: Learnt | None = None
+    learnt: FindingStore | None = None
 
 
 @dataclass(frozen=True, slots=True)

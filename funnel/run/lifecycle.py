@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funnel.errors import BadSetting, RunChanged, RunUnknown
-from funnel.findings.store import Learnt
+from funnel.findings.store import FindingStore
 from funnel.inspector.extraction import CUT_SHORT
-from funnel.journal import Journal, Record
+from funnel.journal import Journal, RunRecord
 from funnel.journal.swapping import Mailbox
 from funnel.llm.budget import Ledger, Limits
 from funnel.llm.cache import Completions
@@ -63,7 +63,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class ResumeOptions:
     """How a run is resumed. None leaves the limits as they were, and asks for no proof of the asker's rights.
 
     A server that resumes for an asker passes `access`: it must be the one that the run began with. A typed
@@ -77,17 +77,17 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A run that is ready for its work. `ended`: the answer that an earlier life of it came to."""
+class PreparedRun:
+    """A run that is ready for its work. `ended`: the answer that an earlier attempt of it came to."""
 
     run: Run
-    record: Record
+    record: RunRecord
     trace: Path
     notices: tuple[str, ...] = ()
     ended: Answer | None = None
 
 
-class Runs:
+class RunLifecycle:
     """Begins the runs of one funnel. `keep_s`: how long what a run stores is kept; None for ever.
 
     `learn`: whether runs learn from each other, unless a question's own options forbid it.
@@ -121,10 +121,10 @@ class Runs:
         self._sinks.append(sink)
 
     @asynccontextmanager
-    async def begin(self, question: str, options: Options, sink: Sink | None) -> AsyncIterator[Begun]:
+    async def begin(self, question: str, options: Options, sink: Sink | None) -> AsyncIterator[PreparedRun]:
         """A new run. Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema` before anything is written."""
         schema = None if options.schema is None else AnswerSchema(options.schema)
-        record = Record(
+        record = RunRecord(
             run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}",
             question=question,
             mode=options.mode,
@@ -146,10 +146,10 @@ class Runs:
         async with Journal(self._memory, record.run, ttl_s=self._keep_s) as journal:
             await journal.begin(record)
             async with self._open(record, journal, schema, trace, sink, fresh=options.fresh) as run:
-                yield Begun(run, record, trace)
+                yield PreparedRun(run, record, trace)
 
     @asynccontextmanager
-    async def resume(self, name: str, again: Again, sink: Sink | None) -> AsyncIterator[Begun]:
+    async def resume(self, name: str, again: ResumeOptions, sink: Sink | None) -> AsyncIterator[PreparedRun]:
         """A run that was interrupted, or ended before it had an answer.
 
         Raises: `RunUnknown`; `RunTaken` while another process works on it; `RunChanged` when a document that
@@ -164,7 +164,7 @@ class Runs:
             await journal.resume()
             record = replace(record, limits=again.limits or record.limits)
             schema = _schema_again(record, again)
-            trace = again.trace or self._trace_dir / f"{name}.{journal.life}.jsonl"
+            trace = again.trace or self._trace_dir / f"{name}.{journal.attempt}.jsonl"
             async with self._open(record, journal, schema, trace, sink, fresh=False) as run:
                 for spent in journal.spent:
                     run.ledger.book(
@@ -181,12 +181,12 @@ class Runs:
                 if ended is None:
                     for meter in (run.root, run.sub):
                         meter.check_start(record.limits)
-                yield Begun(run, record, trace, _notices(journal), ended)
+                yield PreparedRun(run, record, trace, _notices(journal), ended)
 
     @asynccontextmanager
     async def _open(
         self,
-        record: Record,
+        record: RunRecord,
         journal: Journal,
         schema: AnswerSchema | None,
         trace: Path,
@@ -198,7 +198,7 @@ class Runs:
         ledger, events = Ledger(record.limits), Events(record.run)
         cache = self._cache.of(record.access, fresh=fresh)
         root, sub = self._models.meters(ledger, events, cache=cache, journal=journal)
-        learnt = Learnt(
+        learnt = FindingStore(
             self._memory, access=record.access, ttl_s=self._keep_s, steady=root.cached and not fresh
         )
         with JsonlSink(trace) as file:
@@ -210,7 +210,7 @@ class Runs:
             with events.span(
                 "run", parent=None, question=record.question, mode=record.mode, k=record.k, model=root.name,
                 sub_model=sub.name, sandbox=self._sandbox, memory=self._memory.url,
-                started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), life=journal.life,
+                started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), life=journal.attempt,
             ) as span:  # fmt: skip
                 async with (
                     self._mailbox(record.run),
@@ -240,7 +240,7 @@ class Runs:
             return nullcontext()
         return Mailbox(self._memory, run, ttl_s=self._keep_s)
 
-    def _check_parts(self, record: Record) -> None:
+    def _check_parts(self, record: RunRecord) -> None:
         """Another model would go on with thoughts that are not its own; another sandbox runs other code."""
         for setting, was, now in (
             ("FUNNEL_MODEL", record.model, self._models.root.name),
@@ -250,7 +250,7 @@ class Runs:
             if was != now:
                 raise BadSetting(setting, f"run {record.run} began with {was!r}, not {now!r}. Set {was!r}.")
 
-    async def _check_documents(self, run: Run, record: Record) -> None:
+    async def _check_documents(self, run: Run, record: RunRecord) -> None:
         """Whatever the run had read must still be there, the same, and for its asker to read."""
         had = {stored.id: stored.version for stored in await run.workspace.documents()}
         had |= {hit["document"]["id"]: hit["document"]["version"] for hit in run.journal.value("hits") or ()}
@@ -273,7 +273,7 @@ def is_final(answer: Mapping[str, Any]) -> bool:
     return answer["status"] == "complete" or (answer["status"] == "declined" and not cut_short)
 
 
-def _schema_again(record: Record, again: Again) -> AnswerSchema | None:
+def _schema_again(record: RunRecord, again: ResumeOptions) -> AnswerSchema | None:
     """What the answer must be, as the run began. Raises: `BadSetting` where that was something else."""
     if again.schema is None:
         return None if record.schema is None else AnswerSchema(record.schema)

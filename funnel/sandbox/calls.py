@@ -61,7 +61,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HostAnswer:
     """A value, or the class and message of the error that is raised inside."""
 
     value: Any = None
@@ -71,7 +71,7 @@ class Answer:
 
 async def answered(
     function: HostFunction, name: str, arguments: Callable[[], tuple[list[Any], dict[str, Any]]]
-) -> Answer:
+) -> HostAnswer:
     """What the code gets for its call; `arguments` copies them, and may raise `NotPlain`.
 
     Raises: `FromHost` with anything but a `HostError` that the function raised.
@@ -80,17 +80,19 @@ async def answered(
         args, kwargs = arguments()
         inspect.signature(function).bind(*args, **kwargs)
     except (NotPlain, TypeError) as exc:
-        return Answer(error="TypeError", message=f"{name}(): {exc}")
+        return HostAnswer(error="TypeError", message=f"{name}(): {exc}")
     try:
         value = await function(*args, **kwargs)
     except HostError as exc:
-        return Answer(error="RuntimeError", message=str(exc))
+        return HostAnswer(error="RuntimeError", message=str(exc))
     except Exception as exc:  # the session hands it to its caller
         raise FromHost(exc) from exc
     try:
-        return Answer(from_host(value))
+        return HostAnswer(from_host(value))
     except NotPlain as exc:
-        return Answer(error="RuntimeError", message=f"{name}() gave a result that cannot be passed: {exc}")
+        return HostAnswer(
+            error="RuntimeError", message=f"{name}() gave a result that cannot be passed: {exc}"
+        )
 
 
 def too_slow(limits: SandboxLimits) -> CellError:

@@ -20,7 +20,7 @@ _LEAST_WORDS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CitableText:
     """A stretch of a stored document in which quotes may be looked for; `start` is where `text` begins."""
 
     document_id: str
@@ -55,7 +55,7 @@ def _loosely(word: str) -> str:
     return "".join(kinds.get(c, re.escape(c)) for c in word).replace(r"\.\.\.", r"(?:\.\.\.|…)")
 
 
-def cite(source: Source, quote: str) -> Citation | None:
+def cite(source: CitableText, quote: str) -> Citation | None:
     """The citation of `quote` in `source`, or None when the words do not stand there."""
     span = locate(source.text, quote)
     if span is None:

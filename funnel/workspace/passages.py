@@ -16,7 +16,7 @@ PASSAGE_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class Excerpt:
     """`text[start:stop]`, whole sentences where these are short enough."""
 
     start: int
@@ -24,14 +24,14 @@ class Passage:
     score: float
 
 
-def best_passage(text: str, idf: Mapping[str, float]) -> Passage | None:
+def best_passage(text: str, idf: Mapping[str, float]) -> Excerpt | None:
     """The sentences in a row, up to `PASSAGE_CHARS` characters of them, that score best; None for no token.
 
     The score of a passage is that of BM25 where all lengths are equal. Of equal ones the shortest, then the
     first.
     """
     pieces = [(start, stop, _counted(text[start:stop], idf)) for start, stop in _pieces(text)]
-    best: Passage | None = None
+    best: Excerpt | None = None
     for first, (start, _, counts) in enumerate(pieces):
         if not counts:
             continue
@@ -42,13 +42,13 @@ def best_passage(text: str, idf: Mapping[str, float]) -> Passage | None:
             if not more:
                 continue
             total += more
-            found = Passage(start, stop, _score(total, idf))
+            found = Excerpt(start, stop, _score(total, idf))
             if best is None or _order(found) < _order(best):
                 best = found
     return best
 
 
-def _order(passage: Passage) -> tuple[float, int, int]:
+def _order(passage: Excerpt) -> tuple[float, int, int]:
     return -passage.score, passage.stop - passage.start, passage.start
 
 

@@ -39,7 +39,7 @@ class Registrable(DocumentLike, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class WorkspaceDocument:
     """A document of this run."""
 
     id: str
@@ -50,10 +50,10 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownDocument:
     """A document and how its pages are cut; `whole` where all of them are in the memory."""
 
-    stored: Stored
+    stored: WorkspaceDocument
     layout: Layout
     whole: bool
 
@@ -78,13 +78,13 @@ class TextHit:
     score: float
 
 
-def entry_of(known: Known) -> bytes:
+def entry_of(known: KnownDocument) -> bytes:
     """A document of a run, as its memory has it."""
     return json.dumps({**asdict(known.stored), **asdict(known.layout), "whole": known.whole}).encode()
 
 
-def known_of(entry: bytes) -> Known:
+def known_of(entry: bytes) -> KnownDocument:
     """What `entry_of` gave."""
     found = json.loads(entry)
-    stored = Stored(found["id"], found["version"], found["title"], found["uri"], found["n_chars"])
-    return Known(stored, Layout(found["n_chars"], found["page_chars"]), found.get("whole", True))
+    stored = WorkspaceDocument(found["id"], found["version"], found["title"], found["uri"], found["n_chars"])
+    return KnownDocument(stored, Layout(found["n_chars"], found["page_chars"]), found.get("whole", True))

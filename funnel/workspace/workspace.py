@@ -18,14 +18,14 @@ from funnel.memory.base import Memory, Namespace, namespace
 from funnel.workspace import full_text
 from funnel.workspace.grep import Grepper, Match, Search
 from funnel.workspace.pages import Fetch, Layout, Pages
-from funnel.workspace.passages import Passage, best_passage
+from funnel.workspace.passages import Excerpt, best_passage
 from funnel.workspace.values import (
     DocumentLike,
     GrepResult,
-    Known,
+    KnownDocument,
     Registrable,
-    Stored,
     TextHit,
+    WorkspaceDocument,
     entry_of,
     known_of,
 )
@@ -71,7 +71,7 @@ class Workspace:
         self._grepper = Grepper(piece_s=grep_piece_s)
         self._page_chars = page_chars
         self._fetch: FetchDocument | None = None
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, KnownDocument] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,14 +83,14 @@ class Workspace:
         """End the process that greps; a second call does nothing."""
         await self._grepper.close()
 
-    async def add_document(self, info: DocumentLike, text: str | Iterable[str]) -> Stored:
+    async def add_document(self, info: DocumentLike, text: str | Iterable[str]) -> WorkspaceDocument:
         """Give this run a document, whole or in pieces of any size. A stored version is not read again.
 
         Raises: `MemoryFailed`; `ValueError` for an empty id or version.
         """
         layout = await self._pages.store(self._where(info.id, info.version), text)
-        stored = Stored(info.id, info.version, info.title, info.uri, layout.n_chars)
-        await self._remember([Known(stored, layout, whole=True)])
+        stored = WorkspaceDocument(info.id, info.version, info.title, info.uri, layout.n_chars)
+        await self._remember([KnownDocument(stored, layout, whole=True)])
         return stored
 
     def fetch_with(self, fetch: FetchDocument) -> None:
@@ -107,11 +107,11 @@ class Workspace:
         known = []
         for info in infos:
             self._where(info.id, info.version)
-            stored = Stored(info.id, info.version, info.title, info.uri, info.n_chars)
-            known.append(Known(stored, Layout(info.n_chars, self._page_chars), whole=False))
+            stored = WorkspaceDocument(info.id, info.version, info.title, info.uri, info.n_chars)
+            known.append(KnownDocument(stored, Layout(info.n_chars, self._page_chars), whole=False))
         await self._remember(known)
 
-    async def documents(self) -> tuple[Stored, ...]:
+    async def documents(self) -> tuple[WorkspaceDocument, ...]:
         """The documents of this run, by id."""
         found = await self._entries(_DOCUMENT)
         self._known |= {name: known_of(entry) for name, entry in found.items()}
@@ -209,10 +209,10 @@ class Workspace:
                 hits.append(_hit(document, best.key, start, text, passage))
         return tuple(_apart(hits)[:k])
 
-    async def _index(self, documents: Sequence[Stored]) -> None:
+    async def _index(self, documents: Sequence[WorkspaceDocument]) -> None:
         at_once = asyncio.Semaphore(_INDEXED_AT_ONCE)
 
-        async def index(stored: Stored) -> None:
+        async def index(stored: WorkspaceDocument) -> None:
             async with at_once:
                 known = await self._find(stored.id)
                 where = self._where(stored.id, stored.version)
@@ -233,17 +233,17 @@ class Workspace:
     def _where(self, document_id: str, version: str) -> Namespace:
         return namespace(self._tenant, "document", document_id, version)
 
-    def _fetch_for(self, known: Known) -> Fetch | None:
+    def _fetch_for(self, known: KnownDocument) -> Fetch | None:
         return None if known.whole or self._fetch is None else partial(self._fetch, known.stored.id)
 
-    async def _remember(self, known: Iterable[Known]) -> None:
+    async def _remember(self, known: Iterable[KnownDocument]) -> None:
         """Write that these are documents of this run, all at once."""
         by_id = {each.stored.id: each for each in known}
         entries = {_DOCUMENT + name: entry_of(each) for name, each in by_id.items()}
         await self._memory.put_many(self._here, entries, ttl_s=self._ttl_s)
         self._known |= by_id
 
-    async def _find(self, document_id: str) -> Known:
+    async def _find(self, document_id: str) -> KnownDocument:
         if document_id not in self._known:
             key = _DOCUMENT + document_id
             found = await self._memory.get_many(self._here, [key])
@@ -271,7 +271,7 @@ def _counted(text: str, asked: Sequence[str]) -> tuple[int, tuple[int, ...]]:
     return terms.n_terms(record), tuple(terms.count(record, name) for name in asked)
 
 
-def _hit(document: Stored | None, key: str, start: int, text: str, passage: Passage) -> TextHit:
+def _hit(document: WorkspaceDocument | None, key: str, start: int, text: str, passage: Excerpt) -> TextHit:
     return TextHit(
         document_id=None if document is None else document.id,
         note=key if document is None else None,
@@ -305,4 +305,4 @@ async def _marked(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bo
     yield held, True
 
 
-__all__ = ["DocumentLike", "GrepResult", "Registrable", "Stored", "TextHit", "Workspace"]
+__all__ = ["DocumentLike", "GrepResult", "Registrable", "TextHit", "Workspace", "WorkspaceDocument"]

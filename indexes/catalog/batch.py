@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
-from indexes.catalog.writer import Writer
+from indexes.catalog.writer import CatalogWriter
 from indexes.chunking import chunk
 from indexes.errors import DuplicateId, MassDeletion, SourceError
-from indexes.retrieval.base import Tell
+from indexes.retrieval.base import ProgressCallback
 from indexes.types import MAX_ID_CHARS, Changes, Document, DocumentId
 
 MASS_SHARE = 0.3
@@ -32,7 +32,12 @@ class Prune:
 
 
 def upsert(
-    writer: Writer, documents: Iterable[Document], *, source: str | None, prune: Prune | None, tell: Tell
+    writer: CatalogWriter,
+    documents: Iterable[Document],
+    *,
+    source: str | None,
+    prune: Prune | None,
+    tell: ProgressCallback,
 ) -> Changes:
     """Store the documents that are new or changed; those that went are pruned as told.
 
@@ -70,7 +75,7 @@ def upsert(
     )
 
 
-def delete(writer: Writer, ids: Iterable[str]) -> Changes:
+def delete(writer: CatalogWriter, ids: Iterable[str]) -> Changes:
     """Remove the documents with these ids; an id that is not there is passed over."""
     deleted: list[DocumentId] = []
     for id_ in ids:
@@ -81,7 +86,7 @@ def delete(writer: Writer, ids: Iterable[str]) -> Changes:
 
 
 def _gone(
-    writer: Writer, source: str, seen: Container[DocumentId], n_added: int, prune: Prune
+    writer: CatalogWriter, source: str, seen: Container[DocumentId], n_added: int, prune: Prune
 ) -> tuple[DocumentId, ...]:
     stored = writer.uris_of(source)
     gone = tuple(id_ for id_, uri in stored if id_ not in seen and not prune.spares(uri))

@@ -1,7 +1,7 @@
 """The one truth of a collection: a SQLite file, its connections and transactions; knows no engine.
 
 Each write transaction that changes anything raises the generation by one; an engine at generation g asks a
-`Reader` for what came and went since g.
+`CatalogReader` for what came and went since g.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from threading import Lock
 
 from indexes.catalog import schema
-from indexes.catalog.reader import Reader
-from indexes.catalog.writer import Writer
+from indexes.catalog.reader import CatalogReader
+from indexes.catalog.writer import CatalogWriter
 from indexes.errors import CollectionDamaged, CollectionError, CollectionNotReadable
 from indexes.storage import faults
 from indexes.storage.connecting import connect, may_write
@@ -69,19 +69,19 @@ class Catalog:
         return catalog
 
     @contextmanager
-    def read(self) -> Iterator[Reader]:
+    def read(self) -> Iterator[CatalogReader]:
         """One consistent view; others go on writing meanwhile."""
         with self._connection() as db, _transaction(db, "BEGIN"):
             try:
-                yield Reader(db)
+                yield CatalogReader(db)
             except (UnicodeDecodeError, JSONDecodeError) as exc:
                 raise CollectionDamaged(self.path.parent, str(exc)) from exc
 
     @contextmanager
-    def write(self) -> Iterator[Writer]:
+    def write(self) -> Iterator[CatalogWriter]:
         """A write transaction: rolled back by an exception, and when nothing changed."""
         with self._connection() as db, _transaction(db, _WRITE):
-            writer = Writer(db)
+            writer = CatalogWriter(db)
             yield writer
             if writer.changed:
                 db.execute("UPDATE settings SET value = value + 1 WHERE name = 'generation'")

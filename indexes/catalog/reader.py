@@ -56,7 +56,7 @@ _OPEN_TO = "{column} IN (SELECT document FROM readers WHERE principal IN (SELECT
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PassageRow:
     """A passage as engines take it in. `digest` is the SHA-256 of `text`, the title's line included."""
 
     key: int
@@ -65,7 +65,7 @@ class Row:
     digest: bytes
 
 
-class Place(NamedTuple):
+class PassageLocation(NamedTuple):
     """Where a passage stands, without its text. Tuples, for a search makes hundreds of them."""
 
     key: int
@@ -87,7 +87,7 @@ class Counts:
     chars: int
 
 
-class Reader:
+class CatalogReader:
     """One consistent view of the catalog, as of the moment it was opened."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -171,16 +171,16 @@ class Reader:
         offset = first * PAGE_CHARS
         return "".join(_decode(page) for (page,) in pages)[start - offset : max(stop - offset, 0)]
 
-    def places(self, keys: Iterable[int], access: Access) -> dict[int, Place]:
+    def places(self, keys: Iterable[int], access: Access) -> dict[int, PassageLocation]:
         """Where these passages stand, by key; without those that are gone or closed to `access`."""
         rows = self._db.execute(_PLACES, (json.dumps(list(keys)),))
         return {
-            row[1]: Place._make(row[1:])
+            row[1]: PassageLocation._make(row[1:])
             for row in rows
             if access.everything or access.may_read(_readers(row[0]))
         }
 
-    def passages(self, places: Iterable[Place]) -> list[Passage]:
+    def passages(self, places: Iterable[PassageLocation]) -> list[Passage]:
         """These passages with their texts; of any documents, in one question for most of them."""
         places = list(places)
         sections = {
@@ -200,7 +200,7 @@ class Reader:
             for place, text in zip(places, self._texts(places), strict=True)
         ]
 
-    def _texts(self, places: Sequence[Place]) -> list[str]:
+    def _texts(self, places: Sequence[PassageLocation]) -> list[str]:
         """The text of each place; a page is read once, and all single pages in one question."""
         texts = [""] * len(places)
         on_page: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -245,7 +245,7 @@ class Reader:
         """How many passages came after generation `since`."""
         return int(self._db.execute("SELECT count(*) FROM passages WHERE added > ?", (since,)).fetchone()[0])
 
-    def added(self, since: int) -> Iterator[Row]:
+    def added(self, since: int) -> Iterator[PassageRow]:
         """The passages that came after generation `since`, by ascending key."""
         current, text = -1, ""
         for key, number, start, stop, digest, title, readers in self._db.execute(
@@ -253,12 +253,12 @@ class Reader:
         ):
             if number != current:
                 current, text = number, self.text(number, 0, 1 << 62)
-            yield Row(key, indexed_text(title, text[start:stop]), _readers(readers), digest)
+            yield PassageRow(key, indexed_text(title, text[start:stop]), _readers(readers), digest)
 
-    def rows(self, keys: Iterable[int]) -> list[Row]:
+    def rows(self, keys: Iterable[int]) -> list[PassageRow]:
         """These passages as engines take them in, by ascending key, without those that are gone."""
         return [
-            Row(key, indexed_text(title, self.text(number, start, stop)), _readers(readers), digest)
+            PassageRow(key, indexed_text(title, self.text(number, start, stop)), _readers(readers), digest)
             for key, number, start, stop, digest, title, readers in self._db.execute(
                 _ROWS_OF, (json.dumps(list(keys)),)
             )
@@ -325,7 +325,7 @@ class Reader:
 
 
 def indexed_text(title: str, text: str) -> str:
-    """What both legs index of a passage: the document's title, then the passage's own text."""
+    """What both retrievers index of a passage: the document's title, then the passage's own text."""
     return f"{title}\n{text}" if title else text
 
 
@@ -356,5 +356,5 @@ def _decode(page: bytes) -> str:
     return page.decode("utf-8", "surrogatepass")
 
 
-def _on_one_page(place: Place) -> bool:
+def _on_one_page(place: PassageLocation) -> bool:
     return place.start // PAGE_CHARS == max(place.stop - 1, 0) // PAGE_CHARS

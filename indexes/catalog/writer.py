@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 
-from indexes.catalog.reader import PAGE_CHARS, Reader, encode, indexed_text
+from indexes.catalog.reader import PAGE_CHARS, CatalogReader, encode, indexed_text
 from indexes.catalog.schema import put_attributes
 from indexes.types import Document, DocumentId, Passage
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredDocument:
     """What a writer needs to know of the document that is already there."""
 
     number: int
@@ -23,7 +23,7 @@ class Stored:
     uri: str
 
 
-class Writer(Reader):
+class CatalogWriter(CatalogReader):
     """A write transaction; what it did is seen by others only once it has ended well."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -31,12 +31,12 @@ class Writer(Reader):
         self._generation = self.generation + 1
         self.changed = False
 
-    def stored(self, document_id: str) -> Stored | None:
+    def stored(self, document_id: str) -> StoredDocument | None:
         """The document that has this id now."""
         row = self._db.execute(
             "SELECT number, fingerprint, source, uri FROM documents WHERE id = ?", (document_id,)
         ).fetchone()
-        return None if row is None else Stored(*row)
+        return None if row is None else StoredDocument(*row)
 
     def uris_of(self, source: str) -> list[tuple[DocumentId, str]]:
         """(id, URI) of the documents that came from `source`, by id."""

@@ -16,8 +16,8 @@ from indexes.errors import EmbedderFailed
 
 if TYPE_CHECKING:
     from indexes.catalog.catalog import Catalog
-    from indexes.catalog.reader import Reader, Row
-    from indexes.retrieval.base import Tell
+    from indexes.catalog.reader import CatalogReader, PassageRow
+    from indexes.retrieval.base import ProgressCallback
 
 BATCH = 128
 """Texts that are embedded and committed at once: one request to an endpoint, seconds of a processor."""
@@ -25,7 +25,7 @@ BATCH = 128
 STAGE = "embedding"
 
 
-class Waiting:
+class EmbeddingBacklog:
     """The texts of one catalog that an embedder has no vector for yet."""
 
     def __init__(self, embedder: Embedder, cache: VectorCache, catalog: Catalog) -> None:
@@ -33,19 +33,19 @@ class Waiting:
         self._cache = cache
         self._catalog = catalog
 
-    def keys(self, catalog: Reader, since: int) -> list[int]:
+    def keys(self, catalog: CatalogReader, since: int) -> list[int]:
         """One passage for each text without a vector, of those that came after generation `since`."""
         found = {digest: key for key, digest in reversed(catalog.digests(since))}
         missing = self._cache.missing(found)
         return sorted(key for digest, key in found.items() if digest in missing)
 
-    def n_embedded(self, catalog: Reader) -> int:
+    def n_embedded(self, catalog: CatalogReader) -> int:
         """How many passages have their vector."""
         stored = catalog.digests(-1)
         missing = self._cache.missing(digest for _, digest in stored)
         return sum(digest not in missing for _, digest in stored)
 
-    def embed_all(self, tell: Tell) -> None:
+    def embed_all(self, tell: ProgressCallback) -> None:
         """Embed until nothing waits, whatever comes or goes meanwhile; no lock is held.
 
         Raises: `EmbedderFailed`, also when the model's vectors do not go with those that are kept.
@@ -67,7 +67,7 @@ class Waiting:
                 done += len(batch)
                 tell(STAGE, done, total)
 
-    def embed(self, rows: Sequence[Row], generation: int) -> None:
+    def embed(self, rows: Sequence[PassageRow], generation: int) -> None:
         """Embed these rows of that catalog generation and keep their vectors. Raises: `EmbedderFailed`."""
         if not rows:
             return

@@ -11,10 +11,10 @@ import numpy as np
 from indexes.dense.base import Vectors
 
 if TYPE_CHECKING:
-    from indexes.catalog.reader import Row
+    from indexes.catalog.reader import PassageRow
 
 PASSAGES = 5
-"""How many of the lexical leg's best passages the query is moved towards."""
+"""How many of the lexical retriever's best passages the query is moved towards."""
 
 SHARE_LATENT = 1.0
 SHARE_PRETRAINED = 0.5
@@ -25,9 +25,9 @@ _SHARPNESS = 4
 
 @dataclass(frozen=True, slots=True)
 class Near:
-    """Passages that another leg found for the same query, with its scores, positive, best first."""
+    """Passages that another retriever found for the same query, with its scores, positive, best first."""
 
-    rows: Sequence[Row] = ()
+    rows: Sequence[PassageRow] = ()
     scores: Sequence[float] = ()
 
 
@@ -39,8 +39,8 @@ def with_feedback(query: Vectors, passages: Vectors, scores: Sequence[float], *,
 
     Rocchio 1971, Relevance Feedback in Information Retrieval, without negative examples: query + share *
     centroid, the centroid L2-normalised and weighted by score ** 4. `passages` is float32 (n, dimension),
-    rows L2-normalised; `scores` are the lexical leg's, positive. A zero query takes the centroid's place,
-    and no passage leaves the query as it is.
+    rows L2-normalised; `scores` are the lexical retriever's, positive. A zero query takes the centroid's
+    place, and no passage leaves the query as it is.
     """
     best = max(scores, default=0.0)
     if best <= 0:

@@ -1,4 +1,4 @@
-"""The dense leg of a pretrained model, and the fitted space that serves until each text has its vector.
+"""The dense retriever of a pretrained model, and the fitted space that serves until each text has its vector.
 
 A write never waits for a model that takes a second for twenty texts: what came is found by its terms and by
 the fitted space at once. The model's own vectors serve only when they cover everything, for scores of two
@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from indexes.dense.backlog import Waiting
+from indexes.dense.backlog import EmbeddingBacklog
 from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
 from indexes.dense.embedders.latent import LatentEmbedder
 from indexes.dense.engines.faiss.engine import FaissEngine
 from indexes.dense.feedback import NOTHING_NEAR, Near
-from indexes.dense.retriever import DenseLeg, FittedLeg, Space
+from indexes.dense.retriever import DenseRetriever, EmbeddingSpace, FittedRetriever
 from indexes.dense.vector_cache import VECTORS, VectorCache
 from indexes.errors import AlreadyEmbedding, CollectionLocked, EmbedderFailed
-from indexes.retrieval.base import Tell, since
+from indexes.retrieval.base import ProgressCallback, since
 from indexes.storage.lock import WriterLock
 
 if TYPE_CHECKING:
     from indexes.catalog.catalog import Catalog
-    from indexes.catalog.reader import Reader, Row
+    from indexes.catalog.reader import CatalogReader, PassageRow
     from indexes.lexical.base import Scored
     from indexes.retrieval.scope import Scope
 
@@ -75,7 +75,7 @@ class _Queries:
         return vector
 
 
-class _CachedLeg(DenseLeg):
+class _CachedRetriever(DenseRetriever):
     """Vectors of a model that knows no corpus, as they stand in the cache."""
 
     def __init__(self, directory: Path, embedder: Embedder, catalog: Catalog, cache: VectorCache) -> None:
@@ -83,9 +83,9 @@ class _CachedLeg(DenseLeg):
         self._embedder = embedder
         self._cache = cache
         self._engine = FaissEngine(directory, embedder.name)
-        self._space = Space(_Queries(embedder, lambda: self._engine.dimension), self._engine)
+        self._space = EmbeddingSpace(_Queries(embedder, lambda: self._engine.dimension), self._engine)
 
-    def _vectors(self, space: Space, rows: Sequence[Row]) -> Vectors:
+    def _vectors(self, space: EmbeddingSpace, rows: Sequence[PassageRow]) -> Vectors:
         del space
         return self._cache.get([row.digest for row in rows])
 
@@ -93,7 +93,7 @@ class _CachedLeg(DenseLeg):
         """Look at the files again."""
         self._engine.refresh()
 
-    def follow(self, catalog: Reader, _tell: Tell) -> None:
+    def follow(self, catalog: CatalogReader, _tell: ProgressCallback) -> None:
         """Bring the vectors to the catalog's generation; each must be in the cache."""
         past = since(self, catalog)
         stored = catalog.digests(past)
@@ -105,7 +105,7 @@ class _CachedLeg(DenseLeg):
         self._engine.apply(keys, vectors, catalog.removed(past), generation=catalog.generation)
 
 
-class PretrainedLeg:
+class PretrainedRetriever:
     """The model's vectors at full coverage, a space fitted to the collection until then."""
 
     shared = True
@@ -115,9 +115,9 @@ class PretrainedLeg:
         self._catalog = catalog
         self._cache = cache
         self._name = embedder.name
-        self._waiting = Waiting(embedder, cache, catalog)
-        self._own = _CachedLeg(directory, embedder, catalog, cache)
-        self._stand_in = FittedLeg(directory / _STAND_IN, LatentEmbedder(), catalog)
+        self._waiting = EmbeddingBacklog(embedder, cache, catalog)
+        self._own = _CachedRetriever(directory, embedder, catalog, cache)
+        self._stand_in = FittedRetriever(directory / _STAND_IN, LatentEmbedder(), catalog)
 
     @property
     def generation(self) -> int:
@@ -135,7 +135,7 @@ class PretrainedLeg:
         """Name of the embedder whose vectors are searched."""
         return self._stand_in.serving if self.fitted else self._name
 
-    def embedded(self, catalog: Reader) -> int:
+    def embedded(self, catalog: CatalogReader) -> int:
         """How many passages have the model's own vector."""
         return self._waiting.n_embedded(catalog)
 
@@ -144,18 +144,18 @@ class PretrainedLeg:
         self._own.refresh()
         self._stand_in.refresh()
 
-    def follow(self, catalog: Reader, tell: Tell) -> None:
+    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
         """Take in what came; the model's vectors serve if few texts wait, which are then embedded at once."""
         past = self._stand_in.generation
         complete = self._completed(catalog)
         # Recorded first: an engine that was due and does not cover the generation is made good on opening.
         self._catalog.set(_SERVES, self._name if complete else self._stand_in.serving)
-        for leg in (self._own, self._stand_in) if complete else (self._stand_in,):
-            if leg.generation != catalog.generation:
-                leg.follow(catalog, tell)
+        for retriever in (self._own, self._stand_in) if complete else (self._stand_in,):
+            if retriever.generation != catalog.generation:
+                retriever.follow(catalog, tell)
         self._cache.forget(catalog.forgotten(past))
 
-    def embed(self, tell: Tell) -> bool:
+    def embed(self, tell: ProgressCallback) -> bool:
         """Embed what waits, without holding up any writer; whether `follow` is to let the vectors serve now.
 
         Raises: `EmbedderFailed`; what was embedded until then is kept.
@@ -196,7 +196,7 @@ class PretrainedLeg:
         self._stand_in.close()
 
     @property
-    def _serves(self) -> DenseLeg:
+    def _serves(self) -> DenseRetriever:
         own, stand_in = self._own.generation, self._stand_in.generation
         return self._own if own >= max(stand_in, 0) else self._stand_in
 
@@ -204,7 +204,7 @@ class PretrainedLeg:
         with self._catalog.read() as catalog:
             return catalog.setting(_SERVES) == self._name
 
-    def _completed(self, catalog: Reader) -> bool:
+    def _completed(self, catalog: CatalogReader) -> bool:
         """Whether every text has its vector, after the few that may wait have been embedded."""
         past = self._own.generation if 0 <= self._own.generation <= catalog.generation else -1
         waiting = self._waiting.keys(catalog, past)
@@ -220,9 +220,11 @@ class PretrainedLeg:
         return True
 
 
-def dense_leg(directory: Path, embedder: Embedder, catalog: Catalog) -> FittedLeg | PretrainedLeg:
-    """The leg that goes with this embedder."""
+def dense_retriever(
+    directory: Path, embedder: Embedder, catalog: Catalog
+) -> FittedRetriever | PretrainedRetriever:
+    """The retriever that goes with this embedder."""
     if isinstance(embedder, FittedEmbedder):
-        return FittedLeg(directory, embedder, catalog)
+        return FittedRetriever(directory, embedder, catalog)
     cache = VectorCache(directory.parent / VECTORS, embedder.name)
-    return PretrainedLeg(directory, embedder, catalog, cache)
+    return PretrainedRetriever(directory, embedder, catalog, cache)

@@ -1,4 +1,4 @@
-"""What a dense leg is, and the one in a space fitted to the collection; knows the catalog, no fusion."""
+"""The dense retriever, and the one whose space is fitted to the collection; knows no fusion."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
 from indexes.dense.engines.faiss.engine import FaissEngine, read_manifest
 from indexes.dense.feedback import NOTHING_NEAR, SHARE_LATENT, SHARE_PRETRAINED, Near, with_feedback
 from indexes.errors import EmbedderFailed
-from indexes.retrieval.base import Tell, since
+from indexes.retrieval.base import ProgressCallback, since
 from indexes.storage import faults
 from indexes.storage.files import fsync
 
 if TYPE_CHECKING:
     from indexes.catalog.catalog import Catalog
-    from indexes.catalog.reader import Reader, Row
+    from indexes.catalog.reader import CatalogReader, PassageRow
     from indexes.lexical.base import Scored
     from indexes.retrieval.scope import Scope
 
@@ -42,26 +42,26 @@ _FOLD_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class EmbeddingSpace:
     """An embedder and the engine with its vectors: replaced as one, for two spaces do not compare."""
 
     embedder: Embedder
     engine: FaissEngine
 
 
-class DenseLeg:
+class DenseRetriever:
     """What both kinds of space share: search, trimming, files."""
 
     shared = True
     fitted = False
     """Whether the space that is searched is fitted to the collection."""
     feedback = SHARE_PRETRAINED
-    """How far a query is moved towards what another leg found."""
+    """How far a query is moved towards what another retriever found."""
 
     def __init__(self, directory: Path, catalog: Catalog) -> None:
         self._directory = directory
         self._catalog = catalog
-        self._space: Space | None = None
+        self._space: EmbeddingSpace | None = None
 
     @property
     def generation(self) -> int:
@@ -78,8 +78,8 @@ class DenseLeg:
         """Look at the files again."""
         raise NotImplementedError
 
-    def follow(self, catalog: Reader, tell: Tell) -> None:
-        """Take in what came and drop what went since the leg's own generation."""
+    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
+        """Take in what came and drop what went since the retriever's own generation."""
         raise NotImplementedError
 
     def keys(self) -> Keys:
@@ -90,7 +90,7 @@ class DenseLeg:
     def search(self, query: str, k: int, *, scope: Scope, near: Near = NOTHING_NEAR) -> Scored:
         """The best `k` passages by inner product within `scope`, trimmed inside the engine.
 
-        The query is moved towards what is `near` it by another leg's account.
+        The query is moved towards what is `near` it by another retriever's account.
         """
         space = self._space
         if space is None:
@@ -101,8 +101,8 @@ class DenseLeg:
         scored = space.engine.search(vector, k, allowed=scope.keys)
         return [(key, score) for key, score in scored if score > _UNRELATED]
 
-    def _vectors(self, space: Space, rows: Sequence[Row]) -> Vectors:
-        """The vectors of passages that the leg covers."""
+    def _vectors(self, space: EmbeddingSpace, rows: Sequence[PassageRow]) -> Vectors:
+        """The vectors of passages that the retriever covers."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class DenseLeg:
             self._space.engine.close()
 
 
-class FittedLeg(DenseLeg):
+class FittedRetriever(DenseRetriever):
     """Vectors in a space fitted to the collection itself, fitted anew when the collection has outgrown it."""
 
     fitted = True
@@ -128,11 +128,11 @@ class FittedLeg(DenseLeg):
         """Name of the embedder whose vectors are searched."""
         return self._blank.name
 
-    def embedded(self, catalog: Reader) -> int:
+    def embedded(self, catalog: CatalogReader) -> int:
         """How many passages have a vector: each has, from the write that brought it."""
         return catalog.n_added(-1)
 
-    def embed(self, _tell: Tell) -> bool:
+    def embed(self, _tell: ProgressCallback) -> bool:
         """Whether `follow` is to let other vectors serve: there are none."""
         return False
 
@@ -140,7 +140,7 @@ class FittedLeg(DenseLeg):
         """The right to run `embed`, which does nothing here."""
         return nullcontext()
 
-    def _vectors(self, space: Space, rows: Sequence[Row]) -> Vectors:
+    def _vectors(self, space: EmbeddingSpace, rows: Sequence[PassageRow]) -> Vectors:
         return space.embedder.embed_documents([row.text for row in rows])
 
     def refresh(self) -> None:
@@ -158,9 +158,9 @@ class FittedLeg(DenseLeg):
         except EmbedderFailed:
             self._space = None  # generation -1 asks for a new fit
             return
-        self._space = Space(embedder, FaissEngine(self._directory, manifest.space))
+        self._space = EmbeddingSpace(embedder, FaissEngine(self._directory, manifest.space))
 
-    def follow(self, catalog: Reader, tell: Tell) -> None:
+    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
         """Fold in what came, or fit anew."""
         past = since(self, catalog)
         if self._space is None or past < 0 or self._outgrown(catalog, self._space.engine):
@@ -169,7 +169,7 @@ class FittedLeg(DenseLeg):
             keys, vectors = _folded(self._space.embedder, catalog, past, tell)
             self._space.engine.apply(keys, vectors, catalog.removed(past), generation=catalog.generation)
 
-    def _outgrown(self, catalog: Reader, engine: FaissEngine) -> bool:
+    def _outgrown(self, catalog: CatalogReader, engine: FaissEngine) -> bool:
         fit = json.loads(catalog.setting(_FIT) or "{}")
         if fit.get("space") != engine.space:
             return True
@@ -180,7 +180,7 @@ class FittedLeg(DenseLeg):
         went = fit["passages"] - (total - came)
         return bool(max(came, went) > REFIT_SHARE * fit["passages"])
 
-    def _refit(self, catalog: Reader, tell: Tell) -> None:
+    def _refit(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
         total = catalog.n_added(-1)
         tell("fitting", 0, total)
         embedder = copy(self._blank)
@@ -201,7 +201,7 @@ class FittedLeg(DenseLeg):
         # The manifest that `apply` replaces is what makes the new space the one in use.
         engine = FaissEngine(self._directory, space)
         engine.apply(keys, vectors, (), generation=catalog.generation)
-        self._space = Space(embedder, engine)
+        self._space = EmbeddingSpace(embedder, engine)
         for old in self._directory.glob(f"{embedder.name}-*.npz"):
             if old != path:
                 old.unlink(missing_ok=True)
@@ -211,7 +211,9 @@ class FittedLeg(DenseLeg):
         return self._directory / f"{space}.npz"
 
 
-def _folded(embedder: Embedder, catalog: Reader, past: int, tell: Tell) -> tuple[Keys, Vectors]:
+def _folded(
+    embedder: Embedder, catalog: CatalogReader, past: int, tell: ProgressCallback
+) -> tuple[Keys, Vectors]:
     """Keys and vectors of the passages that came since, in a space as it stands."""
     rows = catalog.added(past)
     total = catalog.n_added(past)

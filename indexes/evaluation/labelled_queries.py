@@ -19,7 +19,7 @@ _PERMUTATIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class LabelledQuery:
     """A query and the grades (above 0) of the documents that answer it."""
 
     id: str
@@ -27,7 +27,7 @@ class Judged:
     grades: Mapping[str, int]
 
 
-def read_judged(queries: Path, qrels: Path) -> list[Judged]:
+def read_labelled_queries(queries: Path, qrels: Path) -> list[LabelledQuery]:
     """The queries that have at least one relevant document, in the order of their file.
 
     Raises: `SourceNotFound`; `BadFile` with the line; `NothingToIndex` when no query has a relevant document.
@@ -43,7 +43,7 @@ def read_judged(queries: Path, qrels: Path) -> list[Judged]:
         except (ValueError, KeyError, TypeError):
             raise BadFile(queries, 'a line is {"_id": ..., "text": ...}', line=number) from None
         if text.strip() and grades.get(name):
-            judged.append(Judged(name, text, grades[name]))
+            judged.append(LabelledQuery(name, text, grades[name]))
     if not judged:
         raise NothingToIndex(queries, reason=f"none of its queries has a relevant document in {qrels}")
     return judged
@@ -73,12 +73,12 @@ def _lines(path: Path) -> list[str]:
         raise BadFile(path, f"cannot be read as text ({error})") from error
 
 
-def recall(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:
+def recall_at(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:
     """The share of relevant documents among the first `k`."""
     return len(set(ranking[:k]) & set(grades)) / len(grades)
 
 
-def ndcg(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:
+def ndcg_at(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:
     """Järvelin and Kekäläinen 2002 as trec_eval has it: gain is the grade, discount log2(rank + 1)."""
     gained = sum(grades.get(name, 0) / math.log2(rank + 1) for rank, name in enumerate(ranking[:k], start=1))
     best = sorted(grades.values(), reverse=True)[:k]

@@ -8,20 +8,20 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from indexes.errors import BadQuery, UnknownName
-from indexes.evaluation.labelled_queries import Judged, ndcg, p_value, recall
+from indexes.evaluation.labelled_queries import LabelledQuery, ndcg_at, p_value, recall_at
 
 if TYPE_CHECKING:
     from indexes.collection import Collection
 
 GRID = tuple(step / 10 for step in range(11))
-"""Weights of the dense leg that are tried, besides what the collection does by itself."""
+"""Weights of the dense retriever that are tried, besides what the collection does by itself."""
 
 FOLDS = 5
 LEAST_QUERIES = 10
 SIGNIFICANT = 0.05
 MEASURES: dict[str, Callable[[Sequence[str], Mapping[str, int], int], float]] = {
-    "recall": recall,
-    "ndcg": ndcg,
+    "recall": recall_at,
+    "ndcg": ndcg_at,
 }
 
 Weight = float | None
@@ -30,7 +30,7 @@ Weight = float | None
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """`weight` is the dense leg's, fitted to all queries; None where nothing beat the collection's own way.
+    """`weight` of the dense retriever, fitted to all queries; None if nothing beat the collection's own.
 
     `held_out` is the mean over queries, each at the weight fitted to the other folds; `before` the mean
     without tuning. `p` tells how likely such a difference is by chance.
@@ -50,13 +50,13 @@ class Tuned:
 
 def tune(
     collection: Collection,
-    queries: Sequence[Judged],
+    queries: Sequence[LabelledQuery],
     *,
     measure: str = "recall",
     k: int = 100,
     progress: Callable[[str, int, int | None], None] | None = None,
 ) -> Tuned:
-    """Fit the dense leg's weight to labelled queries and keep it in the collection.
+    """Fit the dense retriever's weight to labelled queries and keep it in the collection.
 
     Stage two reads the `k` documents, so that recall among them is what counts by default.
 

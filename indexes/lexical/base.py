@@ -17,7 +17,7 @@ Scored = list[tuple[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LexicalEntry:
     """A passage as a lexical engine sees it."""
 
     key: int
@@ -39,7 +39,7 @@ class LexicalEngine(Protocol):
     def refresh(self) -> None:
         """Look at the files again: another process may have written."""
 
-    def apply(self, added: Iterable[Entry], removed: Iterable[int], *, generation: int) -> None:
+    def apply(self, added: Iterable[LexicalEntry], removed: Iterable[int], *, generation: int) -> None:
         """Take in and drop passages, and cover `generation` from now on: after a crash, all of it or none."""
 
     def clear(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from rank_bm25 import BM25Okapi
 
-from indexes.lexical.base import Entry, Keys, Scored
+from indexes.lexical.base import Keys, LexicalEntry, Scored
 from indexes.types import Access
 
 K1 = 1.2
@@ -36,7 +36,7 @@ class LuceneBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
 class _State:
     """Replaced as one, so that a search beside a write sees the one or the other."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LexicalEntry, ...]
     model: LuceneBM25 | None
     generation: int
 
@@ -61,7 +61,7 @@ class RankBM25Engine:
     def refresh(self) -> None:
         """Nothing to look at: no other process writes here."""
 
-    def apply(self, added: Iterable[Entry], removed: Iterable[int], *, generation: int) -> None:
+    def apply(self, added: Iterable[LexicalEntry], removed: Iterable[int], *, generation: int) -> None:
         """Take in and drop passages and cover `generation`."""
         entries = {entry.key: entry for entry in self._state.entries}
         for key in removed:

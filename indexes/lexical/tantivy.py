@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tantivy import Occur, Query
 
 from indexes.errors import IndexesError
-from indexes.lexical.base import Entry, Keys, Scored
+from indexes.lexical.base import Keys, LexicalEntry, Scored
 from indexes.lexical.segments import META, is_whole
 from indexes.storage import faults
 from indexes.storage.connecting import may_write
@@ -103,7 +103,7 @@ class TantivyEngine:
             return None, -1  # truncated or foreign: generation -1 asks for a rebuild
         return (index, int(found[0])) if found and found[0] is not None else (None, -1)
 
-    def apply(self, added: Iterable[Entry], removed: Iterable[int], *, generation: int) -> None:
+    def apply(self, added: Iterable[LexicalEntry], removed: Iterable[int], *, generation: int) -> None:
         """One commit that takes in and drops passages and covers `generation`.
 
         Raises: `IndexesError` when the files do not go together; they are then to be cleared and built anew.
@@ -128,7 +128,7 @@ class TantivyEngine:
         self._index, self._generation = index, generation
 
     def _commit(
-        self, index: tantivy.Index, added: Iterable[Entry], removed: Iterable[int], generation: int
+        self, index: tantivy.Index, added: Iterable[LexicalEntry], removed: Iterable[int], generation: int
     ) -> None:
         writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         try:

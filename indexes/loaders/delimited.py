@@ -19,7 +19,7 @@ from typing import Literal
 from indexes.errors import BadFile
 from indexes.loaders.assembly import Assembly, Parsed, clean
 from indexes.loaders.decoding import read_text
-from indexes.loaders.discovery import Source
+from indexes.loaders.discovery import SourceFile
 from indexes.loaders.rows import add_rows
 from indexes.types import MAX_ID_CHARS, Document, DocumentId, Metadata, Scalar
 
@@ -34,7 +34,7 @@ _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,17})?")
 _ID, _URL, _TEXT, _TITLE, _READERS = ("_id", "id"), ("url", "uri"), ("text",), ("title",), ("readers",)
 
-Row = tuple[int, list[str]]
+TableRow = tuple[int, list[str]]
 
 
 def parse_table(text: str) -> Parsed:
@@ -44,7 +44,7 @@ def parse_table(text: str) -> Parsed:
     return assembly.parsed()
 
 
-def read_rows(source: Source) -> Iterator[tuple[Document, int]] | None:
+def read_rows(source: SourceFile) -> Iterator[tuple[Document, int]] | None:
     """One document a row with its line number (from 1), or None where the header has no id and text.
 
     The file is checked whole before the first document leaves.
@@ -76,11 +76,11 @@ class _Table:
         if self.open_quote_line:
             self._quoting = csv.QUOTE_NONE
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         """Every row that is not blank, with the line on which it begins, from 1."""
         return self._read(self._text)
 
-    def _read(self, text: str) -> Iterator[Row]:
+    def _read(self, text: str) -> Iterator[TableRow]:
         reader = csv.reader(
             io.StringIO(text, newline="\n"),
             delimiter=self._delimiter,
@@ -142,13 +142,13 @@ class _Columns:
         return [index for index, name in enumerate(self.header) if name and index not in known]
 
 
-def _data_rows(table: _Table) -> Iterator[Row]:
+def _data_rows(table: _Table) -> Iterator[TableRow]:
     rows = table.rows()
     next(rows, None)
     return rows
 
 
-def _kinds(source: Source, columns: _Columns, table: _Table) -> dict[int, Callable[[str], Scalar]]:
+def _kinds(source: SourceFile, columns: _Columns, table: _Table) -> dict[int, Callable[[str], Scalar]]:
     """How to read the cells of each other column; also the check of every row."""
     integers, numbers = set(columns.others), set(columns.others)
     for line, row in _data_rows(table):
@@ -176,7 +176,7 @@ def _kinds(source: Source, columns: _Columns, table: _Table) -> dict[int, Callab
 
 
 def _document(
-    source: Source, columns: _Columns, kinds: dict[int, Callable[[str], Scalar]], row: Row
+    source: SourceFile, columns: _Columns, kinds: dict[int, Callable[[str], Scalar]], row: TableRow
 ) -> Document:
     line, cells = row
     metadata: Metadata = {

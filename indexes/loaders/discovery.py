@@ -45,7 +45,7 @@ _BEIR_QUESTIONS = ("queries", "questions", "qrels")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFile:
     """A file to read. `name` is its POSIX path under the root that was given, the root's own name first."""
 
     path: Path
@@ -72,7 +72,7 @@ class Root:
     """
 
     path: Path
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFile, ...]
     unknown: Counter[str] = field(default_factory=Counter)
     problems: tuple[BadFile, ...] = ()
 
@@ -96,7 +96,7 @@ def _root(path: Path, seen: set[Path]) -> Root:
         raise unreadable(path, exc) from exc
     if path.is_file():
         # The name is the one that the user typed, also where it is a link to another.
-        source = Source(real, _printable(path.absolute().name), explicit=True)
+        source = SourceFile(real, _printable(path.absolute().name), explicit=True)
         sources = [] if real in seen else [source]
         seen.add(real)
         return Root(path, tuple(sources))
@@ -126,7 +126,7 @@ class _Walk:
         self.problems: list[BadFile] = []
         self.repeated = False
 
-    def files(self) -> Iterator[Source]:
+    def files(self) -> Iterator[SourceFile]:
         pending: list[tuple[Path, str, bool]] = [(self._root, _printable(self._root.name), True)]
         while pending:
             path, name, is_folder = pending.pop()
@@ -135,7 +135,7 @@ class _Walk:
                 continue
             self._seen.add(path)
             if not is_folder:
-                yield Source(path, name, explicit=False)
+                yield SourceFile(path, name, explicit=False)
                 continue
             pending.extend(reversed(list(self._inside(path, name))))
 

@@ -19,7 +19,7 @@ EXTRA = "documents"
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class DocumentFormat:
     """A format: what it is called, the module that reads it, and what that one needs, if anything.
 
     `package` is the name that is imported, `distribution` the one that is installed.
@@ -51,18 +51,18 @@ class Reader:
         return read(data)
 
 
-READERS: dict[str, Reader] = {
-    ".docx": Reader("DOCX", "indexes.loaders.docx", "docx", "python-docx"),
-    ".eml": Reader("EML", "indexes.loaders.eml"),
-    ".pdf": Reader("PDF", "indexes.loaders.pdf", "pypdfium2", "pypdfium2"),
-    ".pptx": Reader("PPTX", "indexes.loaders.pptx", "pptx", "python-pptx"),
-    ".xlsx": Reader("XLSX", "indexes.loaders.xlsx", "openpyxl", "openpyxl"),
+READERS: dict[str, DocumentFormat] = {
+    ".docx": DocumentFormat("DOCX", "indexes.loaders.docx", "docx", "python-docx"),
+    ".eml": DocumentFormat("EML", "indexes.loaders.eml"),
+    ".pdf": DocumentFormat("PDF", "indexes.loaders.pdf", "pypdfium2", "pypdfium2"),
+    ".pptx": DocumentFormat("PPTX", "indexes.loaders.pptx", "pptx", "python-pptx"),
+    ".xlsx": DocumentFormat("XLSX", "indexes.loaders.xlsx", "openpyxl", "openpyxl"),
 }
 ALIASES = {".pptm": ".pptx", ".xlsm": ".xlsx"}
 SUCCESSORS = {".doc": ".docx", ".docm": ".docx", ".ppt": ".pptx", ".xls": ".xlsx", ".xlsb": ".xlsx"}
 """What nothing reads here, mostly formats from before 2007, and what it can be saved as."""
 
 
-def reader_of(suffix: str) -> Reader | None:
+def format_of(suffix: str) -> DocumentFormat | None:
     """The reader of files with this extension."""
     return READERS.get(ALIASES.get(suffix, suffix))

@@ -21,7 +21,7 @@ from pathlib import PurePath
 from indexes.loaders import discovery as kinds
 from indexes.loaders.assembly import Assembly, Parsed, Unreadable, clean
 from indexes.loaders.decoding import encoding_of
-from indexes.loaders.documents import EXTRA, reader_of
+from indexes.loaders.documents import EXTRA, format_of
 from indexes.loaders.html import read_html
 from indexes.loaders.texts import parse_text
 from indexes.types import Metadata
@@ -126,7 +126,7 @@ def _parse(suffix: str, part: Message) -> Parsed | None:
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return None
-    reader = reader_of(suffix)
+    reader = format_of(suffix)
     if reader is not None:
         if not reader.available:
             raise Unreadable(f"it needs the extra {EXTRA!r}")

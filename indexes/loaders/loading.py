@@ -15,8 +15,8 @@ from indexes.errors import BadFile, DuplicateId, MissingExtra, NothingToIndex
 from indexes.loaders import discovery as kinds
 from indexes.loaders.decoding import read_text
 from indexes.loaders.delimited import read_rows
-from indexes.loaders.discovery import Root, Source, find
-from indexes.loaders.documents import EXTRA, SUCCESSORS, reader_of
+from indexes.loaders.discovery import Root, SourceFile, find
+from indexes.loaders.documents import EXTRA, SUCCESSORS, format_of
 from indexes.loaders.isolation import Isolation
 from indexes.loaders.records import read_records
 from indexes.loaders.texts import parse_text
@@ -82,7 +82,7 @@ class Loading:
                 if root.sources and len(places) == n_before:
                     raise NothingToIndex(root.path, reason=self._why_nothing(root))
 
-    def _documents(self, source: Source, isolation: Isolation) -> Iterator[tuple[Document, int]]:
+    def _documents(self, source: SourceFile, isolation: Isolation) -> Iterator[tuple[Document, int]]:
         try:
             for document, line in _read(source, isolation):
                 if document.text.strip():
@@ -106,7 +106,7 @@ def _missing(root: Root) -> Counter[str]:
     Raises: `MissingExtra` where the caller named one.
     """
     missing: Counter[str] = Counter()
-    readers = {suffix: reader_of(suffix) for suffix in {source.suffix for source in root.sources}}
+    readers = {suffix: format_of(suffix) for suffix in {source.suffix for source in root.sources}}
     lacking = {suffix for suffix, reader in readers.items() if reader and not reader.available}
     for source in root.sources:
         if source.suffix in lacking:
@@ -121,21 +121,21 @@ def _left_out(root: Root, suffix: str, n_files: int) -> BadFile:
     return BadFile(root.path, str(MissingExtra(what, EXTRA)).removesuffix("."))
 
 
-def _read(source: Source, isolation: Isolation) -> Iterator[tuple[Document, int]]:
+def _read(source: SourceFile, isolation: Isolation) -> Iterator[tuple[Document, int]]:
     if source.suffix in kinds.JSON_LINES:
         return read_records(source)
     rows = read_rows(source) if source.suffix in kinds.DELIMITED else None
     return rows or iter([(_read_file(source, isolation), 0)])
 
 
-def _read_file(source: Source, isolation: Isolation) -> Document:
+def _read_file(source: SourceFile, isolation: Isolation) -> Document:
     if len(source.name) > MAX_ID_CHARS:
         raise BadFile(source.path, f"its path is longer than the {MAX_ID_CHARS:,} characters of an id")
     if source.suffix in SUCCESSORS:
         raise BadFile(
             source.path, f"{source.suffix} files are not read; save it as {SUCCESSORS[source.suffix]}"
         )
-    if reader_of(source.suffix):
+    if format_of(source.suffix):
         parsed = isolation.parse(source.path, source.suffix)
     else:
         text = read_text(source.path)

@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, Validation
 
 from indexes.errors import BadFile
 from indexes.loaders.decoding import encoding_of, undecodable, unreadable, with_newlines
-from indexes.loaders.discovery import Source
+from indexes.loaders.discovery import SourceFile
 from indexes.types import MAX_ID_CHARS, Document, DocumentId, Metadata, Scalar
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -47,7 +47,7 @@ class _Record(BaseModel):
     readers: list[str] | None = None
 
 
-def read_records(source: Source) -> Iterator[tuple[Document, int]]:
+def read_records(source: SourceFile) -> Iterator[tuple[Document, int]]:
     """Each record and its line number (from 1). Records may have empty text; blank lines are passed over.
 
     The file is read twice, so that a malformed line is found before the first record leaves.
@@ -109,7 +109,7 @@ def _explain(error: ValidationError) -> str:
     return f"`{where}`: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
-def _document(record: _Record, line: int, source: Source) -> Document:
+def _document(record: _Record, line: int, source: SourceFile) -> Document:
     return Document(
         id=DocumentId(record.id),
         text=with_newlines(record.text),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from indexes.loaders.assembly import Unreadable
-from indexes.loaders.documents import reader_of
+from indexes.loaders.documents import format_of
 
 MAX_FILE_BYTES = 1 << 30
 MAX_TEXT_CHARS = 50_000_000
@@ -81,7 +81,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse(path: Path, suffix: str) -> dict[str, Any]:
-    reader = reader_of(suffix)
+    reader = format_of(suffix)
     if reader is None:
         raise Unreadable(f"nothing reads {suffix} files")
     with path.open("rb") as file:

@@ -11,7 +11,7 @@ from indexes.collection import Collection, Status
 from indexes.dense.vector_cache import VECTORS
 from indexes.errors import UnknownDocument
 from indexes.maintenance.erasure import Proof, evidence, prove
-from indexes.retrieval.base import Tell
+from indexes.retrieval.base import ProgressCallback
 
 _PARTS = {
     CATALOG: "catalog",
@@ -48,7 +48,7 @@ def describe(collection: Collection) -> Standing:
     return Standing(collection.status(), sizes)
 
 
-def erase(collection: Collection, ids: Iterable[str], *, progress: Tell | None = None) -> Proof:
+def erase(collection: Collection, ids: Iterable[str], *, progress: ProgressCallback | None = None) -> Proof:
     """Erase documents and look for what only they had in every byte of the collection's directory.
 
     Raises: as `Collection.erase`; `OSError` where a file cannot be read.

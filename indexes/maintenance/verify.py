@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from indexes.catalog.reader import Reader
+from indexes.catalog.reader import CatalogReader
 from indexes.dense.base import Keys
 from indexes.retrieval.analysis import analyse
-from indexes.retrieval.base import Leg
-from indexes.retrieval.retrievers import Engines
+from indexes.retrieval.base import Retriever
+from indexes.retrieval.retrievers import Retrievers
 from indexes.retrieval.scope import EVERYTHING
 from indexes.retrieval.searching import LEAST_CANDIDATES
 
@@ -18,8 +18,8 @@ _KEYS_SHOWN = 5
 _SAMPLE = 50
 
 
-def problems(reader: Reader, engines: Engines) -> Iterator[str]:
-    """One line each: texts and hashes, spans, generations, each leg's keys.
+def problems(reader: CatalogReader, engines: Retrievers) -> Iterator[str]:
+    """One line each: texts and hashes, spans, generations, each retriever's keys.
 
     A sample of passages, evenly spread, is searched for by its own words.
     """
@@ -27,24 +27,24 @@ def problems(reader: Reader, engines: Engines) -> Iterator[str]:
     yield from stored
     if not stored:  # texts that do not read cannot be searched for
         yield from _unfound(reader, engines.lexical)
-    for name, leg in engines.legs.items():
-        if leg.generation != reader.generation:
-            yield f"{name} leg: it covers generation {leg.generation} of {reader.generation}"
-        yield from _differences(name, reader.keys(), leg.keys())
+    for name, retriever in engines.retrievers.items():
+        if retriever.generation != reader.generation:
+            yield f"{name} retriever: it covers generation {retriever.generation} of {reader.generation}"
+        yield from _differences(name, reader.keys(), retriever.keys())
 
 
-def _differences(leg: str, stored: Keys, held: Keys) -> Iterator[str]:
+def _differences(retriever: str, stored: Keys, held: Keys) -> Iterator[str]:
     for what, odd in (("lacks", np.setdiff1d(stored, held)), ("still has", np.setdiff1d(held, stored))):
         if len(odd):
-            yield f"{leg} leg: it {what} {len(odd)} passages, first {odd[:_KEYS_SHOWN].tolist()}"
+            yield f"{retriever} retriever: it {what} {len(odd)} passages, first {odd[:_KEYS_SHOWN].tolist()}"
 
 
-def _unfound(reader: Reader, leg: Leg) -> Iterator[str]:
+def _unfound(reader: CatalogReader, retriever: Retriever) -> Iterator[str]:
     keys = reader.keys()
     for row in reader.rows(keys[:: -(-len(keys) // _SAMPLE) or 1].tolist()):
         if not analyse(row.text):
             continue
-        found = [key for key, _ in leg.search(row.text, LEAST_CANDIDATES, scope=EVERYTHING)]
+        found = [key for key, _ in retriever.search(row.text, LEAST_CANDIDATES, scope=EVERYTHING)]
         # Of more equal texts than are asked for it may be another one's turn.
         if row.key not in found and all(other.digest != row.digest for other in reader.rows(found)):
-            yield f"lexical leg: passage {row.key} is not found by its own words"
+            yield f"lexical retriever: passage {row.key} is not found by its own words"

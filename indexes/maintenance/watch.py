@@ -16,7 +16,7 @@ from threading import Event
 from indexes.collection import Collection
 from indexes.errors import CollectionLocked, IndexesError
 from indexes.loaders import load
-from indexes.retrieval.base import Tell
+from indexes.retrieval.base import ProgressCallback
 from indexes.types import Changes
 
 POLL_S = 2.0
@@ -44,7 +44,11 @@ Told = Callable[[Path, Synced | IndexesError], None]
 
 
 def sync_path(
-    collection: Collection, path: Path, *, allow_mass_delete: bool = False, progress: Tell | None = None
+    collection: Collection,
+    path: Path,
+    *,
+    allow_mass_delete: bool = False,
+    progress: ProgressCallback | None = None,
 ) -> Synced:
     """Bring the collection up to date with one file or folder.
 

@@ -10,7 +10,7 @@ from indexes.collection import Collection
 from indexes.filters import Filter
 from indexes.raw import RawDocuments
 from indexes.rerank.base import Reranker
-from indexes.types import OWNER, Access, Document, DocumentHit, DocumentId, DocumentInfo, Hit, LegScore
+from indexes.types import OWNER, Access, Document, DocumentHit, DocumentId, DocumentInfo, Hit, RetrieverScore
 
 DEPTH = 50
 """Passages that are scored a query: each costs a run of the model."""
@@ -21,8 +21,8 @@ LEG = "rerank"
 class Reranked:
     """The same calls as what it wraps; `search` lets `reranker` order the first `depth` passages.
 
-    A hit keeps the scores of its legs and gains the reranker's. Passages below the depth come after, in the
-    order they had.
+    A hit keeps the scores of its retrievers and gains the reranker's. Passages below the depth come after, in
+    the order they had.
     """
 
     def __init__(self, source: Collection | RawDocuments, reranker: Reranker, *, depth: int = DEPTH) -> None:
@@ -95,13 +95,13 @@ class Reranked:
         scores = [float(score) for score in self._reranker.scores(query, texts)]
         pairs = sorted(zip(scores, top, strict=True), key=lambda pair: (-pair[0], pair[1].passage.id))
         reranked = [
-            replace(hit, score=score, legs={**hit.legs, LEG: LegScore(rank, score)})
+            replace(hit, score=score, retrievers={**hit.retrievers, LEG: RetrieverScore(rank, score)})
             for rank, (score, hit) in enumerate(pairs, 1)
         ]
-        # Below the least score of the reranker, at the distances that the legs put between them.
+        # Below the least score of the reranker, at the distances that the retrievers put between them.
         below = [replace(hit, score=min(scores) - (rest[0].score - hit.score)) for hit in rest]
         return [replace(hit, rank=rank) for rank, hit in enumerate([*reranked, *below], 1)]
 
 
 def _merged(hit: DocumentHit, passages: list[Hit]) -> DocumentHit:
-    return replace(hit, score=passages[0].score, legs=passages[0].legs, passages=tuple(passages))
+    return replace(hit, score=passages[0].score, retrievers=passages[0].retrievers, passages=tuple(passages))

@@ -1,4 +1,4 @@
-"""What a leg of a search is: an engine that follows the catalog; and the lexical one. Knows no fusion."""
+"""What a retriever is: an engine that follows the catalog; and the lexical one. Knows no fusion."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from indexes.errors import IndexesError
-from indexes.lexical.base import Entry, Keys, LexicalEngine, Scored
+from indexes.lexical.base import Keys, LexicalEngine, LexicalEntry, Scored
 from indexes.retrieval.specificity import latent_trust
 
 if TYPE_CHECKING:
-    from indexes.catalog.reader import Reader, Row
+    from indexes.catalog.reader import CatalogReader, PassageRow
     from indexes.retrieval.scope import Scope
 
-Tell = Callable[[str, int, int | None], None]
+ProgressCallback = Callable[[str, int, int | None], None]
 """(stage, done, total or None): what a progress bar shows."""
 
 
-class Leg(Protocol):
+class Retriever(Protocol):
     """One way to find passages. Derived from the catalog, and able to follow it from any generation."""
 
     @property
     def generation(self) -> int:
-        """The catalog generation that the leg covers; -1 when it has to begin anew."""
+        """The catalog generation that the retriever covers; -1 when it has to begin anew."""
 
     @property
     def shared(self) -> bool:
@@ -31,8 +31,8 @@ class Leg(Protocol):
     def refresh(self) -> None:
         """Look at the files again: another process may have written."""
 
-    def follow(self, catalog: Reader, tell: Tell) -> None:
-        """Take in what came and drop what went since the leg's own generation."""
+    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
+        """Take in what came and drop what went since the retriever's own generation."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -47,15 +47,15 @@ class Leg(Protocol):
         """Let go of files."""
 
 
-def since(leg: Leg, catalog: Reader) -> int:
-    """Where `leg` follows from: its own generation, or -1 and cleared if the catalog never had that one."""
-    if 0 <= leg.generation <= catalog.generation:
-        return leg.generation
-    leg.clear()
+def since(retriever: Retriever, catalog: CatalogReader) -> int:
+    """Return the generation that `retriever` follows from; -1, and cleared, if the catalog never had it."""
+    if 0 <= retriever.generation <= catalog.generation:
+        return retriever.generation
+    retriever.clear()
     return -1
 
 
-class LexicalLeg:
+class LexicalRetriever:
     """BM25 over analysed terms."""
 
     def __init__(self, engine: LexicalEngine, analyse: Callable[[str], Sequence[str]]) -> None:
@@ -76,7 +76,7 @@ class LexicalLeg:
         """Look at the files again."""
         self._engine.refresh()
 
-    def follow(self, catalog: Reader, tell: Tell) -> None:
+    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
         """Bring the engine to the catalog's generation; one that cannot follow is built anew."""
         try:
             self._apply(catalog, tell)
@@ -109,12 +109,14 @@ class LexicalLeg:
         """Let go of files."""
         self._engine.close()
 
-    def _apply(self, catalog: Reader, tell: Tell) -> None:
+    def _apply(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
         past = since(self, catalog)
         entries = self._entries(catalog.added(past), catalog.n_added(past), tell)
         self._engine.apply(entries, catalog.removed(past), generation=catalog.generation)
 
-    def _entries(self, rows: Iterable[Row], total: int, tell: Tell) -> Iterator[Entry]:
+    def _entries(
+        self, rows: Iterable[PassageRow], total: int, tell: ProgressCallback
+    ) -> Iterator[LexicalEntry]:
         for done, row in enumerate(rows, 1):
-            yield Entry(row.key, tuple(self._analyse(row.text)), row.readers)
+            yield LexicalEntry(row.key, tuple(self._analyse(row.text)), row.readers)
             tell("indexing", done, total)

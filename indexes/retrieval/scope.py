@@ -18,7 +18,7 @@ from indexes.lexical.base import Keys
 from indexes.types import OWNER, Access
 
 if TYPE_CHECKING:
-    from indexes.catalog.reader import Reader
+    from indexes.catalog.reader import CatalogReader
 
 KEPT_BYTES = 64 << 20
 """Eight million keys: at a million passages sixteen scopes that each allow half of them."""
@@ -48,7 +48,7 @@ class Scopes:
         self._kept: OrderedDict[_Asked, tuple[int, Keys]] = OrderedDict()
         self._lock = Lock()
 
-    def scope(self, catalog: Reader, access: Access, where: Filter | None) -> Scope:
+    def scope(self, catalog: CatalogReader, access: Access, where: Filter | None) -> Scope:
         """What `access` may read and `where` matches, as of the view `catalog`."""
         if access.everything and where is None:
             return EVERYTHING

@@ -1,4 +1,4 @@
-"""How a query becomes ranked documents: both legs within a scope, joined; knows no write."""
+"""How a query becomes ranked documents: both retrievers within a scope, joined; knows no write."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from indexes.catalog.catalog import Catalog
-from indexes.catalog.reader import Reader
+from indexes.catalog.reader import CatalogReader
 from indexes.dense.feedback import PASSAGES, Near
 from indexes.filters import Filter
 from indexes.lexical.base import Scored
 from indexes.retrieval import fusion
-from indexes.retrieval.ranking import Found, ranked
-from indexes.retrieval.retrievers import Engines
+from indexes.retrieval.ranking import ScoredPassage, ranked
+from indexes.retrieval.retrievers import Retrievers
 from indexes.retrieval.scope import Scope, Scopes
 from indexes.types import Access, DocumentHit, Hit
 
 Joined = tuple[fusion.Fuse, Mapping[str, float]]
-"""A way to join the legs, and each leg's weight in it."""
+"""A way to join the retrievers, and each retriever's weight in it."""
 
 LEAST_CANDIDATES = 100
 _CANDIDATES_A_RESULT = 5
@@ -28,9 +28,9 @@ _TUNED = "tuned"
 
 
 class Searcher:
-    """Searches the legs of one collection. `fuse` and `weights` may be set; None: what suits the vectors."""
+    """Searches the retrievers of one collection; `fuse` and `weights` left at None suit the vectors."""
 
-    def __init__(self, catalog: Catalog, engines: Engines) -> None:
+    def __init__(self, catalog: Catalog, engines: Retrievers) -> None:
         self._catalog = catalog
         self._engines = engines
         self._scopes = Scopes()
@@ -56,17 +56,17 @@ class Searcher:
             depth *= _DEEPER  # a few long documents had all the passages that were found
 
     def joined(self, query: str) -> Joined:
-        """How this query's legs are joined: as set, else as suits the vectors that serve."""
+        """How this query's retrievers are joined: as set, else as suits the vectors that serve."""
         tuned = self._tuned.get(self._engines.dense.serving)
         if not self._engines.dense.fitted:
             own = fusion.PRETRAINED if tuned is None else {"lexical": 1 - tuned, "dense": tuned}
             return self.fuse or fusion.convex, self.weights or own
         trust = self._engines.lexical.trust_in_latent(query) if tuned is None else tuned
-        return self.fuse or fusion.either, self.weights or {"lexical": 1.0, "dense": trust}
+        return self.fuse or fusion.noisy_or, self.weights or {"lexical": 1.0, "dense": trust}
 
     @contextmanager
     def weighted(self, weight: float | None) -> Iterator[None]:
-        """Search with this weight of the dense leg that serves, for a block; None: as if never tuned."""
+        """Search with this weight of the serving dense retriever for a block; None searches untuned."""
         kept, serving = self._tuned, self._engines.dense.serving
         self._tuned = {name: w for name, w in kept.items() if name != serving}
         if weight is not None:
@@ -77,7 +77,7 @@ class Searcher:
             self._tuned = kept
 
     def keep_weight(self, weight: float | None) -> None:
-        """Search with this weight of the dense leg that serves from now on; None: as if never tuned.
+        """Search with this weight of the dense retriever that serves from now on; None: as if never tuned.
 
         Raises: `CollectionLocked`.
         """
@@ -88,7 +88,7 @@ class Searcher:
         self._tuned = tuned
 
     def _found(self, query: str, k: int, scope: Scope, weights: Mapping[str, float]) -> dict[str, Scored]:
-        """What each leg of a weight found; the dense leg is told what the lexical one thought best."""
+        """Search each retriever that has a weight; the dense one is told the lexical one's best passages."""
         found: dict[str, Scored] = {}
         if weights.get("lexical"):
             found["lexical"] = self._engines.lexical.search(query, k, scope=scope)
@@ -101,11 +101,11 @@ class Searcher:
         return found
 
 
-def _hits(reader: Reader, documents: list[list[Found]]) -> list[DocumentHit]:
+def _hits(reader: CatalogReader, documents: list[list[ScoredPassage]]) -> list[DocumentHit]:
     infos = reader.infos(found[0].place.document for found in documents)
     passages = iter(reader.passages(found.place for of in documents for found in of))
     hits = []
     for rank, of in enumerate(documents, 1):
-        found = tuple(Hit(next(passages), f.score, f.rank, f.legs) for f in of)
-        hits.append(DocumentHit(infos[of[0].place.document], of[0].score, rank, of[0].legs, found))
+        found = tuple(Hit(next(passages), f.score, f.rank, f.retrievers) for f in of)
+        hits.append(DocumentHit(infos[of[0].place.document], of[0].score, rank, of[0].retrievers, found))
     return hits

@@ -1,4 +1,4 @@
-"""How far a fitted dense leg is to be trusted with a query; knows document frequencies and no engine."""
+"""How far a fitted dense retriever is trusted with a query; knows document frequencies and no engine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from math import log
 
 MOST_TRUST = 0.8
 LEAST_TRUST = 0.05
-"""Not zero: at the tail, what only the dense leg found still comes before nothing."""
+"""Not zero: at the tail, what only the dense retriever found still comes before nothing."""
 
 COMMON = 3.75
-"""Mean idf up to which the dense leg has most trust: each term in 1 of 43 passages, in geometric mean."""
+"""Mean idf up to which the dense retriever is trusted most: a term in 1 of 43 passages (geometric mean)."""
 
 RARE = 5.75
 """Mean idf from which it has least: each term in 1 of 314."""
@@ -28,6 +28,6 @@ def specificity(frequencies: Sequence[int], n_passages: int) -> float:
 
 
 def latent_trust(frequencies: Sequence[int], n_passages: int) -> float:
-    """Trust in a leg whose space is fitted to the collection: falls evenly from `COMMON` to `RARE`."""
+    """Trust in a retriever whose space is fitted to the collection: falls evenly from `COMMON` to `RARE`."""
     rare = (specificity(frequencies, n_passages) - COMMON) / (RARE - COMMON)
     return max(LEAST_TRUST, MOST_TRUST * (1 - min(max(rare, 0.0), 1.0)))

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexes.lexical.base import Entry, LexicalEngine
+from indexes.lexical.base import LexicalEngine, LexicalEntry
 from indexes.types import OWNER, Access
 
 Make = Callable[[Path], LexicalEngine]
 PUBLIC = frozenset({"public"})
 
 
-def entry(key: int, terms: str, *readers: str) -> Entry:
-    return Entry(key, tuple(terms.split()), frozenset(readers))
+def entry(key: int, terms: str, *readers: str) -> LexicalEntry:
+    return LexicalEntry(key, tuple(terms.split()), frozenset(readers))
 
 
 def keys(*values: int) -> np.ndarray:

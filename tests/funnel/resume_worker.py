@@ -29,7 +29,7 @@ from funnel.llm.openai.chat import OpenAIChat
 from funnel.memory import SqliteMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.run.lifecycle import Again
+from funnel.run.lifecycle import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.workspace.workspace import Workspace
 from indexes import RawDocuments
@@ -159,7 +159,7 @@ async def life(order: dict[str, Any]) -> dict[str, Any]:
                 known = [listed.record.run async for listed in listing.runs(memory)]
                 if not known:
                     return {"unknown": True}
-                answer = await funnel.resume(known[0], Again(limits if order.get("limits") else None))
+                answer = await funnel.resume(known[0], ResumeOptions(limits if order.get("limits") else None))
             else:
                 answer = await funnel.ask(QUESTION, Options(mode="deep", limits=limits))
         except FunnelError as error:

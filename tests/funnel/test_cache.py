@@ -16,7 +16,7 @@ from funnel.errors import BudgetExceeded, LLMUnavailable
 from funnel.llm.base import Completion, Message, Request
 from funnel.llm.budget import Ledger, Limits, Price
 from funnel.llm.cache import Completions
-from funnel.llm.limiter import Slots
+from funnel.llm.limiter import Limiter
 from funnel.llm.meter import Meter
 from funnel.llm.models import Models
 from funnel.llm.openai.chat import OpenAIChat
@@ -98,7 +98,7 @@ class Rig:
     def __init__(self, llm, cache, limits=None) -> None:
         self.ledger, self.seen = Ledger(limits or Limits()), []
         events = Events("r", self.seen.append)
-        self.meter = Meter(llm, self.ledger, events, price=PRICE, limit=Slots(64), cache=cache)
+        self.meter = Meter(llm, self.ledger, events, price=PRICE, limit=Limiter(64), cache=cache)
 
     async def ask(self, request=ASK) -> str:
         return (await self.meter.complete(request, parent=None)).text

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from funnel.text.citations import (
     MARKER,
-    Source,
+    CitableText,
     answer_text,
     cite,
     locate,
@@ -96,12 +96,12 @@ def test_every_stretch_of_a_text_is_found_in_it_retyped_or_not(text, start, leng
 
 
 def test_a_citation_carries_the_stored_words_at_offsets_of_the_whole_document():
-    source = Source("d7", "Title", "file:///d7", 100, "Cats  sleep. Dogs bark.")
+    source = CitableText("d7", "Title", "file:///d7", 100, "Cats  sleep. Dogs bark.")
     assert cite(source, "Cats sleep.") == Citation("d7", "Title", "file:///d7", 100, 112, "Cats  sleep.")
 
 
 def test_there_is_no_citation_of_words_that_stand_nowhere():
-    assert cite(Source("d", "", "", 0, "Cats sleep."), "Cats bark.") is None
+    assert cite(CitableText("d", "", "", 0, "Cats sleep."), "Cats bark.") is None
 
 
 def test_markers_count_in_order_of_appearance():

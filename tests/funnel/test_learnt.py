@@ -6,7 +6,7 @@ import logging
 
 from funnel.errors import MemoryFailed
 from funnel.findings import store as module
-from funnel.findings.store import MAX_CHARS, MAX_FACTS, Learnt, Source, check_of_text
+from funnel.findings.store import MAX_CHARS, MAX_FACTS, FindingStore, SupportingSpan, fingerprint_of_text
 from funnel.memory import InMemory, SqliteMemory
 from funnel.types import Citation
 from indexes.types import OWNER, Access
@@ -15,11 +15,11 @@ V1 = ("leases", "v1")
 
 
 def source(version=V1, start=0, text="The lease ends in May."):
-    return Source(*version, start, start + len(text), check_of_text(text), version[0].title())
+    return SupportingSpan(*version, start, start + len(text), fingerprint_of_text(text), version[0].title())
 
 
 def a_store(memory, access=OWNER, **how):
-    return Learnt(memory, access=access, **how)
+    return FindingStore(memory, access=access, **how)
 
 
 async def kept(memory, *facts, access=OWNER):

@@ -16,7 +16,7 @@ from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.run.lifecycle import Again
+from funnel.run.lifecycle import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
 from indexes import RawDocuments
 
@@ -131,7 +131,7 @@ async def test_a_bad_schema_is_told_before_anything_is_done(tmp_path, mode):
     assert not (tmp_path / "traces").exists()
 
 
-@pytest.mark.parametrize("again", [Again(), Again(schema=Refund)])
+@pytest.mark.parametrize("again", [ResumeOptions(), ResumeOptions(schema=Refund)])
 async def test_a_resumed_run_checks_with_the_schema_that_it_began_with(tmp_path, again):
     memory = InMemory()
     replies = [
@@ -167,7 +167,7 @@ async def test_a_resume_with_another_model_class_is_refused(tmp_path):
     async with a_funnel(tmp_path, cell('submit({"days": 1}, citations=[])')) as funnel:
         run = (await funnel.ask(QUESTION, Options(mode="deep", schema=DAYS))).run
         with pytest.raises(BadSetting, match="began with another one"):
-            await funnel.resume(run, Again(schema=Other))
+            await funnel.resume(run, ResumeOptions(schema=Other))
 
 
 @pytest.mark.parametrize("mode", ["lookup", "deep"])

@@ -55,7 +55,7 @@ def journal(db: Path) -> tuple[int, int]:
     return sum("asked" in entry for entry in entries), sum("ended" in entry for entry in entries)
 
 
-class Nursery:
+class ForkServer:
     """Processes that live one life of a run each, against one counting server."""
 
     def __init__(self, server: ChatServer, folder: Path):
@@ -103,17 +103,17 @@ class Nursery:
 
 
 @pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
     with ChatServer() as server:
         server.default = resume_worker.model
-        nursery = Nursery(server, tmp_path_factory.mktemp("runs"))
-        yield nursery
-        nursery.close()
+        fork_server = ForkServer(server, tmp_path_factory.mktemp("runs"))
+        yield fork_server
+        fork_server.close()
 
 
 @pytest.fixture(scope="module")
-def undisturbed(nursery: Nursery) -> Life:
-    life = nursery.live(nursery.db())
+def undisturbed(fork_server: ForkServer) -> Life:
+    life = fork_server.live(fork_server.db())
     assert life.calls == life.usage["model_calls"] == N_CALLS
     assert life.found["answer"]["status"] == "complete"
     return life
@@ -122,18 +122,18 @@ def undisturbed(nursery: Nursery) -> Life:
 @pytest.mark.parametrize("first", range(1, 1 + SHARES))
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_killed_at_any_write_of_its_journal_comes_to_the_same_answer_and_pays_for_nothing_twice(
-    nursery: Nursery, undisturbed: Life, when: str, first: int
+    fork_server: ForkServer, undisturbed: Life, when: str, first: int
 ):
     for at in count(first, SHARES):
-        db = nursery.db()
-        served = nursery.server.served
+        db = fork_server.db()
+        served = fork_server.server.served
         before = served.input_tokens, served.output_tokens
-        killed = nursery.live(db, at=at, when=when)
+        killed = fork_server.live(db, at=at, when=when)
         if not killed.ended_by:
             break
         asked, ended = journal(db)
         assert killed.calls <= asked, "a call was made that was not announced"
-        again = nursery.live(db, resume=True)
+        again = fork_server.live(db, resume=True)
         if again.found == {"unknown": True}:
             assert (at, when, killed.calls) == (1, "before", 0)
             continue
@@ -153,13 +153,15 @@ def test_a_run_killed_at_any_write_of_its_journal_comes_to_the_same_answer_and_p
     assert at > N_CALLS
 
 
-def test_a_run_that_is_killed_again_and_again_comes_to_the_same_answer(nursery: Nursery, undisturbed: Life):
-    db = nursery.db()
+def test_a_run_that_is_killed_again_and_again_comes_to_the_same_answer(
+    fork_server: ForkServer, undisturbed: Life
+):
+    db = fork_server.db()
     # Calls that were under way count at their worst, life after life.
     death = {"at": 4, "when": "after", "limits": {"max_calls": 1_000, "max_usd": 90.0, "max_tokens": 10**8}}
-    lives = [nursery.live(db, **death)]
+    lives = [fork_server.live(db, **death)]
     while lives[-1].ended_by:
-        lives.append(nursery.live(db, **death, resume=True))
+        lives.append(fork_server.live(db, **death, resume=True))
     asked, ended = journal(db)
     assert len(lives) > 10
     assert lives[-1].outcome == undisturbed.outcome
@@ -181,27 +183,27 @@ class Batch:
 
 
 @pytest.fixture
-def batch(nursery: Nursery) -> Iterator[Batch]:
-    nursery.server.default = batch = Batch()
+def batch(fork_server: ForkServer) -> Iterator[Batch]:
+    fork_server.server.default = batch = Batch()
     yield batch
     batch.free.set()
-    nursery.server.default = resume_worker.model
+    fork_server.server.default = resume_worker.model
 
 
 def test_what_was_under_way_when_a_life_ended_is_asked_again_and_counts_at_its_worst(
-    nursery: Nursery, undisturbed: Life, batch: Batch
+    fork_server: ForkServer, undisturbed: Life, batch: Batch
 ):
     """Twice all twelve calls of a batch are under way when the process is killed, and not yet buried."""
-    seen, db = len(nursery.server.seen), nursery.db()
+    seen, db = len(fork_server.server.seen), fork_server.db()
     for resume in (False, True):
-        pid = nursery.begin(db, resume=resume, wait=False)
+        pid = fork_server.begin(db, resume=resume, wait=False)
         for _ in range(12):
             assert batch.asked.acquire(timeout=30)
         os.kill(pid, signal.SIGKILL)
     batch.free.set()
-    last = nursery.live(db, resume=True)
+    last = fork_server.live(db, resume=True)
     assert last.outcome == undisturbed.outcome
-    assert len(nursery.server.seen) - seen == N_CALLS + 2 * 12
+    assert len(fork_server.server.seen) - seen == N_CALLS + 2 * 12
     assert last.usage["model_calls"] == N_CALLS + 2 * 12
     assert last.usage["output_tokens"] == undisturbed.usage["output_tokens"] + 2 * 12 * 4096
     assert "24 calls under way when the run stopped" in " ".join(last.found["answer"]["notices"])
@@ -221,11 +223,11 @@ class Held:
 
 
 @pytest.fixture
-def held(nursery: Nursery) -> Iterator[Held]:
-    nursery.server.default = held = Held()
+def held(fork_server: ForkServer) -> Iterator[Held]:
+    fork_server.server.default = held = Held()
     yield held
     held.free.set()
-    nursery.server.default = resume_worker.model
+    fork_server.server.default = resume_worker.model
 
 
 def left(out: Path) -> dict[str, Any]:
@@ -241,12 +243,12 @@ SHORT = {"lease_s": 2.0}
 """A lease that another process takes over after two seconds without a sign of life."""
 
 
-def test_a_run_that_is_being_worked_on_is_not_resumed(nursery: Nursery, held: Held, undisturbed: Life):
-    db = nursery.db()
+def test_a_run_that_is_being_worked_on_is_not_resumed(fork_server: ForkServer, held: Held, undisturbed: Life):
+    db = fork_server.db()
     out = db.with_suffix(".first")
-    pid = nursery.begin(db, wait=False, out=str(out), **SHORT)
+    pid = fork_server.begin(db, wait=False, out=str(out), **SHORT)
     assert held.asked.wait(30)
-    second = nursery.live(db, resume=True, **SHORT)
+    second = fork_server.live(db, resume=True, **SHORT)
     held.free.set()
     assert second.found["error"] == "RunTaken"
     assert f"process {pid} on this machine. Wait until it ends, or end it." in second.found["said"]
@@ -256,17 +258,17 @@ def test_a_run_that_is_being_worked_on_is_not_resumed(nursery: Nursery, held: He
 
 
 def test_a_process_that_slept_while_another_took_its_run_over_stops_by_itself(
-    nursery: Nursery, held: Held, undisturbed: Life
+    fork_server: ForkServer, held: Held, undisturbed: Life
 ):
-    db = nursery.db()
+    db = fork_server.db()
     out = db.with_suffix(".first")
-    pid = nursery.begin(db, wait=False, out=str(out), **SHORT)
+    pid = fork_server.begin(db, wait=False, out=str(out), **SHORT)
     assert held.asked.wait(30)
     os.kill(pid, signal.SIGSTOP)
     try:
-        nursery.begin(db, resume=True, wait=False, out=str(db.with_suffix(".second")), **SHORT)
+        fork_server.begin(db, resume=True, wait=False, out=str(db.with_suffix(".second")), **SHORT)
         second = left(db.with_suffix(".second"))
-        seen = len(nursery.server.seen)
+        seen = len(fork_server.server.seen)
     finally:
         held.free.set()
         os.kill(pid, signal.SIGCONT)
@@ -275,16 +277,16 @@ def test_a_process_that_slept_while_another_took_its_run_over_stops_by_itself(
     assert second["answer"]["usage"]["model_calls"] == N_CALLS + 1
     assert woken["error"] == "RunTaken"
     assert "took it over when this one was not heard of" in woken["said"]
-    assert len(nursery.server.seen) == seen
-    assert nursery.live(db, resume=True).found["answer"] == second["answer"]
+    assert len(fork_server.server.seen) == seen
+    assert fork_server.live(db, resume=True).found["answer"] == second["answer"]
 
 
-def test_of_two_that_resume_a_run_at_once_one_does(nursery: Nursery, held: Held, undisturbed: Life):
-    db = nursery.db()
-    killed = nursery.live(db, at=10, when="after")
+def test_of_two_that_resume_a_run_at_once_one_does(fork_server: ForkServer, held: Held, undisturbed: Life):
+    db = fork_server.db()
+    killed = fork_server.live(db, at=10, when="after")
     outs = [db.with_suffix(f".{i}") for i in range(2)]
     for out in outs:
-        nursery.begin(db, resume=True, wait=False, out=str(out), **SHORT)
+        fork_server.begin(db, resume=True, wait=False, out=str(out), **SHORT)
     assert held.asked.wait(30)
     while not any(out.exists() and out.stat().st_size for out in outs):
         time.sleep(0.01)
@@ -296,17 +298,17 @@ def test_of_two_that_resume_a_run_at_once_one_does(nursery: Nursery, held: Held,
     assert one["answer"]["usage"]["replayed_calls"] == killed.calls
 
 
-def test_a_run_that_came_to_its_answer_gives_it_again_without_a_call(nursery: Nursery):
-    db = nursery.db()
-    first = nursery.live(db)
-    again = nursery.live(db, resume=True)
+def test_a_run_that_came_to_its_answer_gives_it_again_without_a_call(fork_server: ForkServer):
+    db = fork_server.db()
+    first = fork_server.live(db)
+    again = fork_server.live(db, resume=True)
     assert (again.found["answer"], again.calls) == (first.found["answer"], 0)
 
 
-def test_what_killed_runs_left_behind_ends_with_them(nursery: Nursery):
+def test_what_killed_runs_left_behind_ends_with_them(fork_server: ForkServer):
     """The processes of sandbox and grep notice that nobody is there any more."""
     before = descendants()
-    nursery.live(nursery.db(), at=30, when="after")
+    fork_server.live(fork_server.db(), at=30, when="after")
     for _ in range(300):
         if descendants() <= before:
             break
@@ -330,12 +332,14 @@ def descendants() -> set[str]:
 
 @pytest.mark.parametrize("cap", [{"max_calls": N_CALLS}, {"max_usd": 0.25}, {"max_tokens": 90_000}])
 @pytest.mark.parametrize("at", [12, 20, 30])
-def test_no_cap_is_passed_by_all_lives_of_a_run_together(nursery: Nursery, cap: dict[str, float], at: int):
-    served, db = nursery.server.served, nursery.db()
+def test_no_cap_is_passed_by_all_lives_of_a_run_together(
+    fork_server: ForkServer, cap: dict[str, float], at: int
+):
+    served, db = fork_server.server.served, fork_server.db()
     before = served.calls, served.input_tokens, served.output_tokens
-    nursery.live(db, at=at, when="before", limits=cap)
-    nursery.live(db, at=3, when="after", resume=True, limits=cap)
-    last = nursery.live(db, resume=True, limits=cap)
+    fork_server.live(db, at=at, when="before", limits=cap)
+    fork_server.live(db, at=3, when="after", resume=True, limits=cap)
+    last = fork_server.live(db, resume=True, limits=cap)
     after = served.calls, served.input_tokens, served.output_tokens
     calls, tokens_in, tokens_out = (a - b for a, b in zip(after, before, strict=True))
     usage = last.usage

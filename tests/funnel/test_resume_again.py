@@ -28,7 +28,7 @@ from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory, namespace
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.run.lifecycle import Again
+from funnel.run.lifecycle import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.types import Answer
 from indexes import RawDocuments
@@ -86,7 +86,7 @@ class Shop:
     def calls(self) -> tuple[int, int]:
         return len(self.root.requests), len(self.sub.requests)
 
-    async def resume(self, run: str, again: Again | None = None) -> Answer:
+    async def resume(self, run: str, again: ResumeOptions | None = None) -> Answer:
         return await self.funnel.resume(run, again)
 
 
@@ -189,7 +189,7 @@ async def test_another_asker_is_told_what_is_told_of_a_run_that_there_is_not(sho
     run = await stopped(cell("x = 7"), options=Options(mode="deep", access=CLERK))
     async with shop() as second:
         with pytest.raises(RunUnknown) as caught:
-            await second.resume(run, Again(access=Access.of("boss")))
+            await second.resume(run, ResumeOptions(access=Access.of("boss")))
         with pytest.raises(RunUnknown) as unknown:
             await second.resume("none")
     assert str(caught.value) == str(unknown.value).replace("none'", f"{run}'")
@@ -198,7 +198,7 @@ async def test_another_asker_is_told_what_is_told_of_a_run_that_there_is_not(sho
 async def test_the_asker_of_the_run_may_resume_it(shop, stopped):
     run = await stopped(cell("x = 7"), options=Options(mode="deep", access=CLERK))
     async with shop(cell("submit('x', citations=[])")) as second:
-        assert (await second.resume(run, Again(access=CLERK))).status == "complete"
+        assert (await second.resume(run, ResumeOptions(access=CLERK))).status == "complete"
 
 
 async def test_a_record_of_a_later_version_is_not_guessed_at(shop, stopped, memory):
@@ -254,11 +254,11 @@ async def test_new_limits_are_checked_before_anything_is_spent(shop, stopped):
     run = await stopped(cell("x = 7"))
     async with shop() as second:
         with pytest.raises(BudgetTooSmall, match="max_calls"):
-            await second.resume(run, Again(Limits(max_calls=0)))
+            await second.resume(run, ResumeOptions(Limits(max_calls=0)))
     models = Models(ScriptedLLM([]), ScriptedLLM([], name="sub"), prices={})
     async with shop(models=models) as third:
         with pytest.raises(UnknownPrice):
-            await third.resume(run, Again(Limits(max_usd=1.0)))
+            await third.resume(run, ResumeOptions(Limits(max_usd=1.0)))
 
 
 async def test_a_run_that_ended_for_want_of_calls_goes_on_with_more(shop):
@@ -267,7 +267,7 @@ async def test_a_run_that_ended_for_want_of_calls_goes_on_with_more(shop):
         partial = await first.funnel.ask(QUESTION, Options(mode="deep", limits=few))
     assert partial.status == "partial"
     async with shop(cell("print(x, notes())"), SUBMIT) as second:
-        answer = await second.resume(partial.run, Again(Limits(max_calls=9)))
+        answer = await second.resume(partial.run, ResumeOptions(Limits(max_calls=9)))
         assert second.calls == (2, 0)
     assert (answer.status, answer.usage.model_calls) == ("complete", 2 + 2)
     assert len(answer.notices) == 1
@@ -290,7 +290,7 @@ async def test_a_batch_that_the_calls_left_did_not_allow_is_refused_again_as_it_
             QUESTION, Options(mode="deep", limits=Limits(max_calls=8, max_turns=2))
         )
     async with shop(SUBMIT) as second:
-        answer = await second.resume(partial.run, Again(Limits(max_calls=90)))
+        answer = await second.resume(partial.run, ResumeOptions(Limits(max_calls=90)))
         assert second.calls == (1, 0)
         assert "told: 9 prompts, but only" in prompt(second.root.requests[0])
     assert answer.status == "complete"
@@ -302,7 +302,7 @@ async def test_a_batch_that_was_refused_last_is_made_where_there_are_calls_now(s
         partial = await first.funnel.ask(QUESTION, Options(mode="deep", limits=Limits(max_calls=1)))
     assert (partial.status, partial.usage.model_calls) == ("declined", 1)
     async with shop(SUBMIT, parts=["1", "2"]) as second:
-        answer = await second.resume(partial.run, Again(Limits(max_calls=9)))
+        answer = await second.resume(partial.run, ResumeOptions(Limits(max_calls=9)))
         assert second.calls == (1, 2)
     assert (answer.status, answer.usage.model_calls) == ("complete", 4)
     assert len(answer.notices) == 1

@@ -129,8 +129,8 @@ def test_of_many_problems_the_first_few_are_told():
 
 
 def test_of_several_forms_the_nearest_one_is_told():
-    either = {"anyOf": [{"type": "null"}, CLAUSES]}
-    assert problems(either, {"clauses": [{"year": "n/a"}]}) == (
+    noisy_or = {"anyOf": [{"type": "null"}, CLAUSES]}
+    assert problems(noisy_or, {"clauses": [{"year": "n/a"}]}) == (
         "$.clauses[0].year: 'n/a' is not of type 'integer'",
     )
 

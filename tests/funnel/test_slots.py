@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 
-from funnel.llm.limiter import Slots
+from funnel.llm.limiter import Limiter
 
 
 async def test_the_slot_of_one_who_is_cancelled_in_the_moment_it_comes_goes_to_the_next():
-    slots, done = Slots(1), []
+    slots, done = Limiter(1), []
 
     async def take(name: str) -> None:
         async with slots:
@@ -24,7 +24,7 @@ async def test_the_slot_of_one_who_is_cancelled_in_the_moment_it_comes_goes_to_t
 
 
 async def test_who_came_first_is_served_first():
-    slots, done = Slots(2), []
+    slots, done = Limiter(2), []
 
     async def take(number: int) -> None:
         async with slots:
@@ -37,7 +37,7 @@ async def test_who_came_first_is_served_first():
 
 async def test_whatever_is_cancelled_no_more_than_size_are_inside_and_all_slots_come_back():
     chance = random.Random(7)
-    slots, inside, most = Slots(3), 0, 0
+    slots, inside, most = Limiter(3), 0, 0
 
     async def take() -> None:
         nonlocal inside, most

@@ -104,7 +104,7 @@ def check(kb: Collection, log: Log) -> State:
 
 def by_words(kb: Collection, word: str) -> list[str]:
     """The documents that have the word itself; what is only near it in meaning is left out."""
-    return [hit.document.id for hit in kb.search(word, 20) if "lexical" in hit.legs]
+    return [hit.document.id for hit in kb.search(word, 20) if "lexical" in hit.retrievers]
 
 
 def write(kb: Collection, state: State, log: Log, chance: random.Random) -> State:

@@ -1,4 +1,4 @@
-"""How two legs become one ranking: either, trust by specificity, feedback."""
+"""How two retrievers become one ranking: either, trust by specificity, feedback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes.dense.feedback import with_feedback
-from indexes.retrieval.fusion import either
+from indexes.retrieval.fusion import noisy_or
 from indexes.retrieval.specificity import COMMON, LEAST_TRUST, MOST_TRUST, RARE, latent_trust, specificity
 from indexes.types import PassageId
 
@@ -19,7 +19,7 @@ A, B, C = PassageId("a"), PassageId("b"), PassageId("c")
 
 def test_either_leaves_of_each_leg_what_the_other_left_open() -> None:
     fused = dict(
-        either(
+        noisy_or(
             {"lexical": {A: 4.0, B: 3.0, C: 2.0}, "dense": {B: 0.9, C: 0.5}}, {"lexical": 1.0, "dense": 0.8}
         )
     )
@@ -29,17 +29,17 @@ def test_either_leaves_of_each_leg_what_the_other_left_open() -> None:
 
 
 def test_the_head_of_a_fully_trusted_leg_stays_the_head() -> None:
-    assert either(
+    assert noisy_or(
         {"lexical": {A: 4.0, B: 3.9, C: 1.0}, "dense": {B: 0.9, C: 0.1}}, {"lexical": 1.0, "dense": 0.8}
     )[0] == (A, 1.0)
 
 
 def test_a_leg_of_trust_zero_brings_no_passage() -> None:
-    assert either({"lexical": {A: 1.0}, "dense": {B: 1.0}}, {"lexical": 1.0, "dense": 0.0}) == [(A, 1.0)]
+    assert noisy_or({"lexical": {A: 1.0}, "dense": {B: 1.0}}, {"lexical": 1.0, "dense": 0.0}) == [(A, 1.0)]
 
 
 def test_ties_break_by_the_smaller_id() -> None:
-    assert [i for i, _ in either({"dense": {C: 1.0, A: 1.0, B: 1.0}}, {"dense": 0.5})] == [A, B, C]
+    assert [i for i, _ in noisy_or({"dense": {C: 1.0, A: 1.0, B: 1.0}}, {"dense": 0.5})] == [A, B, C]
 
 
 _LEG = st.dictionaries(st.sampled_from([A, B, C, PassageId("d")]), st.floats(0, 100), max_size=4)
@@ -50,8 +50,8 @@ def test_either_is_a_share_and_more_trust_never_lowers_it(
     lexical: dict, dense: dict, one: float, other: float
 ) -> None:
     less, more = sorted((one, other))
-    low = dict(either({"lexical": lexical, "dense": dense}, {"lexical": 1.0, "dense": less}))
-    high = dict(either({"lexical": lexical, "dense": dense}, {"lexical": 1.0, "dense": more}))
+    low = dict(noisy_or({"lexical": lexical, "dense": dense}, {"lexical": 1.0, "dense": less}))
+    high = dict(noisy_or({"lexical": lexical, "dense": dense}, {"lexical": 1.0, "dense": more}))
     assert all(0 <= score <= 1 for score in high.values())
     assert all(high[i] >= low[i] - 1e-12 for i in low)
 

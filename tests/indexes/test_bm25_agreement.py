@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from indexes.chunking import chunk
-from indexes.lexical.base import Entry
+from indexes.lexical.base import LexicalEntry
 from indexes.lexical.rank_bm25 import RankBM25Engine
 from indexes.lexical.tantivy import TantivyEngine
 from indexes.retrieval.analysis import analyse
@@ -56,14 +56,14 @@ def test_the_table_of_lengths_is_lucenes():
 class Pair:
     """The same passages in both engines, and in rank-bm25 with tantivy's lengths."""
 
-    def __init__(self, directory: Path, entries: list[Entry]) -> None:
+    def __init__(self, directory: Path, entries: list[LexicalEntry]) -> None:
         self.tantivy = TantivyEngine(directory)
         self.exact = RankBM25Engine(directory)
         self.rounded = RankBM25Engine(directory)
         self.tantivy.apply(entries, [], generation=1)
         self.exact.apply(entries, [], generation=1)
         # tantivy's marker of the generation counts as one passage of no length.
-        self.rounded.apply([*entries, Entry(1 << 40, (), frozenset())], [], generation=1)
+        self.rounded.apply([*entries, LexicalEntry(1 << 40, (), frozenset())], [], generation=1)
         model = self.rounded._state.model
         model.doc_len = [to_length(to_byte(length)) for length in model.doc_len]
 
@@ -100,12 +100,15 @@ def test_on_synthetic_passages_both_agree_and_lengths_explain_every_miss(tmp_pat
     def drawn(n: int) -> tuple[str, ...]:
         return tuple(chance.choices(vocabulary, weights, k=n))
 
-    pair = Pair(tmp_path, [Entry(key, drawn(chance.randint(1, 39)), frozenset()) for key in range(1, 800)])
+    pair = Pair(
+        tmp_path, [LexicalEntry(key, drawn(chance.randint(1, 39)), frozenset()) for key in range(1, 800)]
+    )
     queries = [list(set(drawn(4))) for _ in range(100)]
     # Up to 40 terms a length is one byte exactly, so that only the marker differs.
     assert pair.agreement(queries, pair.exact) >= 0.95
     long = Pair(
-        tmp_path / "long", [Entry(key, drawn(chance.randint(1, 300)), frozenset()) for key in range(1, 800)]
+        tmp_path / "long",
+        [LexicalEntry(key, drawn(chance.randint(1, 300)), frozenset()) for key in range(1, 800)],
     )
     assert long.overlap(queries, long.exact) >= 0.9
     assert long.agreement(queries, long.rounded) == 1
@@ -120,7 +123,7 @@ def test_on_scifact_the_ten_best_agree_to_95_percent_and_lengths_explain_every_m
             document = Document(record["_id"], record["text"], title=record.get("title", ""))
             for passage in chunk(document):
                 terms = (*analyse(document.title), *analyse(passage.text))
-                entries.append(Entry(len(entries) + 1, terms, frozenset()))
+                entries.append(LexicalEntry(len(entries) + 1, terms, frozenset()))
     lines = (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()
     queries = [analyse(json.loads(line)["text"]) for line in lines]
     pair = Pair(tmp_path, entries)

@@ -83,7 +83,7 @@ def test_a_hit_tells_what_each_leg_thought(kb):
     kb.upsert(ALL)
     [hit] = kb.search("purrs", 1)
     assert isinstance(hit, DocumentHit)
-    assert {name: leg.rank for name, leg in hit.legs.items()} == {"lexical": 1, "dense": 1}
+    assert {name: retriever.rank for name, retriever in hit.retrievers.items()} == {"lexical": 1, "dense": 1}
     assert hit.rank == hit.passages[0].rank == 1
     passage = hit.passages[0].passage
     assert CATS.text[passage.start : passage.stop] == passage.text
@@ -92,7 +92,7 @@ def test_a_hit_tells_what_each_leg_thought(kb):
 def test_a_weight_of_zero_switches_a_leg_off(kb):
     kb.upsert(ALL)
     kb.weights = {"lexical": 1.0, "dense": 0.0}
-    assert list(kb.search("purrs")[0].legs) == ["lexical"]
+    assert list(kb.search("purrs")[0].retrievers) == ["lexical"]
 
 
 @pytest.mark.parametrize("query", ["", "  \n"])
@@ -219,7 +219,7 @@ def test_the_status_counts(kb, lexical):
     status = kb.status()
     assert (status.documents, status.passages, status.chars) == (3, 3, sum(len(d.text) for d in ALL))
     assert (status.embedder, status.lexical) == ("latent", lexical)
-    assert status.legs == {"lexical": 1, "dense": 1}
+    assert status.retrievers == {"lexical": 1, "dense": 1}
 
 
 def test_it_opens_with_what_it_had(tmp_path, lexical):

@@ -14,7 +14,7 @@ import pytest
 
 from indexes import Collection, Document
 from indexes.catalog.schema import MIGRATIONS
-from indexes.retrieval.base import LexicalLeg
+from indexes.retrieval.base import LexicalRetriever
 
 WRITER = textwrap.dedent(
     """
@@ -82,7 +82,7 @@ def test_a_write_that_dies_between_the_catalog_and_the_engines_is_finished_on_op
 def test_a_search_after_an_interrupted_write_finishes_it(tmp_path, monkeypatch):
     with Collection.create(tmp_path / "kb") as kb:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012  # patched
-            patch.setattr(LexicalLeg, "follow", interrupted)
+            patch.setattr(LexicalRetriever, "follow", interrupted)
             kb.upsert([Document("b", "dog")])
         assert kb.search("dog")[0].document.id == "b"
         assert kb.verify() == []

@@ -13,7 +13,7 @@ import pytest
 
 from indexes import Collection, Document
 from indexes.errors import CollectionDamaged, CollectionTooNew
-from indexes.lexical.base import Entry
+from indexes.lexical.base import LexicalEntry
 
 ENGINES = ("lexical", "dense")
 WORDS = {f"d{i}": f"number n{i}" for i in range(8)} | {f"e{i}": f"passing p{i}" for i in range(4)}
@@ -78,7 +78,9 @@ def test_every_damaged_file_of_an_engine_is_seen_and_the_answers_stay_the_same(w
     with Collection.open(whole) as kb:
         expected = {id_: id_ for id_ in kb.ids()}
         assert (len(expected), found(kb)) == (10, expected)
-    files = [path for leg in ENGINES for path in sorted((whole / leg).iterdir()) if path.stat().st_size]
+    files = [
+        path for retriever in ENGINES for path in sorted((whole / retriever).iterdir()) if path.stat().st_size
+    ]
     names = [path.relative_to(whole) for path in files]
     assert len(names) > 10
     for number, name in enumerate(names):
@@ -94,11 +96,11 @@ def test_every_damaged_file_of_an_engine_is_seen_and_the_answers_stay_the_same(w
 
 
 def test_a_file_that_is_gone_is_made_anew(whole, ram):
-    for leg in ENGINES:
-        for number, name in enumerate(sorted(p.name for p in (whole / leg).iterdir())):
-            copy = ram / f"{leg}-{number}"
+    for retriever in ENGINES:
+        for number, name in enumerate(sorted(p.name for p in (whole / retriever).iterdir())):
+            copy = ram / f"{retriever}-{number}"
             shutil.copytree(whole, copy)
-            (copy / leg / name).unlink()
+            (copy / retriever / name).unlink()
             with Collection.open(copy) as kb:
                 assert kb.verify() == [], name
                 assert found(kb) == {id_: id_ for id_ in kb.ids()}, name
@@ -156,10 +158,10 @@ def test_what_was_changed_behind_our_back_is_found(copy, statement, problem):
 
 def test_an_index_of_other_terms_is_found_by_a_sample(copy):
     with Collection.open(copy) as kb:
-        engine = kb._engines.legs["lexical"]._engine
+        engine = kb._engines.retrievers["lexical"]._engine
         keys = engine.keys().tolist()
         readers = frozenset()
         engine.apply(
-            [Entry(key, ("wrong",), readers) for key in keys], keys, generation=kb.status().generation
+            [LexicalEntry(key, ("wrong",), readers) for key in keys], keys, generation=kb.status().generation
         )
-        assert f"lexical leg: passage {keys[0]} is not found by its own words" in kb.verify()
+        assert f"lexical retriever: passage {keys[0]} is not found by its own words" in kb.verify()

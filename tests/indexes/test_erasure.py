@@ -168,4 +168,4 @@ def test_a_reader_answers_at_every_step_of_an_erasure(kb, request):
 
 
 def by_words(collection, word):
-    return [hit.document.id for hit in collection.search(word) if "lexical" in hit.legs]
+    return [hit.document.id for hit in collection.search(word) if "lexical" in hit.retrievers]

@@ -4,17 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexes.catalog.reader import Place
+from indexes.catalog.reader import PassageLocation
 from indexes.retrieval.fusion import convex, rrf
 from indexes.retrieval.ranking import ranked
-from indexes.types import LegScore
+from indexes.types import RetrieverScore
 
 EVEN = {"lexical": 0.5, "dense": 0.5}
 LEXICAL = {"a": 12.0, "b": 7.0, "c": 2.0}
 DENSE = {"b": 0.9, "d": 0.5, "a": 0.1}
 LEGS = {"lexical": LEXICAL, "dense": DENSE}
 
-legs = st.dictionaries(
+retrievers = st.dictionaries(
     st.sampled_from(["lexical", "dense"]),
     st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.floats(-10, 10), max_size=12),
 )
@@ -62,20 +62,20 @@ def test_ties_break_by_id(fuse):
     assert [i for i, _ in fuse(crossed, EVEN)] == ["x", "y"]
 
 
-@given(legs)
+@given(retrievers)
 def test_convex_scores_lie_between_zero_and_one(found):
     assert all(0 <= score <= 1 + 1e-9 for _, score in convex(found, EVEN))
 
 
-@given(legs)
+@given(retrievers)
 def test_convex_does_not_change_with_the_scale_of_a_leg(found):
     # A power of two scales without rounding.
-    scaled = {name: {i: 8 * score for i, score in leg.items()} for name, leg in found.items()}
+    scaled = {name: {i: 8 * score for i, score in retriever.items()} for name, retriever in found.items()}
     assert dict(convex(scaled, EVEN)) == pytest.approx(dict(convex(found, EVEN)))
 
 
-def place(key: int, document: str, passage: str) -> Place:
-    return Place(key, f"{document}#{passage}", 1, document, "v", 0, 1, None)
+def place(key: int, document: str, passage: str) -> PassageLocation:
+    return PassageLocation(key, f"{document}#{passage}", 1, document, "v", 0, 1, None)
 
 
 PLACES = {1: place(1, "x", "0"), 2: place(2, "x", "1"), 3: place(3, "y", "0")}
@@ -93,16 +93,16 @@ def test_a_document_has_the_score_of_its_best_passage():
 
 def test_each_passage_keeps_rank_and_score_of_each_leg():
     [x, _] = ranks({"lexical": [(2, 9.0), (3, 8.0)], "dense": [(1, 0.5), (2, 0.25)]})
-    by_id = {f.place.id: f.legs for f in x}
+    by_id = {f.place.id: f.retrievers for f in x}
     assert by_id == {
-        "x#1": {"lexical": LegScore(1, 9.0), "dense": LegScore(2, 0.25)},
-        "x#0": {"dense": LegScore(1, 0.5)},
+        "x#1": {"lexical": RetrieverScore(1, 9.0), "dense": RetrieverScore(2, 0.25)},
+        "x#0": {"dense": RetrieverScore(1, 0.5)},
     }
 
 
 def test_a_passage_that_is_gone_leaves_no_gap_in_the_ranks():
     [y] = ranks({"lexical": [(77, 9.0), (3, 8.0)]})
-    assert y[0].legs == {"lexical": LegScore(1, 8.0)}
+    assert y[0].retrievers == {"lexical": RetrieverScore(1, 8.0)}
     assert (y[0].rank, y[0].score) == (1, 0.5)
 
 

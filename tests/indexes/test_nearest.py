@@ -7,14 +7,14 @@ from contracts.vector_engine import EAST, NOBODY, VectorEngineContract, keys, ro
 
 from indexes.dense.engines.faiss import log
 from indexes.dense.engines.faiss.engine import FaissEngine, read_manifest
-from indexes.dense.engines.faiss.log import Record
-from indexes.dense.engines.faiss.snapshot import Held, Limits, build
+from indexes.dense.engines.faiss.log import LogEntry
+from indexes.dense.engines.faiss.snapshot import IndexLimits, VectorSnapshot, build
 from indexes.storage.files import MAPS_FILES
 
 DIMENSION = 32
-LOGGED = Limits(rewritten=0, tail=50)
-CLUSTERED = Limits(flat=500, rewritten=0, tail=200)
-EVERY_LIST = Limits(flat=16, rewritten=0, tail=8, recall=2)  # no number of lists reaches it but all
+LOGGED = IndexLimits(rewritten=0, tail=50)
+CLUSTERED = IndexLimits(flat=500, rewritten=0, tail=200)
+EVERY_LIST = IndexLimits(flat=16, rewritten=0, tail=8, recall=2)  # no number of lists reaches it but all
 
 
 class TestWithALog(VectorEngineContract):
@@ -72,26 +72,26 @@ def logged(directory):
 def test_above_the_limit_a_part_of_the_lists_gives_the_recall_asked_for(base):
     assert base.nlist == 128  # the power of two next to 2 * sqrt(4000) = 126.5
     assert base.nprobe < base.nlist
-    assert recall(Held.of(base)) >= CLUSTERED.recall
+    assert recall(VectorSnapshot.of(base)) >= CLUSTERED.recall
 
 
 def test_vectors_without_any_structure_are_compared_with_all(base):
     random = np.random.default_rng(0).standard_normal((600, DIMENSION)).astype(np.float32)
-    index = build(KEYS[:600], random, Limits(flat=500))
+    index = build(KEYS[:600], random, IndexLimits(flat=500))
     assert index.nprobe > index.nlist / 4
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
 def test_among_allowed_keys_recall_is_kept_and_k_are_found(base, share):
     allowed = KEYS[np.random.default_rng(3).random(4000) < share]
-    held = Held.of(base)
+    held = VectorSnapshot.of(base)
     assert recall(held, allowed=allowed) >= 0.98
     assert {len(held.search(query, 20, allowed=allowed)) for query in QUERIES} == {20}
 
 
 def test_allowed_keys_that_all_stand_in_one_far_cluster_are_found(base):
     allowed = KEYS[np.argsort(VECTORS @ QUERIES[0])[:200]]
-    found = Held.of(base).search(QUERIES[0], 20, allowed=np.sort(allowed))
+    found = VectorSnapshot.of(base).search(QUERIES[0], 20, allowed=np.sort(allowed))
     assert len(found) == 20
     assert {key for key, _ in found} <= set(allowed.tolist())
 
@@ -244,8 +244,8 @@ def test_compacting_leaves_no_file_with_what_was_removed(engine, tmp_path):
 
 def test_the_log_gives_back_each_record(tmp_path):
     path = tmp_path / "log"
-    first = Record(keys(1, 2), rows((0, 1), (1, 0)), keys(7))
-    second = Record(NOBODY, np.empty((0, 2), np.float32), NOBODY)
+    first = LogEntry(keys(1, 2), rows((0, 1), (1, 0)), keys(7))
+    second = LogEntry(NOBODY, np.empty((0, 2), np.float32), NOBODY)
     size, check = log.append(path, 0, 0, first)
     end, last = log.append(path, size, check, second)
     one, other = log.read(path, 0, end, 0, last)
@@ -255,5 +255,5 @@ def test_the_log_gives_back_each_record(tmp_path):
 
 
 def test_a_held_without_vectors_takes_some_in():
-    held = Held.of(build(NOBODY, np.empty((0, 2), np.float32), Limits()))
+    held = VectorSnapshot.of(build(NOBODY, np.empty((0, 2), np.float32), IndexLimits()))
     assert held.changed(keys(4), rows((1, 0)), NOBODY).search(EAST, 3, allowed=None) == [(4, 1.0)]

@@ -51,7 +51,7 @@ def test_trimming_happens_inside_the_legs_so_that_k_results_come_back(tmp_path):
         kb.upsert(hidden + shown)
         hits = kb.search("cat", 3, access=Access.of("alice"))
         assert [hit.document.id for hit in hits] == ["s0", "s1", "s2"]
-        assert [hit.legs["lexical"].rank for hit in hits] == [1, 2, 3]
+        assert [hit.retrievers["lexical"].rank for hit in hits] == [1, 2, 3]
 
 
 def test_a_reader_that_is_taken_away_sees_it_no_more_at_once(tmp_path):

@@ -103,7 +103,7 @@ def test_the_model_serves_once_it_covers_everything(full, model):
 
 def test_the_weights_follow_what_serves(kb):
     kb.upsert(documents(MANY))
-    assert kb._searcher.joined("n7")[0] is fusion.either
+    assert kb._searcher.joined("n7")[0] is fusion.noisy_or
     kb.embed()
     assert kb._searcher.joined("n7") == (fusion.convex, {"lexical": 0.4, "dense": 0.6})
 

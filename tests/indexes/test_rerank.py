@@ -55,11 +55,11 @@ def test_the_reranker_decides_the_order(source):
 def test_a_hit_keeps_its_legs_and_gains_the_rerankers(source):
     before = {hit.document.id: hit for hit in source.search("cats")}
     for hit in Reranked(source, Wanted()).search("cats", 2):
-        legs = dict(before[hit.document.id].passages[0].legs)
-        gained = hit.legs["rerank"]
-        assert hit.legs == {**legs, "rerank": gained}
+        retrievers = dict(before[hit.document.id].passages[0].retrievers)
+        gained = hit.retrievers["rerank"]
+        assert hit.retrievers == {**retrievers, "rerank": gained}
         assert (gained.rank, gained.score) == (hit.rank, hit.score)
-        assert hit.passages[0].legs == hit.legs
+        assert hit.passages[0].retrievers == hit.retrievers
 
 
 def test_only_so_many_passages_as_the_depth_are_scored_and_the_rest_follows_in_its_order(source):
@@ -72,7 +72,7 @@ def test_only_so_many_passages_as_the_depth_are_scored_and_the_rest_follows_in_i
     scores = [hit.score for hit in hits]
     assert scores == sorted(scores, reverse=True)
     assert [hit.rank for hit in hits] == [1, 2, 3, 4]
-    assert ["rerank" in hit.legs for hit in hits] == [True, True, False, False]
+    assert ["rerank" in hit.retrievers for hit in hits] == [True, True, False, False]
 
 
 def test_a_document_beyond_k_is_found_by_a_deeper_look(source):
@@ -185,7 +185,7 @@ class TestCrossEncoder:
 
     def test_a_search_runs_through_it(self, tiny_model, source):
         hits = Reranked(source, reranker(str(tiny_model))).search("cats", 3)
-        assert [hit.legs["rerank"].rank for hit in hits] == [1, 2, 3]
+        assert [hit.retrievers["rerank"].rank for hit in hits] == [1, 2, 3]
 
     def test_what_is_no_cross_encoder_is_refused_in_one_line(self, tmp_path):
         with pytest.raises(RerankerFailed, match="no cross-encoder to load") as caught:

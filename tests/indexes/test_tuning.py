@@ -8,18 +8,24 @@ import pytest
 
 from indexes import Collection, Document
 from indexes.errors import BadFile, BadQuery, NothingToIndex, SourceNotFound, UnknownName
-from indexes.evaluation.labelled_queries import Judged, ndcg, p_value, read_judged, recall
+from indexes.evaluation.labelled_queries import (
+    LabelledQuery,
+    ndcg_at,
+    p_value,
+    read_labelled_queries,
+    recall_at,
+)
 from indexes.evaluation.tuning import cross_validated, tune
 
 
 def test_recall_is_the_share_of_relevant_documents_found():
-    assert recall(["a", "x", "b"], {"a": 1, "b": 1, "c": 2}, 2) == 1 / 3
+    assert recall_at(["a", "x", "b"], {"a": 1, "b": 1, "c": 2}, 2) == 1 / 3
 
 
 def test_ndcg_discounts_by_rank_and_divides_by_the_best():
     gained = 2 / math.log2(2) + 1 / math.log2(4)
     best = 2 / math.log2(2) + 1 / math.log2(3)
-    assert ndcg(["a", "x", "b"], {"a": 2, "b": 1}, 10) == pytest.approx(gained / best)
+    assert ndcg_at(["a", "x", "b"], {"a": 2, "b": 1}, 10) == pytest.approx(gained / best)
 
 
 def test_equal_rankings_differ_by_chance_alone():
@@ -39,27 +45,27 @@ def files(tmp_path):
 
 
 def test_queries_without_a_relevant_document_are_left_out(files):
-    assert read_judged(*files) == [Judged("1", "one", {"a": 1})]
+    assert read_labelled_queries(*files) == [LabelledQuery("1", "one", {"a": 1})]
 
 
 def test_a_malformed_judgement_is_told_with_its_line(files):
     files[1].write_text("1\ta\t1\n2\tb\n")
     with pytest.raises(BadFile, match=r"q\.tsv, line 2: a line is query id"):
-        read_judged(*files)
+        read_labelled_queries(*files)
 
 
 def test_a_malformed_query_is_told_with_its_line(files):
     files[0].write_text('{"_id": "1"}\n')
     with pytest.raises(BadFile, match=r"q\.jsonl, line 1: a line is"):
-        read_judged(*files)
+        read_labelled_queries(*files)
 
 
 def test_a_missing_file_and_a_file_without_judged_queries_are_told(files, tmp_path):
     with pytest.raises(SourceNotFound):
-        read_judged(tmp_path / "none", files[1])
+        read_labelled_queries(tmp_path / "none", files[1])
     files[1].write_text("9\ta\t1\n")
     with pytest.raises(NothingToIndex, match="none of its queries"):
-        read_judged(*files)
+        read_labelled_queries(*files)
 
 
 def test_a_weight_that_is_best_on_every_fold_is_held_out_at_its_own_value():
@@ -88,7 +94,7 @@ def kb(tmp_path):
 
 
 def test_a_tuned_weight_is_kept_over_opening_again(kb):
-    judged = [Judged(str(i), f"w{i} common{i % 3}", {f"d{i}": 1}) for i in range(12)]
+    judged = [LabelledQuery(str(i), f"w{i} common{i % 3}", {f"d{i}": 1}) for i in range(12)]
     tuned = tune(kb, judged, measure="ndcg", k=10)
     kb.keep_weight(0.4)
     assert kb._searcher.joined("w1")[1] == {"lexical": 1.0, "dense": 0.4}
@@ -101,6 +107,6 @@ def test_a_tuned_weight_is_kept_over_opening_again(kb):
 
 def test_too_few_queries_and_unknown_measures_are_refused(kb):
     with pytest.raises(BadQuery, match="9 labelled queries are too few"):
-        tune(kb, [Judged(str(i), "w1", {"d1": 1}) for i in range(9)])
+        tune(kb, [LabelledQuery(str(i), "w1", {"d1": 1}) for i in range(9)])
     with pytest.raises(UnknownName, match=r"Known: ndcg, recall"):
         tune(kb, [], measure="map")

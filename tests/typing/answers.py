@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, RootModel
 
 from funnel import Answer, Funnel, Options
-from funnel.run.lifecycle import Again
+from funnel.run.lifecycle import ResumeOptions
 from funnel.schema import AnswerSchema
 from funnel.types import Span
 
@@ -30,7 +30,7 @@ def a_model_class_or_a_schema_is_an_option() -> list[Options]:
 async def a_value_goes_back_into_its_model(funnel: Funnel) -> Clause:
     """What the model dumped, it reads."""
     answer: Answer = await funnel.ask("When does it end?", Options(mode="deep", schema=Clause))
-    resumed = await funnel.resume(answer.run, Again(schema=Clause))
+    resumed = await funnel.resume(answer.run, ResumeOptions(schema=Clause))
     bare: tuple[Span, ...] = resumed.uncited
     return Clause.model_validate(answer.value if not bare else resumed.value)
 

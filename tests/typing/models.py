@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from funnel.llm.base import LLM, CallOptions, Completion, Message, Request, Retry
 from funnel.llm.budget import Ledger, Limits, Price
-from funnel.llm.limiter import Slots
+from funnel.llm.limiter import Limiter
 from funnel.llm.meter import Meter
 from funnel.llm.openai.chat import Endpoint, OpenAIChat, probe
 from funnel.llm.prices import price_of
@@ -38,7 +38,7 @@ async def a_meter_calls_any_of_them(llm: LLM, settings: Settings) -> str:
     """What a run does for one call."""
     limits = Limits(max_usd=settings.max_usd, max_calls=settings.max_calls, timeout_s=settings.timeout_s)
     price: Price | None = price_of(llm.name, settings.prices)
-    limit = Slots(settings.max_parallel)
+    limit = Limiter(settings.max_parallel)
     meter = Meter(llm, Ledger(limits), Events("run"), price=price, limit=limit)
     meter.check_start(limits)
     completion = await meter.complete(Request((Message("user", "?"),), "query"), parent=None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from funnel.errors import BadPattern
-from funnel.findings.recall import Known
+from funnel.findings.recall import Recall
 from funnel.inspector.opening import TITLE_CHARS
 from funnel.inspector.readable import Shelf
 from funnel.inspector.tools.arguments import as_list, require_integers, require_numbers, require_text
@@ -27,7 +27,7 @@ LOOK_AGAIN_CHARS = 20_000_000
 
 
 @dataclass
-class Looking:
+class DocumentTools:
     """Of one inspector. `mine`: what it was given and what it found, which is what it greps by default.
 
     What the model should know besides a result goes into `remarks`.
@@ -35,7 +35,7 @@ class Looking:
 
     run: Run
     shelf: Shelf
-    known: Known
+    known: Recall
     mine: dict[str, None]
     remarks: list[str] = field(default_factory=list)
 

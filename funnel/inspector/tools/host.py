@@ -11,14 +11,14 @@ from functools import partial
 from typing import Any
 
 from funnel.errors import BadAnswer
-from funnel.findings.recall import Known
+from funnel.findings.recall import Recall
 from funnel.inspector.readable import Shelf
 from funnel.inspector.tools.arguments import as_list, brief, markers, require_integers, require_text
-from funnel.inspector.tools.documents import Looking
-from funnel.inspector.tools.models import Asking, Recurse
-from funnel.inspector.tools.sub_calls import Site
-from funnel.journal.journal import Kept, check_of
-from funnel.llm.base import Place
+from funnel.inspector.tools.documents import DocumentTools
+from funnel.inspector.tools.models import ModelTools, Recurse
+from funnel.inspector.tools.sub_calls import CallSite
+from funnel.journal.journal import Kept, fingerprint_of
+from funnel.llm.base import StepId
 from funnel.run.context import Run
 from funnel.sandbox.base import EndCell, HostError, HostFunction
 from funnel.schema import AnswerSchema
@@ -52,7 +52,7 @@ class Host:
 
     run: Run
     shelf: Shelf
-    known: Known
+    known: Recall
     recurse: Recurse | None
     given: tuple[str, ...]
     status: Callable[[], dict[str, Any]]
@@ -68,8 +68,8 @@ class Host:
     def __post_init__(self) -> None:
         """What this inspector was given is what it greps when it names nothing."""
         mine = dict.fromkeys(self.given)
-        self._looking = Looking(self.run, self.shelf, self.known, mine, self.remarks)
-        self._asking = Asking(self.run, self.shelf, self.recurse, self.given)
+        self._looking = DocumentTools(self.run, self.shelf, self.known, mine, self.remarks)
+        self._asking = ModelTools(self.run, self.shelf, self.recurse, self.given)
 
     def begin(self, path: tuple[int, ...], parent: int) -> None:
         """A cell begins, at that path of the run and under that event."""
@@ -79,7 +79,7 @@ class Host:
 
     def functions(self) -> dict[str, HostFunction]:
         """By the name under which the model's code knows them."""
-        parts = {Looking: self._looking, Asking: self._asking, Host: self}
+        parts = {DocumentTools: self._looking, ModelTools: self._asking, Host: self}
         return {name: self._traced(name, getattr(parts[part], name)) for name, part in FUNCTIONS.items()}
 
     def _traced(self, name: str, function: HostFunction) -> HostFunction:
@@ -95,12 +95,12 @@ class Host:
                     bound = _SIGNATURES[name].bind(*args, **kwargs)
                 except TypeError as error:
                     raise HostError(f"{name}(): {error}. Signature: {name}{_SIGNATURES[name]}") from None
-                placed = {"at": Site(span.id, path)} if name in _PLACED else {}
+                placed = {"at": CallSite(span.id, path)} if name in _PLACED else {}
                 work = partial(function, *bound.args, **bound.kwargs, **placed)
                 keeps = name in _KEPT or bound.arguments.get("docs") == "all"
 
-                def place() -> Place:
-                    return Place(path, check_of(name, json.dumps(bound.arguments)))
+                def place() -> StepId:
+                    return StepId(path, fingerprint_of(name, json.dumps(bound.arguments)))
 
                 try:
                     result = await self._remembered(place, work, keeps=keeps)
@@ -109,7 +109,7 @@ class Host:
                     raise
                 await self.known.lessons.heard(name, bound.arguments, result)
                 if name == "note":
-                    # Stored and traced like what is printed, and counted in every life of the run.
+                    # Stored and traced like what is printed, and counted in every attempt of the run.
                     self.run.ledger.take_output(sum(map(len, bound.arguments.values())))
                 if name == "search":
                     self._looking.mine |= dict.fromkeys(hit["doc"] for hit in result)
@@ -121,9 +121,9 @@ class Host:
         return call
 
     async def _remembered(
-        self, place: Callable[[], Place], work: Callable[[], Awaitable[Any]], *, keeps: bool
+        self, place: Callable[[], StepId], work: Callable[[], Awaitable[Any]], *, keeps: bool
     ) -> Any:
-        """What the call gave in an earlier life of the run, or gives now.
+        """What the call gave in an earlier attempt of the run, or gives now.
 
         Kept are what `keeps` says, and all failures: what the code was told, it is told again.
         """
@@ -231,8 +231,8 @@ class Host:
 
 
 FUNCTIONS: dict[str, type[Any]] = {
-    **dict.fromkeys(("read", "grep", "search", "documents", "recall"), Looking),
-    **dict.fromkeys(("llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched"), Asking),
+    **dict.fromkeys(("read", "grep", "search", "documents", "recall"), DocumentTools),
+    **dict.fromkeys(("llm_query", "llm_query_batched", "rlm_query", "rlm_query_batched"), ModelTools),
     **dict.fromkeys(("note", "notes", "cite", "budget", "last_output", "submit"), Host),
 }
 """The host functions, by the names under which the model's code knows them, and where each is."""
@@ -250,11 +250,11 @@ def _signature(name: str) -> inspect.Signature:
 
 
 _SIGNATURES = {name: _signature(name) for name in FUNCTIONS}
-_PLACED = frozenset(name for name, part in FUNCTIONS.items() if part is Asking)
+_PLACED = frozenset(name for name, part in FUNCTIONS.items() if part is ModelTools)
 _KEPT = frozenset(
     {"search", "recall", "documents", "note", "notes", "budget", "rlm_query", "rlm_query_batched"}
 )
-"""What may give or do something else in a later life of the run: that is answered from the journal then.
+"""What may give or do something else in a later attempt of the run: that is answered from the journal then.
 
 The calls of `llm_query` are in the journal by themselves; the texts of a run do not change. A note is not
 written again: a child whose result is kept wrote its own after it, maybe under the same key.

@@ -10,19 +10,19 @@ from typing import Any
 
 from funnel.inspector.readable import Shelf
 from funnel.inspector.tools.arguments import as_list, require_text
-from funnel.inspector.tools.sub_calls import Result, Site, sub_call, sub_request, sub_schema
+from funnel.inspector.tools.sub_calls import CallSite, SubCallResult, sub_call, sub_request, sub_schema
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
 
 MAX_BATCH = 500
 MAX_CHILDREN = 200
 
-Recurse = Callable[[str, Sequence[str], Site], Awaitable[str]]
+Recurse = Callable[[str, Sequence[str], CallSite], Awaitable[str]]
 """(question, document ids, where) → the child's answer."""
 
 
 @dataclass(frozen=True)
-class Asking:
+class ModelTools:
     """Of one inspector. `given`: the documents that a child gets when none are named."""
 
     run: Run
@@ -30,7 +30,9 @@ class Asking:
     recurse: Recurse | None
     given: tuple[str, ...]
 
-    async def llm_query(self, prompt: str, text: str | None = None, schema: Any = None, *, at: Site) -> Any:
+    async def llm_query(
+        self, prompt: str, text: str | None = None, schema: Any = None, *, at: CallSite
+    ) -> Any:
         """A sub-model's answer: text, or with a schema a value that meets it.
 
         A failed call raises, so that no error text is taken for an answer.
@@ -42,8 +44,8 @@ class Asking:
         return result["value"]
 
     async def llm_query_batched(
-        self, prompts: Any, texts: Any = None, schema: Any = None, *, at: Site
-    ) -> list[Result]:
+        self, prompts: Any, texts: Any = None, schema: Any = None, *, at: CallSite
+    ) -> list[SubCallResult]:
         """Many sub-calls at once, in order; each a result with ok, value and error."""
         asked = as_list(prompts)
         given = [None] * len(asked) if texts is None else as_list(texts)
@@ -59,8 +61,13 @@ class Asking:
         return await self._batch("prompts", at, works, at_once=2 * self.run.sub.at_once)
 
     async def _batch(
-        self, what: str, at: Site, works: Sequence[Callable[[], Awaitable[Result]]], *, at_once: int
-    ) -> list[Result]:
+        self,
+        what: str,
+        at: CallSite,
+        works: Sequence[Callable[[], Awaitable[SubCallResult]]],
+        *,
+        at_once: int,
+    ) -> list[SubCallResult]:
         """All of them, `at_once` at a time, in order."""
         left = self.run.ledger.remaining_calls()
         if left is not None and len(works) > left and not self.run.journal.entered(at.path):
@@ -70,11 +77,13 @@ class Asking:
             span.data["failed"] = sum(not result["ok"] for result in results)
             return results
 
-    async def rlm_query(self, question: str, documents: Any = None, *, at: Site) -> str:
+    async def rlm_query(self, question: str, documents: Any = None, *, at: CallSite) -> str:
         """A child inspector's answer over some of the documents; its markers are this run's markers."""
         return await self._child(question, documents, at.part(0))
 
-    async def rlm_query_batched(self, questions: Any, documents: Any = None, *, at: Site) -> list[Result]:
+    async def rlm_query_batched(
+        self, questions: Any, documents: Any = None, *, at: CallSite
+    ) -> list[SubCallResult]:
         """Many children at once, in order; `documents` is a list of what each of them is to work on."""
         asked = as_list(questions)
         given = [None] * len(asked) if documents is None else as_list(documents)
@@ -88,13 +97,13 @@ class Asking:
         works = [partial(self._child_result, *pair, at.part(i)) for i, pair in enumerate(pairs)]
         return await self._batch("questions", at, works, at_once=MAX_CHILDREN)
 
-    async def _child_result(self, question: str, documents: Any, at: Site) -> Result:
+    async def _child_result(self, question: str, documents: Any, at: CallSite) -> SubCallResult:
         try:
             return {"ok": True, "value": await self._child(question, documents, at), "error": None}
         except HostError as error:
             return {"ok": False, "value": None, "error": str(error)}
 
-    async def _child(self, question: str, documents: Any, at: Site) -> str:
+    async def _child(self, question: str, documents: Any, at: CallSite) -> str:
         require_text(question=question)
         if self.recurse is None:
             raise HostError(
@@ -107,9 +116,11 @@ class Asking:
         return await self.recurse(question, ids, at)
 
 
-async def _together(works: Sequence[Callable[[], Awaitable[Result]]], at_once: int) -> list[Result]:
+async def _together(
+    works: Sequence[Callable[[], Awaitable[SubCallResult]]], at_once: int
+) -> list[SubCallResult]:
     """What all of them give, in order. Where one raises, since the run cannot go on, none goes on."""
-    results: dict[int, Result] = {}
+    results: dict[int, SubCallResult] = {}
     left = iter(enumerate(works))
 
     async def work() -> None:

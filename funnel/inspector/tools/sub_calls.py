@@ -11,8 +11,8 @@ from typing import Any
 
 from funnel.errors import BadAnswer, BadSchema, BudgetExceeded, LLMError
 from funnel.inspector.tools.arguments import require_text
-from funnel.journal.journal import check_of
-from funnel.llm.base import Message, Place, Request
+from funnel.journal.journal import fingerprint_of
+from funnel.llm.base import Message, Request, StepId
 from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
@@ -25,20 +25,20 @@ MAX_REPEATED_CHARS = 8_000
 NONE = "NONE"
 """What the prompt lets a sub-model say of a text that holds nothing."""
 
-Result = dict[str, Any]
+SubCallResult = dict[str, Any]
 """What one of several calls at once came to: ok, value, error."""
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class CallSite:
     """Where a host call is made: its event, and its path in the tree of the run."""
 
     span: int
     path: tuple[int, ...]
 
-    def part(self, number: int) -> Site:
+    def part(self, number: int) -> CallSite:
         """The place of one of several things that the call does."""
-        return Site(self.span, (*self.path, number))
+        return CallSite(self.span, (*self.path, number))
 
 
 async def sub_schema(schema: object) -> AnswerSchema | None:
@@ -79,7 +79,7 @@ def _enforceable(schema: AnswerSchema) -> dict[str, Any] | None:
     return schema.json_schema if schema.json_schema.get("type") == "object" else None
 
 
-async def sub_call(run: Run, request: Request, at: Site, schema: AnswerSchema | None) -> Result:
+async def sub_call(run: Run, request: Request, at: CallSite, schema: AnswerSchema | None) -> SubCallResult:
     """The reply's text, or with a schema its value, checked: a failed call never looks like an answer."""
     result, asked = await _complete(run, request, at), request
     for number in range(1, MAX_REPAIRS + 2):
@@ -102,8 +102,8 @@ async def sub_call(run: Run, request: Request, at: Site, schema: AnswerSchema | 
     return result
 
 
-async def _complete(run: Run, request: Request, at: Site) -> Result:
-    place = Place(at.path, check_of(*(message.content for message in request.messages)))
+async def _complete(run: Run, request: Request, at: CallSite) -> SubCallResult:
+    place = StepId(at.path, fingerprint_of(*(message.content for message in request.messages)))
     try:
         completion = await run.sub.complete(request, parent=at.span, place=place)
     except (LLMError, BudgetExceeded) as error:
@@ -113,5 +113,5 @@ async def _complete(run: Run, request: Request, at: Site) -> Result:
     return {"ok": True, "value": completion.text, "error": None}
 
 
-def _failed(error: str) -> Result:
+def _failed(error: str) -> SubCallResult:
     return {"ok": False, "value": None, "error": error}

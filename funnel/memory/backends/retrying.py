@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Line(Generic[C]):
+class ServerConnection(Generic[C]):
     """A connection, and the writer whose calls it makes; lent to one call with all its attempts."""
 
     connection: C
@@ -53,7 +53,7 @@ class Line(Generic[C]):
     number: int = 0
 
 
-class Lines(Generic[C]):
+class ServerPool(Generic[C]):
     """At most `size` connections to the server at `url`; the one used last is used next, so few stay busy.
 
     A call takes at most `retry_s`, counted from when it began or from the last answer that any call got,
@@ -79,10 +79,10 @@ class Lines(Generic[C]):
         self._errors = errors
         self._explain = explain
         self._free = asyncio.Semaphore(size)
-        self._idle: list[Line[C]] = []
+        self._idle: list[ServerConnection[C]] = []
         self._answered_at = 0.0
 
-    async def call(self, work: Callable[[Line[C]], Awaitable[T]]) -> T:
+    async def call(self, work: Callable[[ServerConnection[C]], Awaitable[T]]) -> T:
         """What `work` gives, tried again while the connection is lost.
 
         Raises: `MemoryFailed` when the deadline has passed, the server refused, or this was closed.
@@ -97,7 +97,7 @@ class Lines(Generic[C]):
         if self.closed:
             self._free.release()
             self.require_open()
-        line = self._idle.pop() if self._idle else Line(self._make())
+        line = self._idle.pop() if self._idle else ServerConnection(self._make())
         line.number += 1
         try:
             result = await self._tried(work, line, max(began, self._answered_at) + self._retry_s)
@@ -135,7 +135,9 @@ class Lines(Generic[C]):
             else:
                 return
 
-    async def _tried(self, work: Callable[[Line[C]], Awaitable[T]], line: Line[C], deadline: float) -> T:
+    async def _tried(
+        self, work: Callable[[ServerConnection[C]], Awaitable[T]], line: ServerConnection[C], deadline: float
+    ) -> T:
         last: Exception | None = None
         pause = _FIRST_PAUSE_S
         try:

@@ -32,7 +32,7 @@ PATIENCE_S = 60.0
 """A memory that has not answered a call for so long has failed; the backends here give up before."""
 _LOG = logging.getLogger(__name__)
 
-Place = tuple[Namespace, str]
+KeyPlace = tuple[Namespace, str]
 T = TypeVar("T")
 
 
@@ -49,9 +49,9 @@ class Difference:
     """Where two memories differ: counts, and the first few places of each kind."""
 
     keys: int
-    missing: tuple[Place, ...] = ()
-    extra: tuple[Place, ...] = ()
-    other: tuple[Place, ...] = ()
+    missing: tuple[KeyPlace, ...] = ()
+    extra: tuple[KeyPlace, ...] = ()
+    other: tuple[KeyPlace, ...] = ()
 
     @property
     def none(self) -> bool:
@@ -126,7 +126,7 @@ class Copier:
     target: Memory
     on_progress: Callable[[Copied], None] = field(default=lambda _copied: None)
     patience_s: float = PATIENCE_S
-    sums: dict[Place, bytes | None] = field(default_factory=dict)
+    sums: dict[KeyPlace, bytes | None] = field(default_factory=dict)
     copied: Copied = field(default_factory=Copied)
     _at_once: int = _AT_ONCE
 
@@ -135,7 +135,7 @@ class Copier:
         async for where, batch in batches(self.source, patience_s=self.patience_s):
             await self._in_parts(batch, partial(self._places, where))
 
-    async def some(self, places: Iterable[Place]) -> None:
+    async def some(self, places: Iterable[KeyPlace]) -> None:
         """These keys as they are now: one that is gone in the source goes in the target, too."""
         for where, batch in _batched(places):
             await self._in_parts(batch, partial(self._places, where))
@@ -177,7 +177,7 @@ class Copier:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
 
-    async def verify(self, places: Iterable[Place] | None = None) -> None:
+    async def verify(self, places: Iterable[KeyPlace] | None = None) -> None:
         """Read these places, or all that were touched, back from the target; and that it has no others there.
 
         A value whose life ends meanwhile is not missed. Raises: `MemoryFailed`, of the target, when it does
@@ -283,15 +283,15 @@ def checksum(value: bytes) -> bytes:
     return hashlib.blake2b(value, digest_size=16).digest()
 
 
-async def _sums(memory: Memory) -> dict[Place, bytes]:
-    sums: dict[Place, bytes] = {}
+async def _sums(memory: Memory) -> dict[KeyPlace, bytes]:
+    sums: dict[KeyPlace, bytes] = {}
     async for where, batch in batches(memory):
         found = await memory.get_many(where, batch)
         sums |= {(where, key): one for key, one in (await _checksums(found)).items()}
     return sums
 
 
-def _batched(places: Iterable[Place]) -> Iterator[tuple[Namespace, list[str]]]:
+def _batched(places: Iterable[KeyPlace]) -> Iterator[tuple[Namespace, list[str]]]:
     """Some places at a time, each batch of one namespace."""
     by_namespace: dict[Namespace, list[str]] = defaultdict(list)
     for where, key in places:
@@ -321,5 +321,5 @@ def _by_life(found: Mapping[str, Entry]) -> dict[float | None, dict[str, bytes]]
     return groups
 
 
-def _named(places: Sequence[Place]) -> str:
+def _named(places: Sequence[KeyPlace]) -> str:
     return ", ".join(f"{where} {key[:60]!r}" for where, key in places[:_SHOWN])

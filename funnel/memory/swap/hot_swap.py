@@ -16,7 +16,7 @@ from typing import Protocol
 
 from funnel.errors import FunnelError, MemoryFailed, SwapFailed
 from funnel.memory.base import Entry, Memory, Namespace
-from funnel.memory.swap.copying import PATIENCE_S, Copied, Copier, Place, answered, require_room
+from funnel.memory.swap.copying import PATIENCE_S, Copied, Copier, KeyPlace, answered, require_room
 from funnel.memory.text_search import matching
 
 FEW = 32
@@ -54,7 +54,7 @@ class HotSwap:
         self._held = _Held(memory)
         self._patience_s = patience_s
         self._writing = 0
-        self._changed: set[Place] | None = None
+        self._changed: set[KeyPlace] | None = None
         self._open_to_writers = asyncio.Event()
         self._open_to_writers.set()
         self._one_left = asyncio.Event()

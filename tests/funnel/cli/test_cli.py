@@ -98,7 +98,7 @@ def test_search_ranks_documents_with_the_rank_and_score_of_each_leg(kb):
 def test_search_as_json_has_documents_legs_and_passages(kb):
     found = json.loads(done("search", "grant", "--kb", kb, "-k", 1, "--json"))
     assert [hit["document"]["id"] for hit in found] == ["docs/people/roth.txt"]
-    assert found[0]["legs"]["lexical"]["rank"] == 1
+    assert found[0]["retrievers"]["lexical"]["rank"] == 1
     assert "grant" in found[0]["passages"][0]["passage"]["text"]
 
 

@@ -131,7 +131,7 @@ def test_search_lets_a_reranker_decide(kb, monkeypatch):
     monkeypatch.setattr("indexes.rerank.reranker", lambda _: Lengths())
     found = json.loads(done("search", "cats", "--kb", kb, "--rerank", "lengths", "-k", 3, "--json"))
     assert [hit["document"]["id"] for hit in found] == ["docs/0.txt", "docs/1.txt", "docs/2.txt"]
-    assert found[0]["legs"]["rerank"]["rank"] == 1
+    assert found[0]["retrievers"]["rerank"]["rank"] == 1
 
 
 def test_search_shows_the_rerankers_score_beside_the_legs(kb, monkeypatch):

@@ -71,7 +71,7 @@ def test_verify_says_what_was_mended_and_what_is_wrong(kb):
     assert done("verify", "--kb", kb) == f"{kb}: 12 documents, nothing wrong.\n"
     (kb / "lexical" / "meta.json").unlink()
     assert done("verify", "--kb", kb).startswith(
-        "Mended on opening: the lexical leg was damaged or behind.\n"
+        "Mended on opening: the lexical retriever was damaged or behind.\n"
     )
     with Collection.open(kb) as collection, collection._catalog._connection() as db:
         db.execute("UPDATE documents SET title = 'x' WHERE id = 'docs/f1.txt'")

@@ -181,7 +181,7 @@ async def test_over_any_tree_of_inspectors_no_cap_is_passed_and_the_bill_is_what
 
 
 @dataclass
-class Line:
+class Connection:
     """An endpoint that answers what `model` says, and where that is None never does; `open` are waiting."""
 
     model: object
@@ -216,7 +216,7 @@ class Line:
 
 @asynccontextmanager
 async def a_line(model):
-    line = Line(model)
+    line = Connection(model)
     server = await asyncio.start_server(line.serve, "127.0.0.1", 0, limit=2**24)
     line.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
     async with server:

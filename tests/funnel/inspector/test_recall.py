@@ -9,7 +9,7 @@ import pytest
 from second_stage import FREE, cell, doc, last, prompt, reading
 
 from funnel.errors import LLMUnavailable
-from funnel.findings.recorder import MAX_HANDED_CHARS, Handed
+from funnel.findings.recorder import MAX_HANDED_CHARS, Provenance
 from funnel.llm.base import estimated_tokens
 from funnel.llm.budget import Limits
 from funnel.llm.models import Models
@@ -385,7 +385,7 @@ async def test_recall_checks_what_it_is_given(ask):
 
 
 def test_the_latest_texts_are_remembered():
-    handed = Handed()
+    handed = Provenance()
     handed.add("a", 5, "x" * 30 + "y" * 30)
     assert handed.find("x" * 10 + "y" * 20) == ("a", 25)
     assert handed.find("xy") is None

@@ -12,7 +12,7 @@ import pytest
 from second_stage import doc
 
 from funnel.errors import RunTaken, RunUnknown
-from funnel.journal import Journal, Record
+from funnel.journal import Journal, RunRecord
 from funnel.journal.housekeeping import Removed, erase_documents, remove_runs, remove_runs_before
 from funnel.journal.swapping import Mailbox
 from funnel.llm.budget import Limits
@@ -22,7 +22,7 @@ from funnel.workspace.workspace import Workspace
 from indexes.types import OWNER
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-RECORD = Record(
+RECORD = RunRecord(
     run="", question="Who?", mode="deep", k=20, limits=Limits(), access=OWNER, where=None, model="m",
     sub_model="m", sandbox="monty", started_at=NOW.isoformat(timespec="milliseconds"),
 )  # fmt: skip

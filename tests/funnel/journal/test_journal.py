@@ -8,9 +8,9 @@ import json
 import pytest
 
 from funnel.errors import MemoryFailed, RunTaken, RunUnknown
-from funnel.journal import Journal, Record, listing
-from funnel.journal.journal import Kept, check_of
-from funnel.llm.base import Completion, Outcome, Place
+from funnel.journal import Journal, RunRecord, listing
+from funnel.journal.journal import Kept, fingerprint_of
+from funnel.llm.base import Completion, Outcome, StepId
 from funnel.llm.budget import Limits
 from funnel.memory import InMemory, namespace
 from indexes.types import OWNER
@@ -18,8 +18,8 @@ from indexes.types import OWNER
 HERE = namespace("local", "run", "r")
 
 
-def record(run: str = "r") -> Record:
-    return Record(run, "q", "auto", 1, Limits(), OWNER, None, "m", "m", "s", "now")
+def record(run: str = "r") -> RunRecord:
+    return RunRecord(run, "q", "auto", 1, Limits(), OWNER, None, "m", "m", "s", "now")
 
 
 def said(text: str, **booked) -> Outcome:
@@ -80,9 +80,9 @@ async def test_what_comes_in_while_a_write_is_under_way_is_written_together_afte
 
 async def test_a_call_that_ended_is_written_when_that_returns_and_all_before_it(memory):
     journal = await begun(memory)
-    journal.keep(Place((0, 1, 1), "k"), Kept([1]))
+    journal.keep(StepId((0, 1, 1), "k"), Kept([1]))
     journal.cite(1, ["d", "t", "u", 0, 1, "x"])
-    await journal.ended(Place((0, 1), "c"), said("y"))
+    await journal.ended(StepId((0, 1), "c"), said("y"))
     written = [next(iter(entry)) for write in memory.writes for entry in write]
     assert written == ["kept", "cite", "ended"]
     await journal.close()
@@ -91,33 +91,33 @@ async def test_a_call_that_ended_is_written_when_that_returns_and_all_before_it(
 async def test_a_later_life_finds_all_of_it(memory):
     async with await begun(memory) as journal:
         journal.set_value("hits", [{"a": "\ud800"}])
-        journal.keep(Place((0, 1, 1), "k"), Kept({"n": 1}, None, ("mind this",)))
+        journal.keep(StepId((0, 1, 1), "k"), Kept({"n": 1}, None, ("mind this",)))
         journal.cite(1, ["d", "t", "u", 0, 1, "x"])
-        await journal.ended(Place((0, 1), "c"), said("\udfff"))
+        await journal.ended(StepId((0, 1), "c"), said("\udfff"))
     async with await resumed(memory) as again:
-        assert (again.life, again.resumed) == (1, True)
+        assert (again.attempt, again.resumed) == (1, True)
         assert again.value("hits") == [{"a": "\ud800"}]
-        assert again.kept(Place((0, 1, 1), "k")) == Kept({"n": 1}, None, ("mind this",))
+        assert again.kept(StepId((0, 1, 1), "k")) == Kept({"n": 1}, None, ("mind this",))
         assert again.citations == [[1, "d", "t", "u", 0, 1, "x"]]
-        assert again.outcome(Place((0, 1), "c")) == said("\udfff")
+        assert again.outcome(StepId((0, 1), "c")) == said("\udfff")
         assert again.spent == [said("\udfff")]
         assert not again.diverged
 
 
 async def test_a_call_whose_end_was_not_written_counts_at_its_worst(memory):
     async with await begun(memory) as journal:
-        await journal.asked(Place((0, 1), "c"), WORST)
-        await journal.asked(Place((0, 2), "c"), WORST)
-        await journal.ended(Place((0, 1), "c"), said("y"))
+        await journal.asked(StepId((0, 1), "c"), WORST)
+        await journal.asked(StepId((0, 2), "c"), WORST)
+        await journal.ended(StepId((0, 1), "c"), said("y"))
     async with await resumed(memory) as again:
         assert again.spent == [said("y"), WORST]
-        assert again.outcome(Place((0, 2), "c")) is None
+        assert again.outcome(StepId((0, 2), "c")) is None
 
 
 async def test_each_attempt_of_a_call_that_may_have_been_served_counts(memory):
     async with await begun(memory) as journal:
-        await journal.asked(Place((0, 1), "c"), WORST)
-        journal.asked_again(Place((0, 1), "c"), WORST)
+        await journal.asked(StepId((0, 1), "c"), WORST)
+        journal.asked_again(StepId((0, 1), "c"), WORST)
     async with await resumed(memory) as again:
         assert again.spent == [Outcome(None, "", 100, 200, 1.0, calls=2)]
 
@@ -125,13 +125,13 @@ async def test_each_attempt_of_a_call_that_may_have_been_served_counts(memory):
 async def test_attempts_without_a_price_have_no_cost(memory):
     async with await begun(memory) as journal:
         for _ in range(2):
-            journal.asked_again(Place((0, 1), "c"), Outcome(None, cost_usd=None))
+            journal.asked_again(StepId((0, 1), "c"), Outcome(None, cost_usd=None))
     async with await resumed(memory) as again:
         assert again.spent[0].cost_usd is None
 
 
 async def test_the_same_place_in_two_lives_counts_twice_and_is_found_as_it_was_last(memory):
-    place = Place((0, 1), "c")
+    place = StepId((0, 1), "c")
     async with await begun(memory) as journal:
         await journal.asked(place, WORST)
     async with await resumed(memory) as second:
@@ -145,15 +145,15 @@ async def test_the_same_place_in_two_lives_counts_twice_and_is_found_as_it_was_l
 async def test_other_words_at_a_place_end_what_is_known_there_and_after_it(memory):
     async with await begun(memory) as journal:
         for n in (1, 2, 3):
-            await journal.ended(Place((0, n), "c"), said(str(n)))
-            journal.keep(Place((0, n, 1), "k"), Kept(n))
+            await journal.ended(StepId((0, n), "c"), said(str(n)))
+            journal.keep(StepId((0, n, 1), "k"), Kept(n))
     async with await resumed(memory) as again:
-        assert again.outcome(Place((0, 2), "other")) is None
+        assert again.outcome(StepId((0, 2), "other")) is None
         assert again.diverged
-        assert [again.outcome(Place((0, n), "c")) for n in (1, 2, 3)] == [said("1"), None, None]
-        assert [again.kept(Place((0, n, 1), "k")) for n in (1, 2, 3)] == [Kept(1), None, None]
+        assert [again.outcome(StepId((0, n), "c")) for n in (1, 2, 3)] == [said("1"), None, None]
+        assert [again.kept(StepId((0, n, 1), "k")) for n in (1, 2, 3)] == [Kept(1), None, None]
     async with await resumed(memory) as third:
-        assert third.outcome(Place((0, 3), "c")) is None
+        assert third.outcome(StepId((0, 3), "c")) is None
         assert not third.diverged
         assert len(third.spent) == 3, "paid is paid"
 
@@ -161,27 +161,27 @@ async def test_other_words_at_a_place_end_what_is_known_there_and_after_it(memor
 async def test_what_a_life_did_beside_what_it_forgot_stays(memory):
     """Two children at once: one went on by itself before the other turned out to be another."""
     async with await begun(memory) as journal:
-        await journal.ended(Place((0, 1, 1, 0, 1), "c"), said("old"))
+        await journal.ended(StepId((0, 1, 1, 0, 1), "c"), said("old"))
     async with await resumed(memory) as second:
-        await second.ended(Place((0, 1, 1, 1, 1), "c"), said("beside"))
-        assert second.outcome(Place((0, 1, 1, 0, 1), "other")) is None
+        await second.ended(StepId((0, 1, 1, 1, 1), "c"), said("beside"))
+        assert second.outcome(StepId((0, 1, 1, 0, 1), "other")) is None
     async with await resumed(memory) as third:
-        assert third.outcome(Place((0, 1, 1, 1, 1), "c")) == said("beside")
-        assert third.outcome(Place((0, 1, 1, 0, 1), "c")) is None
+        assert third.outcome(StepId((0, 1, 1, 1, 1), "c")) == said("beside")
+        assert third.outcome(StepId((0, 1, 1, 0, 1), "c")) is None
 
 
 async def test_a_failure_counts_as_having_happened_only_where_something_came_after_it(memory):
     failed = Kept(None, "no calls left", failed=True)
     async with await begun(memory) as journal:
-        journal.keep(Place((0, 1, 2), "k"), failed)
-        await journal.ended(Place((0, 1, 2, 0), "c"), said("inside"))
-        await journal.ended(Place((1, 5), "c"), said("the last call of all"))
+        journal.keep(StepId((0, 1, 2), "k"), failed)
+        await journal.ended(StepId((0, 1, 2, 0), "c"), said("inside"))
+        await journal.ended(StepId((1, 5), "c"), said("the last call of all"))
     async with await resumed(memory) as again:
         assert again.entered((0, 1, 2))
-        assert again.kept(Place((0, 1, 2), "k")) is None
-        await again.ended(Place((0, 2), "c"), said("after"))
+        assert again.kept(StepId((0, 1, 2), "k")) is None
+        await again.ended(StepId((0, 2), "c"), said("after"))
     async with await resumed(memory) as third:
-        assert third.kept(Place((0, 1, 2), "k")) == failed
+        assert third.kept(StepId((0, 1, 2), "k")) == failed
 
 
 async def test_an_answer_is_written_after_all_else(memory):
@@ -200,10 +200,10 @@ async def test_once_a_write_failed_no_call_is_announced_any_more(memory):
     journal = await begun(memory)
     memory.broken = True
     with pytest.raises(MemoryFailed):
-        await journal.asked(Place((0, 1), "c"), WORST)
+        await journal.asked(StepId((0, 1), "c"), WORST)
     memory.broken = False
     with pytest.raises(MemoryFailed):
-        await journal.asked(Place((0, 2), "c"), WORST)
+        await journal.asked(StepId((0, 2), "c"), WORST)
     with pytest.raises(MemoryFailed):
         await journal.finish({})
     await journal.close()
@@ -211,11 +211,11 @@ async def test_once_a_write_failed_no_call_is_announced_any_more(memory):
 
 async def test_what_was_paid_for_while_the_memory_was_down_is_written_at_the_end(memory):
     journal = await begun(memory)
-    await journal.asked(Place((0, 1), "c"), WORST)
+    await journal.asked(StepId((0, 1), "c"), WORST)
     memory.broken = True
     for place in ((0, 1, 0), (0, 1)):
         with pytest.raises(MemoryFailed):
-            await journal.ended(Place(place, "c"), said("y"))
+            await journal.ended(StepId(place, "c"), said("y"))
     memory.broken = False
     await journal.close()
     async with await resumed(memory) as again:
@@ -227,7 +227,7 @@ async def test_who_lost_the_run_writes_nothing_into_it_any_more(memory):
     journal._lease._lost = True
     journal.cite(1, ["d", "t", "u", 0, 1, "x"])
     with pytest.raises(RunTaken):
-        await journal.ended(Place((0, 1), "c"), said("y"))
+        await journal.ended(StepId((0, 1), "c"), said("y"))
     with pytest.raises(RunTaken):
         await journal.finish({})
     await journal.close()
@@ -237,22 +237,22 @@ async def test_who_lost_the_run_writes_nothing_into_it_any_more(memory):
 async def test_who_waits_for_a_write_may_be_cancelled_and_it_is_written(memory):
     journal = await begun(memory)
     memory.held.clear()
-    writing = asyncio.create_task(journal.ended(Place((0, 1), "c"), said("y")))
+    writing = asyncio.create_task(journal.ended(StepId((0, 1), "c"), said("y")))
     await asyncio.sleep(0.01)
     writing.cancel()
     await asyncio.wait([writing])
     memory.held.set()
     await journal.close()
     async with await resumed(memory) as again:
-        assert again.outcome(Place((0, 1), "c")) == said("y")
+        assert again.outcome(StepId((0, 1), "c")) == said("y")
 
 
 async def test_a_run_of_thousands_of_entries_is_read_in_pages(memory):
     async with await begun(memory) as journal:
         for n in range(3_000):
-            journal.keep(Place((0, 1, n), "k"), Kept("x" * 100))
+            journal.keep(StepId((0, 1, n), "k"), Kept("x" * 100))
     async with await resumed(memory) as again:
-        assert again.kept(Place((0, 1, 2_999), "k")) == Kept("x" * 100)
+        assert again.kept(StepId((0, 1, 2_999), "k")) == Kept("x" * 100)
 
 
 @pytest.mark.parametrize("name", ["a/b", "../r", "r%2F", "ü", " "])
@@ -284,11 +284,11 @@ async def test_a_run_that_there_is_not_is_unknown(memory):
 
 def test_a_check_tells_texts_apart_wherever_they_are_cut():
     checks = [
-        check_of(),
-        check_of(""),
-        check_of("", ""),
-        check_of("ab"),
-        check_of("a", "b"),
-        check_of("\ud800"),
+        fingerprint_of(),
+        fingerprint_of(""),
+        fingerprint_of("", ""),
+        fingerprint_of("ab"),
+        fingerprint_of("a", "b"),
+        fingerprint_of("\ud800"),
     ]
     assert len(set(checks)) == len(checks)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.journal import Record
+from funnel.journal import RunRecord
 from funnel.llm.budget import Limits
 from indexes.filters import OPERATORS, all_of, any_of, condition, not_
 from indexes.types import OWNER, Access
@@ -44,7 +44,7 @@ limits = st.builds(
     timeout_s=st.none() | st.floats(0, 1e9),
 )
 records = st.builds(
-    Record,
+    RunRecord,
     run=texts,
     question=texts,
     mode=st.sampled_from(["auto", "lookup", "deep"]),
@@ -63,13 +63,13 @@ records = st.builds(
 
 @given(records)
 def test_what_is_loaded_is_what_was_dumped(record):
-    assert Record.load(record.dump()) == record
+    assert RunRecord.load(record.dump()) == record
 
 
 @given(filters)
 def test_a_number_a_word_and_a_truth_value_stay_what_they_are(where):
-    kept = Record("r", "q", "auto", 1, Limits(), OWNER, where, "m", "m", "s", "now")
-    assert repr(Record.load(kept.dump()).where) == repr(where)
+    kept = RunRecord("r", "q", "auto", 1, Limits(), OWNER, where, "m", "m", "s", "now")
+    assert repr(RunRecord.load(kept.dump()).where) == repr(where)
 
 
 @given(records)
@@ -78,6 +78,6 @@ def test_it_is_stored_as_plain_ascii_whatever_stands_in_it(record):
 
 
 def test_a_later_format_is_refused_by_its_number():
-    kept = Record("r", "q", "auto", 1, Limits(), OWNER, None, "m", "m", "s", "now").dump()
+    kept = RunRecord("r", "q", "auto", 1, Limits(), OWNER, None, "m", "m", "s", "now").dump()
     with pytest.raises(ValueError, match=r"^format 7; this version reads format 1$"):
-        Record.load(json.dumps({**json.loads(kept), "format": 7}).encode())
+        RunRecord.load(json.dumps({**json.loads(kept), "format": 7}).encode())

@@ -23,7 +23,7 @@ from funnel.errors import (
 )
 from funnel.llm.base import CallOptions, Completion, Message, Request, Retry
 from funnel.llm.budget import Ledger, Limits, Price
-from funnel.llm.limiter import Slots
+from funnel.llm.limiter import Limiter
 from funnel.llm.meter import FIRST_CALL_INPUT_TOKENS, Meter
 from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.scripted import ScriptedLLM
@@ -41,7 +41,7 @@ class Rig:
     def __init__(self, llm, limits=None, *, price=PRICE, parallel=4):
         self.ledger = Ledger(limits or Limits())
         self.seen = []
-        self.slots = Slots(parallel)
+        self.slots = Limiter(parallel)
         self.meter = Meter(llm, self.ledger, Events("r", self.seen.append), price=price, limit=self.slots)
 
     async def ask(self, request=ASK):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexes.types import DocumentHit, DocumentId, DocumentInfo, Hit, LegScore, Passage, PassageId
+from indexes.types import DocumentHit, DocumentId, DocumentInfo, Hit, Passage, PassageId, RetrieverScore
 
 
 def hits_of(*found: tuple[float, str]) -> list[DocumentHit]:
@@ -10,7 +10,7 @@ def hits_of(*found: tuple[float, str]) -> list[DocumentHit]:
     for rank, (score, text) in enumerate(found, 1):
         document = DocumentId(f"d{rank}")
         passage = Passage(PassageId(f"d{rank}:0"), document, "v", 0, len(text), text)
-        legs = {"lexical": LegScore(rank, score)}
+        retrievers = {"lexical": RetrieverScore(rank, score)}
         info = DocumentInfo(document, "v", "", "", len(text))
-        hits.append(DocumentHit(info, score, rank, legs, (Hit(passage, score, rank, legs),)))
+        hits.append(DocumentHit(info, score, rank, retrievers, (Hit(passage, score, rank, retrievers),)))
     return hits

@@ -41,7 +41,7 @@ def descendants(pid):
 
 def inside(sandbox):
     """The processes of the engine, the worker of the only session last."""
-    return descendants(sandbox._nursery._process.pid)
+    return descendants(sandbox._fork_server._process.pid)
 
 
 async def gone(pids):
@@ -167,8 +167,8 @@ async def test_a_session_whose_process_died_before_its_first_cell_begins_anew(sa
 
 async def test_after_its_nursery_died_the_engine_starts_another(sandbox):
     async with sandbox.session({}, {}):
-        sandbox._nursery._process.kill()
-        sandbox._nursery._process.wait()
+        sandbox._fork_server._process.kill()
+        sandbox._fork_server._process.wait()
     async with sandbox.session({}, {}) as cell:
         assert (await cell.run("print(1)")).stdout == "1\n"
 
@@ -195,8 +195,8 @@ async def test_no_process_outlives_a_host_that_is_killed():
         "asyncio.run(main())"
     )
     host = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    nursery = int(await asyncio.to_thread(host.stdout.readline))
-    pids = [nursery, *descendants(nursery)]
+    fork_server = int(await asyncio.to_thread(host.stdout.readline))
+    pids = [fork_server, *descendants(fork_server)]
     host.kill()
     host.wait()
     host.stdout.close()

@@ -24,7 +24,7 @@ from urllib.parse import unquote
 
 from funnel.errors import MemoryFailed
 from funnel.memory.backends import names
-from funnel.memory.backends.files.space import Space, stored_namespace
+from funnel.memory.backends.files.space import NamespaceDirectory, stored_namespace
 from funnel.memory.backends.files.values import KEEP
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 
@@ -51,7 +51,7 @@ class FilesMemory:
         self._path = _path(url)
         self._url = url
         self._clock = clock
-        self._spaces: OrderedDict[Namespace, Space] = OrderedDict()
+        self._spaces: OrderedDict[Namespace, NamespaceDirectory] = OrderedDict()
         self._swept: dict[Namespace, float] = {}
         with self._translated():
             self._prepare()
@@ -129,7 +129,9 @@ class FilesMemory:
                 if len(found) >= limit:
                     break
                 # A space of its own: going over all must not push out the lists of those in use.
-                if where > after and Space(self._folder(where), where, self._url).holds(self._clock()):
+                if where > after and NamespaceDirectory(self._folder(where), where, self._url).holds(
+                    self._clock()
+                ):
                     found.append(where)
             return found
 
@@ -160,8 +162,8 @@ class FilesMemory:
             advice = "Check that the directory can be written and that its disk has room."
             raise MemoryFailed(self._url, f"{reason}. {advice}") from error
 
-    def _space(self, where: Namespace) -> Space:
-        space = self._spaces.pop(where, None) or Space(self._folder(where), where, self._url)
+    def _space(self, where: Namespace) -> NamespaceDirectory:
+        space = self._spaces.pop(where, None) or NamespaceDirectory(self._folder(where), where, self._url)
         self._spaces[where] = space
         if len(self._spaces) > _SPACES:
             self._spaces.popitem(last=False)

@@ -51,7 +51,7 @@ class _Listing:
     expiring: dict[str, float]
 
 
-class Space:
+class NamespaceDirectory:
     """The values of one namespace in the directory `path`. Every method may be called from any thread.
 
     Raises from every method: `OSError`; `MemoryFailed` when a file is damaged or the lock is not to be had.

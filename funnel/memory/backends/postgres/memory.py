@@ -27,7 +27,7 @@ from psycopg.waiting import wait_async
 from funnel.errors import MemoryFailed
 from funnel.memory.backends.postgres import queries
 from funnel.memory.backends.postgres.migrations import migrate
-from funnel.memory.backends.retrying import Failure, Line, Lines
+from funnel.memory.backends.retrying import Failure, ServerConnection, ServerPool
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.credentials import without_credentials
 
@@ -58,7 +58,7 @@ class PostgresMemory:
             reason = "it is no URL of a database. Write postgresql://user:password@host:5432/database."
             raise MemoryFailed(without_credentials(url), reason)
         tables = _Tables(without_credentials(url))
-        self._lines = Lines(
+        self._lines = ServerPool(
             url,
             lambda: _Client(url, tables),
             size=max_connections,
@@ -174,7 +174,7 @@ class PostgresMemory:
         return await self._lines.call(lambda line: line.connection.run(query, arguments))
 
     async def _write(self, query: str, where: Namespace, arguments: Mapping[str, object]) -> list[Row]:
-        async def write(line: Line[_Client]) -> list[Row]:
+        async def write(line: ServerConnection[_Client]) -> list[Row]:
             once = {"writer": line.writer, "number": line.number}
             return await line.connection.run(query, {**_space(where), **arguments, **once})
 

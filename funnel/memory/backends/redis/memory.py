@@ -45,7 +45,7 @@ from funnel.memory.backends.redis.scripts import (
     SCAN,
     Script,
 )
-from funnel.memory.backends.retrying import Failure, Line, Lines
+from funnel.memory.backends.retrying import Failure, ServerConnection, ServerPool
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.credentials import without_credentials
 
@@ -76,7 +76,7 @@ class RedisMemory:
             raise MemoryFailed(
                 without_credentials(url), "it is no URL of a server. Write redis://host:6379/0."
             ) from None
-        self._lines = Lines(
+        self._lines = ServerPool(
             url,
             lambda: _Client(url),
             size=max_connections,
@@ -206,7 +206,7 @@ class RedisMemory:
     ) -> bool:
         space = _space(where)
 
-        async def write(line: Line[_Client]) -> bool:
+        async def write(line: ServerConnection[_Client]) -> bool:
             writer = b"funnel:writer:" + line.writer.hex.encode()
             whole = (line.number, space.name, space.items, *arguments)
             if staged is None:

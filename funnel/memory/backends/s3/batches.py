@@ -24,8 +24,8 @@ from secrets import token_bytes
 from typing import Any
 
 from funnel.errors import MemoryFailed
-from funnel.memory.backends.s3.bucket import Bucket, Found
-from funnel.memory.backends.s3.records import Record, decoded
+from funnel.memory.backends.s3.bucket import Bucket, FoundObject
+from funnel.memory.backends.s3.records import ObjectRecord, decoded
 from funnel.memory.backends.value import Value
 
 _COMMITTED, _ABORTED = b"committed", b"aborted"
@@ -69,7 +69,7 @@ class Batches:
             found = again
         return None
 
-    async def decided(self, name: str, rival: bytes | None = None) -> tuple[Found | None, Value | None]:
+    async def decided(self, name: str, rival: bytes | None = None) -> tuple[FoundObject | None, Value | None]:
         """An object and what it holds, for who wants to replace it: no batch is undecided about it.
 
         `rival` is the batch that wants to.
@@ -89,7 +89,7 @@ class Batches:
             pause = min(2 * pause, _LAST_PAUSE_S)
         return None, None
 
-    async def write(self, records: Mapping[str, Record]) -> None:
+    async def write(self, records: Mapping[str, ObjectRecord]) -> None:
         """Write all of these under their names, or none."""
         # The time comes first, and stays when a batch begins again, so that it is the oldest in the end.
         began = int(self._bucket.now() * 1000).to_bytes(8, "big")
@@ -99,7 +99,7 @@ class Batches:
             etags: dict[str, str] = {}
 
             async def propose(
-                name: str, record: Record, batch: bytes = batch, etags: dict[str, str] = etags
+                name: str, record: ObjectRecord, batch: bytes = batch, etags: dict[str, str] = etags
             ) -> None:
                 etags[name] = await self._propose(name, record, batch)
 
@@ -137,7 +137,7 @@ class Batches:
             if not page.more:
                 return
 
-    def record(self, name: str, found: Found) -> Record:
+    def record(self, name: str, found: FoundObject) -> ObjectRecord:
         """What stands in an object."""
         try:
             return decoded(found.body)
@@ -163,16 +163,16 @@ class Batches:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _propose(self, name: str, record: Record, batch: bytes) -> str:
+    async def _propose(self, name: str, record: ObjectRecord, batch: bytes) -> str:
         """Write an object that leaves it to the batch which of its two values it holds; its etag."""
         found, old = None, None
         while True:
-            body = Record(record.where, record.key, record.new, batch, old).encoded()
+            body = ObjectRecord(record.where, record.key, record.new, batch, old).encoded()
             if etag := await self.replace(name, found, body):
                 return etag
             found, old = await self.decided(name, batch)
 
-    async def replace(self, name: str, found: Found | None, body: bytes) -> str | None:
+    async def replace(self, name: str, found: FoundObject | None, body: bytes) -> str | None:
         """Write an object unless it has changed since it was found; its new etag."""
         if found is None:
             return await self._bucket.put(name, body, new=True)
@@ -204,10 +204,12 @@ class Batches:
         await self._decide(batch, _ABORTED)
         await self._settle(batch, names)
 
-    async def _clear(self, batch: bytes, records: Mapping[str, Record], etags: Mapping[str, str]) -> None:
+    async def _clear(
+        self, batch: bytes, records: Mapping[str, ObjectRecord], etags: Mapping[str, str]
+    ) -> None:
         """Leave of a committed batch its new values alone."""
 
-        async def clear(name: str, record: Record) -> None:
+        async def clear(name: str, record: ObjectRecord) -> None:
             # Who has replaced it did so knowing the verdict.
             await self._bucket.put(name, record.encoded(), etag=etags[name])
 
@@ -229,7 +231,7 @@ class Batches:
         if value is None:
             await self._bucket.discard(name, found.etag)
         else:
-            await self.replace(name, found, Record(record.where, record.key, value).encoded())
+            await self.replace(name, found, ObjectRecord(record.where, record.key, value).encoded())
 
 
 async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:

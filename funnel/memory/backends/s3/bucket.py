@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundObject:
     """An object. `age_s`: since it was written, by the server's clock."""
 
     body: bytes
@@ -53,7 +53,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedObject:
     """An object in a listing."""
 
     name: str
@@ -65,7 +65,7 @@ class Listed:
 class Page:
     """Names in order; `more` follow. `folders` are beginnings up to a delimiter."""
 
-    objects: tuple[Listed, ...]
+    objects: tuple[ListedObject, ...]
     folders: tuple[str, ...]
     more: bool
 
@@ -93,15 +93,15 @@ class Bucket:
         """Seconds since 1970 by the server's clock, which is exact to a second; after the first answer."""
         return time.time() + self._ahead_s
 
-    async def get(self, name: str, *, first: int | None = None) -> Found | None:
+    async def get(self, name: str, *, first: int | None = None) -> FoundObject | None:
         """An object, or its `first` bytes; None where there is none."""
         part = {} if first is None else {"Range": f"bytes=0-{first - 1}"}
 
-        async def attempt(client: Any) -> Found:
+        async def attempt(client: Any) -> FoundObject:
             answer = await client.get_object(Bucket=self.place.bucket, Key=name, **part)
             async with answer["Body"] as stream:
                 body = await stream.read()
-            return Found(body, answer["ETag"], _age(answer["LastModified"], answer))
+            return FoundObject(body, answer["ETag"], _age(answer["LastModified"], answer))
 
         try:
             # How much will come is not known; the client itself notices when nothing more does.
@@ -173,7 +173,7 @@ class Bucket:
 
         answer = await self._answered(attempt)
         objects = tuple(
-            Listed(found["Key"], found["Size"], _age(found["LastModified"], answer))
+            ListedObject(found["Key"], found["Size"], _age(found["LastModified"], answer))
             for found in answer.get("Contents", ())
         )
         folders = tuple(found["Prefix"] for found in answer.get("CommonPrefixes", ()))

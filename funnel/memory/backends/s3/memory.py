@@ -19,8 +19,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from funnel.errors import MemoryFailed
 from funnel.memory.backends import names
 from funnel.memory.backends.s3.batches import Batches, together
-from funnel.memory.backends.s3.bucket import Bucket, Found, Listed
-from funnel.memory.backends.s3.records import HEAD_BYTES, LASTING, Head, Record, head, head_bytes
+from funnel.memory.backends.s3.bucket import Bucket, FoundObject, ListedObject
+from funnel.memory.backends.s3.records import HEAD_BYTES, LASTING, Head, ObjectRecord, head, head_bytes
 from funnel.memory.backends.value import Value
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 
@@ -84,7 +84,7 @@ class S3Memory:
         await self._ready()
         expires_at = math.inf if ttl_s is None else self._now() + ttl_s
         records = {
-            self._name(where, key): Record(where, key, Value(value, expires_at))
+            self._name(where, key): ObjectRecord(where, key, Value(value, expires_at))
             for key, value in items.items()
         }
         if len(records) == 1:
@@ -108,7 +108,7 @@ class S3Memory:
         require_keys([key])
         await self._ready()
         name = self._name(where, key)
-        body = Record(where, key, Value(value)).encoded()
+        body = ObjectRecord(where, key, Value(value)).encoded()
         if expected is None and await self._batches.replace(name, None, body):
             return True
         while True:
@@ -178,7 +178,7 @@ class S3Memory:
         within = base + names.beginning(prefix, keep=_KEEP_KEY)
         more = True
         while more:
-            listed: list[Listed] = []
+            listed: list[ListedObject] = []
             # Names that are hashed have no order among themselves, so a page does not end amid those that
             # begin alike.
             while more and (not listed or names.is_hashed(listed[-1].name.removeprefix(base))):
@@ -189,7 +189,7 @@ class S3Memory:
                 start = listed[-1].name if listed else start
             found: list[str] = []
 
-            async def look(each: Listed, found: list[str] = found) -> None:
+            async def look(each: ListedObject, found: list[str] = found) -> None:
                 key = await self._key(each, each.name.removeprefix(base))
                 if key is not None and key > after and key.startswith(prefix):
                     found.append(key)
@@ -198,7 +198,7 @@ class S3Memory:
             for key in sorted(found):
                 yield key
 
-    async def _key(self, listed: Listed, name: str) -> str | None:
+    async def _key(self, listed: ListedObject, name: str) -> str | None:
         """The key of an object; None when it holds no value now."""
         if not names.is_name(name):
             return None
@@ -221,7 +221,7 @@ class S3Memory:
             await self._bucket.discard(listed.name, found.etag)
         return None
 
-    async def _head(self, name: str) -> tuple[Found, Head] | None:
+    async def _head(self, name: str) -> tuple[FoundObject, Head] | None:
         """The beginning of an object, as much as says what it is."""
         first = HEAD_BYTES
         while (found := await self._bucket.get(name, first=first)) is not None:

@@ -24,7 +24,7 @@ HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ObjectRecord:
     """An object's content. With a `batch`, `new` is what it holds if the batch was committed, else `old`."""
 
     where: str
@@ -77,7 +77,7 @@ def head(start: bytes) -> Head:
     )
 
 
-def decoded(content: bytes) -> Record:
+def decoded(content: bytes) -> ObjectRecord:
     """Raises: `ValueError` when this is no object of a memory."""
     found = head(content)
     _, _, _, _, n_new, old_expires_at, n_old, n_key, n_where = _fields(content)
@@ -85,7 +85,9 @@ def decoded(content: bytes) -> Record:
     if len(content) < at + n_new + n_old:
         raise ValueError("it has been cut short")
     old = None if math.isnan(old_expires_at) else Value(content[at + n_new :][:n_old], old_expires_at)
-    return Record(found.where, found.key, Value(content[at : at + n_new], found.expires_at), found.batch, old)
+    return ObjectRecord(
+        found.where, found.key, Value(content[at : at + n_new], found.expires_at), found.batch, old
+    )
 
 
 def _fields(start: bytes) -> tuple[bytes, bytes, bytes, float, int, float, int, int, int]:

@@ -15,7 +15,7 @@ _PREFIX_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BucketAddress:
     """What a URL says. The secret is not shown by `repr`."""
 
     bucket: str
@@ -26,7 +26,7 @@ class Place:
     secret_key: str | None = field(default=None, repr=False)
 
 
-def place(url: str) -> Place:
+def place(url: str) -> BucketAddress:
     """Read `s3://[key:secret@]bucket[/prefix][?endpoint=http://host:port][&region=name]`.
 
     Raises: `MemoryFailed`, which repeats nothing of what may be a credential.
@@ -53,7 +53,7 @@ def place(url: str) -> Place:
     endpoint = options.get("endpoint")
     if endpoint is not None and not _is_endpoint(endpoint):
         raise _refused(url, "its endpoint is no http://host:port. Credentials stand before the bucket.")
-    return Place(bucket, prefix, endpoint, options.get("region"), key or None, secret or None)
+    return BucketAddress(bucket, prefix, endpoint, options.get("region"), key or None, secret or None)
 
 
 def _is_endpoint(endpoint: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 from funnel.errors import SandboxError
 from funnel.sandbox.base import HostFunction, Probe, SandboxLimits
 from funnel.sandbox.bubblewrap.host.dialect import DIALECT
-from funnel.sandbox.bubblewrap.host.launch import NAME, Nursery
+from funnel.sandbox.bubblewrap.host.launch import NAME, ForkServer
 from funnel.sandbox.bubblewrap.host.session import BubblewrapSession
 
 
@@ -27,7 +27,7 @@ class BubblewrapSandbox:
     dialect = DIALECT
 
     def __init__(self) -> None:
-        self._nursery = Nursery()
+        self._fork_server = ForkServer()
 
     @asynccontextmanager
     async def session(
@@ -41,7 +41,7 @@ class BubblewrapSandbox:
         Raises: `SandboxUnavailable` when bwrap is missing or may not make namespaces, or the variables do not
         fit into `limits.memory_bytes`.
         """
-        session = BubblewrapSession(self._nursery, functions, variables, limits or SandboxLimits())
+        session = BubblewrapSession(self._fork_server, functions, variables, limits or SandboxLimits())
         try:
             await session.open()
             yield session
@@ -50,7 +50,7 @@ class BubblewrapSandbox:
 
     async def close(self) -> None:
         """End every process. A later session starts new ones."""
-        await asyncio.to_thread(self._nursery.close)
+        await asyncio.to_thread(self._fork_server.close)
 
 
 async def probe() -> Probe:

@@ -63,7 +63,7 @@ _LISTING_TIMEOUT_S = 60.0
 _MAX_SAID = 4_000
 
 
-class Nursery:
+class ForkServer:
     """One process with everything loaded, which forks a sandbox for each session; started when asked for.
 
     For any thread.

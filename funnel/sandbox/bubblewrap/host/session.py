@@ -14,7 +14,7 @@ from funnel.errors import SandboxDied, SandboxUnavailable
 from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
 from funnel.sandbox.bubblewrap.host.calls import Calls
 from funnel.sandbox.bubblewrap.host.dialect import hint_for
-from funnel.sandbox.bubblewrap.host.launch import NAME, Nursery, unavailable
+from funnel.sandbox.bubblewrap.host.launch import NAME, ForkServer, unavailable
 from funnel.sandbox.bubblewrap.host.wire import BadFrame, Wire
 from funnel.sandbox.calls import FromHost, HostCallLimit, Output, too_large, too_slow
 from funnel.sandbox.monty.source import awaited_calls, normal
@@ -48,12 +48,12 @@ class BubblewrapSession:
 
     def __init__(
         self,
-        nursery: Nursery,
+        fork_server: ForkServer,
         functions: Mapping[str, HostFunction],
         variables: Mapping[str, Any],
         limits: SandboxLimits,
     ) -> None:
-        self._nursery = nursery
+        self._fork_server = fork_server
         self._functions = dict(functions)
         self._variables = from_host(dict(variables))
         self._limits = limits
@@ -67,7 +67,7 @@ class BubblewrapSession:
 
     async def open(self) -> None:
         """Start the processes and bind the variables. Raises: `SandboxUnavailable`."""
-        starting = asyncio.ensure_future(asyncio.to_thread(self._nursery.session))
+        starting = asyncio.ensure_future(asyncio.to_thread(self._fork_server.session))
         try:
             self._control, self._wire = await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -81,7 +81,7 @@ class BubblewrapSession:
             said = Output(_MAX_ERROR)
             self._wire.printed(said)
             self.close()
-            raise unavailable(self._nursery.said() or said.text) from exc
+            raise unavailable(self._fork_server.said() or said.text) from exc
         if not bound:
             self.close()
             raise SandboxUnavailable(

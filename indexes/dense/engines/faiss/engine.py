@@ -20,8 +20,8 @@ import numpy as np
 
 from indexes.dense.base import Keys, Vectors
 from indexes.dense.engines.faiss import log
-from indexes.dense.engines.faiss.log import Record
-from indexes.dense.engines.faiss.snapshot import NOTHING, Held, Limits, build, opened
+from indexes.dense.engines.faiss.log import LogEntry
+from indexes.dense.engines.faiss.snapshot import NOTHING, IndexLimits, VectorSnapshot, build, opened
 from indexes.errors import IndexesError
 from indexes.storage import faults
 from indexes.storage.files import crc32, fsync
@@ -49,17 +49,17 @@ class Manifest:
 class _State:
     """What is held, and the manifest of the files that it came from or went to."""
 
-    held: Held
+    held: VectorSnapshot
     manifest: Manifest
 
 
 class FaissEngine:
     """Vectors of the embedding space `space` in `directory`; those of another space are not its own."""
 
-    def __init__(self, directory: Path, space: str, *, limits: Limits | None = None) -> None:
+    def __init__(self, directory: Path, space: str, *, limits: IndexLimits | None = None) -> None:
         self._directory = directory
         self._space = space
-        self._limits = limits or Limits()
+        self._limits = limits or IndexLimits()
         self._state: _State | None = None
         self.refresh()
 
@@ -109,7 +109,7 @@ class FaissEngine:
         dropped = np.fromiter(removed, np.int64)
         state = self._state
         if state is None:
-            self._write(Held.of(build(keys, vectors, self._limits)), generation)
+            self._write(VectorSnapshot.of(build(keys, vectors, self._limits)), generation)
             return
         if state.held.dimension != vectors.shape[1]:
             raise IndexesError(
@@ -120,7 +120,7 @@ class FaissEngine:
         if held.n_pending > self._limits.tail or held.count <= self._limits.rewritten:
             self._write(held.merged(self._limits), generation)
         else:
-            self._append(_State(held, state.manifest), Record(keys, vectors, dropped), generation)
+            self._append(_State(held, state.manifest), LogEntry(keys, vectors, dropped), generation)
 
     def compact(self) -> None:
         """Write the files anew if they hold anything that was removed, so that no trace of it is left."""
@@ -170,7 +170,7 @@ class FaissEngine:
             return None
         return _State(held, manifest)
 
-    def _append(self, state: _State, record: Record, generation: int) -> None:
+    def _append(self, state: _State, record: LogEntry, generation: int) -> None:
         old = state.manifest
         path = self._directory / old.file
         faults.step("dense.write")
@@ -181,7 +181,7 @@ class FaissEngine:
         self._name(manifest)
         self._state = _State(state.held, manifest)
 
-    def _write(self, held: Held, generation: int) -> None:
+    def _write(self, held: VectorSnapshot, generation: int) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / f"index-{uuid4().hex}.faiss"
         faults.step("dense.write")

@@ -22,7 +22,7 @@ _HEAD_NUMBERS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LogEntry:
     """One change: vectors (n, dimension) under keys (n,), and the keys that went."""
 
     keys: Keys
@@ -30,7 +30,7 @@ class Record:
     removed: Keys
 
 
-def append(path: Path, size_bytes: int, check: int, record: Record) -> tuple[int, int]:
+def append(path: Path, size_bytes: int, check: int, record: LogEntry) -> tuple[int, int]:
     """Write a record after the first `size_bytes` bytes and onto the disk; the new length and CRC-32."""
     head = np.array([*record.vectors.shape, len(record.removed)], _HEAD)
     blob = b"".join((
@@ -48,7 +48,7 @@ def append(path: Path, size_bytes: int, check: int, record: Record) -> tuple[int
     return size_bytes + len(blob), zlib.crc32(blob, check)
 
 
-def read(path: Path, start: int, stop: int, check: int, wanted: int) -> list[Record]:
+def read(path: Path, start: int, stop: int, check: int, wanted: int) -> list[LogEntry]:
     """The records in bytes [start, stop); `check` is the CRC-32 before them, `wanted` the one after.
 
     Raises: `OSError`, `ValueError` when the file is shorter or its bytes are others.
@@ -63,7 +63,7 @@ def read(path: Path, start: int, stop: int, check: int, wanted: int) -> list[Rec
     return list(_records(blob))
 
 
-def _records(blob: bytes) -> Iterator[Record]:
+def _records(blob: bytes) -> Iterator[LogEntry]:
     at = 0
 
     def take(dtype: np.dtype[np.generic], count: int) -> np.ndarray[tuple[int], np.dtype[np.generic]]:
@@ -76,4 +76,4 @@ def _records(blob: bytes) -> Iterator[Record]:
         n, dimension, n_removed = (int(number) for number in take(_HEAD, _HEAD_NUMBERS))
         keys = take(_HEAD, n).astype(np.int64)
         vectors = take(_FLOAT, n * dimension).astype(np.float32).reshape(n, dimension)
-        yield Record(keys, vectors, take(_HEAD, n_removed).astype(np.int64))
+        yield LogEntry(keys, vectors, take(_HEAD, n_removed).astype(np.int64))

@@ -1,6 +1,7 @@
 """Vectors for FAISS, flat while that is quick, inverted lists above; knows keys, no files but one it reads.
 
-A `Held` is never changed: a write makes another one, which shares the large part, so that searches go on
+A `VectorSnapshot` is never changed: a write makes another one, which shares the large part, so that searches
+go on
 over what they began with. What came since the large part was built stands in a flat tail, what went since
 is masked; when either grows too long, both are worked into the large part.
 """
@@ -35,7 +36,7 @@ NOTHING: Keys = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class IndexLimits:
     """Where one way gives way to another, in vectors.
 
     Up to `flat` every vector is compared; up to `rewritten` a change rewrites all; `tail` is the most that
@@ -52,7 +53,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class VectorSnapshot:
     """Vectors under keys. `keys` are those of `base`, ascending; `removed` are masked, `mask` says how."""
 
     base: Any
@@ -62,7 +63,7 @@ class Held:
     mask: NDArray[np.uint8] | None
 
     @classmethod
-    def of(cls, base: Any, keys: Keys | None = None) -> Held:
+    def of(cls, base: Any, keys: Keys | None = None) -> VectorSnapshot:
         """What a FAISS index holds, its `keys` where they are known; nothing added or removed since."""
         found = _keys_in(base) if keys is None else keys
         return cls(base, np.sort(found), _flat(base.d), NOTHING, None)
@@ -87,7 +88,7 @@ class Held:
         kept = np.setdiff1d(self.keys, self.removed, assume_unique=True)
         return np.sort(np.concatenate([kept, _keys_in(self.tail)]))
 
-    def changed(self, keys: Keys, vectors: Vectors, removed: Keys) -> Held:
+    def changed(self, keys: Keys, vectors: Vectors, removed: Keys) -> VectorSnapshot:
         """The same with these added and removed, `base` as it is."""
         tail = faiss.clone_index(self.tail)
         if tail.ntotal and len(removed):
@@ -99,19 +100,19 @@ class Held:
             self, tail=tail, removed=gone, mask=_mask(self.keys, None, gone) if len(gone) else None
         )
 
-    def merged(self, limits: Limits) -> Held:
+    def merged(self, limits: IndexLimits) -> VectorSnapshot:
         """The same vectors, all of them in `base`; clustered anew where their number asks for it."""
         lists = _n_lists(self.count, limits)
         now = _lists_of(self.base)
         # Lists that are too few by half still search well; making them is what takes time.
         if (lists == 0) != (now == 0) or lists > 2 * now:
-            return Held.of(build(*self._everything(), limits))
+            return VectorSnapshot.of(build(*self._everything(), limits))
         base = _copy(self.base)
         if len(self.removed):
             base.remove_ids(self.removed)
         if self.tail.ntotal:
             base.add_with_ids(_vectors_in(self.tail), _keys_in(self.tail))
-        return Held.of(base)
+        return VectorSnapshot.of(base)
 
     def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> list[tuple[int, float]]:
         """(key, inner product), best first, ties by key; only among `allowed` when given."""
@@ -147,7 +148,7 @@ class Held:
         return keys[kept], vectors[kept]
 
 
-def build(keys: Keys, vectors: Vectors, limits: Limits) -> Any:
+def build(keys: Keys, vectors: Vectors, limits: IndexLimits) -> Any:
     """A FAISS index of these vectors, with lists and a number of probes that suit them."""
     lists = _n_lists(len(keys), limits)
     dimension = vectors.shape[1]
@@ -169,21 +170,21 @@ def build(keys: Keys, vectors: Vectors, limits: Limits) -> Any:
     return index
 
 
-def opened(path: Path) -> Held:
+def opened(path: Path) -> VectorSnapshot:
     """What the index in a file holds. Its lists stay there: what is read of them, the system may drop again.
 
     The file may be deleted meanwhile, but not be written to. Raises: `OSError`, `RuntimeError` when it does
     not read.
     """
     if not MAPS_FILES:
-        return Held.of(faiss.read_index(str(path)))
+        return VectorSnapshot.of(faiss.read_index(str(path)))
     index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
     if not _lists_of(index):
-        return Held.of(index)
+        return VectorSnapshot.of(index)
     inverted = faiss.downcast_InvertedLists(index.invlists)
     # FAISS would start 32 threads a search to read ahead: 4 ms instead of 1.5.
     inverted.prefetch_nthread = 0
-    return Held.of(index, _keys_in_file(inverted, path))
+    return VectorSnapshot.of(index, _keys_in_file(inverted, path))
 
 
 def _keys_in_file(inverted: Any, path: Path) -> Keys:
@@ -215,7 +216,7 @@ def _copy(index: Any) -> Any:
     return copy
 
 
-def _probes(index: Any, vectors: Vectors, limits: Limits) -> int:
+def _probes(index: Any, vectors: Vectors, limits: IndexLimits) -> int:
     """The fewest lists, by doubling, that find `recall` of the exact answer's first `recall_at`.
 
     Asked with vectors of the collection, each half way to nowhere in particular: a question is not as near to
@@ -286,7 +287,7 @@ def _among(few: Keys, keys: Keys) -> Keys:
     return found
 
 
-def _n_lists(count: int, limits: Limits) -> int:
+def _n_lists(count: int, limits: IndexLimits) -> int:
     """The power of two next to twice the square root of `count`; 0 where flat is quick."""
     return 0 if count <= limits.flat else int(2 ** round(log2(2 * sqrt(count))))
 
