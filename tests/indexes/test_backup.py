@@ -170,8 +170,8 @@ KILLED = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from indexes import faults
-    from indexes.backup import backup, restore
+    from indexes.storage import faults
+    from indexes.maintenance.backup import backup, restore
 
     work, step, source, target = sys.argv[1:]
     faults.arm(lambda name: os.kill(os.getpid(), signal.SIGKILL) if name == step else None)

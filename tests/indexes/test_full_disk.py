@@ -23,7 +23,8 @@ LATER = [Document(f"e{i}", f"dogs m{i}") for i in range(8)]
 PROGRAM = textwrap.dedent(
     """
     import json, resource, sys
-    from indexes import Collection, Document, faults
+    from indexes import Collection, Document
+    from indexes.storage import faults
     from indexes.errors import IndexesError
 
     UNLIMITED = resource.RLIM_INFINITY

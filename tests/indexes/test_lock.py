@@ -16,7 +16,7 @@ from indexes.storage.lock import WriterLock
 HOLDER = """
 import sys
 from pathlib import Path
-from indexes.lock import WriterLock
+from indexes.storage.lock import WriterLock
 with WriterLock(Path(sys.argv[1])).hold():
     print("held", flush=True)
     sys.stdin.read()

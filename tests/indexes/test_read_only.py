@@ -25,7 +25,7 @@ def closed(monkeypatch):
 
 def close(monkeypatch):
     """Have each say so of itself: a superuser may write anywhere."""
-    for module in ("connecting", "catalog", "dense.cache", "lexical.tantivy"):
+    for module in ("storage.connecting", "catalog.catalog", "dense.vector_cache", "lexical.tantivy"):
         monkeypatch.setattr(f"indexes.{module}.may_write", lambda _: False)
 
 

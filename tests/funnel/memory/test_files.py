@@ -56,7 +56,7 @@ asyncio.run(main())
 KILLED = """
 import json, math, os, sys
 from pathlib import Path
-from funnel.memory.file_space import Space
+from funnel.memory.backends.files.space import NamespaceDirectory
 
 CHANGES = ["mkdir", "open", "pwrite", "rename", "replace", "rmdir", "unlink", "writev"]
 real = {name: getattr(os, name) for name in CHANGES}
@@ -85,7 +85,7 @@ def files(space, where):
 root, seen, step, code = Path(sys.argv[1]), [], 0, 9
 while code:
     where = root / str(step)
-    space = Space(where, "here", "file:")
+    space = NamespaceDirectory(where, "here", "file:")
     space.write({"a": b"old", "b": b"old"}, math.inf)
     space.write({"c": b"old"}, 2e9)
     code = killed_at(step, lambda: space.write(dict.fromkeys("abcd", b"new"), math.inf))

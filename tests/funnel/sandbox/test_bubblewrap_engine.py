@@ -187,10 +187,10 @@ async def test_no_process_is_left_of_a_session_that_was_closed_in_an_endless_loo
 
 async def test_no_process_outlives_a_host_that_is_killed():
     code = (
-        "import asyncio\nfrom funnel.sandbox.bubblewrap import BubblewrapSandbox\n"
+        "import asyncio\nfrom funnel.sandbox.bubblewrap.host.engine import BubblewrapSandbox\n"
         "async def main():\n    sandbox = BubblewrapSandbox()\n"
         "    async with sandbox.session({}, {}) as cell:\n"
-        "        print(sandbox._nursery._process.pid, flush=True)\n"
+        "        print(sandbox._fork_server._process.pid, flush=True)\n"
         "        await cell.run('while True: pass')\n"
         "asyncio.run(main())"
     )
