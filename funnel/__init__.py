@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from funnel.factory import build_sync as build_sync
     from funnel.llm.budget import Limits as Limits
     from funnel.pipeline import Funnel as Funnel
-    from funnel.pipeline import Options as Options
+    from funnel.run.options import Options as Options
     from funnel.settings import Settings as Settings
     from funnel.types import Answer as Answer
     from funnel.types import Citation as Citation
@@ -23,7 +23,7 @@ _HOME = {
     "Funnel": "pipeline",
     "FunnelError": "errors",
     "Limits": "llm.budget",
-    "Options": "pipeline",
+    "Options": "run.options",
     "Settings": "settings",
     "build": "factory",
     "build_sync": "factory",

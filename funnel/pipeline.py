@@ -19,7 +19,8 @@ from funnel.prompts.addenda import Prompts, shipped
 from funnel.reader import Reader
 from funnel.router import Router
 from funnel.run.context import Draft, Run, Source
-from funnel.run.lifecycle import Options, PreparedRun, ResumeOptions, RunLifecycle
+from funnel.run.lifecycle import PreparedRun, RunLifecycle
+from funnel.run.options import Options, ResumeOptions
 from funnel.sandbox.base import Sandbox
 from funnel.text.citations import uncited
 from funnel.trace.events import Event, Sink

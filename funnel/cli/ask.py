@@ -17,7 +17,7 @@ from funnel.types import Mode
 
 if TYPE_CHECKING:
     from funnel.journal import RunRecord
-    from funnel.run.lifecycle import ResumeOptions
+    from funnel.run.options import ResumeOptions
     from funnel.settings import Settings
     from funnel.types import Answer
 
@@ -87,7 +87,7 @@ def ask(
         from funnel.factory import limits
         from funnel.llm.budget import Limits
         from funnel.pipeline import Options
-        from funnel.run.lifecycle import ResumeOptions
+        from funnel.run.options import ResumeOptions
         from funnel.schema import AnswerSchema
         from funnel.settings import Settings
 

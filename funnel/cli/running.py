@@ -17,7 +17,7 @@ from funnel.errors import BadSetting
 if TYPE_CHECKING:
     from funnel.pipeline import Funnel, Options
     from funnel.run.context import Source
-    from funnel.run.lifecycle import ResumeOptions
+    from funnel.run.options import ResumeOptions
     from funnel.settings import Settings
     from funnel.trace.events import Event, Sink
     from funnel.types import Answer

@@ -11,69 +11,31 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from funnel.errors import BadSetting, RunChanged, RunUnknown
 from funnel.findings.store import FindingStore
 from funnel.inspector.extraction import CUT_SHORT
 from funnel.journal import Journal, RunRecord
 from funnel.journal.swapping import Mailbox
-from funnel.llm.budget import Ledger, Limits
+from funnel.llm.budget import Ledger
 from funnel.llm.cache import Completions
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
 from funnel.memory.swap.hot_swap import HotSwap
 from funnel.prompts.addenda import Prompts
 from funnel.run.context import Run, Source
+from funnel.run.options import Options, ResumeOptions
 from funnel.schema import AnswerSchema
 from funnel.trace.events import Events, JsonlSink, Sink
-from funnel.types import Answer, Mode
+from funnel.types import Answer
 from funnel.workspace.workspace import Workspace
-from indexes.filters import Filter
-from indexes.types import OWNER, Access, DocumentId
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from indexes.types import DocumentId
 
 _SHOWN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How one question is asked: `k` documents within `access` and `where` go from stage one to stage two.
-
-    `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
-    is taken from the cache. `learn`: what earlier runs learnt is offered to this one, and what it learns is
-    kept for later ones. `labels` are kept with the run, for whoever resumes it.
-    """
-
-    mode: Mode = "auto"
-    k: int = 20
-    limits: Limits = field(default_factory=Limits)
-    access: Access = OWNER
-    where: Filter | None = None
-    trace: Path | None = None
-    schema: type[BaseModel] | Mapping[str, Any] | None = None
-    fresh: bool = False
-    learn: bool = True
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeOptions:
-    """How a run is resumed. None leaves the limits as they were, and asks for no proof of the asker's rights.
-
-    A server that resumes for an asker passes `access`: it must be the one that the run began with. A typed
-    answer is checked with the JSON Schema of the run's beginning; with a model class where `schema` is one.
-    """
-
-    limits: Limits | None = None
-    access: Access | None = None
-    trace: Path | None = None
-    schema: type[BaseModel] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from funnel.llm.openai.chat import OpenAIChat
 from funnel.memory import SqliteMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.run.lifecycle import ResumeOptions
+from funnel.run.options import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.workspace.workspace import Workspace
 from indexes import RawDocuments

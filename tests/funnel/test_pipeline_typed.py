@@ -16,7 +16,7 @@ from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.run.lifecycle import ResumeOptions
+from funnel.run.options import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
 from indexes import RawDocuments
 

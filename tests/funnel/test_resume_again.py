@@ -28,7 +28,7 @@ from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory, namespace
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
-from funnel.run.lifecycle import ResumeOptions
+from funnel.run.options import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.types import Answer
 from indexes import RawDocuments

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, RootModel
 
 from funnel import Answer, Funnel, Options
-from funnel.run.lifecycle import ResumeOptions
+from funnel.run.options import ResumeOptions
 from funnel.schema import AnswerSchema
 from funnel.types import Span
 

@@ -1,0 +1,51 @@
+"""How a question is asked and how a run is resumed: what a caller may choose; knows no part of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from funnel.llm.budget import Limits
+from funnel.types import Mode
+from indexes.filters import Filter
+from indexes.types import OWNER, Access
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How one question is asked: `k` documents within `access` and `where` go from stage one to stage two.
+
+    `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
+    is taken from the cache. `learn`: what earlier runs learnt is offered to this one, and what it learns is
+    kept for later ones. `labels` are kept with the run, for whoever resumes it.
+    """
+
+    mode: Mode = "auto"
+    k: int = 20
+    limits: Limits = field(default_factory=Limits)
+    access: Access = OWNER
+    where: Filter | None = None
+    trace: Path | None = None
+    schema: type[BaseModel] | Mapping[str, Any] | None = None
+    fresh: bool = False
+    learn: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeOptions:
+    """How a run is resumed. None leaves the limits as they were, and asks for no proof of the asker's rights.
+
+    A server that resumes for an asker passes `access`: it must be the one that the run began with. A typed
+    answer is checked with the JSON Schema of the run's beginning; with a model class where `schema` is one.
+    """
+
+    limits: Limits | None = None
+    access: Access | None = None
+    trace: Path | None = None
+    schema: type[BaseModel] | None = None
