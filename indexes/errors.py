@@ -13,6 +13,7 @@ IndexesError
 ├── BadFilter              a filter that means nothing; carries the field and the operator
 ├── UnknownName            no engine, embedder or option of that name; lists the known
 ├── MissingExtra           a name that needs an optional package which is not installed
+├── PlugInFailed           another package's part that does not load
 ├── EmbedderFailed         an embedder could not be loaded or refused to embed
 ├── RerankerFailed         a reranker could not be loaded or refused to score
 └── CollectionError        the collection as a whole
@@ -145,6 +146,20 @@ class MissingExtra(IndexesError):
         self.what = what
         self.extra = extra
         super().__init__(f"{what} needs an optional package: pip install 'funnel-rlm[{extra}]'.")
+
+
+class PlugInFailed(IndexesError):
+    """Another package's part that does not load. `target` is its entry point, "module:object"."""
+
+    def __init__(self, kind: str, name: str, target: str, error: Exception) -> None:
+        self.kind = kind
+        self.name = name
+        self.target = target
+        said = " ".join(str(error).split())
+        self.reason = f"its plug-in {target} does not load: {type(error).__name__}{said and ': '}{said}"
+        super().__init__(
+            f"{kind.capitalize()} {name!r}: {self.reason}. Mend or uninstall the package that brings it."
+        )
 
 
 class EmbedderFailed(IndexesError):

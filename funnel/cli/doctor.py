@@ -90,15 +90,15 @@ def _documents() -> Iterator[Finding]:
 async def _probed() -> list[Finding]:
     from funnel.errors import UnknownName
     from funnel.memory import known_memories
-    from funnel.sandbox import SANDBOXES
+    from funnel.sandbox import SANDBOXES, probe_sandbox
     from funnel.settings import Settings
 
     chosen = Settings().sandbox
     if chosen not in SANDBOXES:
         raise UnknownName("sandbox", chosen, SANDBOXES)
     findings = []
-    for name, engine in SANDBOXES.items():
-        probe = await engine.probe()
+    for name in SANDBOXES:
+        probe = await probe_sandbox(name)
         findings.append(Finding("sandbox", name, probe.available, probe.detail, chosen=name == chosen))
     findings += [Finding("memory", f"{scheme}:", True, "") for scheme in known_memories()]
     findings.append(await _model())

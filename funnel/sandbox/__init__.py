@@ -1,55 +1,55 @@
-"""Where model-written code runs, behind one protocol, one file an engine."""
+"""Where model-written code runs, behind one protocol, one folder an engine."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NamedTuple
+import time
+from collections.abc import Callable
 
-from funnel.errors import UnknownName
+from funnel.errors import SandboxError, SandboxUnavailable, UnknownName
+from funnel.sandbox.base import Probe, Sandbox, SandboxLimits
+from indexes.errors import PlugInFailed
+from indexes.plugins import BuiltIn, Registry
 
-if TYPE_CHECKING:
-    from funnel.sandbox.base import Probe, Sandbox
+SANDBOXES: Registry[Callable[[], Sandbox]] = Registry(
+    "sandbox",
+    "funnel.sandbox",
+    {
+        "monty": BuiltIn("funnel.sandbox.monty.engine:MontySandbox"),
+        "bubblewrap": BuiltIn("funnel.sandbox.bubblewrap.host.engine:BubblewrapSandbox"),
+    },
+    unknown=UnknownName,
+)
+"""The name of an engine to a function or class without arguments that returns it."""
 
-
-class Engine(NamedTuple):
-    """How an engine is made, and how `funnel doctor` asks after it; imported when one of them is called."""
-
-    make: Callable[[], Sandbox]
-    probe: Callable[[], Awaitable[Probe]]
-
-
-def _make_monty() -> Sandbox:
-    from funnel.sandbox.monty.engine import MontySandbox  # noqa: PLC0415 - only who uses the engine loads it
-
-    return MontySandbox()
-
-
-async def _probe_monty() -> Probe:
-    from funnel.sandbox.monty.engine import probe  # noqa: PLC0415 - only who uses the engine loads it
-
-    return await probe()
-
-
-def _make_bubblewrap() -> Sandbox:
-    from funnel.sandbox.bubblewrap.host.engine import BubblewrapSandbox  # noqa: PLC0415 - only who uses the engine loads it
-
-    return BubblewrapSandbox()
-
-
-async def _probe_bubblewrap() -> Probe:
-    from funnel.sandbox.bubblewrap.host.engine import probe  # noqa: PLC0415 - only who uses the engine loads it
-
-    return await probe()
-
-
-SANDBOXES: dict[str, Engine] = {
-    "monty": Engine(_make_monty, _probe_monty),
-    "bubblewrap": Engine(_make_bubblewrap, _probe_bubblewrap),
-}
+PROBE_CELL_S = 5.0
 
 
 def open_sandbox(name: str) -> Sandbox:
-    """The engine of that name; the caller closes it. Raises: `UnknownName`."""
-    if name not in SANDBOXES:
-        raise UnknownName("sandbox", name, SANDBOXES)
-    return SANDBOXES[name].make()
+    """Return a new engine of that name, which the caller closes.
+
+    Raises: `UnknownName`, which lists the known; `SandboxUnavailable` if the engine does not load.
+    """
+    try:
+        return SANDBOXES.get(name)()
+    except PlugInFailed as error:
+        raise SandboxUnavailable(name, f"{error.reason}.") from error
+
+
+async def probe_sandbox(name: str) -> Probe:
+    """Run one cell in an engine of that name and tell whether it did, and how long the first one took.
+
+    Raises: `UnknownName`.
+    """
+    started = time.perf_counter()
+    try:
+        sandbox = open_sandbox(name)
+        try:
+            async with sandbox.session({}, {}, SandboxLimits(cell_s=PROBE_CELL_S)) as session:
+                result = await session.run("print(6 * 7)")
+        finally:
+            await sandbox.close()
+    except SandboxError as exc:
+        return Probe(available=False, detail=str(getattr(exc, "reason", exc)))
+    if result.stdout.strip() != "42":
+        return Probe(available=False, detail=f"it computed {result.stdout.strip()!r} for 6 * 7")
+    return Probe(available=True, detail=f"first result in {(time.perf_counter() - started) * 1000:.0f} ms")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from funnel.errors import BudgetExceeded
-from funnel.sandbox import SANDBOXES
+from funnel.sandbox import probe_sandbox
 from funnel.sandbox.base import (
     CellResult,
     EndCell,
@@ -44,7 +44,7 @@ FUNCTIONS: dict[str, HostFunction] = {"echo": echo, "refuse": refuse, "end": end
 
 @functools.cache
 def _probed(name: str) -> Probe:
-    return asyncio.run(SANDBOXES[name].probe())
+    return asyncio.run(probe_sandbox(name))
 
 
 def need(name: str) -> None:

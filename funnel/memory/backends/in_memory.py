@@ -136,3 +136,10 @@ class InMemory:
     def _drop(space: _Space, key: str) -> None:
         if space.values.pop(key, None) is not None:
             del space.order[bisect_left(space.order, key)]
+
+
+def open_in_memory(url: str) -> InMemory:
+    """Return a new memory for `memory://`. Raises: `MemoryFailed` if more than the scheme is given."""
+    if url.partition(":")[2].strip("/"):
+        raise MemoryFailed(url, "it takes nothing after memory://, since it lives in this process only.")
+    return InMemory()

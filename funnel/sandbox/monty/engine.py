@@ -18,7 +18,7 @@ from typing import Any
 from pydantic_monty import AsyncMonty, MontyError
 
 from funnel.errors import SandboxUnavailable
-from funnel.sandbox.base import HostFunction, Probe, SandboxLimits
+from funnel.sandbox.base import HostFunction, SandboxLimits
 from funnel.sandbox.monty.hints import DIALECT
 from funnel.sandbox.monty.session import MontySession
 
@@ -89,19 +89,3 @@ class MontySandbox:
 def _let_threads_finish() -> None:
     """The engine's threads drop Python objects a moment after a call; during finalization that aborts."""
     time.sleep(_EXIT_PAUSE_S)
-
-
-async def probe() -> Probe:
-    """Whether a cell runs here, and how long the first one takes."""
-    started = time.perf_counter()
-    sandbox = MontySandbox(max_processes=1)
-    try:
-        async with sandbox.session({}, {}, SandboxLimits(cell_s=5.0)) as session:
-            result = await session.run("print(6 * 7)")
-    except SandboxUnavailable as exc:
-        return Probe(available=False, detail=exc.reason)
-    finally:
-        await sandbox.close()
-    if result.stdout.strip() != "42":
-        return Probe(available=False, detail=f"it computed {result.stdout.strip()!r} for 6 * 7")
-    return Probe(available=True, detail=f"first result in {(time.perf_counter() - started) * 1000:.0f} ms")

@@ -5,7 +5,6 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
-import funnel.memory
 from funnel.errors import MemoryFailed, UnknownName
 from funnel.memory import known_memories, namespace, open_memory
 
@@ -13,7 +12,7 @@ from funnel.memory import known_memories, namespace, open_memory
 def plugged(monkeypatch, value):
     point = EntryPoint(name="plugged", value=value, group="funnel.memory")
     monkeypatch.setattr(
-        funnel.memory, "entry_points", lambda *, group: EntryPoints([point]).select(group=group)
+        "importlib.metadata.entry_points", lambda *, group: EntryPoints([point]).select(group=group)
     )
 
 

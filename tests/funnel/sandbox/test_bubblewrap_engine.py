@@ -16,7 +16,7 @@ import pytest
 from contracts.sandbox import need
 
 from funnel.errors import SandboxDied, SandboxUnavailable
-from funnel.sandbox import SANDBOXES
+from funnel.sandbox import probe_sandbox
 from funnel.sandbox.base import SandboxLimits
 from funnel.sandbox.bubblewrap.guest.filter import MACHINES
 from funnel.sandbox.bubblewrap.host.engine import BubblewrapSandbox
@@ -260,7 +260,7 @@ async def test_a_machine_that_cannot_is_told_in_one_line_what_to_allow(
     bwrap.write_text(f"#!/bin/sh\necho '{printed}' >&2\nexit 1\n")
     bwrap.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    found = await SANDBOXES["bubblewrap"].probe()
+    found = await probe_sandbox("bubblewrap")
     assert not found.available
     assert advice in found.detail
     assert printed in found.detail
@@ -276,7 +276,7 @@ async def test_where_bwrap_is_missing_it_is_said_what_to_install(tmp_path, monke
 
 
 async def test_the_probe_says_that_it_runs():
-    found = await SANDBOXES["bubblewrap"].probe()
+    found = await probe_sandbox("bubblewrap")
     assert (found.available, "first result in" in found.detail) == (True, True)
 
 

@@ -11,7 +11,7 @@ from constructs import HINTED, WORKS
 from contracts.sandbox import SandboxContract
 
 from funnel.errors import SandboxUnavailable, UnknownName
-from funnel.sandbox import SANDBOXES, open_sandbox
+from funnel.sandbox import open_sandbox, probe_sandbox
 from funnel.sandbox.base import Probe, SandboxLimits
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.sandbox.monty.hints import hint_for
@@ -230,7 +230,7 @@ async def test_a_long_message_keeps_both_ends(sandbox):
 
 
 async def test_the_probe_says_that_it_runs():
-    probe = await SANDBOXES["monty"].probe()
+    probe = await probe_sandbox("monty")
     assert isinstance(probe, Probe)
     assert probe.available
 

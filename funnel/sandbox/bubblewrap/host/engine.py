@@ -8,13 +8,11 @@ fork.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from funnel.errors import SandboxError
-from funnel.sandbox.base import HostFunction, Probe, SandboxLimits
+from funnel.sandbox.base import HostFunction, SandboxLimits
 from funnel.sandbox.bubblewrap.host.dialect import DIALECT
 from funnel.sandbox.bubblewrap.host.launch import NAME, ForkServer
 from funnel.sandbox.bubblewrap.host.session import BubblewrapSession
@@ -51,19 +49,3 @@ class BubblewrapSandbox:
     async def close(self) -> None:
         """End every process. A later session starts new ones."""
         await asyncio.to_thread(self._fork_server.close)
-
-
-async def probe() -> Probe:
-    """Whether a cell runs here, and how long the first one takes."""
-    started = time.perf_counter()
-    sandbox = BubblewrapSandbox()
-    try:
-        async with sandbox.session({}, {}, SandboxLimits(cell_s=5.0)) as session:
-            result = await session.run("print(6 * 7)")
-    except SandboxError as exc:
-        return Probe(available=False, detail=str(getattr(exc, "reason", exc)))
-    finally:
-        await sandbox.close()
-    if result.stdout.strip() != "42":
-        return Probe(available=False, detail=f"it computed {result.stdout.strip()!r} for 6 * 7")
-    return Probe(available=True, detail=f"first result in {(time.perf_counter() - started) * 1000:.0f} ms")
