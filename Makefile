@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test services check format clean
+.PHONY: help demo test test-slow coverage services check format clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 demo: $(VENV)/core  ## Index Python's own documentation and ask it four questions
 	@$(BIN)/funnel demo --dir .demo
@@ -16,8 +16,22 @@ demo: $(VENV)/core  ## Index Python's own documentation and ask it four question
 # What the tests run against, as Debian names it.
 SERVICES := bubblewrap postgresql redis-server chromium chromium-driver
 
-test: $(VENV)/all services  ## Run all tests
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+# As many processes as the machine has processors, four at most.
+WORKERS := -n auto --maxprocesses 4 --dist worksteal
+
+test: $(VENV)/all services  ## Run all tests but the slow ones
+	@$(BIN)/python -m pytest $(WORKERS)
+
+# Nothing else may end these: each may take half an hour.
+test-slow: $(VENV)/all services  ## Run the tests that take minutes each
+	@$(BIN)/python -m pytest $(WORKERS) -m slow --timeout 1800 -o faulthandler_timeout=2100
+
+# Measured code takes some two to three times as long, and so may a test.
+coverage: $(VENV)/all services  ## Run all tests but the slow ones and tell the branches that none took
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(WORKERS) --timeout 900 -o faulthandler_timeout=1200
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 services:
 	@tests/services/install.sh $(SERVICES)
@@ -34,7 +48,7 @@ format: $(VENV)/all  ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 
 clean:  ## Remove what the other targets made
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

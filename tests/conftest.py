@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import ipaddress
 import os
 import socket
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from chat_server import ChatServer
+from hypothesis import HealthCheck, settings
 from services.fixtures import (
     postgres_server,
     redis_server,
@@ -30,6 +32,33 @@ __all__ = [
 
 KEPT = {"FUNNEL_DATA"}
 """Where the real data sets lie, which some tests and every benchmark read."""
+
+# How long an example takes says how busy the machine is, not whether the code is right. The checks that
+# do not look at the clock stay. (A test that suppresses checks of its own names too_slow beside them.)
+settings.register_profile(
+    "tests",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tests")
+
+TEARDOWN_S = 60
+"""How long a test that failed may take to end what it started."""
+
+
+STDERR = pytest.StashKey[int]()
+"""Where what this process says is shown even while the output of a test is captured."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[STDERR] = os.dup(2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """End the process if a test that failed does not end: pytest stops its own watch once a test failed."""
+    faulthandler.dump_traceback_later(TEARDOWN_S, exit=True, file=node.config.stash[STDERR])
 
 
 class NetworkForbidden(AssertionError):

@@ -118,7 +118,11 @@ class LexicalEngineContract:
         max_examples=20,
         deadline=None,
         # Each engine inherits the suite: the method runs under several classes.
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
     )
     @given(
         seed=st.integers(0, 10_000), n=st.integers(1, 150), k=st.integers(1, 20), share=st.floats(0, 1),

@@ -171,7 +171,11 @@ class MemoryContract:
     # Every backend inherits this one test, and it empties the namespace that it shares between examples.
     @settings(
         max_examples=25,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
         deadline=None,
     )
     @given(keys=st.sets(KEYS, max_size=20), prefix=st.text(max_size=1), limit=st.integers(1, 5))

@@ -155,7 +155,11 @@ class TextSearchContract:
     # Every backend inherits this one test, and it empties the namespace that it shares between examples.
     @settings(
         max_examples=25,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
         deadline=None,
     )
     @given(texts=st.dictionaries(st.sampled_from("abcdef"), TEXTS), query=TEXTS, limit=st.integers(1, 4))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from indexes.dense.base import VectorEngine
 
 Make = Callable[[Path], VectorEngine]
-INHERITED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+INHERITED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 NOBODY = np.empty(0, np.int64)
 
 

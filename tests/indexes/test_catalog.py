@@ -55,7 +55,11 @@ def test_a_document_comes_back_as_it_was(catalog):
     assert again.fingerprint == document.fingerprint
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
 @given(text=ANY_TEXT, start=st.integers(-5, 410), length=st.integers(0, 410))
 def test_any_text_and_any_span_come_back_exactly(catalog, text, start, length):
     put(catalog, Document("d", text))

@@ -43,7 +43,10 @@ def killed_while_writing(path: Path, start: int, lexical: str, delay_s: float) -
     return max([int(line.split()[1]) for line in done if line.startswith("done ")], default=start - 1)
 
 
-@pytest.mark.parametrize(("lexical", "kills"), [("tantivy", 16), ("rank-bm25", 4)])
+@pytest.mark.parametrize(
+    ("lexical", "kills"),
+    [("tantivy", 16), ("rank-bm25", 4), pytest.param("tantivy", 200, marks=pytest.mark.slow)],
+)
 def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, lexical, kills):
     moments = random.Random(1)
     path = tmp_path / "kb"
@@ -59,8 +62,8 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, lexical, k
 
 
 STEPS = [
-    "indexes.retrieval.base.LexicalLeg.follow",
-    "indexes.dense.retriever.FittedLeg.follow",
+    "indexes.retrieval.base.LexicalRetriever.follow",
+    "indexes.dense.retriever.FittedRetriever.follow",
     "indexes.dense.engines.faiss.engine.fsync",
 ]
 

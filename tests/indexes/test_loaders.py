@@ -457,7 +457,11 @@ pieces = {
 
 
 @pytest.mark.parametrize("suffix", sorted(pieces))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    max_examples=60,
+    deadline=None,
+)
 @given(data=st.data())
 def test_sections_are_in_order_inside_the_text_and_passages_are_exact(tmp_path, suffix, data):
     drawn = data.draw(st.lists(st.sampled_from(pieces[suffix]), max_size=30))
@@ -474,7 +478,11 @@ def test_sections_are_in_order_inside_the_text_and_passages_are_exact(tmp_path, 
         assert document.text[passage.start : passage.stop] == passage.text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    max_examples=60,
+    deadline=None,
+)
 @given(text=st.text(st.characters(), min_size=1, max_size=100).filter(str.strip))
 def test_passages_of_records_are_exact(tmp_path, text):
     path = write(tmp_path / "a.jsonl", lines({"id": "x", "text": text}))

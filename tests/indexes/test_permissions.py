@@ -25,7 +25,11 @@ specs = st.lists(
 
 
 @pytest.mark.parametrize("lexical", ["tantivy", "rank-bm25"])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(specs=specs, principals=st.sets(st.sampled_from(PRINCIPALS)))
 def test_nothing_closed_to_the_asker_is_found_or_read_by_any_door(
     tmp_path_factory, lexical, specs, principals

@@ -16,7 +16,11 @@ from indexes.retrieval.scope import Scopes
 
 WORDS = ["cat", "dog", "bond", "rate"]
 PRINCIPALS = ["alice", "bob", "group:legal", "public"]
-EACH = {"max_examples": 12, "deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+EACH = {
+    "max_examples": 12,
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
 LEXICAL = pytest.mark.parametrize("lexical", ["tantivy", "rank-bm25"])
 
 
