@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from funnel.backoff import pauses
 from funnel.errors import LLMError, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Completion, OnRetry, Request, Retry
 from funnel.llm.openai.client import CALL_ERRORS, OPENAI_URL, client
@@ -102,11 +102,13 @@ class OpenAIChat:
 
     async def _retrying(self, request: Request, on_retry: OnRetry, deadline: asyncio.Timeout) -> Completion:
         attempt = 1
+        waits = pauses(self._backoff_s, LONGEST_WAIT_S)
         while True:
             failure = await self._negotiated(request)
             if isinstance(failure, Completion):
                 return failure
-            wait_s = self._wait_s(failure, attempt)
+            pause_s = next(waits)
+            wait_s = pause_s if failure.retry_after_s is None else failure.retry_after_s
             when = deadline.when()
             too_late = when is not None and asyncio.get_running_loop().time() + wait_s >= when
             if not failure.retry or attempt > self._max_retries or wait_s > LONGEST_WAIT_S or too_late:
@@ -114,13 +116,6 @@ class OpenAIChat:
             on_retry(Retry(attempt, self._redacted(failure.reason), wait_s, failure.may_be_billed))
             await asyncio.sleep(wait_s)
             attempt += 1
-
-    def _wait_s(self, failure: Failure, attempt: int) -> float:
-        if failure.retry_after_s is not None:
-            return failure.retry_after_s
-        # The jitter keeps calls that failed together from coming back together.
-        wait_s: float = self._backoff_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        return min(wait_s, LONGEST_WAIT_S)
 
     async def _negotiated(self, request: Request) -> Completion | Failure:
         """One attempt, repeated without a parameter as often as the endpoint rejects a new one by name."""

@@ -9,17 +9,17 @@ again, so an attempt that was given up and reaches the server late does nothing 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID, uuid4
 
+from funnel.backoff import pauses
 from funnel.errors import MemoryFailed
 from funnel.memory.credentials import Secrets, without_credentials
 
 _FIRST_PAUSE_S = 0.02
-_LAST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 0.5
 
 
 class Connection(Protocol):
@@ -139,7 +139,7 @@ class ServerPool(Generic[C]):
         self, work: Callable[[ServerConnection[C]], Awaitable[T]], line: ServerConnection[C], deadline: float
     ) -> T:
         last: Exception | None = None
-        pause = _FIRST_PAUSE_S
+        waits = pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         try:
             async with asyncio.timeout_at(deadline):
                 while True:
@@ -152,8 +152,7 @@ class ServerPool(Generic[C]):
                             reason = self._secrets.hidden(failure.reason)
                             raise MemoryFailed(self.url, reason) from self._secrets.cause(error)
                         line.connection.drop()
-                    await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads, hides nothing
-                    pause = min(2 * pause, _LAST_PAUSE_S)
+                    await asyncio.sleep(next(waits))
         except TimeoutError:
             # Nothing else here raises it: client libraries have errors of their own.
             line.connection.drop()

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Mapping
 from secrets import token_bytes
 from typing import Any
 
+from funnel.backoff import pauses
 from funnel.errors import MemoryFailed
 from funnel.memory.backends.s3.bucket import Bucket, FoundObject
 from funnel.memory.backends.s3.records import ObjectRecord, decoded
@@ -31,7 +31,7 @@ from funnel.memory.backends.value import Value
 _COMMITTED, _ABORTED = b"committed", b"aborted"
 _PATIENCE_S = 60.0
 _LEFT_BEHIND_S = 3600.0
-_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.02, 0.5
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _REMEMBERED = 1024
 _UNCLEARED = 4
 _TRIES = 20
@@ -74,7 +74,7 @@ class Batches:
 
         `rival` is the batch that wants to.
         """
-        pause = _FIRST_PAUSE_S
+        waits = pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while (found := await self._bucket.get(name)) is not None:
             record = self.record(name, found)
             if record.batch is None:
@@ -85,8 +85,7 @@ class Batches:
             if found.age_s > _PATIENCE_S or (rival is not None and rival < record.batch):
                 await self._decide(record.batch, _ABORTED)
                 continue
-            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # spreads, hides nothing
-            pause = min(2 * pause, _LAST_PAUSE_S)
+            await asyncio.sleep(next(waits))
         return None, None
 
     async def write(self, records: Mapping[str, ObjectRecord]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -25,13 +24,14 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unconnected
 from botocore.handlers import add_expect_header
 
+from funnel.backoff import pauses
 from funnel.errors import MemoryFailed
 from funnel.memory.backends.s3.url import place
 from funnel.memory.credentials import Secrets, without_credentials
 
 _CONNECTIONS = 32
 _FIRST_PAUSE_S = 0.05
-_LAST_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 2.0
 _SLOWEST_BYTES_S = 50_000
 _DELETE_AT_ONCE = 1000  # what one request may name
 _PASSING = frozenset({429, 500, 502, 503, 504})
@@ -216,13 +216,13 @@ class Bucket:
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
-        pause, last = _FIRST_PAUSE_S, "it gives no answer"
+        last = "it gives no answer"
         cause: BaseException | None = None
         async with self._free:
             client = await self._connected()
             # Standing in a queue that moves is no failure.
             deadline = max(began, self._answered_at) + self._retry_s
-            while True:
+            for pause_s in pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S):
                 try:
                     async with asyncio.timeout_at(deadline + size_bytes / _SLOWEST_BYTES_S):
                         return await attempt(client)
@@ -236,10 +236,9 @@ class Bucket:
                 except BotoCoreError as error:
                     reason = self._secrets.hidden(str(error)).rstrip(".")
                     raise MemoryFailed(self.url, f"{reason}.") from self._secrets.cause(error)
-                if loop.time() + pause > deadline:
+                if loop.time() + pause_s > deadline:
                     break
-                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  # spreads, hides nothing
-                pause = min(2 * pause, _LAST_PAUSE_S)
+                await asyncio.sleep(pause_s)
         reason = f"tried for {self._retry_s:g} s: {self._secrets.hidden(last).rstrip('.')}"
         advice = "Check that the server runs and can be reached."
         raise MemoryFailed(self.url, f"{reason}. {advice}") from (cause and self._secrets.cause(cause))
