@@ -24,8 +24,7 @@ from inspector_scripts import question  # noqa: E402
 
 from funnel import Limits, Options, Settings, build  # noqa: E402
 from funnel.pipeline import Funnel  # noqa: E402
-from funnel.run.context import Source  # noqa: E402
-from indexes import Collection, Document, DocumentId, RawDocuments  # noqa: E402
+from indexes import Collection, Document, DocumentId, RawDocuments, Source  # noqa: E402
 
 LIMITS = Limits(max_calls=10_000, max_turns=64, timeout_s=600.0)
 MAX_PARALLEL = 64

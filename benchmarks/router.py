@@ -218,7 +218,7 @@ def search_all(data: Path, name: str, questions: Sequence[str]) -> list[list[Doc
     )
     with tempfile.TemporaryDirectory() as folder, Collection.create(Path(folder) / name) as collection:
         collection.upsert(documents)
-        return [collection.search(question, N_DOCUMENTS) for question in questions]
+        return [collection.as_owner().search(question, N_DOCUMENTS) for question in questions]
 
 
 def load_hits(data: Path, table: Table, z: Floats) -> dict[str, tuple[Floats, Floats, Floats, Floats]]:

@@ -128,18 +128,18 @@ class Funnel:
         import gc
 
         from indexes import Collection
-        from indexes.retrieval.scope import EVERYTHING
+        from indexes.scope import EVERYTHING
 
         started = time.perf_counter()
         kb = Collection.open(job.files)
-        kb.search(job.queries[0], K)
+        kb.as_owner().search(job.queries[0], K)
         open_s = time.perf_counter() - started
         scope = EVERYTHING
         lexical, dense = (kb._engines.retrievers[name] for name in ("lexical", "dense"))
         retrievers: dict[str, Ask] = {
             "lexical": lambda i: lexical.search(job.queries[i], K, scope=scope),
             "dense": lambda i: dense.search(job.queries[i], K, scope=scope),
-            "hybrid": lambda i: kb.search(job.queries[i], K),
+            "hybrid": lambda i: kb.as_owner().search(job.queries[i], K),
         }
         measured = {name: timed(ask, len(job.queries)) for name, ask in retrievers.items()}
         gc.collect()
@@ -169,7 +169,7 @@ class Funnel:
         for i in range(WRITERS_ROUNDS):
             started = time.perf_counter()
             kb.upsert([Document(id="d7", text=f"changed{i} entirely new words")])
-            hits = kb.search(f"changed{i}", 1)
+            hits = kb.as_owner().search(f"changed{i}", 1)
             seconds.append(time.perf_counter() - started)
             if hits[0].document.id != "d7":
                 raise SystemExit(f"the changed document was not found in round {i}")
@@ -186,7 +186,7 @@ class Funnel:
             while time.perf_counter() < stop:
                 query = job.queries[(done[number] * SEARCHING_THREADS + number) % len(job.queries)]
                 try:
-                    errors.extend(wrong(kb.search(query, K)))
+                    errors.extend(wrong(kb.as_owner().search(query, K)))
                 except Exception as exc:  # noqa: BLE001 - whatever it is, it is counted
                     errors.append(repr(exc))
                 done[number] += 1
@@ -222,9 +222,9 @@ def rewritten(kb: Any, number: int) -> Iterator[str]:
 
     words = "words of a document that is written again and again"
     kb.upsert([Document(id="d8", text=f"fresh{number} {words}")])
-    if [hit.document.id for hit in kb.search(f"fresh{number}", 1)] != ["d8"]:
+    if [hit.document.id for hit in kb.as_owner().search(f"fresh{number}", 1)] != ["d8"]:
         yield f"write {number} is not found"
-    if any("lexical" in hit.retrievers for hit in kb.search(f"fresh{number - 1}", K)):
+    if any("lexical" in hit.retrievers for hit in kb.as_owner().search(f"fresh{number - 1}", K)):
         yield f"write {number - 1} is still found by its old word"
 
 

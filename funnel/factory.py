@@ -13,11 +13,11 @@ from funnel.memory.swap.hot_swap import HotSwap
 from funnel.pipeline import Funnel
 from funnel.prompts import addenda
 from funnel.router import Router
-from funnel.run.context import Source
 from funnel.sandbox import open_sandbox
 from funnel.settings import EXTRACTIVE, Settings
 from funnel.sync import SyncFunnel
 from funnel.trace.events import Sink
+from indexes.source import Source
 
 DAY_S = 86_400
 

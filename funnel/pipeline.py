@@ -18,7 +18,7 @@ from funnel.memory.base import Memory
 from funnel.prompts.addenda import Prompts, shipped
 from funnel.reader import Reader
 from funnel.router import Router
-from funnel.run.context import Draft, Run, Source
+from funnel.run.context import Draft, Run
 from funnel.run.lifecycle import PreparedRun, RunLifecycle
 from funnel.run.options import Options, ResumeOptions
 from funnel.sandbox.base import Sandbox
@@ -26,7 +26,8 @@ from funnel.text.citations import uncited
 from funnel.trace.events import Event, Sink
 from funnel.types import MODES, Answer, Decision
 from funnel.waiting import wait_for
-from indexes.types import DocumentHit, DocumentId
+from indexes.source import Source
+from indexes.types import DocumentHit
 
 _NOT_ASKED = "the documents were still being searched, and the model was never asked"
 _DIVERGED = "What had been done no longer fitted from some step on; from there the work was done anew."
@@ -129,9 +130,9 @@ class Funnel:
         if (kept := run.journal.value("hits")) is not None:
             return found.load(kept)
         with run.events.span("retrieve", parent=run.span, query=run.question, k=k) as span:
-            search = partial(self._source.search, run.question, k, access=run.access, where=run.where)
+            documents = run.source.for_asker(run.access, run.where)
             try:
-                hits = await wait_for(search, run.ledger.remaining_s)
+                hits = await wait_for(partial(documents.search, run.question, k), run.ledger.remaining_s)
             except TimeoutError:
                 if run.ledger.remaining_s != 0:
                     raise  # the source's own
@@ -200,12 +201,11 @@ async def _learn(run: Run, draft: Draft, hits: Sequence[DocumentHit]) -> None:
     run.learnt.gave(hit.document.id for hit in hits)
     if draft.status == "complete":
         versions = {}
+        documents = run.source.for_asker(run.access, run.where)
         for name in {citation.document_id for citation in draft.citations}:
-            info = await asyncio.to_thread(
-                run.source.info, DocumentId(name), access=run.access, where=run.where
-            )
-            if info is not None:
-                versions[name] = info.version
+            version = await asyncio.to_thread(documents.version, name)
+            if version is not None:
+                versions[name] = version
         run.learnt.add_answer(run.question, draft.text, draft.citations, versions)
     await run.learnt.keep()
 

@@ -14,7 +14,6 @@ from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import answer_text, renumber_value
 from funnel.types import Citation
-from indexes.types import DocumentId
 
 SURROUNDINGS_CHARS = 500
 
@@ -73,11 +72,5 @@ async def surroundings(run: Run, citations: Iterable[Citation]) -> list[dict[str
 
 
 async def _stored(run: Run, citation: Citation, start: int, stop: int) -> str | None:
-    return await asyncio.to_thread(
-        run.source.read,
-        DocumentId(citation.document_id),
-        start,
-        stop,
-        access=run.access,
-        where=run.where,
-    )
+    documents = run.source.for_asker(run.access, run.where)
+    return await asyncio.to_thread(documents.read, citation.document_id, start, stop)

@@ -7,6 +7,8 @@ from indexes.errors import IndexesError
 from indexes.filters import Filter, all_of, any_of, field, not_
 from indexes.filters import parse as parse_filter
 from indexes.raw import RawDocuments
+from indexes.scope import Scope
+from indexes.source import Documents, Source, SourceWrapper
 from indexes.types import (
     OWNER,
     PUBLIC,
@@ -33,6 +35,7 @@ __all__ = [
     "DocumentHit",
     "DocumentId",
     "DocumentInfo",
+    "Documents",
     "Filter",
     "Hit",
     "IndexesError",
@@ -40,7 +43,10 @@ __all__ = [
     "PassageId",
     "RawDocuments",
     "RetrieverScore",
+    "Scope",
     "Section",
+    "Source",
+    "SourceWrapper",
     "Status",
     "all_of",
     "any_of",

@@ -15,15 +15,16 @@ from indexes.catalog.catalog import CATALOG, Catalog
 from indexes.dense import embedder as embedder_named
 from indexes.dense.base import Embedder, FittedEmbedder
 from indexes.errors import BadQuery, CollectionError, CollectionMismatch, CollectionNotFound
-from indexes.filters import Filter
 from indexes.lexical import lexical_engine
 from indexes.maintenance import verify
 from indexes.retrieval import analysis, fusion
 from indexes.retrieval.base import ProgressCallback
 from indexes.retrieval.retrievers import Retrievers
 from indexes.retrieval.searching import Searcher
+from indexes.scope import Scope
+from indexes.source import Source
 from indexes.storage.lock import WriterLock
-from indexes.types import OWNER, Access, Changes, Document, DocumentHit, DocumentId, DocumentInfo
+from indexes.types import Changes, Document, DocumentHit, DocumentId, DocumentInfo
 
 DEFAULT_EMBEDDER = "latent"
 DEFAULT_LEXICAL = "tantivy"
@@ -49,7 +50,7 @@ class Status:
     written: str | None
 
 
-class Collection:
+class Collection(Source):
     """Documents that are searched by terms and by meaning. Thread-safe; one process writes at a time.
 
     Made by `create`, `open` or `open_or_create`; whoever made it closes it. `fuse` and `weights` may be set;
@@ -210,21 +211,20 @@ class Collection:
         """
         return self._engines.erase(ids, progress)
 
-    def search(
-        self, query: str, k: int = 20, *, access: Access = OWNER, where: Filter | None = None
-    ) -> list[DocumentHit]:
-        """The best `k` documents that `access` may read and `where` matches, ties by id.
+    def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
+        """Return the best `k` documents within `scope`, best first; ties break by id.
 
         Both retrievers are trimmed inside: `k` come back wherever so many are open and found at all. Scores
-        follow statistics of the whole collection (how rare a term is), whoever asks. Raises: `BadQuery`,
-        `EmbedderFailed`.
+        follow statistics of the whole collection (how rare a term is), whoever asks.
+
+        Raises: `BadQuery`, `EmbedderFailed`.
         """
         if not query.strip():
             raise BadQuery("The query is empty. Ask with at least one word.")
         if k < 1:
             raise BadQuery(f"k = {k} asks for no result. Ask for at least one.")
         self._engines.follow()
-        return self._searcher.search(query, k, access, where)
+        return self._searcher.search(query, k, scope)
 
     def weighted(self, weight: float | None) -> AbstractContextManager[None]:
         """Search with this weight of the serving dense retriever for a block; None searches untuned."""
@@ -237,39 +237,33 @@ class Collection:
         """
         self._searcher.keep_weight(weight)
 
-    def document(
-        self, document_id: str, *, access: Access = OWNER, where: Filter | None = None
-    ) -> Document | None:
-        """The whole document; None for none that `access` may read and `where` matches."""
+    def document(self, document_id: str, scope: Scope) -> Document | None:
+        """Return the whole document; None if there is no such document within `scope`."""
         with self._catalog.read() as reader:
-            number = reader.number(document_id, access, where)
+            number = reader.number(document_id, scope)
             return None if number is None else reader.document(number)
 
-    def info(
-        self, document_id: str, *, access: Access = OWNER, where: Filter | None = None
-    ) -> DocumentInfo | None:
-        """What is known of the document without its text; None as for `document`."""
+    def info(self, document_id: str, scope: Scope) -> DocumentInfo | None:
+        """Return what is known of the document besides its text; None as for `document`."""
         with self._catalog.read() as reader:
-            number = reader.number(document_id, access, where)
+            number = reader.number(document_id, scope)
             return None if number is None else reader.info(number)
 
-    def read(
-        self, document_id: str, start: int, stop: int, *, access: Access = OWNER, where: Filter | None = None
-    ) -> str | None:
-        """Characters [start, stop), read without the others; None as for `document`."""
+    def read(self, document_id: str, start: int, stop: int, scope: Scope) -> str | None:
+        """Return the characters [start, stop), read without the others; None as for `document`."""
         with self._catalog.read() as reader:
-            number = reader.number(document_id, access, where)
+            number = reader.number(document_id, scope)
             return None if number is None else reader.text(number, start, stop)
 
-    def ids(self, *, access: Access = OWNER, where: Filter | None = None) -> list[DocumentId]:
-        """The ids of the documents that `access` may read and `where` matches, sorted."""
+    def ids(self, scope: Scope) -> list[DocumentId]:
+        """Return the ids of the documents within `scope`, sorted."""
         with self._catalog.read() as reader:
-            return reader.ids(access, where)
+            return reader.ids(scope)
 
-    def count(self, *, access: Access = OWNER, where: Filter | None = None) -> int:
-        """How many documents `access` may read and `where` matches."""
+    def count(self, scope: Scope) -> int:
+        """Return how many documents are within `scope`."""
         with self._catalog.read() as reader:
-            return reader.count(access, where)
+            return reader.count(scope)
 
     def __len__(self) -> int:
         with self._catalog.read() as reader:
@@ -278,7 +272,7 @@ class Collection:
     def status(self) -> Status:
         """How much there is, which generation each retriever covers, and how far the embedder has come.
 
-        The owner's: an asker's is `count`.
+        For the owner only: an asker counts in `for_asker`.
         """
         with self._catalog.read() as reader:
             counts, generation = reader.counts(), reader.generation

@@ -91,6 +91,11 @@ class Document:
         blob = json.dumps(parts, sort_keys=True, ensure_ascii=True, default=str)
         return hashlib.sha256(blob.encode()).hexdigest()[:16]
 
+    @property
+    def info(self) -> DocumentInfo:
+        """What is known of the document besides its text."""
+        return DocumentInfo(self.id, self.version, self.title, self.uri, len(self.text), self.metadata)
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:

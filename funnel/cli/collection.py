@@ -144,7 +144,8 @@ def search(
 
         asker, wanted = scope.access(principals or ()), scope.where(where)
         with Collection.open(kb) as collection:
-            found = reranking.reranked(collection, rerank).search(query, k, access=asker, where=wanted)
+            documents = reranking.reranked(collection, rerank).for_asker(asker, wanted)
+            found = documents.search(query, k)
         if as_json:
             show.print_json([asdict(hit) for hit in found])
         else:

@@ -155,7 +155,8 @@ def erase(
         from indexes.maintenance import operations
 
         with Collection.open(kb) as collection:
-            infos = [info for id_ in ids if (info := collection.info(id_))]
+            documents = collection.as_owner()
+            infos = [info for id_ in ids if (info := documents.info(id_))]
             left = _files(info.uri for info in infos)
             # First, since it changes nothing where a run is at work on them.
             removed = asyncio.run(_out_of_memory(ids, memory)) if len(infos) == len(ids) else None

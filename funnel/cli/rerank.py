@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexes import Collection, RawDocuments
-    from indexes.rerank import Reranked
+    from indexes import Source
 
 HELP = "Let this cross-encoder, by name or local path, order the best 50 passages anew."
 
 
-def reranked(source: Collection | RawDocuments, model: str | None) -> Collection | RawDocuments | Reranked:
-    """What is to be searched: the source itself where no model is named. Raises: `MissingExtra`."""
+def reranked(source: Source, model: str | None) -> Source:
+    """Return the source behind this reranker; the source itself if no model is named.
+
+    Raises: `MissingExtra`.
+    """
     if model is None:
         return source
     from indexes.rerank import Reranked, reranker

@@ -16,12 +16,11 @@ from funnel.errors import BadSetting
 
 if TYPE_CHECKING:
     from funnel.pipeline import Funnel, Options
-    from funnel.run.context import Source
     from funnel.run.options import ResumeOptions
     from funnel.settings import Settings
     from funnel.trace.events import Event, Sink
     from funnel.types import Answer
-    from indexes import Collection, RawDocuments
+    from indexes import Collection, RawDocuments, Source
 
 
 @contextmanager

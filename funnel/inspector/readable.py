@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 
 from funnel.journal import Journal
-from funnel.run.context import Source
 from funnel.sandbox.base import HostError
 from funnel.text.citations import locate
 from funnel.text.sentences import sentences
 from funnel.types import Citation
 from funnel.workspace.workspace import Workspace
 from indexes.filters import Filter
+from indexes.source import Source
 from indexes.types import Access, DocumentHit, DocumentId, DocumentInfo
 
 MAX_QUOTE_CHARS = 2_000
@@ -40,11 +40,9 @@ class Shelf:
         access: Access,
         where: Filter | None,
     ) -> None:
-        self._source = source
+        self._view = source.for_asker(access, where)
         self._workspace = workspace
         self._journal = journal
-        self._access = access
-        self._where = where
         self._documents: dict[str, DocumentInfo] = {}
         self._numbers: dict[Citation, int] = {}
         self._by_number: dict[int, Citation] = {}
@@ -73,15 +71,13 @@ class Shelf:
 
     def _infos(self, names: Iterable[DocumentId]) -> list[DocumentInfo]:
         """What is known of these documents now, without those that the asker may not read."""
-        found = (self._source.info(name, access=self._access, where=self._where) for name in names)
+        found = (self._view.info(name) for name in names)
         return [info for info in found if info is not None]
 
     async def restore(self) -> None:
         """Put back what an earlier attempt of the run had read and cited, but for what has gone meanwhile."""
         for stored in await self._workspace.documents():
-            info = await asyncio.to_thread(
-                self._source.info, DocumentId(stored.id), access=self._access, where=self._where
-            )
+            info = await asyncio.to_thread(self._view.info, stored.id)
             if info is not None and info.version == stored.version:
                 self._documents[stored.id] = info
         for number, *fields in self._journal.citations:
@@ -90,22 +86,15 @@ class Shelf:
 
     async def readable(self, ids: Iterable[str]) -> bool:
         """Whether the asker may read all of these documents, now."""
-
-        def look() -> bool:
-            return all(
-                self._source.info(DocumentId(name), access=self._access, where=self._where) is not None
-                for name in ids
-            )
-
-        return await asyncio.to_thread(look)
+        return await asyncio.to_thread(self._view.may_read, ids)
 
     async def count(self) -> int:
         """How many documents of the whole collection the asker may read."""
-        return await asyncio.to_thread(self._source.count, access=self._access, where=self._where)
+        return await asyncio.to_thread(self._view.count)
 
     async def search(self, query: str, k: int) -> list[DocumentHit]:
         """Back into stage one, under the asker's access and filter; what is found is put on the shelf."""
-        hits = await asyncio.to_thread(self._source.search, query, k, access=self._access, where=self._where)
+        hits = await asyncio.to_thread(self._view.search, query, k)
         shelved = set(await self.add(hit.document for hit in hits))
         return [hit for hit in hits if hit.document.id in shelved]
 
@@ -113,8 +102,7 @@ class Shelf:
         """The documents of the whole collection that the asker may read, by id; not put on the shelf."""
 
         def look() -> list[DocumentInfo]:
-            ids = self._source.ids(access=self._access, where=self._where)
-            return self._infos(ids[start : start + limit])
+            return self._infos(self._view.ids()[start : start + limit])
 
         return await asyncio.to_thread(look)
 
@@ -131,9 +119,7 @@ class Shelf:
         if not isinstance(name, str):
             raise HostError(f"a document is named by its id, a str, not by a {type(name).__name__}")
         if name not in self._documents:
-            info = await asyncio.to_thread(
-                self._source.info, DocumentId(name), access=self._access, where=self._where
-            )
+            info = await asyncio.to_thread(self._view.info, name)
             if info is None or not await self.add([info]):
                 first = ", ".join(repr(known) for known in self.ids[:3])
                 raise HostError(f"there is no document {name[:80]!r}. Ids are case-sensitive, like {first}.")
@@ -210,20 +196,19 @@ class Shelf:
         Its pages may be in the memory from another run: they are no proof of this asker's rights.
         """
         info = await self.find(document)
-        now = await asyncio.to_thread(self._source.info, info.id, access=self._access, where=self._where)
+        now = await asyncio.to_thread(self._view.version, info.id)
         if now is None:
             raise _gone(info.id)
         return info
 
     async def _fetch(self, name: str, start: int, stop: int) -> str:
         """Characters of a document, from stage one. Raises: `HostError` where it is not what was found."""
-        version, document_id = self._documents[name].version, DocumentId(name)
+        version = self._documents[name].version
 
         def look() -> str | None:
-            text = self._source.read(document_id, start, stop, access=self._access, where=self._where)
+            text = self._view.read(name, start, stop)
             # Looked at after the text: what was read before a change is not taken for what came of it.
-            info = self._source.info(document_id, access=self._access, where=self._where)
-            return text if info is not None and info.version == version else None
+            return text if self._view.version(name) == version else None
 
         text = await asyncio.to_thread(look)
         if text is None:

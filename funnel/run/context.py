@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from funnel.findings.store import FindingStore
 from funnel.journal import Journal
@@ -16,31 +16,8 @@ from funnel.trace.events import Events
 from funnel.types import Citation, Shape, Status
 from funnel.workspace.workspace import Workspace
 from indexes.filters import Filter
-from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo
-
-
-class Source(Protocol):
-    """Stage one as the funnel sees it: `indexes.Collection`, or documents that were never indexed."""
-
-    def search(self, query: str, k: int = 20, *, access: Access, where: Filter | None) -> list[DocumentHit]:
-        """The best `k` documents that `access` may read and `where` matches, best first."""
-
-    def count(self, *, access: Access, where: Filter | None) -> int:
-        """How many documents `access` may read and `where` matches."""
-
-    def ids(self, *, access: Access, where: Filter | None) -> list[DocumentId]:
-        """The ids of every document that `access` may read and `where` matches, sorted."""
-
-    def document(self, document_id: DocumentId, *, access: Access, where: Filter | None) -> Document | None:
-        """The whole document, or None where there is none that `access` may read and `where` matches."""
-
-    def info(self, document_id: DocumentId, *, access: Access, where: Filter | None) -> DocumentInfo | None:
-        """What is known of a document without its text, or None likewise."""
-
-    def read(
-        self, document_id: DocumentId, start: int, stop: int, *, access: Access, where: Filter | None
-    ) -> str | None:
-        """Characters start to stop of a document, or None likewise."""
+from indexes.source import Source
+from indexes.types import Access
 
 
 @dataclass(frozen=True, slots=True)

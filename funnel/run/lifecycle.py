@@ -27,13 +27,13 @@ from funnel.llm.models import Models
 from funnel.memory.base import Memory
 from funnel.memory.swap.hot_swap import HotSwap
 from funnel.prompts.addenda import Prompts
-from funnel.run.context import Run, Source
+from funnel.run.context import Run
 from funnel.run.options import Options, ResumeOptions
 from funnel.schema import AnswerSchema
 from funnel.trace.events import Events, JsonlSink, Sink
 from funnel.types import Answer
 from funnel.workspace.workspace import Workspace
-from indexes.types import DocumentId
+from indexes.source import Source
 
 _SHOWN = 3
 
@@ -216,12 +216,10 @@ class RunLifecycle:
         """Whatever the run had read must still be there, the same, and for its asker to read."""
         had = {stored.id: stored.version for stored in await run.workspace.documents()}
         had |= {hit["document"]["id"]: hit["document"]["version"] for hit in run.journal.value("hits") or ()}
+        documents = self._source.for_asker(record.access, record.where)
         changed = []
         for name, version in had.items():
-            info = await asyncio.to_thread(
-                self._source.info, DocumentId(name), access=record.access, where=record.where
-            )
-            if info is None or info.version != version:
+            if await asyncio.to_thread(documents.version, name) != version:
                 changed.append(name)
         if changed:
             named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])

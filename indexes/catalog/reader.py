@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexes.catalog.filter_sql import Sql, compiled, joined
-from indexes.filters import Filter, matches
-from indexes.types import Access, Document, DocumentId, DocumentInfo, Passage, PassageId, Section
+from indexes.filters import matches
+from indexes.scope import Scope
+from indexes.types import Document, DocumentId, DocumentInfo, Passage, PassageId, Section
 
 PAGE_CHARS = 32_768
 _READERS_KEPT = 1024
@@ -110,24 +111,24 @@ class CatalogReader:
         ).fetchone()
         return Counts(documents, self.n_added(-1), chars)
 
-    def ids(self, access: Access, where: Filter | None = None) -> list[DocumentId]:
-        """The ids of the documents that `access` may read and `where` matches, sorted."""
-        sql = _narrowed(access, where, "number")
+    def ids(self, scope: Scope) -> list[DocumentId]:
+        """The ids of the documents within `scope`, sorted."""
+        sql = _narrowed(scope, "number")
         rows = self._db.execute(f"SELECT id FROM documents WHERE {sql.text} ORDER BY id", sql.parameters)  # noqa: S608 - see `Sql`
         return [DocumentId(i) for (i,) in rows]
 
-    def count(self, access: Access, where: Filter | None = None) -> int:
-        """How many documents `access` may read and `where` matches."""
-        sql = _narrowed(access, where, "number")
+    def count(self, scope: Scope) -> int:
+        """How many documents are within `scope`."""
+        sql = _narrowed(scope, "number")
         found = self._db.execute(f"SELECT count(*) FROM documents WHERE {sql.text}", sql.parameters)  # noqa: S608 - see `Sql`
         return int(found.fetchone()[0])
 
-    def number(self, document_id: str, access: Access, where: Filter | None = None) -> int | None:
-        """The catalog's own number of a document; None for none that is open and that `where` matches."""
+    def number(self, document_id: str, scope: Scope) -> int | None:
+        """The catalog's own number of a document; None if there is no such document within `scope`."""
         found = self._db.execute(
             "SELECT number, readers, metadata FROM documents WHERE id = ?", (document_id,)
         ).fetchone()
-        return found[0] if found and _is_open(found[1], found[2], access, where) else None
+        return found[0] if found and _is_within(scope, found[1], found[2]) else None
 
     def info(self, number: int) -> DocumentInfo:
         """What is known of a document, without its text."""
@@ -171,8 +172,12 @@ class CatalogReader:
         offset = first * PAGE_CHARS
         return "".join(_decode(page) for (page,) in pages)[start - offset : max(stop - offset, 0)]
 
-    def places(self, keys: Iterable[int], access: Access) -> dict[int, PassageLocation]:
-        """Where these passages stand, by key; without those that are gone or closed to `access`."""
+    def places(self, keys: Iterable[int], scope: Scope) -> dict[int, PassageLocation]:
+        """Where these passages stand, by key; without those that are gone or closed to the asker.
+
+        The filter of `scope` is not looked at again: a passage's metadata never changes under its key.
+        """
+        access = scope.access
         rows = self._db.execute(_PLACES, (json.dumps(list(keys)),))
         return {
             row[1]: PassageLocation._make(row[1:])
@@ -221,16 +226,16 @@ class CatalogReader:
         rows = self._db.execute("SELECT key FROM passages WHERE key > ? ORDER BY key", (after,))
         return np.fromiter((key for (key,) in rows), np.int64)
 
-    def open_keys(self, access: Access, where: Filter | None) -> NDArray[np.int64]:
-        """The keys of the passages that `access` may read and `where` matches, ascending."""
-        sql = _narrowed(access, where, "document")
+    def open_keys(self, scope: Scope) -> NDArray[np.int64]:
+        """The keys of the passages within `scope`, ascending."""
+        sql = _narrowed(scope, "document")
         rows = self._db.execute(f"SELECT key FROM passages WHERE {sql.text}", sql.parameters)  # noqa: S608 - see `Sql`
         return np.sort(np.fromiter((key for (key,) in rows), np.int64))
 
-    def open_keys_since(self, since: int, access: Access, where: Filter | None) -> NDArray[np.int64]:
+    def open_keys_since(self, since: int, scope: Scope) -> NDArray[np.int64]:
         """As `open_keys`, of passages that came after generation `since`, in time that grows with them."""
         rows = self._db.execute(_CAME, (self._first_key(since),))
-        came = (key for key, readers, metadata in rows if _is_open(readers, metadata, access, where))
+        came = (key for key, readers, metadata in rows if _is_within(scope, readers, metadata))
         return np.fromiter(came, np.int64)
 
     def _first_key(self, since: int) -> int:
@@ -329,16 +334,18 @@ def indexed_text(title: str, text: str) -> str:
     return f"{title}\n{text}" if title else text
 
 
-def _narrowed(access: Access, where: Filter | None, column: str) -> Sql:
-    """The SQL that holds for the documents, by their number in `column`, that a search may find."""
-    parts = [] if where is None else [compiled(where, column)]
-    if not access.everything:
-        parts.append(Sql(_OPEN_TO.format(column=column), (json.dumps(sorted(access.principals)),)))
+def _narrowed(scope: Scope, column: str) -> Sql:
+    """The SQL that holds for the documents within `scope`, by their number in `column`."""
+    parts = [] if scope.where is None else [compiled(scope.where, column)]
+    if not scope.access.everything:
+        parts.append(Sql(_OPEN_TO.format(column=column), (json.dumps(sorted(scope.access.principals)),)))
     return joined(" AND ", parts, empty="TRUE")
 
 
-def _is_open(readers: str, metadata: str, access: Access, where: Filter | None) -> bool:
-    return access.may_read(_readers(readers)) and (where is None or matches(where, json.loads(metadata)))
+def _is_within(scope: Scope, readers: str, metadata: str) -> bool:
+    return scope.access.may_read(_readers(readers)) and (
+        scope.where is None or matches(scope.where, json.loads(metadata))
+    )
 
 
 @lru_cache(_READERS_KEPT)

@@ -9,8 +9,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from indexes.scope import Keys
+
 Vectors = NDArray[np.float32]
-Keys = NDArray[np.int64]
 
 
 class Embedder(Protocol):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexes.dense.backlog import EmbeddingBacklog
-from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
+from indexes.dense.base import Embedder, FittedEmbedder, Vectors
 from indexes.dense.embedders.latent import LatentEmbedder
 from indexes.dense.engines.faiss.engine import FaissEngine
 from indexes.dense.feedback import NOTHING_NEAR, Near
@@ -25,13 +25,14 @@ from indexes.dense.retriever import DenseRetriever, EmbeddingSpace, FittedRetrie
 from indexes.dense.vector_cache import VECTORS, VectorCache
 from indexes.errors import AlreadyEmbedding, CollectionLocked, EmbedderFailed
 from indexes.retrieval.base import ProgressCallback, since
+from indexes.scope import Keys
 from indexes.storage.lock import WriterLock
 
 if TYPE_CHECKING:
     from indexes.catalog.catalog import Catalog
     from indexes.catalog.reader import CatalogReader, PassageRow
     from indexes.lexical.base import Scored
-    from indexes.retrieval.scope import Scope
+    from indexes.scope import Scope
 
 AT_ONCE = 32
 """So many new texts at most are embedded within the write: one batch of the model, one to two seconds on two

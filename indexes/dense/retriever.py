@@ -14,11 +14,12 @@ from uuid import uuid4
 
 import numpy as np
 
-from indexes.dense.base import Embedder, FittedEmbedder, Keys, Vectors
+from indexes.dense.base import Embedder, FittedEmbedder, Vectors
 from indexes.dense.engines.faiss.engine import FaissEngine, read_manifest
 from indexes.dense.feedback import NOTHING_NEAR, SHARE_LATENT, SHARE_PRETRAINED, Near, with_feedback
 from indexes.errors import EmbedderFailed
 from indexes.retrieval.base import ProgressCallback, since
+from indexes.scope import Keys
 from indexes.storage import faults
 from indexes.storage.files import fsync
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from indexes.catalog.catalog import Catalog
     from indexes.catalog.reader import CatalogReader, PassageRow
     from indexes.lexical.base import Scored
-    from indexes.retrieval.scope import Scope
+    from indexes.scope import Scope
 
 FIT_PASSAGES = 20_000
 """A space is fitted to this many passages at most, evenly spread over the collection."""
@@ -98,7 +99,7 @@ class DenseRetriever:
         vector = space.embedder.embed_query(query)
         if near.rows:
             vector = with_feedback(vector, self._vectors(space, near.rows), near.scores, share=self.feedback)
-        scored = space.engine.search(vector, k, allowed=scope.keys)
+        scored = space.engine.search(vector, k, allowed=scope.keys())
         return [(key, score) for key, score in scored if score > _UNRELATED]
 
     def _vectors(self, space: EmbeddingSpace, rows: Sequence[PassageRow]) -> Vectors:

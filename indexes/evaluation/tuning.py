@@ -71,9 +71,10 @@ def tune(
         )
     weights: tuple[Weight, ...] = (None, *GRID)
     values: dict[Weight, list[float]] = {}
+    documents = collection.as_owner()
     for done, weight in enumerate(weights, start=1):
         with collection.weighted(weight):
-            rankings = [[hit.document.id for hit in collection.search(query.text, k)] for query in queries]
+            rankings = [[hit.document.id for hit in documents.search(query.text, k)] for query in queries]
         values[weight] = [
             MEASURES[measure](ranking, query.grades, k)
             for ranking, query in zip(rankings, queries, strict=True)

@@ -6,12 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from indexes.scope import Keys
 from indexes.types import Access
 
-Keys = NDArray[np.int64]
 Scored = list[tuple[int, float]]
 """(passage key, score), best first; ties broken by the smaller key."""
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from rank_bm25 import BM25Okapi
 
-from indexes.lexical.base import Keys, LexicalEntry, Scored
+from indexes.lexical.base import LexicalEntry, Scored
+from indexes.scope import Keys
 from indexes.types import Access
 
 K1 = 1.2

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from tantivy import Occur, Query
 
 from indexes.errors import IndexesError
-from indexes.lexical.base import Keys, LexicalEntry, Scored
+from indexes.lexical.base import LexicalEntry, Scored
 from indexes.lexical.segments import META, is_whole
+from indexes.scope import Keys
 from indexes.storage import faults
 from indexes.storage.connecting import may_write
 from indexes.types import Access

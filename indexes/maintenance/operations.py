@@ -54,13 +54,14 @@ def erase(collection: Collection, ids: Iterable[str], *, progress: ProgressCallb
     Raises: as `Collection.erase`; `OSError` where a file cannot be read.
     """
     asked = list(dict.fromkeys(ids))
-    found = {id_: collection.document(id_) for id_ in asked}
+    documents = collection.as_owner()
+    found = {id_: documents.document(id_) for id_ in asked}
     if unknown := [id_ for id_, document in found.items() if document is None]:
         raise UnknownDocument(collection.path, unknown)
     sought = evidence(document for document in found.values() if document is not None)
     collection.erase(asked, progress=progress)
-    documents = (collection.document(id_) for id_ in collection.ids())
-    remaining = (document for document in documents if document is not None)
+    left = (documents.document(id_) for id_ in documents.ids())
+    remaining = (document for document in left if document is not None)
     return prove(collection.path, sought, remaining, progress or _silent)
 
 

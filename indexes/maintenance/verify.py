@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from indexes.catalog.reader import CatalogReader
-from indexes.dense.base import Keys
 from indexes.retrieval.analysis import analyse
 from indexes.retrieval.base import Retriever
 from indexes.retrieval.retrievers import Retrievers
-from indexes.retrieval.scope import EVERYTHING
 from indexes.retrieval.searching import LEAST_CANDIDATES
+from indexes.scope import EVERYTHING, Keys
 
 _KEYS_SHOWN = 5
 _SAMPLE = 50

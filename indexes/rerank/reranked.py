@@ -1,4 +1,4 @@
-"""A collection, or raw documents, whose best passages a reranker orders anew; the rest is passed through."""
+"""A source whose best passages a reranker orders anew; everything else is passed through."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from dataclasses import replace
 from itertools import chain
 
 from indexes.catalog.reader import indexed_text
-from indexes.collection import Collection
-from indexes.filters import Filter
-from indexes.raw import RawDocuments
 from indexes.rerank.base import Reranker
-from indexes.types import OWNER, Access, Document, DocumentHit, DocumentId, DocumentInfo, Hit, RetrieverScore
+from indexes.scope import Scope
+from indexes.source import Source, SourceWrapper
+from indexes.types import DocumentHit, DocumentId, Hit, RetrieverScore
 
 DEPTH = 50
 """Passages that are scored a query: each costs a run of the model."""
@@ -18,31 +17,26 @@ DEPTH = 50
 LEG = "rerank"
 
 
-class Reranked:
-    """The same calls as what it wraps; `search` lets `reranker` order the first `depth` passages.
+class Reranked(SourceWrapper):
+    """The wrapped source, but that `search` lets `reranker` order the first `depth` passages.
 
     A hit keeps the scores of its retrievers and gains the reranker's. Passages below the depth come after, in
     the order they had.
     """
 
-    def __init__(self, source: Collection | RawDocuments, reranker: Reranker, *, depth: int = DEPTH) -> None:
+    def __init__(self, source: Source, reranker: Reranker, *, depth: int = DEPTH) -> None:
         if depth < 1:
             raise ValueError(f"a depth of {depth} passages reranks nothing: ask for one at least")
-        self._source = source
+        super().__init__(source)
         self._reranker = reranker
         self._depth = depth
 
-    def __len__(self) -> int:
-        return len(self._source)
+    def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
+        """Return the best `k` documents within `scope`; ties break by passage id.
 
-    def search(
-        self, query: str, k: int = 20, *, access: Access = OWNER, where: Filter | None = None
-    ) -> list[DocumentHit]:
-        """The best `k` documents that `access` may read and `where` matches; ties by passage id.
-
-        Raises: as the search that is wrapped; `RerankerFailed`.
+        Raises: `RerankerFailed`, and what the wrapped search raises.
         """
-        found = self._source.search(query, max(k, self._depth), access=access, where=where)
+        found = self._source.search(query, max(k, self._depth), scope)
         if not found:
             return []
         titles = {hit.document.id: hit.document.title for hit in found}
@@ -55,38 +49,6 @@ class Reranked:
         hits = [_merged(hit, by_document[hit.document.id]) for hit in found]
         best = sorted(hits, key=lambda hit: hit.passages[0].rank)[:k]
         return [replace(hit, rank=rank) for rank, hit in enumerate(best, 1)]
-
-    def count(self, *, access: Access = OWNER, where: Filter | None = None) -> int:
-        """As what is wrapped."""
-        return self._source.count(access=access, where=where)
-
-    def ids(self, *, access: Access = OWNER, where: Filter | None = None) -> list[DocumentId]:
-        """As what is wrapped."""
-        return self._source.ids(access=access, where=where)
-
-    def document(
-        self, document_id: DocumentId, *, access: Access = OWNER, where: Filter | None = None
-    ) -> Document | None:
-        """As what is wrapped."""
-        return self._source.document(document_id, access=access, where=where)
-
-    def info(
-        self, document_id: DocumentId, *, access: Access = OWNER, where: Filter | None = None
-    ) -> DocumentInfo | None:
-        """As what is wrapped."""
-        return self._source.info(document_id, access=access, where=where)
-
-    def read(
-        self,
-        document_id: DocumentId,
-        start: int,
-        stop: int,
-        *,
-        access: Access = OWNER,
-        where: Filter | None = None,
-    ) -> str | None:
-        """As what is wrapped."""
-        return self._source.read(document_id, start, stop, access=access, where=where)
 
     def _ordered(self, query: str, hits: list[Hit], titles: dict[DocumentId, str]) -> list[Hit]:
         """The passages in their new order; `hits` come best first."""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from indexes.errors import IndexesError
-from indexes.lexical.base import Keys, LexicalEngine, LexicalEntry, Scored
+from indexes.lexical.base import LexicalEngine, LexicalEntry, Scored
 from indexes.retrieval.specificity import latent_trust
+from indexes.scope import Keys
 
 if TYPE_CHECKING:
     from indexes.catalog.reader import CatalogReader, PassageRow
-    from indexes.retrieval.scope import Scope
+    from indexes.scope import Scope
 
 ProgressCallback = Callable[[str, int, int | None], None]
 """(stage, done, total or None): what a progress bar shows."""
@@ -99,7 +100,7 @@ class LexicalRetriever:
 
     def search(self, query: str, k: int, *, scope: Scope) -> Scored:
         """The best `k` passages within `scope` for the query's terms."""
-        return self._engine.search(self._analyse(query), k, access=scope.access, allowed=scope.keys)
+        return self._engine.search(self._analyse(query), k, access=scope.access, allowed=scope.keys())
 
     def trust_in_latent(self, query: str) -> float:
         """How far a space fitted to the collection is to be trusted with this query."""

@@ -19,8 +19,9 @@ from indexes.lexical import lexical_engine
 from indexes.maintenance import erasure
 from indexes.retrieval import analysis
 from indexes.retrieval.base import LexicalRetriever, ProgressCallback, Retriever
+from indexes.scope import EVERYTHING
 from indexes.storage.lock import WriterLock
-from indexes.types import OWNER, Changes
+from indexes.types import Changes
 
 _STORED = "The documents are stored; once there is space, the next use brings the engines up to date."
 _ERASING = "erasing"
@@ -78,7 +79,7 @@ class Retrievers:
         with self.writing, self.lock.hold(), self.dense.embedding():
             with self._catalog.read() as reader:
                 asked = dict.fromkeys(ids)
-                if unknown := [id_ for id_ in asked if reader.number(id_, OWNER) is None]:
+                if unknown := [id_ for id_ in asked if reader.number(id_, EVERYTHING) is None]:
                     raise UnknownDocument(self.path, unknown)
             self._catalog.set(_ERASING, "yes")
             with self._catalog.write() as writer:

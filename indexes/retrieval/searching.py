@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from indexes.catalog.catalog import Catalog
 from indexes.catalog.reader import CatalogReader
 from indexes.dense.feedback import PASSAGES, Near
-from indexes.filters import Filter
 from indexes.lexical.base import Scored
 from indexes.retrieval import fusion
+from indexes.retrieval.allowed_keys import AllowedKeys
 from indexes.retrieval.ranking import ScoredPassage, ranked
 from indexes.retrieval.retrievers import Retrievers
-from indexes.retrieval.scope import Scope, Scopes
-from indexes.types import Access, DocumentHit, Hit
+from indexes.scope import Scope
+from indexes.types import DocumentHit, Hit
 
 Joined = tuple[fusion.Fuse, Mapping[str, float]]
 """A way to join the retrievers, and each retriever's weight in it."""
@@ -33,23 +33,22 @@ class Searcher:
     def __init__(self, catalog: Catalog, engines: Retrievers) -> None:
         self._catalog = catalog
         self._engines = engines
-        self._scopes = Scopes()
+        self._allowed = AllowedKeys()
         with catalog.read() as reader:
             self._tuned: dict[str, float] = json.loads(reader.setting(_TUNED) or "{}")
         self.fuse: fusion.Fuse | None = None
         self.weights: Mapping[str, float] | None = None
 
-    def search(self, query: str, k: int, access: Access, where: Filter | None) -> list[DocumentHit]:
-        """As `Collection.search`, for a query and a `k` that were checked."""
+    def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
+        """As `Collection.search`."""
         depth = max(LEAST_CANDIDATES, _CANDIDATES_A_RESULT * k)
         fuse, weights = self.joined(query)
-        with self._catalog.read() as reader:
-            scope = self._scopes.scope(reader, access, where)
+        scope = self._allowed.bind(scope, self._catalog)
         while True:
             found = self._found(query, depth, scope, weights)
             # A later view than the scope's: what is there may have changed, who may read a key cannot.
             with self._catalog.read() as reader:
-                places = reader.places({key for scored in found.values() for key, _ in scored}, access)
+                places = reader.places({key for scored in found.values() for key, _ in scored}, scope)
                 documents = ranked(found, places, k, fuse=fuse, weights=weights)
                 if len(documents) == k or all(len(scored) < depth for scored in found.values()):
                     return _hits(reader, documents)

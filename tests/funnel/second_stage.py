@@ -73,7 +73,7 @@ class Bench:
         return [dict(event.data) for event in self.seen if (event.kind, event.phase) == (kind, phase)]
 
     def hits(self, k: int = 20):
-        return self.run.source.search(self.run.question, k, access=self.run.access, where=self.run.where)
+        return self.run.source.for_asker(self.run.access, self.run.where).search(self.run.question, k)
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ from funnel.router import Router
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.trace.reading import read_trace
 from funnel.types import Citation, Span
-from indexes import Collection, RawDocuments
+from indexes import Collection, RawDocuments, SourceWrapper
 from indexes.types import Access, Document
 
 QUESTION = "How long do refunds take?"
@@ -212,22 +212,17 @@ async def test_leaving_a_stream_early_cancels_the_run(tmp_path):
     assert "CancelledError" in read_trace(trace).data["error"]
 
 
-class Changing:
+class Changing(SourceWrapper):
     """Raw documents of which one is rewritten, or closed to the asker, once there is an answer."""
 
     def __init__(self, documents, later):
-        self.now, self.later = RawDocuments(documents), RawDocuments(later)
+        super().__init__(RawDocuments(documents))
+        self.later = RawDocuments(later)
         self.changed = False
 
-    def search(self, query, k=20, *, access, where):
-        return self.now.search(query, k, access=access, where=where)
-
-    def read(self, document_id, start, stop, *, access, where):
-        held = self.later if self.changed else self.now
-        return held.read(document_id, start, stop, access=access, where=where)
-
-    def __getattr__(self, name):
-        return getattr(self.now, name)
+    def read(self, document_id, start, stop, scope):
+        held = self.later if self.changed else self._source
+        return held.read(document_id, start, stop, scope)
 
 
 @pytest.mark.parametrize("later", [[], [doc("refunds", "We never refund anything, whatever happens.")]])

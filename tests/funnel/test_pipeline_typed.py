@@ -60,8 +60,8 @@ def typed(value, answer="They take 14 days [1].", *quotes):
 class Changing(RawDocuments):
     """Documents of which one is rewritten after the search."""
 
-    def read(self, document_id, start, stop, *, access, where):
-        text = super().read(document_id, start, stop, access=access, where=where)
+    def read(self, document_id, start, stop, scope):
+        text = super().read(document_id, start, stop, scope)
         return "We never refund." if document_id == "refunds" else text
 
 

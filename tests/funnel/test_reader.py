@@ -198,7 +198,7 @@ async def test_the_reader_asks_for_json_of_its_schema():
 
 
 def hits_of(*documents, query="word"):
-    return RawDocuments(documents).search(query, len(documents))
+    return RawDocuments(documents).as_owner().search(query, len(documents))
 
 
 def test_the_passages_chosen_fit_one_prompt():

@@ -90,7 +90,7 @@ def check(kb: Collection, log: Log) -> State:
     problems = kb.verify()
     assert problems == [], problems
     sure, pending, gone = log.read()
-    stored = {i: kb.document(i).text.split()[-1] for i in kb.ids()}
+    stored = {i: kb.as_owner().document(i).text.split()[-1] for i in kb.as_owner().ids()}
     assert stored in (sure, pending), f"{stored} is neither {sure} nor {pending}"
     for id_, word in stored.items():
         found = by_words(kb, word)
@@ -104,7 +104,7 @@ def check(kb: Collection, log: Log) -> State:
 
 def by_words(kb: Collection, word: str) -> list[str]:
     """The documents that have the word itself; what is only near it in meaning is left out."""
-    return [hit.document.id for hit in kb.search(word, 20) if "lexical" in hit.retrievers]
+    return [hit.document.id for hit in kb.as_owner().search(word, 20) if "lexical" in hit.retrievers]
 
 
 def write(kb: Collection, state: State, log: Log, chance: random.Random) -> State:

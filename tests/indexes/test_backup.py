@@ -46,8 +46,10 @@ def test_a_restored_collection_holds_and_finds_the_same(kb, tmp_path):
     assert (made.documents, made.generation) == (12, 1)
     assert restore(tmp_path / "b.tar.gz", tmp_path / "again") == made
     with Collection.open(tmp_path / "again") as again:
-        assert [again.document(id_) for id_ in again.ids()] == [kb.document(id_) for id_ in kb.ids()]
-        assert again.search("n7", 1)[0].document.id == "d7"
+        assert [again.as_owner().document(id_) for id_ in again.as_owner().ids()] == [
+            kb.as_owner().document(id_) for id_ in kb.as_owner().ids()
+        ]
+        assert again.as_owner().search("n7", 1)[0].document.id == "d7"
         assert again.verify() == []
         again.upsert([Document("new", "words")])
 
@@ -73,7 +75,7 @@ def test_a_backup_is_of_one_moment_while_another_writes(kb, tmp_path):
     for i in range(5):
         restore(tmp_path / f"{i}.tar.gz", tmp_path / f"kb{i}")
         with Collection.open(tmp_path / f"kb{i}") as again:
-            ids = set(again.ids())
+            ids = set(again.as_owner().ids())
             assert {id_[1:] for id_ in ids if id_[0] == "a"} == {id_[1:] for id_ in ids if id_[0] == "b"}
             assert again.verify() == []
 

@@ -12,6 +12,7 @@ from indexes.catalog.reader import PAGE_CHARS
 from indexes.chunking import chunk
 from indexes.errors import CollectionDamaged, CollectionNotFound, CollectionTooNew
 from indexes.filters import field
+from indexes.scope import EVERYTHING, Scope
 from indexes.types import OWNER, Document, Section
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=400)
@@ -33,7 +34,7 @@ def put(catalog, *documents, source=""):
 
 
 def number(reader, document_id):
-    found = reader.number(document_id, OWNER)
+    found = reader.number(document_id, EVERYTHING)
     assert found is not None
     return found
 
@@ -107,7 +108,7 @@ def test_an_exception_leaves_everything_as_it_was(catalog):
         writer.put(Document("b", "y"), [], source="")
         raise KeyboardInterrupt
     with catalog.read() as reader:
-        assert reader.ids(OWNER) == ["a"]
+        assert reader.ids(EVERYTHING) == ["a"]
         assert reader.generation == 1
 
 
@@ -134,7 +135,7 @@ def test_a_reader_sees_one_moment(catalog):
     with catalog.read() as reader:
         assert reader.generation == 1
         put(catalog, Document("b", "two"))
-        assert reader.ids(OWNER) == ["a"]
+        assert reader.ids(EVERYTHING) == ["a"]
 
 
 def test_a_passage_keeps_its_section(catalog):
@@ -142,7 +143,7 @@ def test_a_passage_keeps_its_section(catalog):
     document = Document("d", "first second", sections=sections)
     put(catalog, document)
     with catalog.read() as reader:
-        places = reader.places(reader.keys().tolist(), OWNER)
+        places = reader.places(reader.keys().tolist(), EVERYTHING)
         assert reader.passages(places.values()) == chunk(document)
 
 
@@ -181,7 +182,7 @@ def test_an_older_format_is_migrated_step_by_step(catalog, tmp_path, monkeypatch
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, step))
     again = Catalog.open(tmp_path / "catalog.sqlite")
     with again.read() as reader:
-        assert reader.ids(OWNER) == ["a"]
+        assert reader.ids(EVERYTHING) == ["a"]
         assert reader._db.execute("SELECT language FROM documents").fetchall() == [("en",)]
     again.close()
 
@@ -221,6 +222,6 @@ def test_documents_of_the_first_format_get_their_attributes_on_opening(tmp_path)
     db.close()
     catalog = Catalog.open(path)
     with catalog.read() as reader:
-        assert reader.ids(OWNER, (field("year") == 2021) & (field("tags") == "b")) == ["d"]
-        assert reader.ids(OWNER, field("odd").exists()) == []
+        assert reader.ids(Scope(OWNER, (field("year") == 2021) & (field("tags") == "b"))) == ["d"]
+        assert reader.ids(Scope(OWNER, field("odd").exists())) == []
     catalog.close()

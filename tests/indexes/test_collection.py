@@ -65,7 +65,7 @@ def kb(tmp_path, lexical):
 
 
 def found(collection, query, **options) -> list[str]:
-    return [hit.document.id for hit in collection.search(query, **options)]
+    return [hit.document.id for hit in collection.as_owner().search(query, **options)]
 
 
 def test_documents_are_found_by_their_words(kb):
@@ -81,7 +81,7 @@ def test_documents_are_found_by_their_titles(kb):
 
 def test_a_hit_tells_what_each_leg_thought(kb):
     kb.upsert(ALL)
-    [hit] = kb.search("purrs", 1)
+    [hit] = kb.as_owner().search("purrs", 1)
     assert isinstance(hit, DocumentHit)
     assert {name: retriever.rank for name, retriever in hit.retrievers.items()} == {"lexical": 1, "dense": 1}
     assert hit.rank == hit.passages[0].rank == 1
@@ -92,28 +92,28 @@ def test_a_hit_tells_what_each_leg_thought(kb):
 def test_a_weight_of_zero_switches_a_leg_off(kb):
     kb.upsert(ALL)
     kb.weights = {"lexical": 1.0, "dense": 0.0}
-    assert list(kb.search("purrs")[0].retrievers) == ["lexical"]
+    assert list(kb.as_owner().search("purrs")[0].retrievers) == ["lexical"]
 
 
 @pytest.mark.parametrize("query", ["", "  \n"])
 def test_an_empty_query_is_refused(kb, query):
     with pytest.raises(BadQuery, match="The query is empty"):
-        kb.search(query)
+        kb.as_owner().search(query)
 
 
 def test_no_result_cannot_be_asked_for(kb):
     with pytest.raises(ValueError, match="k = 0 asks for no result"):
-        kb.search("cats", 0)
+        kb.as_owner().search("cats", 0)
 
 
 def test_an_empty_collection_finds_nothing(kb):
-    assert kb.search("cats") == []
+    assert kb.as_owner().search("cats") == []
     assert kb.verify() == []
 
 
 def test_a_query_of_stop_words_alone_finds_nothing(kb):
     kb.upsert(ALL)
-    assert kb.search("the of and") == []
+    assert kb.as_owner().search("the of and") == []
 
 
 def test_what_changed_is_told(kb):
@@ -145,7 +145,7 @@ def test_a_deleted_document_is_gone(kb):
     kb.upsert(ALL)
     assert kb.delete(["cats", "no such"]).deleted == ("cats",)
     assert "cats" not in found(kb, "cat purrs")
-    assert kb.document("cats") is None
+    assert kb.as_owner().document("cats") is None
     assert len(kb) == 2
     assert kb.verify() == []
 
@@ -155,7 +155,7 @@ def test_sync_deletes_what_its_source_no_longer_has_and_nothing_else(kb):
     kb.sync([CATS, DOGS], source="/animals")
     changes = kb.sync([CATS], source="/animals")
     assert (changes.deleted, changes.unchanged) == (("dogs",), 1)
-    assert kb.ids() == ["bonds", "cats"]
+    assert kb.as_owner().ids() == ["bonds", "cats"]
 
 
 def test_an_id_that_two_sources_have_is_refused(kb):
@@ -169,7 +169,7 @@ def test_an_id_twice_in_one_batch_leaves_the_collection_as_it_was(kb):
     kb.upsert([DOGS])
     with pytest.raises(DuplicateId):
         kb.upsert([CATS, Document("cats", "other text")])
-    assert kb.ids() == ["dogs"]
+    assert kb.as_owner().ids() == ["dogs"]
     assert kb.verify() == []
 
 
@@ -183,7 +183,7 @@ def test_a_document_that_cannot_be_read_leaves_the_collection_as_it_was(kb):
 
     with pytest.raises(SourceError):
         kb.sync(reading(), source="/folder")
-    assert kb.document("dogs") == DOGS
+    assert kb.as_owner().document("dogs") == DOGS
     assert found(kb, "purrs") == []
 
 
@@ -202,16 +202,16 @@ def test_progress_is_told_by_stage(kb):
 
 def test_a_blank_document_is_kept_and_never_found(kb):
     kb.upsert([Document("blank", " \n "), CATS])
-    assert kb.document("blank").text == " \n "
+    assert kb.as_owner().document("blank").text == " \n "
     assert found(kb, "cats") == ["cats"]
     assert kb.verify() == []
 
 
 def test_spans_are_read_without_the_document(kb):
     kb.upsert(ALL)
-    assert kb.read("cats", 5, 9) == CATS.text[5:9]
-    assert kb.read("no such", 0, 5) is None
-    assert kb.info("cats").n_chars == len(CATS.text)
+    assert kb.as_owner().read("cats", 5, 9) == CATS.text[5:9]
+    assert kb.as_owner().read("no such", 0, 5) is None
+    assert kb.as_owner().info("cats").n_chars == len(CATS.text)
 
 
 def test_the_status_counts(kb, lexical):
@@ -225,10 +225,10 @@ def test_the_status_counts(kb, lexical):
 def test_it_opens_with_what_it_had(tmp_path, lexical):
     with Collection.create(tmp_path / "kb", lexical=lexical) as kb:
         kb.upsert(ALL)
-        before = kb.search("cat bank")
+        before = kb.as_owner().search("cat bank")
     with Collection.open(tmp_path / "kb") as kb:
         assert kb.verify() == []
-        assert kb.search("cat bank") == before
+        assert kb.as_owner().search("cat bank") == before
 
 
 def test_opening_with_another_name_is_refused(tmp_path):
@@ -328,12 +328,12 @@ def test_another_version_of_the_analyser_rebuilds_the_engines(tmp_path, monkeypa
 def test_a_damaged_engine_is_rebuilt_from_the_catalog(tmp_path, what):
     with Collection.create(tmp_path / "kb") as kb:
         kb.upsert(ALL)
-        before = kb.search("cat bank")
+        before = kb.as_owner().search("cat bank")
     for path in (tmp_path / "kb").glob(what):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with Collection.open(tmp_path / "kb") as kb:
         assert kb.verify() == []
-        assert kb.search("cat bank") == before
+        assert kb.as_owner().search("cat bank") == before
 
 
 def test_engines_ahead_of_a_restored_catalog_are_rebuilt(tmp_path):
@@ -415,7 +415,7 @@ def test_what_came_from_an_unread_file_stays_and_the_rest_goes(tmp_path):
         kb.sync(first, source="x")
         changes = kb.sync([Document("e", "five")], source="x", unread=[f"{base}/b.jsonl", f"{base}/shut"])
         assert changes.deleted == ("a", "c")
-        assert kb.ids() == ["b", "d", "e"]
+        assert kb.as_owner().ids() == ["b", "d", "e"]
 
 
 def test_an_id_that_fills_a_page_is_refused(tmp_path):

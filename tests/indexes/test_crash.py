@@ -55,9 +55,9 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, lexical, k
         last = killed_while_writing(path, last + 1, lexical, moments.uniform(0, 0.4))
         with Collection.open(path) as kb:
             assert kb.verify() == []
-            assert {f"d{i}" for i in range(last + 1)} <= set(kb.ids())
+            assert {f"d{i}" for i in range(last + 1)} <= set(kb.as_owner().ids())
             if last >= 0:
-                assert kb.search(f"n{last}", 1)[0].document.id == f"d{last}"
+                assert kb.as_owner().search(f"n{last}", 1)[0].document.id == f"d{last}"
     assert last > 0
 
 
@@ -79,7 +79,7 @@ def test_a_write_that_dies_between_the_catalog_and_the_engines_is_finished_on_op
             kb.upsert([Document("b", "dog")])
     with Collection.open(tmp_path / "kb") as kb:
         assert kb.verify() == []
-        assert kb.search("dog")[0].document.id == "b"
+        assert kb.as_owner().search("dog")[0].document.id == "b"
 
 
 def test_a_search_after_an_interrupted_write_finishes_it(tmp_path, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_search_after_an_interrupted_write_finishes_it(tmp_path, monkeypatch):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012  # patched
             patch.setattr(LexicalRetriever, "follow", interrupted)
             kb.upsert([Document("b", "dog")])
-        assert kb.search("dog")[0].document.id == "b"
+        assert kb.as_owner().search("dog")[0].document.id == "b"
         assert kb.verify() == []
 
 

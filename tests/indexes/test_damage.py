@@ -69,14 +69,14 @@ def copy(whole, ram) -> Iterator[Path]:
 
 def found(kb: Collection) -> dict[str, str]:
     """The best document for the words that only it has, for each that is stored."""
-    return {id_: kb.search(WORDS[id_], 1)[0].document.id for id_ in kb.ids()}
+    return {id_: kb.as_owner().search(WORDS[id_], 1)[0].document.id for id_ in kb.as_owner().ids()}
 
 
 @pytest.mark.parametrize("harm", HARMS)
 def test_every_damaged_file_of_an_engine_is_seen_and_the_answers_stay_the_same(whole, ram, harm):
     harmed, times = HARMS[harm]
     with Collection.open(whole) as kb:
-        expected = {id_: id_ for id_ in kb.ids()}
+        expected = {id_: id_ for id_ in kb.as_owner().ids()}
         assert (len(expected), found(kb)) == (10, expected)
     files = [
         path for retriever in ENGINES for path in sorted((whole / retriever).iterdir()) if path.stat().st_size
@@ -103,7 +103,7 @@ def test_a_file_that_is_gone_is_made_anew(whole, ram):
             (copy / retriever / name).unlink()
             with Collection.open(copy) as kb:
                 assert kb.verify() == [], name
-                assert found(kb) == {id_: id_ for id_ in kb.ids()}, name
+                assert found(kb) == {id_: id_ for id_ in kb.as_owner().ids()}, name
             shutil.rmtree(copy)
 
 

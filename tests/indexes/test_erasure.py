@@ -57,7 +57,7 @@ def test_an_erased_document_is_in_no_byte_of_the_directory(kb):
     kb.erase([SECRET.id])
     assert traces(kb.path) == set()
     assert (len(kb), kb.verify()) == (30, [])
-    assert kb.search("n7", 1)[0].document.id == "d7"
+    assert kb.as_owner().search("n7", 1)[0].document.id == "d7"
     kb.close()
     assert traces(kb.path) == set()
 
@@ -95,7 +95,7 @@ def test_the_proof_looks_everywhere_and_finds_nothing(kb):
 
 def test_the_proof_finds_what_is_there(kb):
     sought = erasure.evidence([SECRET])
-    others = [kb.document(document.id) for document in OTHERS]
+    others = [kb.as_owner().document(document.id) for document in OTHERS]
     before = erasure.prove(kb.path, sought, others, lambda *_: None)
     assert any(trace.startswith("catalog.sqlite") and "Wilhelmina Quartz" in trace for trace in before.traces)
     kb.erase([SECRET.id])
@@ -111,13 +111,13 @@ def test_a_sequence_that_other_documents_have_says_nothing(kb):
     proof = operations.erase(kb, [SECRET.id])
     assert proof.traces == ()
     assert proof.shared > 0
-    assert kb.document("sharing") == sharing
+    assert kb.as_owner().document("sharing") == sharing
 
 
 def test_an_id_that_is_not_there_changes_nothing(kb):
     with pytest.raises(UnknownDocument, match=r"has the id 'nope'\. Nothing was changed"):
         kb.erase([SECRET.id, "nope"])
-    assert kb.document(SECRET.id) == SECRET
+    assert kb.as_owner().document(SECRET.id) == SECRET
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_an_erasure_that_was_cut_off_is_completed_by_the_next_opening(tmp_path, 
 def test_an_erasure_waits_for_no_writer(kb):
     with WriterLock(kb.path).hold(), pytest.raises(CollectionLocked):
         kb.erase([SECRET.id])
-    assert kb.document(SECRET.id) == SECRET
+    assert kb.as_owner().document(SECRET.id) == SECRET
 
 
 def test_a_reader_answers_at_every_step_of_an_erasure(kb, request):
@@ -168,4 +168,4 @@ def test_a_reader_answers_at_every_step_of_an_erasure(kb, request):
 
 
 def by_words(collection, word):
-    return [hit.document.id for hit in collection.search(word) if "lexical" in hit.retrievers]
+    return [hit.document.id for hit in collection.as_owner().search(word) if "lexical" in hit.retrievers]

@@ -42,9 +42,10 @@ PROGRAM = textwrap.dedent(
         except IndexesError as error:
             said = str(error)
         faults.arm(None)
-        meanwhile = [hit.document.id for hit in kb.search("n3", 1)]
+        documents = kb.as_owner()
+        meanwhile = [hit.document.id for hit in documents.search("n3", 1)]
         resource.setrlimit(resource.RLIMIT_FSIZE, (UNLIMITED, UNLIMITED))
-        print(json.dumps([said, meanwhile, len(kb), kb.search("n3", 1)[0].document.id, kb.verify()]))
+        print(json.dumps([said, meanwhile, len(kb), documents.search("n3", 1)[0].document.id, kb.verify()]))
     """
 )
 
@@ -110,7 +111,7 @@ def test_an_error_of_the_system_at_any_step_leaves_a_collection_that_is_whole(pa
             faults.arm(None)
     with Collection.open(path) as kb:
         assert kb.verify() == []
-        assert kb.search("n3", 1)[0].document.id == "d3"
+        assert kb.as_owner().search("n3", 1)[0].document.id == "d3"
 
 
 def test_a_folder_that_may_not_be_written_to_is_told(path):
@@ -119,4 +120,4 @@ def test_a_folder_that_may_not_be_written_to_is_told(path):
     with Collection.open(path) as kb:
         with pytest.raises(CollectionNotWritable, match="cannot be written to"):
             kb.upsert(LATER)
-        assert kb.search("n3", 1)[0].document.id == "d3"
+        assert kb.as_owner().search("n3", 1)[0].document.id == "d3"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexes import OWNER, Access, Collection, Document
+from indexes import Access, Collection, Document
 
 WORDS = ["cat", "dog", "bond", "rate"]
 PRINCIPALS = ["alice", "bob", "group:legal", "public"]
@@ -39,13 +39,13 @@ def test_nothing_closed_to_the_asker_is_found_or_read_by_any_door(
     open_ = {d.id for d in stored if access.may_read(d.readers)}
     with Collection.create(tmp_path_factory.mktemp("kb") / "kb", lexical=lexical) as kb:
         kb.upsert(stored)
-        assert {hit.document.id for hit in kb.search("cat dog bond rate", 50, access=access)} == open_
-        assert set(kb.ids(access=access)) == open_
+        assert {hit.document.id for hit in kb.for_asker(access).search("cat dog bond rate", 50)} == open_
+        assert set(kb.for_asker(access).ids()) == open_
         for document in stored:
             seen = document.id in open_
-            assert (kb.document(document.id, access=access) is not None) == seen
-            assert (kb.info(document.id, access=access) is not None) == seen
-            assert (kb.read(document.id, 0, 3, access=access) is not None) == seen
+            assert (kb.for_asker(access).document(document.id) is not None) == seen
+            assert (kb.for_asker(access).info(document.id) is not None) == seen
+            assert (kb.for_asker(access).read(document.id, 0, 3) is not None) == seen
 
 
 def test_trimming_happens_inside_the_legs_so_that_k_results_come_back(tmp_path):
@@ -53,7 +53,7 @@ def test_trimming_happens_inside_the_legs_so_that_k_results_come_back(tmp_path):
     shown = [Document(f"s{i}", "cat and dog and more", readers=frozenset({"alice"})) for i in range(3)]
     with Collection.create(tmp_path / "kb") as kb:
         kb.upsert(hidden + shown)
-        hits = kb.search("cat", 3, access=Access.of("alice"))
+        hits = kb.for_asker(Access.of("alice")).search("cat", 3)
         assert [hit.document.id for hit in hits] == ["s0", "s1", "s2"]
         assert [hit.retrievers["lexical"].rank for hit in hits] == [1, 2, 3]
 
@@ -61,17 +61,17 @@ def test_trimming_happens_inside_the_legs_so_that_k_results_come_back(tmp_path):
 def test_a_reader_that_is_taken_away_sees_it_no_more_at_once(tmp_path):
     with Collection.create(tmp_path / "kb") as kb:
         kb.upsert([Document("d", "cat", readers=frozenset({"alice"}))])
-        assert len(kb.search("cat", access=Access.of("alice"))) == 1
+        assert len(kb.for_asker(Access.of("alice")).search("cat")) == 1
         kb.upsert([Document("d", "cat", readers=frozenset({"bob"}))])
-        assert kb.search("cat", access=Access.of("alice")) == []
-        assert len(kb.search("cat", access=Access.of("bob"))) == 1
+        assert kb.for_asker(Access.of("alice")).search("cat") == []
+        assert len(kb.for_asker(Access.of("bob")).search("cat")) == 1
 
 
 def test_a_document_without_readers_is_the_owners_alone(tmp_path):
     with Collection.create(tmp_path / "kb") as kb:
         kb.upsert([Document("d", "cat")])
-        assert kb.search("cat", access=Access.of("alice")) == []
-        assert len(kb.search("cat", access=OWNER)) == 1
+        assert kb.for_asker(Access.of("alice")).search("cat") == []
+        assert len(kb.as_owner().search("cat")) == 1
 
 
 def test_an_engine_that_lags_behind_shows_nothing_that_was_closed_since(tmp_path, monkeypatch):
@@ -80,4 +80,4 @@ def test_an_engine_that_lags_behind_shows_nothing_that_was_closed_since(tmp_path
         # As between the catalog's commit and the engines': another process would look at just this.
         monkeypatch.setattr(kb._engines, "_catch_up", lambda *_: None)
         kb.upsert([Document("d", "cat", readers=frozenset({"bob"}))])
-        assert kb.search("cat", access=Access.of("alice")) == []
+        assert kb.for_asker(Access.of("alice")).search("cat") == []

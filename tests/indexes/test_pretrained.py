@@ -84,7 +84,7 @@ def full(kb):
 def test_a_write_returns_before_anything_is_embedded(kb, model):
     kb.upsert(documents(MANY))
     assert (model.embedded, standing(kb)) == ([], ("latent", 0, MANY))
-    assert kb.search("n7", 1)[0].document.id == "d0007"
+    assert kb.as_owner().search("n7", 1)[0].document.id == "d0007"
     assert model.queries == []
 
 
@@ -96,7 +96,7 @@ def test_a_collection_that_is_partly_covered_is_in_order(kb):
 def test_the_model_serves_once_it_covers_everything(full, model):
     assert standing(full) == ("letters", MANY, MANY)
     assert len(set(model.embedded)) == len(model.embedded) == MANY
-    full.search("n7")
+    full.as_owner().search("n7")
     assert model.queries == ["n7"]
     assert full.verify() == []
 
@@ -124,7 +124,7 @@ def test_few_new_texts_are_embedded_in_the_write(full, model):
 def test_many_new_texts_wait_while_the_fitted_space_serves(full):
     full.upsert(documents(AT_ONCE + 1, start=MANY))
     assert standing(full) == ("latent", MANY, MANY + AT_ONCE + 1)
-    assert full.search(f"n{MANY}", 1)[0].document.id == f"d{MANY:04}"
+    assert full.as_owner().search(f"n{MANY}", 1)[0].document.id == f"d{MANY:04}"
     assert full.verify() == []
     full.embed()
     assert standing(full) == ("letters", MANY + AT_ONCE + 1, MANY + AT_ONCE + 1)
@@ -188,7 +188,7 @@ def test_what_comes_and_goes_meanwhile_is_handled(kb, model):
     kb.embed()
     assert standing(kb) == ("letters", MANY + 40, MANY + 40)
     assert kb.verify() == []
-    assert kb.search("dogs", 1)[0].document.id == "d0200"
+    assert kb.as_owner().search("dogs", 1)[0].document.id == "d0200"
     # Ten texts went while they were being embedded, one was replaced: none of them is kept.
     assert kept(kb.path) == MANY + 40
 
@@ -207,7 +207,7 @@ def test_a_model_that_refuses_holds_up_no_small_write(full, model, caplog):
     full.upsert(documents(1, start=MANY))
     assert standing(full) == ("latent", MANY, MANY + 1)
     assert "is down. Until `funnel embed`, latent stands in." in caplog.text
-    assert full.search(f"n{MANY}", 1)[0].document.id == f"d{MANY:04}"
+    assert full.as_owner().search(f"n{MANY}", 1)[0].document.id == f"d{MANY:04}"
     model.before = lambda _: None
     full.upsert(documents(1, start=MANY + 1))
     assert standing(full) == ("letters", MANY + 2, MANY + 2)
@@ -217,10 +217,10 @@ def test_a_reader_that_was_open_before_sees_the_model_take_over(kb):
     kb.upsert(documents(MANY))
     other = Letters()
     with Collection.open(kb.path, embedder=other) as reader:
-        reader.search("n1")
+        reader.as_owner().search("n1")
         assert other.queries == []
         kb.embed()
-        reader.search("n1")
+        reader.as_owner().search("n1")
         assert other.queries == ["n1"]
 
 
@@ -228,7 +228,7 @@ def test_an_empty_collection_asks_no_model(tmp_path):
     model = Letters()
     with Collection.create(tmp_path / "kb", embedder=model) as kb:
         kb.embed()
-        assert kb.search("cats") == []
+        assert kb.as_owner().search("cats") == []
         assert kb.verify() == []
     assert (model.embedded, model.queries) == ([], [])
 
@@ -269,7 +269,7 @@ def test_erasing_takes_the_vector_and_pays_for_no_other_again(full, model):
 
 def test_a_query_that_comes_again_is_embedded_once(full, model):
     for _ in range(3):
-        full.search("cats and dogs")
+        full.as_owner().search("cats and dogs")
     assert model.queries == ["cats and dogs"]
 
 
@@ -277,11 +277,11 @@ def test_a_model_with_vectors_of_another_length_is_told(full):
     full.close()
     with Collection.open(full.path, embedder=Letters("abcd")) as kb:
         with pytest.raises(EmbedderFailed, match="vectors of 4 numbers now, those of the collection have 36"):
-            kb.search("cats")
+            kb.as_owner().search("cats")
         kb.upsert(documents(AT_ONCE + 1, start=MANY))
         with pytest.raises(EmbedderFailed, match="vectors of 4 numbers now, those that are kept have 36"):
             kb.embed()
-        assert kb.search(f"n{MANY}", 1)[0].document.id == f"d{MANY:04}"
+        assert kb.as_owner().search(f"n{MANY}", 1)[0].document.id == f"d{MANY:04}"
 
 
 def kept(path) -> int:

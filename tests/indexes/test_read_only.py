@@ -42,7 +42,7 @@ def standing(path):
 
 def best(path):
     with Collection.open(path) as collection:
-        return collection.search("refund word7", 1)[0].document.id
+        return collection.as_owner().search("refund word7", 1)[0].document.id
 
 
 def test_it_is_searched_and_left_as_it_was(kb, closed):
@@ -63,7 +63,7 @@ def test_what_its_owner_writes_meanwhile_is_seen(kb, monkeypatch):
     with Collection.open(kb) as owner, reader:
         owner.upsert([Document(DocumentId("new"), "word99")])
         close(monkeypatch)
-        assert reader.search("word99", 1)[0].document.id == "new"
+        assert reader.as_owner().search("word99", 1)[0].document.id == "new"
 
 
 def test_the_log_of_an_owner_that_was_killed_is_read(kb, tmp_path, closed, request):

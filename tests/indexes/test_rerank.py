@@ -49,12 +49,12 @@ def ids(hits):
 
 
 def test_the_reranker_decides_the_order(source):
-    assert ids(Reranked(source, Wanted()).search("cats", 3))[:2] == ["c", "b"]
+    assert ids(Reranked(source, Wanted()).as_owner().search("cats", 3))[:2] == ["c", "b"]
 
 
 def test_a_hit_keeps_its_legs_and_gains_the_rerankers(source):
-    before = {hit.document.id: hit for hit in source.search("cats")}
-    for hit in Reranked(source, Wanted()).search("cats", 2):
+    before = {hit.document.id: hit for hit in source.as_owner().search("cats")}
+    for hit in Reranked(source, Wanted()).as_owner().search("cats", 2):
         retrievers = dict(before[hit.document.id].passages[0].retrievers)
         gained = hit.retrievers["rerank"]
         assert hit.retrievers == {**retrievers, "rerank": gained}
@@ -64,8 +64,8 @@ def test_a_hit_keeps_its_legs_and_gains_the_rerankers(source):
 
 def test_only_so_many_passages_as_the_depth_are_scored_and_the_rest_follows_in_its_order(source):
     wanted = Wanted()
-    before = ids(source.search("cats"))
-    hits = Reranked(source, wanted, depth=2).search("cats")
+    before = ids(source.as_owner().search("cats"))
+    hits = Reranked(source, wanted, depth=2).as_owner().search("cats")
     [(query, texts)] = wanted.seen
     assert (query, len(texts)) == ("cats", 2)
     assert ids(hits)[2:] == before[2:]
@@ -76,48 +76,48 @@ def test_only_so_many_passages_as_the_depth_are_scored_and_the_rest_follows_in_i
 
 
 def test_a_document_beyond_k_is_found_by_a_deeper_look(source):
-    assert ids(Reranked(source, Wanted()).search("cats", 1)) == ["c"]
+    assert ids(Reranked(source, Wanted()).as_owner().search("cats", 1)) == ["c"]
 
 
 def test_the_reranker_never_sees_what_the_asker_may_not_read(source):
     wanted = Wanted()
-    found = Reranked(source, wanted).search("cats", access=Access.of("alice"))
+    found = Reranked(source, wanted).for_asker(Access.of("alice")).search("cats")
     assert sorted(ids(found)) == ["a", "b", "c"]
     assert not any("secret" in text for _, texts in wanted.seen for text in texts)
 
 
 def test_the_title_is_read_with_the_passage(tmp_path):
     wanted = Wanted()
-    Reranked(RawDocuments([Document("a", "cats", title="On pets")]), wanted).search("cats")
+    Reranked(RawDocuments([Document("a", "cats", title="On pets")]), wanted).as_owner().search("cats")
     assert wanted.seen == [("cats", ["On pets\ncats"])]
 
 
 def test_ties_break_by_id(tmp_path):
     documents = [Document(name, "same words") for name in "cab"]
-    assert ids(Reranked(RawDocuments(documents), Wanted()).search("words")) == ["a", "b", "c"]
+    assert ids(Reranked(RawDocuments(documents), Wanted()).as_owner().search("words")) == ["a", "b", "c"]
 
 
 def test_nothing_found_asks_no_reranker(tmp_path):
     wanted = Wanted()
     with Collection.create(tmp_path / "kb") as kb:
-        assert Reranked(kb, wanted).search("cats") == []
+        assert Reranked(kb, wanted).as_owner().search("cats") == []
     assert wanted.seen == []
 
 
 def test_all_else_is_passed_through(source):
     alice = Access.of("alice")
     reranked = Reranked(source, Wanted())
-    assert (len(reranked), reranked.count(access=alice)) == (4, 3)
-    assert reranked.ids(access=alice) == ["a", "b", "c"]
-    assert reranked.document("d", access=alice) is None
-    assert reranked.document("a", access=alice).text == DOCUMENTS[0].text
-    assert reranked.info("a", access=alice).n_chars == len(DOCUMENTS[0].text)
-    assert reranked.read("a", 0, 5, access=alice) == "plain"
+    assert (len(reranked), reranked.for_asker(alice).count()) == (4, 3)
+    assert reranked.for_asker(alice).ids() == ["a", "b", "c"]
+    assert reranked.for_asker(alice).document("d") is None
+    assert reranked.for_asker(alice).document("a").text == DOCUMENTS[0].text
+    assert reranked.for_asker(alice).info("a").n_chars == len(DOCUMENTS[0].text)
+    assert reranked.for_asker(alice).read("a", 0, 5) == "plain"
 
 
 def test_an_empty_query_is_refused_as_before(tmp_path):
     with Collection.create(tmp_path / "kb") as kb, pytest.raises(BadQuery):
-        Reranked(kb, Wanted()).search(" ")
+        Reranked(kb, Wanted()).as_owner().search(" ")
 
 
 def test_a_depth_of_nothing_is_refused():
@@ -184,7 +184,7 @@ class TestCrossEncoder:
         assert len(reranker("no such model").scores("cats", [])) == 0
 
     def test_a_search_runs_through_it(self, tiny_model, source):
-        hits = Reranked(source, reranker(str(tiny_model))).search("cats", 3)
+        hits = Reranked(source, reranker(str(tiny_model))).as_owner().search("cats", 3)
         assert [hit.retrievers["rerank"].rank for hit in hits] == [1, 2, 3]
 
     def test_what_is_no_cross_encoder_is_refused_in_one_line(self, tmp_path):

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexes import OWNER, Access, Collection, Document, all_of, any_of, field, not_
+from indexes import OWNER, Access, Collection, Document, Scope, all_of, any_of, field, not_
 from indexes.errors import BadQuery
 from indexes.filters import matches
-from indexes.retrieval.scope import Scopes
+from indexes.retrieval.allowed_keys import AllowedKeys
 
 WORDS = ["cat", "dog", "bond", "rate"]
 PRINCIPALS = ["alice", "bob", "group:legal", "public"]
@@ -82,17 +82,17 @@ def is_open(document, access, where):
 
 def seen(kb, ids, access, where, query="cat dog bond rate", k=50):
     """All that this asker can learn of the collection, but for the scores and what follows from them."""
-    scope = {"access": access, "where": where}
+    view = kb.for_asker(access, where)
     return {
         "found": {
             hit.document.id: (hit.document, sorted((h.passage for h in hit.passages), key=lambda p: p.id))
-            for hit in kb.search(query, k, **scope)
+            for hit in view.search(query, k)
         },
-        "ids": kb.ids(**scope),
-        "count": kb.count(**scope),
-        "documents": [kb.document(i, **scope) for i in ids],
-        "infos": [kb.info(i, **scope) for i in ids],
-        "texts": [kb.read(i, 0, 9, **scope) for i in ids],
+        "ids": view.ids(),
+        "count": view.count(),
+        "documents": [view.document(i) for i in ids],
+        "infos": [view.info(i) for i in ids],
+        "texts": [view.read(i, 0, 9) for i in ids],
     }
 
 
@@ -136,7 +136,7 @@ def test_what_the_asker_may_not_see_changes_nothing_that_he_sees(
             kb.upsert({d.id: d for d in stored}.values())
             told.append(seen(kb, ids, access, where))
             with pytest.raises(BadQuery) as error:
-                kb.search(" ", access=access, where=where)
+                kb.for_asker(access, where).search(" ")
             told[-1]["error"] = str(error.value)
     assert told[0] == told[1]
 
@@ -153,7 +153,7 @@ def test_where_scores_follow_no_statistics_not_even_a_score_or_a_rank_changes(
         with Collection.create(tmp_path_factory.mktemp("kb") / "kb", embedder=Letters()) as kb:
             kb.weights = {"dense": 1.0}
             kb.upsert(stored)
-            told.append(kb.search("cat dog", k, access=access, where=where))
+            told.append(kb.for_asker(access, where).search("cat dog", k))
     assert told[0] == told[1]
 
 
@@ -164,7 +164,7 @@ def test_k_come_back_wherever_so_many_are_open(tmp_path_factory, lexical, specs,
     stored = documents(specs)
     with Collection.create(tmp_path_factory.mktemp("kb") / "kb", lexical=lexical) as kb:
         kb.upsert(stored)
-        hits = kb.search("cat dog bond rate", k, access=access, where=where)
+        hits = kb.for_asker(access, where).search("cat dog bond rate", k)
     assert len(hits) == min(k, sum(is_open(d, access, where) for d in stored))
 
 
@@ -175,7 +175,7 @@ def test_k_documents_come_back_though_one_has_more_passages_than_are_looked_at(t
         kb.upsert([long, *short])
         kb.weights = {"lexical": 1.0}
         assert kb.status().passages > 100
-        assert {hit.document.id for hit in kb.search("cat", 4)} == {"long", "s0", "s1", "s2"}
+        assert {hit.document.id for hit in kb.as_owner().search("cat", 4)} == {"long", "s0", "s1", "s2"}
 
 
 @settings(**EACH)
@@ -185,26 +185,26 @@ def test_k_documents_come_back_though_one_has_more_passages_than_are_looked_at(t
     where=filters,
 )
 def test_keys_that_follow_the_writes_are_those_read_anew(tmp_path_factory, writes, access, where):
-    following = Scopes()
+    following = AllowedKeys()
     with Collection.create(tmp_path_factory.mktemp("kb") / "kb", lexical="rank-bm25") as kb:
         kb.weights = {"lexical": 1.0}
         for specs, gone in writes:
             kb.upsert(documents(specs))
             kb.delete([f"d{i}" for i in gone])
             with kb._catalog.read() as view:
-                followed = following.scope(view, access, where).keys
-                anew = Scopes().scope(view, access, where).keys
+                followed = following.keys(Scope(access, where), view)
+                anew = AllowedKeys().keys(Scope(access, where), view)
             assert followed.tolist() == anew.tolist()
 
 
 def test_the_keys_that_are_kept_are_bounded_and_the_oldest_go(tmp_path):
     with Collection.create(tmp_path / "kb") as kb:
         kb.upsert([Document(f"d{i}", "cat", metadata={"n": i}) for i in range(10)])
-        scopes = Scopes(kept_bytes=200)
+        allowed = AllowedKeys(kept_bytes=200)
         with kb._catalog.read() as view:
             for n in range(1, 6):
-                scopes.scope(view, OWNER, field("n") < 2 * n)
-        kept = [keys for _, keys in scopes._kept.values()]
+                allowed.keys(Scope(OWNER, field("n") < 2 * n), view)
+        kept = [keys for _, keys in allowed._kept.values()]
         assert [len(keys) for keys in kept] == [6, 8, 10]
         assert sum(keys.nbytes for keys in kept) == (6 + 8 + 10) * 8
 
@@ -213,7 +213,8 @@ def test_the_same_scope_is_the_same_keys_and_nobody_can_change_them(tmp_path):
     with Collection.create(tmp_path / "kb") as kb:
         kb.upsert([Document("d", "cat", metadata={"n": 1})])
         with kb._catalog.read() as view:
-            first, second = (kb._searcher._scopes.scope(view, OWNER, field("n") == 1).keys for _ in range(2))
+            scope = Scope(OWNER, field("n") == 1)
+            first, second = (kb._searcher._allowed.keys(scope, view) for _ in range(2))
     assert first is second
     with pytest.raises(ValueError, match="read-only"):
         first[0] = 7
@@ -225,8 +226,8 @@ def test_another_process_sees_a_change_of_readers_and_a_delete_at_its_next_searc
         from indexes import Access, Collection
         with Collection.open(sys.argv[1]) as kb:
             for _ in sys.stdin:
-                hits = kb.search("cat", access=Access.of("alice"))
-                print(*(hit.document.id for hit in hits), kb.count(access=Access.of("alice")), flush=True)
+                alices = kb.for_asker(Access.of("alice"))
+                print(*(hit.document.id for hit in alices.search("cat")), alices.count(), flush=True)
     """
     with Collection.create(tmp_path / "kb") as kb:
         kb.upsert([Document(f"d{i}", "cat", readers=frozenset({"alice"})) for i in range(3)])

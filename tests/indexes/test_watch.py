@@ -72,13 +72,13 @@ def kb(tmp_path, monkeypatch):
 
 def test_files_that_come_change_are_renamed_and_go_are_followed(kb, docs, poll_s):
     with Watching(kb, [docs], poll_s):
-        until(lambda: kb.ids() == ["docs/f0.txt", "docs/f1.txt", "docs/f2.txt"])
+        until(lambda: kb.as_owner().ids() == ["docs/f0.txt", "docs/f1.txt", "docs/f2.txt"])
         (docs / "new.txt").write_text("zebras graze")
-        until(lambda: kb.document("docs/new.txt") is not None)
+        until(lambda: kb.as_owner().document("docs/new.txt") is not None)
         (docs / "new.txt").write_text("zebras sleep at noon")
-        until(lambda: kb.document("docs/new.txt").text == "zebras sleep at noon")
+        until(lambda: kb.as_owner().document("docs/new.txt").text == "zebras sleep at noon")
         (docs / "new.txt").rename(docs / "old.txt")
-        until(lambda: {"docs/old.txt"} == set(kb.ids()) - {f"docs/f{i}.txt" for i in range(3)})
+        until(lambda: {"docs/old.txt"} == set(kb.as_owner().ids()) - {f"docs/f{i}.txt" for i in range(3)})
         (docs / "old.txt").unlink()
         until(lambda: len(kb) == 3)
     assert kb.verify() == []

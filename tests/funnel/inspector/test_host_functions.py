@@ -10,7 +10,7 @@ from funnel.inspector import Inspector
 from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from indexes.errors import EmbedderFailed
-from indexes.types import OWNER, Access
+from indexes.types import Access
 
 DOWN = LLMUnavailable("scripted", "http://localhost", "connection refused")
 ALICE = Access.of("alice")
@@ -408,7 +408,7 @@ async def test_the_first_prompt_neither_shows_nor_counts_what_the_asker_may_not_
 async def test_a_document_that_stage_one_should_not_have_given_is_left_out(sandbox):
     model = ScriptedLLM([cell("submit([d['id'] for d in context], citations=[])")])
     async with a_run(model, documents=SECRET, access=ALICE) as bench:
-        leaked = bench.source.search("heptagon earns", 20, access=OWNER)
+        leaked = bench.source.as_owner().search("heptagon earns", 20)
         draft = await Inspector(sandbox).answer(bench.run, leaked)
     assert sorted(draft.value) == ["mine", "open"]
     assert "heptagon" not in last(model.requests[0])

@@ -36,7 +36,9 @@ async def test_what_the_filter_leaves_out_is_as_if_it_were_not_there(sandbox, tm
         with Collection.create(tmp_path / "kb") as kb:
             kb.upsert(STORED)
             run = replace(bench.run, source=kb) if indexed else bench.run
-            draft = await Inspector(sandbox).answer(run, run.source.search("lease costs", 9, **scope))
+            draft = await Inspector(sandbox).answer(
+                run, run.source.for_asker(**scope).search("lease costs", 9)
+            )
     context, _, _, listed, *errors = draft.value
     assert [d["id"] for d in context] == [d["id"] for d in listed] == ["in"]
     assert "costs 40" not in str(draft.value)

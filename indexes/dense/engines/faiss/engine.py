@@ -18,11 +18,12 @@ from uuid import uuid4
 import faiss as _faiss
 import numpy as np
 
-from indexes.dense.base import Keys, Vectors
+from indexes.dense.base import Vectors
 from indexes.dense.engines.faiss import log
 from indexes.dense.engines.faiss.log import LogEntry
 from indexes.dense.engines.faiss.snapshot import NOTHING, IndexLimits, VectorSnapshot, build, opened
 from indexes.errors import IndexesError
+from indexes.scope import Keys
 from indexes.storage import faults
 from indexes.storage.files import crc32, fsync
 

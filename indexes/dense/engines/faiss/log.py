@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from indexes.dense.base import Keys, Vectors
+from indexes.dense.base import Vectors
+from indexes.scope import Keys
 
 _HEAD = np.dtype("<i8")
 _FLOAT = np.dtype("<f4")

@@ -19,7 +19,8 @@ import faiss as _faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.dense.base import Keys, Vectors
+from indexes.dense.base import Vectors
+from indexes.scope import Keys
 from indexes.storage.files import MAPS_FILES
 
 faiss: Any = _faiss  # its stubs do not know the methods that its Python layer adds

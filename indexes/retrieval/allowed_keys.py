@@ -1,23 +1,23 @@
-"""What one search may find, as passage keys; knows the catalog's reader and no engine.
+"""The passage keys that a scope allows; knows the catalog's reader and no engine.
 
 The keys of a scope are read once and then follow the catalog write by write, so that the same asker with the
-same filter pays for them only once. What is kept is bounded in bytes; the scope asked for longest ago goes.
+same filter pays for them only once. What is kept is bounded in bytes; the scope not used for longest goes.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from indexes.filters import Filter
-from indexes.lexical.base import Keys
-from indexes.types import OWNER, Access
+from indexes.scope import Keys, Scope
 
 if TYPE_CHECKING:
+    from indexes.catalog.catalog import Catalog
     from indexes.catalog.reader import CatalogReader
 
 KEPT_BYTES = 64 << 20
@@ -29,30 +29,29 @@ _FOLLOWED = 5_000
 _Asked = tuple[frozenset[str] | None, Filter | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The asker, and the keys of what he may find: ascending, read-only; None for every passage."""
-
-    access: Access
-    keys: Keys | None
-
-
-EVERYTHING = Scope(OWNER, None)
-
-
-class Scopes:
-    """The scopes asked for lately. Thread-safe."""
+class AllowedKeys:
+    """The allowed keys of the scopes used lately. Thread-safe."""
 
     def __init__(self, *, kept_bytes: int = KEPT_BYTES) -> None:
         self._kept_bytes = kept_bytes
         self._kept: OrderedDict[_Asked, tuple[int, Keys]] = OrderedDict()
         self._lock = Lock()
 
-    def scope(self, catalog: CatalogReader, access: Access, where: Filter | None) -> Scope:
-        """What `access` may read and `where` matches, as of the view `catalog`."""
-        if access.everything and where is None:
-            return EVERYTHING
-        asked = (None if access.everything else access.principals, where)
+    def bind(self, scope: Scope, catalog: Catalog) -> Scope:
+        """Return the scope of one search; its keys are looked up once, when an engine first asks for them."""
+        if scope.everything:
+            return scope
+
+        @cache
+        def keys() -> Keys:
+            with catalog.read() as reader:
+                return self.keys(scope, reader)
+
+        return scope.bound(keys)
+
+    def keys(self, scope: Scope, catalog: CatalogReader) -> Keys:
+        """Return the keys that `scope` allows as of the view `catalog`, ascending and read-only."""
+        asked = (None if scope.access.everything else scope.access.principals, scope.where)
         generation = catalog.generation
         with self._lock:
             known = self._kept.get(asked)
@@ -60,15 +59,15 @@ class Scopes:
             keys = known[1]
         elif known is not None and known[0] < generation and catalog.n_added(known[0]) <= _FOLLOWED:
             gone = np.array(catalog.removed(known[0]), np.int64)
-            # A key is never used twice and what came has the greatest, so the order holds.
+            # New passages have greater keys than all before them, so the order holds.
             keys = np.concatenate(
-                [known[1][~np.isin(known[1], gone)], catalog.open_keys_since(known[0], access, where)]
+                [known[1][~np.isin(known[1], gone)], catalog.open_keys_since(known[0], scope)]
             )
         else:
-            keys = catalog.open_keys(access, where)
+            keys = catalog.open_keys(scope)
         keys.setflags(write=False)
         self._keep(asked, generation, keys)
-        return Scope(access, keys)
+        return keys
 
     def _keep(self, asked: _Asked, generation: int, keys: Keys) -> None:
         with self._lock:
