@@ -1,4 +1,4 @@
-"""What a cell asks of the host and what it prints, whatever the engine: checked, answered, cut to length."""
+"""Host calls, output and limit errors of a cell, shared by all engines; drives no engine itself."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from funnel.sandbox.base import CellError, HostError, HostFunction, SandboxLimits
-from funnel.sandbox.values import NotPlain, from_host
+from funnel.sandbox.values import NotPlain, copy_from_host
 
 
-class FromHost(Exception):
-    """Carries what a host function raised past the handlers of the engine's own errors."""
+class HostFunctionRaised(Exception):
+    """Wraps an exception from a host function, so that handlers of the engine's own errors let it pass."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class FromHost(Exception):
 
 
 class HostCallLimit(Exception):
-    """A limit that we count, not the engine."""
+    """The cell made too many host calls. This limit is counted here, not by the engine."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class HostCallLimit(Exception):
 
 
 class Output:
-    """What the cell printed, up to a number of bytes."""
+    """Collects what a cell prints, up to a limit in bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -39,11 +39,11 @@ class Output:
         self._printed = 0
 
     def __call__(self, _stream: str, text: str) -> None:
-        """Take what the engine prints; from any thread, one at a time."""
-        self.take(text.encode("utf-8", "replace"))
+        """Append text that the engine prints. May be called from any thread, but not concurrently."""
+        self.append(text.encode("utf-8", "replace"))
 
-    def take(self, data: bytes) -> None:
-        """Take UTF-8; where it is cut, half a character is left out."""
+    def append(self, data: bytes) -> None:
+        """Append UTF-8 bytes. A character cut in half by the limit is dropped."""
         self._printed += len(data)
         if (room := self._limit - self._kept) > 0:
             self._parts.append(data[:room])
@@ -51,7 +51,7 @@ class Output:
 
     @property
     def text(self) -> str:
-        """What is kept, with a line about what is not."""
+        """The text that was kept; if the limit cut it, a last line says how much was printed."""
         kept = b"".join(self._parts).decode("utf-8", "ignore")
         if self._printed <= self._limit:
             return kept
@@ -62,19 +62,20 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """A value, or the class and message of the error that is raised inside."""
+    """The value of a host call, or the class and message of the error to raise inside the sandbox."""
 
     value: Any = None
     error: Literal["TypeError", "RuntimeError"] | None = None
     message: str = ""
 
 
-async def answered(
+async def answer_call(
     function: HostFunction, name: str, arguments: Callable[[], tuple[list[Any], dict[str, Any]]]
 ) -> HostAnswer:
-    """What the code gets for its call; `arguments` copies them, and may raise `NotPlain`.
+    """Call a host function and return what the sandboxed code gets.
 
-    Raises: `FromHost` with anything but a `HostError` that the function raised.
+    `arguments` returns copies of the call's arguments; it may raise `NotPlain`.
+    Raises: `HostFunctionRaised` if the function raises anything but a `HostError`.
     """
     try:
         args, kwargs = arguments()
@@ -85,18 +86,18 @@ async def answered(
         value = await function(*args, **kwargs)
     except HostError as exc:
         return HostAnswer(error="RuntimeError", message=str(exc))
-    except Exception as exc:  # the session hands it to its caller
-        raise FromHost(exc) from exc
+    except Exception as exc:  # the session raises it to its caller
+        raise HostFunctionRaised(exc) from exc
     try:
-        return HostAnswer(from_host(value))
+        return HostAnswer(copy_from_host(value))
     except NotPlain as exc:
         return HostAnswer(
             error="RuntimeError", message=f"{name}() gave a result that cannot be passed: {exc}"
         )
 
 
-def too_slow(limits: SandboxLimits) -> CellError:
-    """The cell passed its time."""
+def time_limit_error(limits: SandboxLimits) -> CellError:
+    """The error of a cell that exceeded its time limit."""
     return CellError(
         "TimeoutError",
         f"The cell computed for more than {limits.cell_s:g} s (host calls not counted).",
@@ -104,8 +105,8 @@ def too_slow(limits: SandboxLimits) -> CellError:
     )
 
 
-def too_large(limits: SandboxLimits, detail: str = "") -> CellError:
-    """The session passed its memory."""
+def memory_limit_error(limits: SandboxLimits, detail: str = "") -> CellError:
+    """The error of a cell that exceeded the session's memory limit."""
     return CellError(
         "MemoryError",
         f"The session took more than {limits.memory_bytes / 1024**2:.3g} MB of memory{detail}.",

@@ -1,7 +1,8 @@
-"""What may cross between sandbox and host: plain values, copied and bounded; knows no engine.
+"""Plain values that may pass between sandbox and host, copied and bounded; knows no engine.
 
-Values from inside may share structure (`l = [l, l]` forty times is 2**40 nodes in forty lists), so nothing is
-printed, compared or serialised before it was copied here, where every visit of a shared part counts.
+Values from the sandbox may share structure (`l = [l, l]` forty times is 2**40 nodes in forty lists). So
+nothing is printed, compared or serialised before it has been copied here, where every visit of a shared part
+counts against the limits.
 """
 
 from __future__ import annotations
@@ -15,31 +16,33 @@ MAX_PARTS = 200_000
 MAX_CHARACTERS = 16 * 1024 * 1024
 MAX_INTEGER_BITS = 4_096
 MAX_MESSAGE = 2_000
-_REPRESENTED = re.compile(
+_OBJECT_REPR = re.compile(
     r"dict_(keys|values|items)\(\[|range\(\d+, -?\d+|deque\(\[|<(function|built-in|re\.Match|class) "
 )
-"""Some objects cross as the text that they print as, and would pass for a prompt or a name."""
+"""The Monty engine passes some objects as their repr, which could be mistaken for a prompt or a name."""
 
 
 class NotPlain(TypeError):
-    """A value that may not cross; the message says what to pass instead."""
+    """A value that cannot pass between sandbox and host; the message says what to pass instead."""
 
 
-def from_inside(value: Any) -> Any:
-    """A copy of `value` out of str, int, float, bool, None, list and dict; tuples and sets become lists.
+def copy_from_sandbox(value: Any) -> Any:
+    """Copy a value from the sandbox into str, int, float, bool, None, list and dict.
 
-    Raises: `NotPlain` when it holds anything else or passes one of the limits above.
+    Tuples and sets become lists.
+    Raises: `NotPlain` if it holds anything else or exceeds one of the limits above.
     """
-    if type(value) is str and _REPRESENTED.match(value) and value[-1] in ")>":
+    if type(value) is str and _OBJECT_REPR.match(value) and value[-1] in ")>":
         raise NotPlain(
-            f"{value[:60]!r} is how an object prints; pass list(...) of it, or the text that you mean"
+            f"{value[:60]!r} is the repr of an object; pass list(...) of it, or the text that you mean"
         )
     return _Copier(MAX_PARTS, MAX_CHARACTERS).copy(value, 0)
 
 
 def bounded_arguments(args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The same for all arguments of one call together, from an engine whose objects do not cross as text.
+    """Copy all arguments of one call, with one set of limits for all of them together.
 
+    For engines that do not pass objects as their repr.
     Raises: `NotPlain`.
     """
     copier = _Copier(MAX_PARTS, MAX_CHARACTERS)
@@ -48,17 +51,17 @@ def bounded_arguments(args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[list
     }
 
 
-def from_host(value: Any) -> Any:
-    """The same for a value of ours on its way in, whose size the sandbox's own memory limit bounds.
+def copy_from_host(value: Any) -> Any:
+    """Copy a value of the host for the sandbox, whose own memory limit bounds its size.
 
-    A lone surrogate, which the engine refuses, becomes "?": one character as before, so offsets hold.
-    Raises: `NotPlain` when it holds anything but JSON types.
+    A lone surrogate, which the engine refuses, becomes "?"; it is still one character, so offsets stay valid.
+    Raises: `NotPlain` if it holds anything but JSON types.
     """
     return _Copier(None, None).copy(value, 0)
 
 
 def text_bytes(value: Any) -> int:
-    """The UTF-8 size of all text in a value of ours."""
+    """Return the UTF-8 size in bytes of all text in a plain value."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
     if isinstance(value, dict):
@@ -68,8 +71,8 @@ def text_bytes(value: Any) -> int:
     return 0
 
 
-def short(text: str) -> str:
-    """Both ends of a long text: a message may carry a whole document."""
+def truncate_middle(text: str) -> str:
+    """Keep both ends of a long text, because an error message may quote a whole document."""
     if len(text) <= MAX_MESSAGE:
         return text
     half = MAX_MESSAGE // 2
@@ -80,13 +83,13 @@ _BASES: tuple[type, ...] = (str, bool, int, float, list, tuple, dict, set, froze
 
 
 def _base(value: Any) -> type:
-    """The plain type that it is or derives from: an enum of texts is text, a named tuple a tuple."""
+    """Return the plain type that a value is or derives from: str for a StrEnum, tuple for a NamedTuple."""
     kind = type(value)
     return kind if kind in _BASES else next((base for base in _BASES if isinstance(value, base)), kind)
 
 
 class _Copier:
-    """Counts what one value takes over all its parts."""
+    """Copies values and counts their parts and characters against limits; None means no limit."""
 
     def __init__(self, max_parts: int | None, max_characters: int | None) -> None:
         self._max_parts = max_parts

@@ -150,7 +150,7 @@ TAMPERING = [
     Program("answers that are not read", "import gc\n" + _LINE + "while True: frame(b'{\"do\":\"call\",\"id\":1,\"name\":\"echo\",\"args\":[\"' + b'x' * 1_000_000 + b'\"],\"kwargs\":{}}')", "host calls|TimeoutError"),
     Program("frames of the caller", "import sys\nf = sys._getframe()\nwhile f.f_back: f = f.f_back\nprint(sorted(f.f_globals))", ANY),
     Program("all objects", "import gc\nprint(len(gc.get_objects()) > 0, [o for o in gc.get_objects() if isinstance(o, str)])", ANY),
-    Program("host calls replaced", _FIND_CALLS + "type(calls).now = lambda self, *a: 'mine'\nprint(echo(1))", "mine"),
+    Program("host calls replaced", _FIND_CALLS + "type(calls).call = lambda self, *a: 'mine'\nprint(echo(1))", "mine"),
     Program("an exception without text", "class E(Exception):\n    def __str__(self): raise E\nraise E", "Exception"),
     Program("an exception of endless text", "class E(Exception):\n    def __str__(self):\n        while True: pass\nraise E", "TimeoutError"),
     Program("every line written full", _FIND_CALLS + "import os\nwhile True:\n    for fd in range(3, 32):\n        if fd != channel._descriptor:\n            try: os.write(fd, b'+' * 100)\n            except OSError: pass", "TimeoutError"),

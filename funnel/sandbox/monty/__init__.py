@@ -1,1 +1,1 @@
-"""The Monty engine: a small Python of its own in worker processes."""
+"""The Monty engine: a small Python interpreter (pydantic-monty) in worker processes."""

@@ -1,4 +1,4 @@
-"""The host calls of a cell in the Monty engine: answered, counted, side by side; drives no engine."""
+"""Host calls of one Monty cell: answers, counts and runs them concurrently; drives no engine."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from pydantic_monty import AsyncFunctionSnapshot, AsyncFutureSnapshot, AsyncSnapshot, ExternalSettledResult
 
 from funnel.sandbox.base import HostFunction
-from funnel.sandbox.calls import HostCallLimit, answered
-from funnel.sandbox.values import from_inside
+from funnel.sandbox.calls import HostCallLimit, answer_call
+from funnel.sandbox.values import copy_from_sandbox
 
 
-class Calls:
-    """The host calls of one cell."""
+class MontyHostCalls:
+    """Answers the host calls of one cell."""
 
     def __init__(self, functions: Mapping[str, HostFunction], limit: int) -> None:
         self._functions = functions
@@ -24,30 +24,36 @@ class Calls:
         self._suspended = 0
 
     def count(self, *, host: bool) -> None:
-        """Raises: `HostCallLimit` when the cell asks the host too often, for a call or for a missing name."""
+        """Count one suspension of the cell: a host call (`host`) or a lookup that the engine resolves.
+
+        Raises: `HostCallLimit` if there are too many of either.
+        """
         self.made += host
         self._suspended += 1
         if self.made > self._limit or self._suspended > max(1_000, 2 * self._limit):
             raise HostCallLimit(self._limit)
 
     def knows(self, name: str) -> bool:
-        """Whether the cell may call it."""
+        """Whether `name` is a host function of this cell."""
         return name in self._functions
 
-    async def now(self, snapshot: AsyncFunctionSnapshot) -> AsyncSnapshot:
-        """Answer before the code goes on."""
+    async def answer_now(self, snapshot: AsyncFunctionSnapshot) -> AsyncSnapshot:
+        """Answer the call before the code continues."""
         return await snapshot.resume(
             await self._answer(snapshot.function_name, snapshot.args, snapshot.kwargs)
         )
 
-    async def later(self, snapshot: AsyncFunctionSnapshot) -> AsyncSnapshot:
-        """Answer when the code waits: calls of one `gather` run side by side."""
+    async def answer_later(self, snapshot: AsyncFunctionSnapshot) -> AsyncSnapshot:
+        """Start the call and continue the code; the answer comes when it awaits the call.
+
+        This lets the calls of one `gather` run concurrently.
+        """
         answer = self._answer(snapshot.function_name, snapshot.args, snapshot.kwargs)
         self._tasks[snapshot.call_id] = asyncio.create_task(answer)
         return await snapshot.resume({"future": ...})
 
     async def settle(self, snapshot: AsyncFutureSnapshot) -> AsyncSnapshot:
-        """Wait for one call at least of those that the code waits for."""
+        """Wait until at least one of the awaited calls is done, and resume the code with what is done."""
         waiting = {call: self._tasks[call] for call in snapshot.pending_call_ids if call in self._tasks}
         if not waiting:
             return await snapshot.resume_auto()
@@ -56,7 +62,7 @@ class Calls:
         return await snapshot.resume(done)
 
     async def cancel(self) -> None:
-        """No call of this cell outlives it."""
+        """Cancel the calls that are still running, so that none outlives its cell."""
         for task in self._tasks.values():
             task.cancel()
         if self._tasks:
@@ -65,11 +71,13 @@ class Calls:
     async def _answer(
         self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> ExternalSettledResult:
-        answer = await answered(self._functions[name], name, lambda: _plain(args, kwargs))
+        answer = await answer_call(self._functions[name], name, lambda: _plain(args, kwargs))
         if answer.error is None:
             return {"return_value": answer.value}
         return {"exc_type": answer.error, "message": answer.message}
 
 
 def _plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    return [from_inside(argument) for argument in args], {k: from_inside(v) for k, v in kwargs.items()}
+    return [copy_from_sandbox(argument) for argument in args], {
+        name: copy_from_sandbox(argument) for name, argument in kwargs.items()
+    }

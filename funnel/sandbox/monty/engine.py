@@ -1,9 +1,9 @@
 """The Monty engine: a pool of worker processes that run a small Python; knows no model and no document.
 
-A session holds one worker as long as it is open, also while it waits for a host call; a child's session
-never waits for its parent's worker, because workers start when asked for, up to `max_processes`, and each
-serves one session. What a session holds after a good cell is kept as a dump, and comes back after a cell
-that broke it.
+A session holds one worker for as long as it is open, even while it waits for a host call. Workers are started
+on demand, up to `max_processes`, and each serves one session, so the session of a child run never waits for
+its parent's worker. After each good cell the session's state is dumped; it is restored after a cell that
+broke it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from funnel.sandbox.monty.session import MontySession
 NAME = "monty"
 CHECKOUT_TIMEOUT_S = 60.0
 _GRACE_S = 0.25
-"""What a worker gets to notice its own time limit before it is ended from outside."""
+"""How long a worker has to notice its own time limit before it is killed."""
 _EXIT_PAUSE_S = 0.05
 
 
 class MontySandbox:
-    """Sessions in worker processes. Any number may be open at once, up to `max_processes`."""
+    """Opens sessions in worker processes, at most `max_processes` at once."""
 
     name = NAME
     dialect = DIALECT
@@ -47,10 +47,10 @@ class MontySandbox:
         variables: Mapping[str, Any],
         limits: SandboxLimits | None = None,
     ) -> AsyncIterator[MontySession]:
-        """A fresh session with these host functions and JSON values in its namespace.
+        """Open a fresh session with these host functions and JSON values in its namespace.
 
-        Raises: `SandboxUnavailable` when no worker starts, all are taken for a minute, or the variables do
-        not fit into `limits.memory_bytes`.
+        Raises: `SandboxUnavailable` if no worker starts, none becomes free within a minute, or the variables
+        do not fit into `limits.memory_bytes`.
         """
         session = MontySession(await self._started(), functions, variables, limits or SandboxLimits())
         try:
@@ -60,7 +60,7 @@ class MontySandbox:
             await session.close()
 
     async def close(self) -> None:
-        """End every process. A later session starts new ones."""
+        """End every worker process. A later session starts new ones."""
         async with self._starting:
             pool, self._pool = self._pool, None
             if pool is not None:
@@ -69,7 +69,7 @@ class MontySandbox:
     async def _started(self) -> AsyncMonty:
         async with self._starting:
             if self._pool is None:
-                # One session a worker: nothing of an earlier question is left in its memory.
+                # One session per worker, so that nothing of an earlier question is left in its memory.
                 pool = AsyncMonty(
                     min_processes=1,
                     max_processes=self._max_processes,
@@ -87,5 +87,5 @@ class MontySandbox:
 
 
 def _let_threads_finish() -> None:
-    """The engine's threads drop Python objects a moment after a call; during finalization that aborts."""
+    """Wait a moment: the engine's threads release Python objects late, which at finalization aborts."""
     time.sleep(_EXIT_PAUSE_S)

@@ -1,6 +1,7 @@
-"""What to write instead of what the Monty engine lacks, as data; knows no session.
+"""Hints for the model: what to write instead of what the Monty engine lacks, as data; knows no session.
 
-Each entry is a pattern over "Kind: message" and the advice that goes with it; the first match wins.
+Each entry is a pattern over "Kind: message | source line" and the advice that goes with it. The first match
+wins.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 
 class Hint(NamedTuple):
-    """`pattern` is searched in "Kind: message | source line"."""
+    """Advice for an error. `pattern` is searched in "Kind: message | source line"."""
 
     pattern: str
     advice: str
@@ -146,7 +147,10 @@ HINTS: tuple[Hint, ...] = (
 
 
 def hints_of(hints: Iterable[Hint]) -> Callable[[str, str, str], str]:
-    """A function of an error's kind, message and line: what to write instead, "" for an ordinary error."""
+    """Return a function that maps an error's kind, message and source line to advice.
+
+    It returns "" if no hint matches.
+    """
     compiled = tuple((re.compile(hint.pattern, re.DOTALL), hint.advice) for hint in hints)
 
     def hint_for(kind: str, message: str, source_line: str) -> str:

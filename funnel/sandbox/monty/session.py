@@ -1,4 +1,4 @@
-"""One Monty session: drives cells, answers host calls, goes back to the last good state; owns no pool."""
+"""One Monty session: runs cells, answers host calls, restores the last good state; owns no pool."""
 
 from __future__ import annotations
 
@@ -25,17 +25,23 @@ from pydantic_monty import (
 
 from funnel.errors import SandboxDied, SandboxUnavailable
 from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
-from funnel.sandbox.calls import FromHost, HostCallLimit, Output, too_large, too_slow
-from funnel.sandbox.monty.calls import Calls
+from funnel.sandbox.calls import (
+    HostCallLimit,
+    HostFunctionRaised,
+    Output,
+    memory_limit_error,
+    time_limit_error,
+)
+from funnel.sandbox.monty.calls import MontyHostCalls
 from funnel.sandbox.monty.hints import hint_for
 from funnel.sandbox.monty.source import Cell, prepare
 from funnel.sandbox.monty.stdlib import module_source
-from funnel.sandbox.values import from_host, short, text_bytes
+from funnel.sandbox.values import copy_from_host, text_bytes, truncate_middle
 
 _NAME: Final = "monty"
 _MAX_RECURSION: Final = 500
-_KEPT_TIMES: Final = 4
-"""To write its variables out, a worker needs this many times their size (measured: 3.7-4.2)."""
+_DUMP_FACTOR: Final = 4
+"""To dump its variables, a worker needs this many times their size in memory (measured: 3.7-4.2)."""
 _WORDING: Final = {
     "The monty syntax parser": "This sandbox's Python",
     "Internal error in monty: ": "",
@@ -44,13 +50,13 @@ _WORDING: Final = {
 _LIMIT: Final = re.compile(r"limit exceeded|exceeded its memory limit")
 _LOG: Final = logging.getLogger(__name__)
 _UNCOUNTED: Final = 2_000_000_000
-"""The engine counts suspensions over a whole session and forgets them at a restore; we count by the cell."""
+"""As good as no limit: the engine counts suspensions over a session, while we limit them for each cell."""
 
 
 class MontySession:
-    """One namespace that lasts from cell to cell; a cell that raises keeps what it had assigned.
+    """One namespace that lasts from cell to cell. What a cell assigned before it raised is kept.
 
-    Not for two `run`s at once.
+    Two calls of `run` must not overlap.
     """
 
     def __init__(
@@ -62,7 +68,7 @@ class MontySession:
     ) -> None:
         self._pool = pool
         self._functions = dict(functions)
-        self._variables = from_host(dict(variables))
+        self._variables = copy_from_host(dict(variables))
         self._limits = limits
         self._worker: AsyncMontySession | None = None
         self._dump: bytes | None = None
@@ -74,12 +80,12 @@ class MontySession:
 
     async def open(self) -> None:
         """Take a worker and bind the variables. Raises: `SandboxUnavailable`."""
-        needed = _KEPT_TIMES * text_bytes(self._variables)
+        needed = _DUMP_FACTOR * text_bytes(self._variables)
         if needed > self._limits.memory_bytes:
             raise SandboxUnavailable(
                 _NAME,
                 f"the variables need memory_bytes = {needed:,} (four times their text), "
-                f"and it is {self._limits.memory_bytes:,}. Raise it, or hand the text over in pieces",
+                f"and it is {self._limits.memory_bytes:,}. Raise it, or pass the text in pieces",
             )
         try:
             await self._take_worker()
@@ -89,7 +95,7 @@ class MontySession:
             raise SandboxUnavailable(_NAME, f"no worker process is free: {exc}") from exc
 
     async def close(self) -> None:
-        """Give the worker back; it ends, also in the middle of a cell."""
+        """Return the worker to the pool, which ends it, even in the middle of a cell."""
         worker, self._worker = self._worker, None
         if worker is not None:
             with contextlib.suppress(MontyError, RuntimeError):
@@ -98,15 +104,15 @@ class MontySession:
     async def run(self, code: str) -> CellResult:
         """Run one cell.
 
-        Raises: `SandboxDied` when the process is gone and its state cannot be brought back; what a host
-        function raised other than `HostError` and `EndCell`, or cancellation, after which the session stands
-        as before the cell.
+        Raises: `SandboxDied` if the process died and its state cannot be restored; any exception of a host
+        function other than `HostError` and `EndCell`. After such an exception, or a cancellation, the session
+        is in its state before the cell.
         """
         cell = prepare(code)
         if self._stale:
             await self._restore()
         out = Output(self._limits.output_bytes)
-        calls = Calls(self._functions, self._limits.host_calls)
+        calls = MontyHostCalls(self._functions, self._limits.host_calls)
         self._stale = True
         try:
             error = await self._attempt(cell, out, calls)
@@ -120,32 +126,33 @@ class MontySession:
             await self._restore()
         return CellResult(stdout=out.text, error=error, restored=restored)
 
-    async def _attempt(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
-        """Leaves `_stale` set unless the worker holds a state worth keeping."""
+    async def _attempt(self, cell: Cell, out: Output, calls: MontyHostCalls) -> CellError | None:
+        """Run the cell and return its error. Clears `_stale` only if the worker's state is worth keeping."""
         try:
             return await self._complete(cell, out, calls)
-        except FromHost as carried:
-            raise carried.error from None
+        except HostFunctionRaised as wrapped:
+            raise wrapped.error from None
         except (HostCallLimit, SandboxDied):
             raise
         except MontyCrashedError as exc:
             if exc.timed_out:
-                return too_slow(self._limits)
+                return time_limit_error(self._limits)
             return CellError("SandboxCrashed", f"The cell ended its own process ({exc}).")
-        except Exception as exc:  # noqa: BLE001 - the engine's own faults: the cell is lost, the session not
+        except Exception as exc:  # noqa: BLE001 - a fault of the engine loses the cell, not the session
             if isinstance(exc, MontyError) and (breach := self._breach(exc)) is not None:
                 return breach
             _LOG.warning("the Monty engine failed on a cell", exc_info=True)
-            return CellError("SandboxFault", f"The sandbox failed on this cell ({short(str(exc))}).")
+            detail = truncate_middle(str(exc))
+            return CellError("SandboxFault", f"The sandbox failed on this cell ({detail}).")
 
-    async def _complete(self, cell: Cell, out: Output, calls: Calls) -> CellError | None:
+    async def _complete(self, cell: Cell, out: Output, calls: MontyHostCalls) -> CellError | None:
         error = None
         try:
             await self._drive(cell, out, calls)
         except MontyCrashedError as exc:
             if calls.made or exc.timed_out:
                 raise
-            # It may have died between two cells; nothing has left the cell yet, so it may run again.
+            # The worker may have died before the cell began. No host call was made, so the cell can rerun.
             await self._restore()
             self._stale = True
             await self._drive(cell, out, calls)
@@ -153,19 +160,19 @@ class MontySession:
             if self._breach(exc) is not None:
                 raise
             error = _error(exc, cell)
-        # Writing the state out takes memory of the worker, so that this too can break the limit.
+        # Dumping the state takes memory in the worker, so this can exceed the limit too.
         await self._keep()
         return error
 
-    async def _drive(self, cell: Cell, out: Output, calls: Calls) -> None:
+    async def _drive(self, cell: Cell, out: Output, calls: MontyHostCalls) -> None:
         for module in cell.modules:
             if module not in self._modules:
                 await self._feed(Cell(module_source(module), ""), out, calls)
                 self._modules |= {module}
         await self._feed(cell, out, calls)
 
-    async def _feed(self, cell: Cell, out: Output, calls: Calls) -> None:
-        assert self._worker is not None  # noqa: S101 - `open` came first
+    async def _feed(self, cell: Cell, out: Output, calls: MontyHostCalls) -> None:
+        assert self._worker is not None  # noqa: S101 - set by `open`
         self._awaited[f"<python-input-{self._feeds}>"] = cell.awaited
         self._feeds += 1
         snapshot = await self._worker.feed_start(
@@ -178,13 +185,13 @@ class MontySession:
                 calls.count(host=True)
                 position = snapshot.position
                 later = position.start in self._awaited.get(position.filename, frozenset())
-                snapshot = await (calls.later(snapshot) if later else calls.now(snapshot))
+                snapshot = await (calls.answer_later(snapshot) if later else calls.answer_now(snapshot))
             else:
                 calls.count(host=False)
                 snapshot = await snapshot.resume_auto()
 
     @staticmethod
-    def _is_ours(snapshot: AsyncSnapshot, calls: Calls) -> TypeGuard[AsyncFunctionSnapshot]:
+    def _is_ours(snapshot: AsyncSnapshot, calls: MontyHostCalls) -> TypeGuard[AsyncFunctionSnapshot]:
         return (
             isinstance(snapshot, AsyncFunctionSnapshot)
             and not snapshot.is_os_function
@@ -193,14 +200,14 @@ class MontySession:
         )
 
     def _breach(self, exc: MontyError) -> CellError | None:
-        """A limit of the engine's, after which its state is not to be trusted."""
+        """Return the error if the engine hit one of its limits, after which its state cannot be trusted."""
         inner = exc.exception()
         if not _LIMIT.search(str(inner)[:200]):
             return None
         if isinstance(inner, TimeoutError):
-            return too_slow(self._limits)
+            return time_limit_error(self._limits)
         if isinstance(inner, MemoryError):
-            return too_large(self._limits, " (a quarter of it can be kept from cell to cell)")
+            return memory_limit_error(self._limits, " (a quarter of it can be kept from cell to cell)")
         return None
 
     async def _keep(self) -> None:
@@ -211,7 +218,7 @@ class MontySession:
         self._stale = False
 
     async def _restore(self) -> None:
-        """Back to the last good state in a new worker. Raises: `SandboxDied`."""
+        """Restore the last good state in a new worker. Raises: `SandboxDied`."""
         await self.close()
         try:
             await self._take_worker()
@@ -226,7 +233,7 @@ class MontySession:
             max_recursion_depth=_MAX_RECURSION,
             max_suspensions=_UNCOUNTED,
         )
-        # Sleeping gains nothing here, and a fixed seed lets a run be repeated cell by cell.
+        # Sleeping is pointless here, and a fixed seed makes a run repeatable cell by cell.
         policy = OSPolicy(sleep="zero", random_start={"seed": 0})
         worker = self._pool.checkout(limits=limits, os_policy=policy)
         await worker.__aenter__()
@@ -245,9 +252,9 @@ def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell) -> CellError:
     text = inner.msg if isinstance(inner, SyntaxError) else str(inner)
     for theirs, ours in _WORDING.items():
         text = text.replace(theirs, ours)
-    message = short(text)
+    message = truncate_middle(text)
     frames = exc.traceback()
     here = [frame.line for frame in frames if frame.filename == frames[0].filename]
     line = here[-1] if here else None
-    source_line = short(cell.line(line))
+    source_line = truncate_middle(cell.line(line))
     return CellError(kind, message, line, source_line, hint_for(kind, message, source_line))

@@ -1,8 +1,8 @@
-"""A cell's text made ready for the Monty engine, line for line; runs nothing and knows no session.
+"""Rewrites a cell's source for the Monty engine without moving a line; runs nothing and knows no session.
 
-Small gaps of the engine are closed in the text: imports of modules that `stdlib` writes in the sandbox's own
-Python, `del`, `next(generator)`, `str.lower`; the value of a last expression is shown as a REPL would. No
-edit changes a line number. Text that CPython cannot parse goes through as it is: the engine reports what is
+The rewriting fills small gaps of the engine: imports of modules that `stdlib` implements inside the sandbox,
+`del`, `next(generator)`, `str.lower`. It also prints the value of a last expression, as a REPL does. No edit
+changes a line number. Source that CPython cannot parse is passed on unchanged, and the engine reports what is
 wrong.
 """
 
@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 from funnel.sandbox.monty.stdlib import SOURCES, shim_name
 
-_WAITERS = frozenset({"gather", "create_task", "ensure_future", "wait_for", "wait", "as_completed", "run"})
+_AWAITING_FUNCTIONS = frozenset(
+    {"gather", "create_task", "ensure_future", "wait_for", "wait", "as_completed", "run"}
+)
 _STR_METHODS = frozenset(name for name in dir(str) if not name.startswith("_") and name != "maketrans")
 _MAX_PARSED_CHARACTERS = 200_000
 _LAST_VALUE = "_"
@@ -23,7 +25,10 @@ _LAST_VALUE = "_"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`awaited` holds the byte offsets in `text` of calls whose result the code awaits."""
+    """A cell's source after rewriting (`text`) and as written (`original`), and the shim modules it needs.
+
+    `awaited` holds the byte offsets in `text` of calls whose result the code awaits.
+    """
 
     text: str
     original: str
@@ -31,7 +36,7 @@ class Cell:
     awaited: frozenset[int] = frozenset()
 
     def line(self, number: int | None) -> str:
-        """The line as the author wrote it, or ""."""
+        """Return a line, counted from 1, as the author wrote it; "" if there is no such line."""
         lines = self.original.split("\n")
         return lines[number - 1].strip() if number is not None and 0 < number <= len(lines) else ""
 
@@ -44,7 +49,7 @@ class _Edit:
 
 
 class _Text:
-    """The source in UTF-8, with the parser's (line, column) turned into one offset."""
+    """The source in UTF-8; converts the parser's (line, column) positions to byte offsets."""
 
     def __init__(self, source: str) -> None:
         self.data = source.encode()
@@ -66,15 +71,15 @@ class _Text:
         at = 0
         for edit in sorted(edits, key=lambda e: (e.start, e.stop)):
             if edit.start < at:
-                continue  # inside a statement that was replaced as a whole
+                continue  # it lies inside a statement that is replaced as a whole
             parts += [self.data[at : edit.start], edit.text.encode()]
             at = edit.stop
         return b"".join([*parts, self.data[at:]]).decode()
 
 
 def prepare(code: str) -> Cell:
-    """The cell in the form that the engine gets."""
-    code = normal(code)
+    """Rewrite a cell's source into the form that the engine gets."""
+    code = normalised(code)
     tree = _parse(code)
     if tree is None:
         return Cell(code, code)
@@ -99,13 +104,16 @@ def prepare(code: str) -> Cell:
     return Cell(ready, code, tuple(sorted(modules)), frozenset(start for start, _ in awaited))
 
 
-def normal(code: str) -> str:
-    """The text in UTF-8, with one kind of line end."""
+def normalised(code: str) -> str:
+    """Return the source as valid UTF-8 text with one kind of line ending."""
     return code.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
 
 
 def awaited_calls(code: str) -> frozenset[tuple[int, int]]:
-    """Where in the UTF-8 of a `normal` text those calls begin and end whose result the code awaits."""
+    """Return the (start, end) byte offsets of the calls whose result the code awaits.
+
+    `code` must be `normalised`; the offsets are in its UTF-8.
+    """
     return _awaited(code, _parse(code))
 
 
@@ -119,7 +127,7 @@ def _parse(code: str) -> ast.Module | None:
 
 
 def _statement(text: _Text, node: ast.stmt, replacement: str) -> _Edit:
-    """Replaces a statement, keeping its number of lines inside parentheses."""
+    """Replace a statement; empty parentheses after it keep the number of lines."""
     start, stop = text.span(node)
     breaks = text.data[start:stop].count(b"\n")
     return _Edit(start, stop, f"{replacement}; ({chr(10) * breaks})" if breaks else replacement)
@@ -165,7 +173,7 @@ def _delete(text: _Text, node: ast.Delete) -> Iterator[_Edit]:
 
 
 def _next(text: _Text, node: ast.Call) -> Iterator[_Edit]:
-    """`next(x for x in xs)`: a generator expression is a list in the engine, which `next` refuses."""
+    """Wrap the argument of `next(x for x in xs)`: in the engine it is a list, which `next` refuses."""
     if not (isinstance(node.func, ast.Name) and node.func.id == "next" and node.args):
         return
     if isinstance(generator := node.args[0], ast.GeneratorExp):
@@ -184,14 +192,14 @@ def _binds(tree: ast.Module, name: str) -> bool:
 
 
 def _unbound(text: _Text, node: ast.Attribute) -> Iterator[_Edit]:
-    """`key=str.lower`: the engine's `str` has no methods, only its values have."""
+    """Replace `str.lower`, as in `key=str.lower`, by a lambda: the engine's class `str` has no methods."""
     if isinstance(node.value, ast.Name) and node.value.id == "str" and node.attr in _STR_METHODS:
         start, stop = text.span(node)
         yield _Edit(start, stop, f"(lambda s, *rest: s.{node.attr}(*rest))")
 
 
 def _echo(text: _Text, tree: ast.Module) -> Iterator[_Edit]:
-    """The value of a last expression is printed inside: nothing but text has to cross."""
+    """Print the value of a last expression inside the sandbox, so that only text has to leave it."""
     if not tree.body or not isinstance(last := tree.body[-1], ast.Expr):
         return
     if (
@@ -218,12 +226,12 @@ def _awaited(code: str, tree: ast.Module | None) -> frozenset[tuple[int, int]]:
     )
 
 
-def _is_waiter(node: ast.AST) -> bool:
-    """`asyncio.gather(...)` and its like."""
+def _is_awaiting_call(node: ast.AST) -> bool:
+    """Whether a node is a call such as `asyncio.gather(...)`, which awaits its arguments."""
     if not isinstance(node, ast.Call):
         return False
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return name in _WAITERS
+    return name in _AWAITING_FUNCTIONS
 
 
 def _arguments(call: ast.Call) -> Iterator[ast.expr]:
@@ -232,8 +240,8 @@ def _arguments(call: ast.Call) -> Iterator[ast.expr]:
 
 
 def _gathered_names(node: ast.AST) -> Iterator[str]:
-    """`tasks` of `gather(*tasks)`, `wait(tasks)` and `await task`."""
-    if isinstance(node, ast.Call) and _is_waiter(node):
+    """Yield the names of variables that are awaited: `tasks` of `gather(*tasks)`, `task` of `await task`."""
+    if isinstance(node, ast.Call) and _is_awaiting_call(node):
         yield from (argument.id for argument in _arguments(node) if isinstance(argument, ast.Name))
     elif isinstance(node, ast.Await) and isinstance(node.value, ast.Name):
         yield node.value.id
@@ -250,14 +258,14 @@ def _awaited_expressions(node: ast.AST, gathered: set[str]) -> Iterator[ast.expr
             name in gathered
         ):
             yield item
-        case ast.Call() if _is_waiter(node):
+        case ast.Call() if _is_awaiting_call(node):
             yield from _arguments(node)
         case _:
             pass
 
 
 def _outer_calls(node: ast.expr) -> Iterator[ast.Call]:
-    """Of `f(g(x))` only `f` is awaited: what `g` gives is an argument."""
+    """Yield the outermost calls of an awaited expression: of `f(g(x))` only `f` is awaited."""
     match node:
         case ast.Call():
             yield node

@@ -165,7 +165,7 @@ async def test_a_session_whose_process_died_before_its_first_cell_begins_anew(sa
         assert (await cell.run("print(n)")).stdout == "1\n"
 
 
-async def test_after_its_nursery_died_the_engine_starts_another(sandbox):
+async def test_after_its_fork_server_died_the_engine_starts_another(sandbox):
     async with sandbox.session({}, {}):
         sandbox._fork_server._process.kill()
         sandbox._fork_server._process.wait()
@@ -250,7 +250,7 @@ async def test_one_sandbox_serves_several_event_loops():
         ("bwrap: No permissions to create new namespace", "User namespaces are needed"),
         ("bwrap: setting up uid map: Permission denied", "User namespaces are needed"),
         ("OSError: [Errno 22] seccomp: Invalid argument", "Linux 5.5"),
-        ("", "without a word"),
+        ("", "without a message"),
     ],
 )
 async def test_a_machine_that_cannot_is_told_in_one_line_what_to_allow(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.sandbox.values import MAX_DEPTH, NotPlain, from_host, from_inside, text_bytes
+from funnel.sandbox.values import MAX_DEPTH, NotPlain, copy_from_host, copy_from_sandbox, text_bytes
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.floats(allow_nan=False) | st.text(),
@@ -30,8 +30,8 @@ class Point(NamedTuple):
 
 @given(JSON)
 def test_json_values_cross_unchanged_in_both_directions(value):
-    assert from_inside(value) == value
-    assert from_host(value) == value
+    assert copy_from_sandbox(value) == value
+    assert copy_from_host(value) == value
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_json_values_cross_unchanged_in_both_directions(value):
     ],
 )
 def test_what_is_nearly_plain_becomes_plain(given_value, crossed):
-    value = from_inside(given_value)
+    value = copy_from_sandbox(given_value)
     assert value == crossed
     assert type(value) is type(crossed)
 
@@ -59,7 +59,7 @@ def nested(levels):
 
 
 def test_the_deepest_allowed_value_crosses():
-    assert from_inside(nested(MAX_DEPTH)) == nested(MAX_DEPTH)
+    assert copy_from_sandbox(nested(MAX_DEPTH)) == nested(MAX_DEPTH)
 
 
 def shared(levels):
@@ -86,7 +86,7 @@ def shared(levels):
 )
 def test_what_may_not_cross_is_refused_with_what_to_pass(value, advice):
     with pytest.raises(NotPlain) as caught:
-        from_inside(value)
+        copy_from_sandbox(value)
     assert advice in str(caught.value)
 
 
@@ -94,11 +94,11 @@ def test_what_may_not_cross_is_refused_with_what_to_pass(value, advice):
     "text", ["<b>bold</b>", "range of motion", "What is dict_values([1])?", "<class notes>."]
 )
 def test_text_that_only_resembles_a_printed_object_crosses(text):
-    assert from_inside(text) == text
+    assert copy_from_sandbox(text) == text
 
 
 def test_a_lone_surrogate_of_ours_becomes_one_character():
-    assert from_host(["a\ud800é"]) == ["a?é"]
+    assert copy_from_host(["a\ud800é"]) == ["a?é"]
 
 
 def test_the_size_of_text_is_counted_in_bytes_of_utf_8():

@@ -1,1 +1,1 @@
-"""What runs inside the bubblewrap sandbox; imports the standard library and `funnel.sandbox.values` only."""
+"""Runs inside the bubblewrap sandbox; imports only the standard library and `funnel.sandbox.values`."""

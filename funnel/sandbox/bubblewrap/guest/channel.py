@@ -1,7 +1,7 @@
-"""The worker's end of the line to the host: frames, host calls, answers; knows no cell.
+"""The worker's end of the channel to the host: frames, host calls, answers; knows no cell.
 
-A frame is its length in four bytes and one JSON value. The host checks all that it reads from here: a cell
-may write to the line by itself, and gains nothing by it that a host call would not give.
+A frame is a length in four bytes followed by one JSON value. The host checks everything that it reads: a cell
+may write to the channel itself, which gains it nothing that a host call would not give.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from typing import Any
 from funnel.sandbox.values import NotPlain, bounded_arguments
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
-"""Of a frame from inside; what the host sends is bounded by the worker's memory."""
+"""Limit of a frame from the sandbox. What the host sends is bounded by the worker's memory."""
 _LENGTH = struct.Struct(">I")
 _ERRORS: dict[str, type[Exception]] = {"TypeError": TypeError, "RuntimeError": RuntimeError}
 
 
 class Channel:
-    """Reads and writes whole frames."""
+    """Reads and writes whole frames on a file descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def send(self, message: dict[str, Any]) -> None:
-        """Raises: `NotPlain` when it is too large for a frame."""
+        """Send a message. Raises: `NotPlain` if it is too large for a frame."""
         data = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
         if len(data) > MAX_FRAME_BYTES:
             raise NotPlain(f"the text is longer than {MAX_FRAME_BYTES:,} bytes; pass a slice of it")
@@ -37,7 +37,7 @@ class Channel:
             rest = rest[os.write(self._descriptor, rest) :]
 
     def receive(self) -> Any:
-        """The next frame's value; the process ends when the host is gone."""
+        """Return the value of the next frame. Ends the process if the host has closed the channel."""
         (size,) = _LENGTH.unpack(self._read(_LENGTH.size))
         return json.loads(self._read(size))
 
@@ -51,8 +51,8 @@ class Channel:
         return data
 
 
-class Later:
-    """A host call that goes on while the code does; `await` gives its result."""
+class PendingCall:
+    """A host call that runs while the code continues; `await` returns its result."""
 
     def __init__(self, calls: HostCalls, name: str, number: int, cell: int) -> None:
         self._calls = calls
@@ -64,62 +64,62 @@ class Later:
         if self._cell != self._calls.cell:
             raise RuntimeError(f"this call of {self._name}() ended with its cell; make it again")
         if (answer := self._calls.answered.get(self._number)) is None:
-            answer = yield from self._calls.promise(self._number).__await__()
+            answer = yield from self._calls.future(self._number).__await__()
         return result(answer)
 
 
 def result(answer: dict[str, Any]) -> Any:
-    """The value of an answer. Raises: what it says."""
+    """Return the value of an answer. Raises: the `TypeError` or `RuntimeError` that it holds."""
     if "value" in answer:
         return answer["value"]
     raise _ERRORS[answer["error"]](answer["message"]) from None
 
 
 class HostCalls:
-    """Makes the calls of one cell after the other."""
+    """Makes the host calls of all cells."""
 
     def __init__(self, channel: Channel, flush: Callable[[], None]) -> None:
         self._channel = channel
         self._flush = flush
         self._numbers = itertools.count(1)
-        self._promises: dict[int, Any] = {}
+        self._futures: dict[int, Any] = {}
         self.answered: dict[int, dict[str, Any]] = {}
         self.cell = 0
 
     def begin(self, cell: int) -> None:
-        """Forget the calls of the cell before: the host has ended them."""
+        """Forget the calls of the previous cell, which the host has cancelled."""
         self.cell = cell
         self.answered.clear()
-        self._promises.clear()
+        self._futures.clear()
 
-    def now(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Ask and wait. Raises: `TypeError` and `RuntimeError` as the host says."""
-        number = self._ask(name, args, kwargs, later=False)
-        self._take()
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make a call and wait for its result. Raises: `TypeError` or `RuntimeError` as the host answers."""
+        number = self._send_call(name, args, kwargs, later=False)
+        self._receive_answers()
         return result(self.answered.pop(number))
 
-    def later(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Later:
-        """Ask, and go on. Raises: `TypeError` when an argument cannot be passed."""
-        return Later(self, name, self._ask(name, args, kwargs, later=True), self.cell)
+    def start(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PendingCall:
+        """Start a call without waiting for it. Raises: `TypeError` if an argument cannot be passed."""
+        return PendingCall(self, name, self._send_call(name, args, kwargs, later=True), self.cell)
 
-    def promise(self, number: int) -> Any:
-        """A future of the running loop that gets the answer."""
-        import asyncio  # noqa: PLC0415 - at hand in the sandbox, not wanted before
+    def future(self, number: int) -> Any:
+        """Return a future of the running loop that receives the answer."""
+        import asyncio  # noqa: PLC0415 - the host imports this file too, and does not need it here
 
-        return self._promises.setdefault(number, asyncio.get_running_loop().create_future())
+        return self._futures.setdefault(number, asyncio.get_running_loop().create_future())
 
     @property
-    def awaited(self) -> bool:
-        """Whether a coroutine waits for the host."""
-        return any(not promise.done() for promise in self._promises.values())
+    def has_waiting(self) -> bool:
+        """Whether a coroutine is waiting for the host."""
+        return any(not future.done() for future in self._futures.values())
 
     def wait(self, at_most_s: float | None) -> None:
-        """Until one awaited call at least is answered, or the time has passed."""
+        """Wait until at least one awaited call is answered, or the time has passed."""
         self._flush()
         self._channel.send({"do": "wait", "at_most_s": at_most_s})
-        self._take()
+        self._receive_answers()
 
-    def _ask(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, later: bool) -> int:
+    def _send_call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, later: bool) -> int:
         self._flush()
         number = next(self._numbers)
         try:
@@ -138,29 +138,29 @@ class HostCalls:
             raise TypeError(f"{name}(): {exc}") from None
         return number
 
-    def _take(self) -> None:
+    def _receive_answers(self) -> None:
         for answer in self._channel.receive()["answers"]:
             number = answer["id"]
             self.answered[number] = answer
-            promise = self._promises.pop(number, None)
-            if promise is not None and not promise.done():
-                promise.set_result(answer)
+            future = self._futures.pop(number, None)
+            if future is not None and not future.done():
+                future.set_result(answer)
 
 
 class HostFunction:
-    """A function of the host's, as the cell sees it: it returns its result at once."""
+    """A host function as the cell sees it: calling it waits and returns the result, no `await` needed."""
 
     def __init__(self, calls: HostCalls, name: str) -> None:
         self._calls = calls
         self.__name__ = self.__qualname__ = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Ask the host and wait."""
-        return self._calls.now(self.__name__, args, kwargs)
+        """Call the host and wait for the result."""
+        return self._calls.call(self.__name__, args, kwargs)
 
-    def later(self, *args: Any, **kwargs: Any) -> Later:
-        """Ask the host and go on."""
-        return self._calls.later(self.__name__, args, kwargs)
+    def start(self, *args: Any, **kwargs: Any) -> PendingCall:
+        """Call the host without waiting for the result."""
+        return self._calls.start(self.__name__, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<function {self.__name__}>"

@@ -1,8 +1,8 @@
-"""Which system calls a cell may make, as a seccomp program; knows neither Python cells nor the host.
+"""The system calls that a cell may make, as a seccomp program; knows neither Python cells nor the host.
 
-An allow-list without `open`, `execve`, `socket` or `kill`: what was not opened before cannot be opened, and
-no signal reaches another process. Every `fork` is put before the supervisor; no thread can start. Memory is
-never executable. Other calls fail with EPERM.
+An allow-list without `open`, `execve`, `socket` or `kill`: nothing new can be opened, and no signal reaches
+another process. Every `fork` needs the supervisor's permission; no thread can start. No memory can be made
+executable. All other calls fail with EPERM.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ getrandom exit exit_group wait4 set_robust_list set_tid_address rseq
 
 
 class Machine(NamedTuple):
-    """A processor architecture: how the kernel calls it, and its numbers of the system calls."""
+    """A processor architecture: its AUDIT_ARCH value and its system call numbers."""
 
     audit: int
     numbers: dict[str, int]
@@ -62,7 +62,7 @@ _LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45
 _NUMBER_AT, _ARCH_AT, _FIRST_ARGUMENT_AT, _THIRD_ARGUMENT_AT = 0, 4, 16, 32
 _X32 = 0x40000000
 _FORK_MAY_SET = 0x00200000 | 0x01000000
-"""CLONE_CHILD_CLEARTID and CLONE_CHILD_SETTID: how the C library forks."""
+"""CLONE_CHILD_CLEARTID and CLONE_CHILD_SETTID, which the C library sets when it forks."""
 _PROT_EXEC = 4
 
 _SET_MODE_FILTER, _NEW_LISTENER = 1, 8
@@ -81,10 +81,13 @@ _DENY = _answer(_ERRNO | errno.EPERM)
 
 
 def program(machine: str) -> bytes:
-    """The filter in the kernel's own form, `struct sock_filter[]`. Raises: `KeyError`."""
+    """Return the filter as the kernel takes it, `struct sock_filter[]`.
+
+    Raises: `KeyError` if the architecture is unknown.
+    """
     audit, numbers = MACHINES[machine]
     rules = {name: _answer(_ALLOW) for name in _PLAIN.split() if name in numbers}
-    # Of an argument the lower half is read: both processors are little-endian, all flags are below 2**32.
+    # Only the lower half of an argument is read: both processors are little-endian, all flags below 2**32.
     rules["clone"] = (
         _op(_LOAD, _FIRST_ARGUMENT_AT)
         + _op(_AND, 0xFFFFFFFF ^ _FORK_MAY_SET)
@@ -94,7 +97,7 @@ def program(machine: str) -> bytes:
     )
     rules["clone3"] = _answer(
         _ERRNO | errno.ENOSYS
-    )  # its flags lie in memory; the C library then tries clone
+    )  # its flags are in memory, which a filter cannot read; the C library falls back to clone
     not_executable = (
         _op(_LOAD, _THIRD_ARGUMENT_AT) + _op(_ANY_BIT, _PROT_EXEC, 0, 1) + _DENY + _answer(_ALLOW)
     )
@@ -113,9 +116,10 @@ class _Program(ctypes.Structure):
 
 
 def install() -> int:
-    """Put the filter on the calling thread for good; the descriptor on which its forks are asked for.
+    """Install the filter on the calling thread for good.
 
-    Raises: `OSError` where the kernel refuses (Linux 5.5 is needed); `KeyError` on an unknown processor.
+    Returns the descriptor on which the supervisor receives the thread's requests to fork.
+    Raises: `OSError` if the kernel refuses (Linux 5.5 is needed); `KeyError` on an unknown processor.
     """
     machine = platform.machine()
     code = program(machine)

@@ -1,6 +1,7 @@
-"""asyncio and executors inside a sandbox that has neither sockets nor threads; knows no cell.
+"""asyncio and executors for a sandbox that has neither sockets nor threads; knows no cell.
 
-The loop waits for the host's answers only. Sleeping takes no time: nothing else could happen meanwhile.
+The event loop waits only for the host's answers. Sleeping takes no time, because nothing else could happen
+meanwhile.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ class _Selector(selectors.BaseSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is not None and timeout <= 0:
             return []
-        if self._calls.awaited:
+        if self._calls.has_waiting:
             self._calls.wait(timeout)
         elif timeout is None:
-            raise RuntimeError("Every coroutine waits for something that nobody will do.")
+            raise RuntimeError("Deadlock: every coroutine waits for another one.")
         else:
             self.slept_s += timeout
         return []
@@ -52,11 +53,11 @@ class HostLoop(selector_events.BaseSelectorEventLoop):
         super().__init__(self._waits)
 
     def time(self) -> float:
-        """Seconds, those slept through included."""
+        """Return the loop's clock in seconds; time spent in `sleep` is added although it takes none."""
         return time.monotonic() + self._waits.slept_s
 
     def _make_self_pipe(self) -> None:
-        """No other thread can wake it."""
+        """Do nothing: there is no other thread that could wake the loop."""
 
     def _close_self_pipe(self) -> None:
         pass
@@ -66,13 +67,13 @@ class HostLoop(selector_events.BaseSelectorEventLoop):
 
 
 class SerialExecutor(concurrent.futures.Executor):
-    """Runs each piece when it is submitted."""
+    """Runs each call as soon as it is submitted."""
 
     def __init__(self, *_args: Any, **_options: Any) -> None:
         super().__init__()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
-        """A future that is done."""
+        """Run the call and return a finished future."""
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -86,23 +87,23 @@ async def _value(awaitable: Any) -> Any:
 
 
 def awaitable(value: Any) -> Awaitable[Any]:
-    """`value`, or something that gives it: a host function's result need not be awaited, but may be."""
+    """Return an awaitable of `value`, so that code may await a host function's result, though it need not."""
     return value if inspect.isawaitable(value) else _value(value)
 
 
-def later(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-    """The call of a function whose result is awaited: of the host's ones, many at a time."""
-    return (function.later if isinstance(function, HostFunction) else function)(*args, **kwargs)
+def start_call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """Call a function whose result is awaited; a host function is started without waiting for it."""
+    return (function.start if isinstance(function, HostFunction) else function)(*args, **kwargs)
 
 
 def run(calls: HostCalls, main: Any) -> Any:
-    """The result of a coroutine."""
+    """Run a coroutine and return its result."""
     with asyncio.Runner(loop_factory=lambda: HostLoop(calls)) as runner:
         return runner.run(main)
 
 
 def adapt(calls: HostCalls) -> None:
-    """Let asyncio, its waiting functions, `time.sleep` and thread pools do what can be done here."""
+    """Patch asyncio, `time.sleep` and thread pools to do what is possible inside the sandbox."""
 
     def new_event_loop() -> HostLoop:
         return HostLoop(calls)
@@ -110,10 +111,10 @@ def adapt(calls: HostCalls) -> None:
     patched: dict[str, Any] = {"new_event_loop": new_event_loop}
     ensure_future = tasks.ensure_future
     for name in ("as_completed", "wait_for", "ensure_future", "shield"):
-        patched[name] = _lenient(getattr(tasks, name), awaitable)
-    patched["gather"] = _lenient(tasks.gather, awaitable, everywhere=True)
-    patched["create_task"] = _lenient(tasks.create_task, _coroutine)
-    patched["wait"] = _lenient(tasks.wait, lambda value: ensure_future(awaitable(value)))
+        patched[name] = _accepting_values(getattr(tasks, name), awaitable)
+    patched["gather"] = _accepting_values(tasks.gather, awaitable, everywhere=True)
+    patched["create_task"] = _accepting_values(tasks.create_task, _coroutine)
+    patched["wait"] = _accepting_values(tasks.wait, lambda value: ensure_future(awaitable(value)))
     asyncio_run = runners.run
     patched["run"] = lambda main, **options: asyncio_run(_value(main), **options)
     for name, function in patched.items():
@@ -132,7 +133,7 @@ def _as_submitted(
     futures: Iterable[concurrent.futures.Future[Any]],
     timeout: float | None = None,  # noqa: ARG001 - nothing is waited for
 ) -> Iterator[concurrent.futures.Future[Any]]:
-    """All are done; the standard library would give them in the order of their addresses."""
+    """Yield the futures in order; all are done, and the standard library would order them by address."""
     return iter(dict.fromkeys(futures))
 
 
@@ -145,10 +146,13 @@ def _coroutine(value: Any) -> Any:
     return value if inspect.iscoroutine(value) else _value(value)
 
 
-def _lenient(
+def _accepting_values(
     function: Callable[..., Any], convert: Callable[[Any], Any], *, everywhere: bool = False
 ) -> Callable[..., Any]:
-    """The same for a first argument, or all, or a group of them, that are values already."""
+    """Wrap an asyncio function so that it accepts plain values where it expects awaitables.
+
+    Converts the first argument (or all with `everywhere`; for some functions it is a list of them).
+    """
     name = function.__name__
 
     def converted(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which modules a cell can import: those loaded before the doors were shut; starts nothing."""
+"""The modules that a cell can import, all loaded before the file system is closed off; starts nothing."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ numbers operator os pathlib pickle platform pprint queue random re reprlib secre
 sqlite3 statistics string struct subprocess sys tempfile textwrap threading time timeit tokenize traceback
 types typing unicodedata urllib.parse uuid warnings weakref xml.dom.minidom xml.etree.ElementTree zlib
 """
-_BEHIND = """
+_LOADED_LATER = """
 _strptime _pydecimal copyreg encodings.ascii encodings.cp1252 encodings.idna encodings.latin_1
 encodings.utf_8 encodings.utf_8_sig encodings.utf_16 encodings.utf_16_le encodings.unicode_escape
 encodings.raw_unicode_escape encodings.punycode encodings.rot_13 encodings.hex_codec
 encodings.base64_codec stringprep xml.etree.cElementTree xml.parsers.expat mmap ctypes resource selectors
 socket concurrent.futures.thread asyncio.selector_events asyncio.unix_events
 """
-"""What the modules above load only when they are used, and what the worker itself needs."""
+"""Modules that the ones above import only when used, and those that the worker itself needs."""
 
 
 def preload() -> None:
-    """Load them all. One that this Python was built without stays missing."""
-    for name in (MODULES + _BEHIND).split():
+    """Import all modules. One that this Python was built without stays missing."""
+    for name in (MODULES + _LOADED_LATER).split():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -1,9 +1,9 @@
-"""Process 1 of a session: lets one fork happen a cell, keeps or drops what it made; runs no model's code.
+"""Process 1 of a session: allows one fork per cell, keeps or drops the result; runs no model-written code.
 
-The worker that holds the session forks, and its child runs the cell. On "keep" the worker is killed and the
-child holds the session; on "drop" the child is killed, and the worker stands as before the cell. Both run
-hostile code and are believed nothing: who lives is read from the process numbers, which nobody else takes
-here. It imports nothing outside the standard library but what is bound beside it.
+The worker that holds the session's state forks, and its child runs the cell. On "keep" the worker is killed
+and the child becomes the worker; on "drop" the child is killed, and the worker still has the state before the
+cell. Both run hostile code, so nothing that they say is trusted: whether they live is read from the process
+numbers, and no other process is created in this PID namespace.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _SEND: Final = 0xC0182101
 _NOTICE_BYTES: Final = 80
 _CONTINUE: Final = 1
 _ALL_THREADS: Final = 2
-"""With a process number, the number of a clock that runs while that process does."""
+"""Combined with a process number, the id of that process's CPU-time clock (see clock_getcpuclockid)."""
 _SECONDS: Final = struct.Struct("=d")
 _SPAN: Final = 16
-"""Process numbers follow one another; a fork that the kernel fails may skip one."""
+"""Process numbers to search for a new child. They are consecutive, but a failed fork may skip one."""
 _PATIENCE_S: Final = 20.0
 _PAUSE_S: Final = 0.000_05
 _CHUNK_BYTES: Final = 1 << 20
@@ -50,11 +50,13 @@ _SENDER_STACK_BYTES: Final = 128 * 1024
 class Supervisor:
     """Holds the descriptors that no worker has: the host's commands, and the workers' requests to fork."""
 
-    def __init__(self, control: int, data: int, go: int, born: int, *, listener: int, worker: int) -> None:
+    def __init__(
+        self, control: int, data: int, run_signal: int, fork_reports: int, *, listener: int, worker: int
+    ) -> None:
         self._control = control
         self._data = data
-        self._go = go
-        self._born = born
+        self._run_signal = run_signal
+        self._fork_reports = fork_reports
         self._listener = listener
         self._worker = worker
         self._child: int | None = None
@@ -63,14 +65,14 @@ class Supervisor:
         self._forking = False
 
     def supervise(self) -> None:
-        """Obey the host until it goes, or nobody is left to supervise."""
+        """Obey the host until it closes the control socket or no worker is left."""
         poll = select.poll()
-        for descriptor in (self._control, self._listener, self._born):
+        for descriptor in (self._control, self._listener, self._fork_reports):
             poll.register(descriptor, select.POLLIN)
         while True:
             ready = dict(poll.poll())
-            # A byte that came before its sender asked to fork must be seen before the request is.
-            if self._born in ready:
+            # A report that arrived before its sender's request to fork must be read before the request.
+            if self._fork_reports in ready:
                 self._forked()
             if events := ready.get(self._listener):
                 if not events & select.POLLIN:
@@ -85,15 +87,15 @@ class Supervisor:
     def _obey(self, command: bytes) -> None:
         if command == RUN:
             self._child, self._may_fork, self._forking = None, True, False
-            os.write(self._go, RUN)
+            os.write(self._run_signal, RUN)
         elif command == TIME:
             os.write(self._control, _SECONDS.pack(self._computed_s()))
         else:
-            stands = self._keep() if command == KEEP else self._drop()
-            os.write(self._control, DONE if stands else LOST)
+            alive = self._keep() if command == KEEP else self._drop()
+            os.write(self._control, DONE if alive else LOST)
 
     def _computed_s(self) -> float:
-        """What the cell has had of the processors so far."""
+        """CPU time that the cell has used so far, in seconds."""
         if self._child is None:
             return 0.0
         try:
@@ -102,12 +104,12 @@ class Supervisor:
             return 0.0
 
     def _answer(self) -> None:
-        """Allow a fork where one is due; any other fails as if there were no room for a process."""
+        """Allow the one fork of a cell; any other fails with EAGAIN, as if no process could be created."""
         notice = bytearray(_NOTICE_BYTES)
         try:
             fcntl.ioctl(self._listener, _RECEIVE, notice, True)
         except FileNotFoundError:
-            return  # it died while it asked
+            return  # the process died while it asked
         (request,) = struct.unpack_from("=Q", notice)
         allowed, self._may_fork = self._may_fork, False
         reply = struct.pack("=QqiI", request, 0, 0 if allowed else -errno.EAGAIN, _CONTINUE if allowed else 0)
@@ -116,8 +118,8 @@ class Supervisor:
             self._forking = allowed
 
     def _forked(self) -> None:
-        """A byte from a worker: its fork is done, or failed. Before it asked for one, it proves nothing."""
-        if not os.read(self._born, _CHUNK_BYTES) or not self._forking:
+        """Read a worker's report that its fork succeeded or failed; ignore it unless a fork was allowed."""
+        if not os.read(self._fork_reports, _CHUNK_BYTES) or not self._forking:
             return
         self._forking = False
         span = range(self._newest + 1, self._newest + _SPAN)
@@ -125,22 +127,22 @@ class Supervisor:
         self._newest = self._child or self._newest + 1
 
     def _keep(self) -> bool:
-        if self._forking and _arrives(self._born):
+        if self._forking and _arrives(self._fork_reports):
             self._forked()
         if self._child is None:
             return False
         _kill(self._worker)
         _reap(self._worker)
         self._worker, self._child = self._child, None
-        return self._stands()
+        return self._is_alive()
 
     def _drop(self) -> bool:
         if self._may_fork:
-            # The worker has yet to ask: it is told no now, lest it fork in the next cell's stead.
+            # The worker has not asked yet. Refuse it now, or it would use the permission of the next cell.
             self._may_fork = False
             if _arrives(self._listener):
                 self._answer()
-        if self._forking and _arrives(self._born):
+        if self._forking and _arrives(self._fork_reports):
             self._forked()
         if self._child is not None:
             _kill(self._child)
@@ -150,17 +152,17 @@ class Supervisor:
                 pause_s *= 2
         self._child = None
         self._drain()
-        return self._stands()
+        return self._is_alive()
 
     def _drain(self) -> None:
-        """Take away what the host sent to the cell that is gone."""
+        """Discard what the host sent to the dropped cell."""
         arrived = select.poll()
         arrived.register(self._data, select.POLLIN)
         while arrived.poll(0) and os.read(self._data, _CHUNK_BYTES):
             pass
 
-    def _stands(self) -> bool:
-        """Whether the one worker lives: a child of this process, by birth or since its parent was killed."""
+    def _is_alive(self) -> bool:
+        """Whether the worker lives: a child of this process, forked by it or adopted from a dead worker."""
         return os.waitpid(self._worker, os.WNOHANG) == (0, 0)
 
 
@@ -189,7 +191,10 @@ def _reap(number: int) -> None:
 
 
 def _filtered(to_supervisor: socket.socket) -> None:
-    """Put this process behind the filter, which would not let it hand over the descriptor itself."""
+    """Install the filter on this thread, and send its listener to the supervisor from another one.
+
+    The filter would not allow this thread to send the descriptor.
+    """
     installed = threading.Event()
     listener = -1
 
@@ -199,7 +204,7 @@ def _filtered(to_supervisor: socket.socket) -> None:
             socket.send_fds(to_supervisor, [READY], [listener])
             os.close(listener)
 
-    threading.stack_size(_SENDER_STACK_BYTES)  # which stays mapped, and is not to be the cell's
+    threading.stack_size(_SENDER_STACK_BYTES)  # small: the stack stays mapped in the cell's process
     sender = threading.Thread(target=hand_over)
     sender.start()
     try:
@@ -210,24 +215,24 @@ def _filtered(to_supervisor: socket.socket) -> None:
 
 
 def supervise(data: int, control: int) -> None:
-    """Start the first worker, say that it is there, and supervise until the session ends."""
-    go_read, go_write = os.pipe()
-    born_read, born_write = os.pipe()
+    """Start the first worker, tell the host that it is ready, and supervise until the session ends."""
+    run_read, run_write = os.pipe()
+    reports_read, reports_write = os.pipe()
     mine, its = socket.socketpair()
     if not (worker := os.fork()):
         mine.close()
         os.close(control)
-        os.close(go_write)
-        os.close(born_read)
+        os.close(run_write)
+        os.close(reports_read)
         _filtered(its)
         its.close()
-        serve(data, go_read, born_write)
+        serve(data, run_read, reports_write)
     its.close()
-    os.close(go_read)
-    os.close(born_write)
+    os.close(run_read)
+    os.close(reports_write)
     _, descriptors, _, _ = socket.recv_fds(mine, 1, 1)
     if not descriptors:
-        return  # the worker has said why on its standard error
+        return  # the worker has printed the reason on its standard error
     mine.close()
     os.write(control, READY)
-    Supervisor(control, data, go_write, born_read, listener=descriptors[0], worker=worker).supervise()
+    Supervisor(control, data, run_write, reports_read, listener=descriptors[0], worker=worker).supervise()

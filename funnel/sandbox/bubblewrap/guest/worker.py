@@ -1,7 +1,7 @@
 """The process inside a sandbox that holds a session's namespace and runs its cells; knows no engine.
 
-For each cell it forks. The child runs the cell, tells the host, and waits for the next one in its turn; the
-worker waits for the child to die, which means that the cell is to be forgotten.
+It forks for each cell. The child runs the cell, reports to the host, and waits for the next cell in its turn.
+The worker waits for the child's death, which means that the cell's effects are dropped.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from typing import Any, NoReturn
 
 from funnel.sandbox.bubblewrap.guest import loop
 from funnel.sandbox.bubblewrap.guest.channel import Channel, HostCalls, HostFunction
-from funnel.sandbox.values import short
+from funnel.sandbox.values import truncate_middle
 
 OUT_OF_MEMORY = 77
-"""The status of a process that could not even say that its memory is full."""
+"""Exit status of a process that had no memory left even to report that its memory is full."""
 _MIB = 1024 * 1024
 _MAX_PROBED_BYTES = 1 << 40
 _OUTPUT = 1
 
 
-def serve(data: int, go: int, born: int) -> NoReturn:
-    """Set the session up as the host says, and run its cells until the process is killed."""
+def serve(data: int, run_signal: int, fork_reports: int) -> NoReturn:
+    """Set up the session with what the host sends, and run its cells until the process is killed."""
     channel = Channel(data)
     try:
         worker = Worker(channel)
@@ -41,26 +41,26 @@ def serve(data: int, go: int, born: int) -> NoReturn:
     except MemoryError:
         channel.send({"do": "full"})
     number = 0
-    while os.read(go, 1):
+    while os.read(run_signal, 1):
         number += 1
         state = random.getstate()
         try:
             child = os.fork()
         except OSError:
-            os.write(born, b"-")
-            continue  # the cell was given up before it began
+            os.write(fork_reports, b"-")
+            continue  # the cell was dropped before it began
         if child:
             _, status = os.waitpid(child, 0)
             channel.send({"do": "died", "cell": number, "status": status})
         else:
-            os.write(born, b"+")
-            random.setstate(state)  # the module seeds itself anew after a fork
+            os.write(fork_reports, b"+")
+            random.setstate(state)  # the module reseeds itself after a fork
             worker.answer(number)
     os._exit(0)
 
 
 class Worker:
-    """One namespace and the line to the host."""
+    """One namespace and the channel to the host."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -72,10 +72,10 @@ class Worker:
         self._namespace = self._module.__dict__
         self._namespace.update({name: HostFunction(self._calls, name) for name in settings["functions"]})
         self._namespace.update(channel.receive())
-        self._shut()
+        self._close_off()
 
-    def _shut(self) -> None:
-        """What is not loaded now never will be."""
+    def _close_off(self) -> None:
+        """Make imports from disk impossible: only modules that are loaded now can be imported."""
         for name in [name for name in sys.modules if name.partition(".")[0] == "funnel"]:
             del sys.modules[name]
         sys.modules["__main__"] = self._module
@@ -87,13 +87,13 @@ class Worker:
         sys.stdin = io.StringIO()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         warnings.simplefilter("ignore")
-        random.seed(0)  # a run can be repeated cell by cell
+        random.seed(0)  # so that a run can be repeated cell by cell
         loop.adapt(self._calls)
-        for function in (self.echo, loop.later, loop.awaitable):
+        for function in (self.echo, loop.start_call, loop.awaitable):
             setattr(builtins, _hidden(function), function)
 
     def answer(self, number: int) -> None:
-        """Run the cell that the host sends, and tell it what came of it."""
+        """Run the cell that the host sends, and report the result."""
         try:
             cell = self._channel.receive()
             self._calls.begin(number)
@@ -115,7 +115,7 @@ class Worker:
             coroutine = eval(compiled, self._namespace)  # noqa: S307 - what this process is for
             if coroutine is not None:
                 loop.run(self._calls, coroutine)
-        except BaseException as exc:  # noqa: BLE001 - SystemExit and their like are errors of the cell
+        except BaseException as exc:  # noqa: BLE001 - SystemExit and the like are errors of the cell
             try:
                 return _described(exc, filename, lines)
             except BaseException:  # noqa: BLE001 - an exception whose own text raises
@@ -126,7 +126,7 @@ class Worker:
         """Show the value of a last expression, as a REPL does."""
         if value is not None:
             self._namespace["_"] = value
-            print(repr(value))  # noqa: T201 - into the sandbox's own output
+            print(repr(value))  # noqa: T201 - to the sandbox's own output
 
     def _flush(self) -> None:
         self._output.flush()
@@ -142,7 +142,7 @@ def _hidden(function: Callable[..., Any]) -> str:
 
 
 def _limit(memory_bytes: int) -> None:
-    """Bound what this process and its children may take, beyond what it has taken so far."""
+    """Limit the memory that this process and its children may take, beyond what it has taken so far."""
     taken = _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (taken + memory_bytes,) * 2)
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_MEMLOCK):
@@ -151,7 +151,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _address_space() -> int:
-    """Bytes, to the MiB: the least limit under which one MiB more can be had. There is no /proc to ask."""
+    """Return the bytes in use, to the MiB: the lowest limit that still allows one more. There is no /proc."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     low, high = 0, _MAX_PROBED_BYTES
     while high - low > _MIB:
@@ -167,7 +167,10 @@ def _address_space() -> int:
 
 
 def _ready(code: str, filename: str, awaited: set[tuple[int, int]]) -> ast.Module:
-    """The cell's tree: shows its last value; awaits any value; calls of the host that are awaited go on."""
+    """Parse a cell and rewrite its tree.
+
+    The last expression is printed; `await` accepts any value; awaited host calls are started without waiting.
+    """
     tree = ast.parse(code, filename)
     starts = [0]
     for line in code.encode().split(b"\n"):
@@ -179,7 +182,7 @@ def _ready(code: str, filename: str, awaited: set[tuple[int, int]]) -> ast.Modul
         if isinstance(node, ast.Await):
             node.value = _through(loop.awaitable, node.value)
         elif awaited and isinstance(node, ast.Call) and _span(node, starts) in awaited:
-            call = _through(loop.later, node.func)
+            call = _through(loop.start_call, node.func)
             node.func, node.args = call.func, [*call.args, *node.args]
     return tree
 
@@ -205,9 +208,9 @@ def _described(exc: BaseException, filename: str, lines: list[str]) -> dict[str,
     source = lines[line - 1].strip() if line is not None and 0 < line <= len(lines) else ""
     return {
         "kind": type(exc).__name__,
-        "message": short(message),
+        "message": truncate_middle(message),
         "line": line,
-        "source_line": short(source),
+        "source_line": truncate_middle(source),
     }
 
 

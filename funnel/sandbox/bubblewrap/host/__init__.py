@@ -1,1 +1,1 @@
-"""What drives a bubblewrap sandbox from outside; checks everything that comes out of it."""
+"""Drives a bubblewrap sandbox from outside; checks everything that comes out of it."""

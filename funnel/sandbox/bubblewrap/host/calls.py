@@ -1,4 +1,4 @@
-"""The host calls of a cell in a bubblewrap sandbox: answered, counted, side by side; owns no line."""
+"""Host calls of one bubblewrap cell: answers, counts and runs them concurrently; owns no connection."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from funnel.sandbox.base import HostFunction
 from funnel.sandbox.bubblewrap.host.wire import BadFrame
-from funnel.sandbox.calls import HostCallLimit, answered
+from funnel.sandbox.calls import HostCallLimit, answer_call
 from funnel.sandbox.values import bounded_arguments
 
 _MAX_WAIT_S = 3600.0
 
 
-class Calls:
-    """What one cell asks."""
+class BubblewrapHostCalls:
+    """Answers the host calls of one cell."""
 
     def __init__(self, functions: Mapping[str, HostFunction], limit: int) -> None:
         self._functions = functions
@@ -25,9 +25,9 @@ class Calls:
         self._waited = 0
 
     async def answer(self, frame: dict[str, Any]) -> list[dict[str, Any]] | None:
-        """The answers to a "call" or a "wait"; None where the code does not wait for any.
+        """Return the answers to a "call" or "wait" frame; None if the code does not wait for one.
 
-        Raises: `BadFrame`; `HostCallLimit`; `FromHost`.
+        Raises: `BadFrame`; `HostCallLimit`; `HostFunctionRaised`.
         """
         if frame.get("do") == "wait":
             return await self._settle(frame.get("at_most_s"))
@@ -50,7 +50,7 @@ class Calls:
         return None
 
     async def cancel(self) -> None:
-        """No call of this cell outlives it."""
+        """Cancel the calls that are still running, so that none outlives its cell."""
         for task in self._tasks.values():
             task.cancel()
         if self._tasks:
@@ -75,7 +75,7 @@ class Calls:
     async def _answer(
         self, number: int, name: str, args: list[Any], kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        answer = await answered(self._functions[name], name, lambda: bounded_arguments(args, kwargs))
+        answer = await answer_call(self._functions[name], name, lambda: bounded_arguments(args, kwargs))
         if answer.error is None:
             return {"id": number, "value": answer.value}
         return {"id": number, "error": answer.error, "message": answer.message}

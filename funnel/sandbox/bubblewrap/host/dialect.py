@@ -1,4 +1,4 @@
-"""What a model is told of the Python in a bubblewrap sandbox, and what to write instead of what it lacks."""
+"""Describes the sandbox's Python to the model, with hints for what it lacks, as data; knows no session."""
 
 from __future__ import annotations
 

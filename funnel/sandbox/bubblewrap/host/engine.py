@@ -1,8 +1,8 @@
-"""The bubblewrap engine: CPython in namespaces of its own, behind a filter of system calls; Linux only.
+"""The bubblewrap engine: CPython in its own Linux namespaces, behind a system call filter; Linux only.
 
-One process inside, the nursery, has everything loaded. A session is what it forks: a supervisor, the worker
-that holds the namespace, and while a cell runs the worker's fork that runs it. To drop a cell is to end that
-fork.
+One process inside, the fork server, has all modules loaded. It forks a session: a supervisor, a worker that
+holds the namespace and, while a cell runs, the worker's child that runs it. To drop a cell, that child is
+killed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from funnel.sandbox.bubblewrap.host.session import BubblewrapSession
 
 
 class BubblewrapSandbox:
-    """Sessions of two processes each. Any number may be open at once that memory and file limits allow."""
+    """Opens sessions of two processes each. Only memory and file limits bound how many are open at once."""
 
     name = NAME
     dialect = DIALECT
@@ -34,10 +34,10 @@ class BubblewrapSandbox:
         variables: Mapping[str, Any],
         limits: SandboxLimits | None = None,
     ) -> AsyncIterator[BubblewrapSession]:
-        """A fresh session with these host functions and JSON values in its namespace.
+        """Open a fresh session with these host functions and JSON values in its namespace.
 
-        Raises: `SandboxUnavailable` when bwrap is missing or may not make namespaces, or the variables do not
-        fit into `limits.memory_bytes`.
+        Raises: `SandboxUnavailable` if bwrap is missing or may not create namespaces, or if the variables do
+        not fit into `limits.memory_bytes`.
         """
         session = BubblewrapSession(self._fork_server, functions, variables, limits or SandboxLimits())
         try:

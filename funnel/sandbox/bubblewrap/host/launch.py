@@ -1,7 +1,7 @@
-"""How a sandbox process is started: the bwrap command line, and what of this machine it may see.
+"""Starts a sandbox process with bwrap and decides what it sees of this machine; knows no session.
 
-Seen are the interpreter, its standard library, the shared libraries that it loads, and the few files of ours
-that run inside; all of them read-only. No environment, no network, no /proc, no /dev, no other process.
+It sees the interpreter, the standard library, the shared libraries that these load, and our few files that
+run inside, all read-only. It has no environment, network, /proc or /dev, and sees no other process.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from funnel.sandbox.bubblewrap.host.wire import Wire
 NAME: Final = "bubblewrap"
 _SANDBOX = Path(__file__).parents[2]
 _GUEST = "bubblewrap/guest"
-_OURS = (
+_GUEST_FILES = (
     "values.py",
     *(
         f"{_GUEST}/{name}.py"
         for name in ("fork_server", "supervisor", "worker", "channel", "loop", "modules", "filter")
     ),
 )
-"""The only files of this package that are seen in there."""
+"""The only files of this package that the sandbox sees."""
 _INSIDE = "/funnel-sandbox"
 _LIBRARIES = "/lib"
-_START = (
+_MAIN = (
     f"import sys; sys.path.insert(0, {_INSIDE!r}); "
     "from funnel.sandbox.bubblewrap.guest.fork_server import main; main(int(sys.argv[1]))"
 )
-_LIST = """\
+_LIST_LIBRARIES = """\
 import runpy
 runpy.run_path({modules!r})["preload"]()
 with open("/proc/self/maps") as maps:
     print(*sorted({{line.split(None, 5)[5].strip() for line in maps if ".so" in line}}), sep="\\n")
 """
-# Not -I: it would ignore PYTHONHASHSEED, and with it sets would be ordered anew in each run. Of what -I
-# shuts out, bwrap leaves no environment and no home directory.
+# Not -I, which would ignore PYTHONHASHSEED, so that the order of sets would change from run to run. What else
+# -I keeps out, the environment and the home directory, bwrap does not pass on.
 _OPTIONS = ("-P", "-s", "-S", "-B", "-X", "utf8")
 _NAMESPACES = (
     "User namespaces are needed: allow them (sysctl kernel.unprivileged_userns_clone=1, "
@@ -60,13 +60,13 @@ _ADVICE: Final = {
     "permi": _NAMESPACES,
 }
 _LISTING_TIMEOUT_S = 60.0
-_MAX_SAID = 4_000
+_MAX_OUTPUT_BYTES = 4_000
 
 
 class ForkServer:
-    """One process with everything loaded, which forks a sandbox for each session; started when asked for.
+    """A process with all modules loaded, which forks a sandbox for each session; started on first use.
 
-    For any thread.
+    Thread-safe.
     """
 
     def __init__(self) -> None:
@@ -76,9 +76,9 @@ class ForkServer:
         self._errors: int
 
     def session(self) -> tuple[socket.socket, Wire]:
-        """The line for commands to a new session's supervisor, and the one to its worker.
+        """Start a session; returns the socket for commands to its supervisor, and the wire to its worker.
 
-        Raises: `SandboxUnavailable` when there is nothing to start.
+        Raises: `SandboxUnavailable` if the fork server cannot be started.
         """
         with self._lock, contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             data, its_data = socket.socketpair()
@@ -96,21 +96,21 @@ class ForkServer:
             if self._process is None or self._process.poll() is not None:
                 self._stop()
                 self._start()
-            # Where it has died just now, the other end of `control` is closed, and the session says so.
+            # If the fork server has just died, the other end of `control` is closed and the session notices.
             with contextlib.suppress(OSError):
                 passed = [its_data.fileno(), its_control.fileno(), its_output]
                 socket.send_fds(self._requests, [b"s"], passed)
             ours.pop_all()
             return control, wire
 
-    def said(self) -> str:
-        """What it has printed since it was asked last: why it does not run."""
+    def output(self) -> str:
+        """Return what the process has printed since the last call, which says why it does not run."""
         with contextlib.suppress(OSError, AttributeError):
-            return os.read(self._errors, _MAX_SAID).decode("utf-8", "replace")
+            return os.read(self._errors, _MAX_OUTPUT_BYTES).decode("utf-8", "replace")
         return ""
 
     def close(self) -> None:
-        """End it, and every session with it."""
+        """End the process, and every session with it."""
         with self._lock:
             self._stop()
 
@@ -121,8 +121,8 @@ class ForkServer:
         os.set_blocking(self._errors, False)
         started: queue.Queue[subprocess.Popen[bytes] | OSError] = queue.Queue()
 
-        def mind() -> None:
-            # The process is to die with the one that started it, which to Linux is this very thread.
+        def start_and_wait() -> None:
+            # bwrap dies with its parent (--die-with-parent), which to Linux is this thread, so it waits.
             try:
                 process = subprocess.Popen(  # noqa: S603 - our own command line
                     [*program, str(its_requests.fileno())],
@@ -138,7 +138,7 @@ class ForkServer:
                 started.put(process)
                 process.wait()
 
-        threading.Thread(target=mind, name="funnel-bubblewrap", daemon=True).start()
+        threading.Thread(target=start_and_wait, name="funnel-bubblewrap", daemon=True).start()
         process = started.get()
         its_requests.close()
         os.close(its_errors)
@@ -157,10 +157,10 @@ class ForkServer:
             os.close(self._errors)
 
 
-def unavailable(said: str) -> SandboxUnavailable:
-    """What is wrong with this machine, from what bwrap or the supervisor printed."""
-    last = said.strip().rpartition("\n")[2] or "it ended without a word"
-    advice = next((advice for word, advice in _ADVICE.items() if word in said.lower()), "")
+def unavailable(output: str) -> SandboxUnavailable:
+    """Return the error for what bwrap or the supervisor printed, with advice about this machine."""
+    last = output.strip().rpartition("\n")[2] or "it ended without a message"
+    advice = next((advice for word, advice in _ADVICE.items() if word in output.lower()), "")
     return SandboxUnavailable(NAME, f"{last}. {advice}Or choose FUNNEL_SANDBOX=monty")
 
 
@@ -178,21 +178,21 @@ def _command() -> tuple[str, ...]:
 
 @functools.cache
 def _inside() -> tuple[str, ...]:
-    """What is to be seen and executed in there; it takes a start of the interpreter to find out."""
+    """Bwrap's arguments: what the sandbox sees and executes. Cached, as finding out starts an interpreter."""
     python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     return (
         *("--unshare-user", "--unshare-all", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"),
         *("--die-with-parent", "--new-session", "--as-pid-1", "--clearenv"),
-        # To give each session process numbers of its own; dropped before one begins.
+        # The capability to create a PID namespace for each session; dropped before the session begins.
         *("--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"),
         *("--setenv", "PYTHONHASHSEED", "0", "--setenv", "LD_LIBRARY_PATH", _LIBRARIES),
-        *("--setenv", "MALLOC_ARENA_MAX", "1"),  # others reserve 64 MB each, past the memory limit
-        *_binds(python),
-        *("--remount-ro", "/", "--chdir", "/", "--", python, *_OPTIONS, "-c", _START),
+        *("--setenv", "MALLOC_ARENA_MAX", "1"),  # each further arena would reserve 64 MB of the memory limit
+        *_mounts(python),
+        *("--remount-ro", "/", "--chdir", "/", "--", python, *_OPTIONS, "-c", _MAIN),
     )
 
 
-def _binds(python: str) -> Iterator[str]:
+def _mounts(python: str) -> Iterator[str]:
     yield from ("--ro-bind", python, python)
     standard = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib", vars=_base_paths())}
     standard = {os.path.realpath(path) for path in standard}
@@ -206,7 +206,7 @@ def _binds(python: str) -> Iterator[str]:
             for name in _names(library):
                 yield from ("--ro-bind", str(library), f"{_LIBRARIES}/{name}")
     yield from ("--symlink", "lib", "/lib64")
-    for file in _OURS:
+    for file in _GUEST_FILES:
         yield from ("--ro-bind", str(_SANDBOX / file), f"{_INSIDE}/funnel/sandbox/{file}")
 
 
@@ -215,8 +215,8 @@ def _base_paths() -> dict[str, str]:
 
 
 def _libraries(python: str) -> list[Path]:
-    """The shared objects that the interpreter maps once all modules are loaded."""
-    listing = _LIST.format(modules=str(_SANDBOX / _GUEST / "modules.py"))
+    """Return the shared libraries that the interpreter has mapped once all modules are loaded."""
+    listing = _LIST_LIBRARIES.format(modules=str(_SANDBOX / _GUEST / "modules.py"))
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter
             [python, "-I", "-S", "-B", "-c", listing],
@@ -226,12 +226,12 @@ def _libraries(python: str) -> list[Path]:
             timeout=_LISTING_TIMEOUT_S,
         )
     except (OSError, subprocess.SubprocessError) as exc:
-        raise SandboxUnavailable(NAME, f"the interpreter {python} does not say what it loads: {exc}") from exc
+        raise SandboxUnavailable(NAME, f"cannot list the libraries that {python} loads: {exc}") from exc
     return [Path(line) for line in done.stdout.splitlines()]
 
 
 def _names(library: Path) -> set[str]:
-    """Its own name and the shorter ones under which it is asked for, which are links beside it."""
+    """Return a library's file name and the shorter names by which it is loaded, which are links beside it."""
     stem = library.name.partition(".so")[0].partition("-")[0]
     beside = (link for link in library.parent.glob(f"{stem}*.so*") if link.is_symlink())
     return {library.name, *(link.name for link in beside if link.resolve() == library.resolve())}

@@ -1,4 +1,4 @@
-"""One bubblewrap session: drives cells, keeps or drops what they did; knows no command line."""
+"""One bubblewrap session: runs cells, keeps or drops their effects; knows no command line."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from typing import Any, Final, Literal, TypeVar
 
 from funnel.errors import SandboxDied, SandboxUnavailable
 from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
-from funnel.sandbox.bubblewrap.host.calls import Calls
+from funnel.sandbox.bubblewrap.host.calls import BubblewrapHostCalls
 from funnel.sandbox.bubblewrap.host.dialect import hint_for
 from funnel.sandbox.bubblewrap.host.launch import NAME, ForkServer, unavailable
 from funnel.sandbox.bubblewrap.host.wire import BadFrame, Wire
-from funnel.sandbox.calls import FromHost, HostCallLimit, Output, too_large, too_slow
-from funnel.sandbox.monty.source import awaited_calls, normal
-from funnel.sandbox.values import from_host
+from funnel.sandbox.calls import (
+    HostCallLimit,
+    HostFunctionRaised,
+    Output,
+    memory_limit_error,
+    time_limit_error,
+)
+from funnel.sandbox.monty.source import awaited_calls, normalised
+from funnel.sandbox.values import copy_from_host
 
 _RUN: Final = b"r"
 _TIME: Final = b"t"
@@ -29,7 +35,7 @@ _READY: Final = b"+"
 _START_TIMEOUT_S: Final = 60.0
 _RESOLVE_TIMEOUT_S: Final = 60.0
 _PATIENCE: Final = 4
-"""How many times its time a cell may take by the clock, waiting for its turn or asleep."""
+"""A cell may take this many times its CPU time limit by the clock, for a busy machine or a sleep."""
 _SECONDS: Final = struct.Struct("=d")
 _OUT_OF_MEMORY: Final = 77
 _MAX_ERROR: Final = 4_000
@@ -37,13 +43,13 @@ _T = TypeVar("_T")
 
 
 class _TooSlow(Exception):
-    """The cell's time is up."""
+    """The cell exceeded its time limit."""
 
 
 class BubblewrapSession:
-    """One namespace that lasts from cell to cell; a cell that raises keeps what it had assigned.
+    """One namespace that lasts from cell to cell. What a cell assigned before it raised is kept.
 
-    Not for two `run`s at once.
+    Two calls of `run` must not overlap.
     """
 
     def __init__(
@@ -55,11 +61,11 @@ class BubblewrapSession:
     ) -> None:
         self._fork_server = fork_server
         self._functions = dict(functions)
-        self._variables = from_host(dict(variables))
+        self._variables = copy_from_host(dict(variables))
         self._limits = limits
         self._open = False
-        self._state: Literal["stands", "runs", "resolving", "gone"] = "gone"
-        self._kept = False
+        self._state: Literal["ready", "running", "resolving", "lost"] = "lost"
+        self._has_state = False
         self._cell = 0
         self._left_s = self._patience_s = 0.0
         self._control: socket.socket
@@ -71,62 +77,62 @@ class BubblewrapSession:
         try:
             self._control, self._wire = await asyncio.shield(starting)
         except asyncio.CancelledError:
-            starting.add_done_callback(_let_go)  # the thread goes on
+            starting.add_done_callback(_close_started)  # the thread cannot be cancelled
             raise
         self._open = True
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 bound = await self._bind()
         except (EOFError, OSError, TimeoutError, BadFrame) as exc:
-            said = Output(_MAX_ERROR)
-            self._wire.printed(said)
+            output = Output(_MAX_ERROR)
+            self._wire.take_output(output)
             self.close()
-            raise unavailable(self._fork_server.said() or said.text) from exc
+            raise unavailable(self._fork_server.output() or output.text) from exc
         if not bound:
             self.close()
             raise SandboxUnavailable(
                 NAME,
                 f"the variables do not fit into memory_bytes = {self._limits.memory_bytes:,}. Raise it, "
-                "or hand the text over in pieces",
+                "or pass the text in pieces",
             )
-        self._state, self._cell = "stands", 0
+        self._state, self._cell = "ready", 0
 
     async def _bind(self) -> bool:
-        """Whether the variables fit."""
+        """Send the variables to the worker. Returns whether they fit into its memory."""
         if await asyncio.get_running_loop().sock_recv(self._control, 1) != _READY:
             raise EOFError
         await self._wire.send({"memory_bytes": self._limits.memory_bytes, "functions": list(self._functions)})
         sending = asyncio.create_task(self._wire.send(self._variables))
         try:
-            # Where they do not fit, the answer comes before all is sent.
+            # If they do not fit, the answer comes before everything has been sent.
             return (await self._wire.receive()).get("do") == "ready"
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
     def close(self) -> None:
-        """End its processes, also in the middle of a cell."""
+        """End the session's processes, even in the middle of a cell."""
         if self._open:
-            self._open, self._state = False, "gone"
-            self._control.close()  # which ends its supervisor, and all others with it
+            self._open, self._state = False, "lost"
+            self._control.close()  # ends the supervisor, and every process of the session with it
             self._wire.close()
 
     async def run(self, code: str) -> CellResult:
         """Run one cell.
 
-        Raises: `SandboxDied` when the process is gone and its state with it; what a host function raised
-        other than `HostError` and `EndCell`, or cancellation, after which the session stands as before the
-        cell.
+        Raises: `SandboxDied` if the process died and its state with it; any exception of a host function
+        other than `HostError` and `EndCell`. After such an exception, or a cancellation, the session is in
+        its state before the cell.
         """
-        text = normal(code)
+        text = normalised(code)
         awaited = sorted(awaited_calls(text))
-        await self._stand()
+        await self._ensure_ready()
         out = Output(self._limits.output_bytes)
-        calls = Calls(self._functions, self._limits.host_calls)
+        calls = BubblewrapHostCalls(self._functions, self._limits.host_calls)
         error, keep, ended = None, False, False
         self._begin()
         try:
-            with self._wire.printing(out):
+            with self._wire.taking_output(out):
                 error, keep = await self._attempt({"code": text, "awaited": awaited}, calls)
         except EndCell:
             ended = True
@@ -134,27 +140,29 @@ class BubblewrapSession:
             self._command(_KEEP if keep else _DROP)
             await calls.cancel()
         await self._resolve(out)
-        self._kept |= keep
-        if self._state == "gone":
-            await self._stand()
+        self._has_state |= keep
+        if self._state == "lost":
+            await self._ensure_ready()
         return CellResult(out.text, error, ended, restored=not keep)
 
-    async def _attempt(self, cell: dict[str, Any], calls: Calls) -> tuple[CellError | None, bool]:
-        """What was wrong with the cell, and whether what it did is kept."""
+    async def _attempt(
+        self, cell: dict[str, Any], calls: BubblewrapHostCalls
+    ) -> tuple[CellError | None, bool]:
+        """Run the cell. Returns its error, and whether its effects are kept."""
         try:
             return await self._drive(cell, calls)
-        except FromHost as carried:
-            raise carried.error from None
+        except HostFunctionRaised as wrapped:
+            raise wrapped.error from None
         except HostCallLimit as exc:
             return CellError("RuntimeError", str(exc)), False
         except _TooSlow:
-            return too_slow(self._limits), False
+            return time_limit_error(self._limits), False
         except BadFrame:
-            return CellError("SandboxCrashed", "The cell wrote to the sandbox's own line."), False
+            return CellError("SandboxCrashed", "The cell wrote to the sandbox's own channel."), False
         except (EOFError, OSError):
             return CellError("SandboxCrashed", "The cell ended the sandbox."), False
 
-    async def _drive(self, cell: dict[str, Any], calls: Calls) -> tuple[CellError | None, bool]:
+    async def _drive(self, cell: dict[str, Any], calls: BubblewrapHostCalls) -> tuple[CellError | None, bool]:
         await self._computing(self._wire.send(cell))
         while True:
             frame = await self._computing(self._wire.receive())
@@ -166,17 +174,17 @@ class BubblewrapSession:
                 case "done" if frame.get("cell") == self._cell:
                     error = _error(frame.get("error"))
                     if error is not None and error.kind == "MemoryError":
-                        return too_large(self._limits), False
+                        return memory_limit_error(self._limits), False
                     return error, True
                 case "died" if frame.get("cell") == self._cell:
                     return self._died(frame.get("status")), False
                 case "died":
-                    pass  # of a cell before, which was dropped
+                    pass  # from an earlier cell, which was dropped
                 case _:
                     raise BadFrame
 
     async def _computing(self, step: Coroutine[Any, Any, _T]) -> _T:
-        """A step that waits for the code, and counts as its time. Raises: `_TooSlow`."""
+        """Await a step that counts against the cell's time. Raises: `_TooSlow`."""
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(step)
         try:
@@ -195,7 +203,7 @@ class BubblewrapSession:
             task.cancel()
 
     async def _unused_s(self) -> float:
-        """What the cell has not computed of its time: on a busy machine it may have had no turn."""
+        """CPU time that the cell has left; on a busy machine it may have had less than the clock shows."""
         try:
             self._control.send(_TIME)
             async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
@@ -207,7 +215,7 @@ class BubblewrapSession:
     def _died(self, status: Any) -> CellError:
         code = status if isinstance(status, int) else 0
         if os.WIFEXITED(code) and os.WEXITSTATUS(code) == _OUT_OF_MEMORY:
-            return too_large(self._limits)
+            return memory_limit_error(self._limits)
         how = f"signal {os.WTERMSIG(code)}" if os.WIFSIGNALED(code) else "an exit"
         return CellError("SandboxCrashed", f"The cell ended its own process ({how}).")
 
@@ -218,8 +226,8 @@ class BubblewrapSession:
         self._command(_RUN)
 
     def _command(self, command: bytes) -> None:
-        """A byte, for which there is always room; if nobody is left to read it, `_resolve` will find out."""
-        self._state = "runs" if command == _RUN else "resolving"
+        """Send one byte, which never blocks. If the supervisor is dead, `_resolve` will find out."""
+        self._state = "running" if command == _RUN else "resolving"
         with contextlib.suppress(OSError):
             self._control.send(command)
 
@@ -229,18 +237,18 @@ class BubblewrapSession:
                 answer = await asyncio.get_running_loop().sock_recv(self._control, 1)
         except (OSError, TimeoutError):
             answer = b""
-        self._state = "stands" if answer == _DONE else "gone"
-        self._wire.printed(out)
+        self._state = "ready" if answer == _DONE else "lost"
+        self._wire.take_output(out)
         self._wire.drain()
 
-    async def _stand(self) -> None:
-        """The state before the cell. Raises: `SandboxDied` when it cannot be had."""
+    async def _ensure_ready(self) -> None:
+        """Make sure that the worker holds the state before the cell. Raises: `SandboxDied` if it is lost."""
         if not self._open:
             raise SandboxDied(NAME, "it is closed")
         if self._state == "resolving":
             await self._resolve()
-        if self._state == "gone":
-            if self._kept:
+        if self._state == "lost":
+            if self._has_state:
                 raise SandboxDied(NAME, "its process is gone, and the variables with it")
             self.close()
             try:
@@ -249,18 +257,18 @@ class BubblewrapSession:
                 raise SandboxDied(NAME, exc.reason) from exc
 
 
-def _let_go(started: asyncio.Future[tuple[socket.socket, Wire]]) -> None:
+def _close_started(started: asyncio.Future[tuple[socket.socket, Wire]]) -> None:
     if started.cancelled() or started.exception() is not None:
         return
     for end in started.result():
         end.close()
 
 
-def _error(said: Any) -> CellError | None:
-    """The error of a cell, out of a frame. Raises: `BadFrame`."""
-    if said is None:
+def _error(fields: Any) -> CellError | None:
+    """Return the error of a cell from a frame; None if it has none. Raises: `BadFrame`."""
+    if fields is None:
         return None
-    match said:
+    match fields:
         case {
             "kind": str(kind),
             "message": str(message),

@@ -1,7 +1,7 @@
-"""The host's end of the line into a sandbox: every frame from inside is checked; knows no session.
+"""The host's end of the channel into a sandbox, which checks every frame from inside; knows no session.
 
-Whoever runs inside may write anything at all to the line. A frame is bounded in size and in parts before it
-is parsed, so that a small frame cannot become a large value.
+Code inside may write anything to the channel. The size and the number of parts of a frame are limited before
+it is parsed, so that a small frame cannot become a large value.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from funnel.sandbox.values import MAX_PARTS
 _LENGTH = struct.Struct(">I")
 _CHUNK_BYTES = 256 * 1024
 _MAX_DRAINED = 64
-"""Chunks: more than the kernel holds, and an end where the other side goes on writing."""
+"""Chunks: more than the kernel buffers, and a bound if the other side keeps writing."""
 
 
 class BadFrame(Exception):
-    """What came from inside is no message of a worker."""
+    """Data from the sandbox that is not a valid message of a worker."""
 
 
 class Wire:
-    """Frames over a socket, and printed text over a pipe; closes both."""
+    """Sends and receives frames over a socket, and reads printed text from a pipe; closes both."""
 
     def __init__(self, data: socket.socket, output: int) -> None:
         self._data = data
@@ -38,17 +38,17 @@ class Wire:
         self._buffer = bytearray()
 
     def close(self) -> None:
-        """Let go of both."""
+        """Close the socket and the pipe."""
         self._data.close()
         os.close(self._output)
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Raises: `OSError` when the sandbox is gone."""
+        """Send a message. Raises: `OSError` if the sandbox has ended."""
         data = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
         await asyncio.get_running_loop().sock_sendall(self._data, _LENGTH.pack(len(data)) + data)
 
     async def receive(self) -> dict[str, Any]:
-        """The next frame. Raises: `BadFrame`; `EOFError` and `OSError` when the sandbox is gone."""
+        """Return the next message. Raises: `BadFrame`; `EOFError` or `OSError` if the sandbox has ended."""
         (size,) = _LENGTH.unpack(await self._take(_LENGTH.size))
         if size > MAX_FRAME_BYTES:
             raise BadFrame
@@ -74,33 +74,33 @@ class Wire:
         return taken
 
     def drain(self) -> None:
-        """Forget what a cell sent that is gone."""
+        """Discard what a dropped cell sent."""
         self._buffer.clear()
         with contextlib.suppress(OSError):
             for _ in range(_MAX_DRAINED):
                 self._data.recv(_CHUNK_BYTES)
 
-    def printed(self, out: Output | None = None) -> None:
-        """Take what has been printed so far."""
+    def take_output(self, out: Output | None = None) -> None:
+        """Append what has been printed so far to `out`, or discard it if `out` is None."""
         with contextlib.suppress(BlockingIOError):
             for _ in range(_MAX_DRAINED):
                 if not (data := os.read(self._output, _CHUNK_BYTES)):
                     return
                 if out is not None:
-                    out.take(data)
+                    out.append(data)
 
     @contextlib.contextmanager
-    def printing(self, out: Output) -> Iterator[None]:
-        """Take what is printed, as it comes."""
+    def taking_output(self, out: Output) -> Iterator[None]:
+        """Append what is printed to `out` as it arrives, for the duration of the block."""
         loop = asyncio.get_running_loop()
 
-        def arrived() -> None:
+        def take_available() -> None:
             if data := os.read(self._output, _CHUNK_BYTES):
-                out.take(data)
+                out.append(data)
             else:
                 loop.remove_reader(self._output)
 
-        loop.add_reader(self._output, arrived)
+        loop.add_reader(self._output, take_available)
         try:
             yield
         finally:
@@ -108,7 +108,7 @@ class Wire:
 
 
 def _parts(data: bytes) -> int:
-    """How many values a JSON text holds at the most: what stands between its strings is counted."""
+    """Return an upper bound of the values in a JSON text: counts commas and brackets outside strings."""
     between = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     if (quotes := between.count(b'"')) > 8 * MAX_PARTS:
         return quotes

@@ -1,8 +1,8 @@
-"""Standard modules that the Monty engine lacks, written in the Python that it has; knows no session.
+"""Replacements for standard modules that the Monty engine lacks, written in its Python; knows no session.
 
-They run inside the sandbox, under its limits, and call host functions freely (`ThreadPoolExecutor.map`). Only
-what model-written code uses is here. Each source defines `_make()`, which gives one object whose attributes
-are the module's functions.
+They run inside the sandbox, under its limits, and may call host functions (`ThreadPoolExecutor.map` does).
+Only the functions that model-written code uses are included. Each source defines `_make()`, which returns one
+object whose attributes are the module's functions.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ SOURCES: dict[str, str] = {
     "string": text.STRING,
     "textwrap": text.TEXTWRAP,
 }
-"""Module name → its source."""
+"""Source code by module name."""
 
 _NEEDS = {"concurrent": ("concurrent.futures",)}
 _BASE = "class _Std:\n    pass\n"
 
 
 def shim_name(module: str) -> str:
-    """The variable inside the sandbox that holds the module."""
+    """Return the name of the variable that holds the module inside the sandbox."""
     return "_std_" + module.replace(".", "_")
 
 
 def module_source(module: str) -> str:
-    """The cell that puts `module` into the sandbox under `shim_name(module)`."""
+    """Return a cell that defines `module` inside the sandbox as `shim_name(module)`."""
     needed = "".join(module_source(other) for other in _NEEDS.get(module, ()))
     return f"{needed}{_BASE}{SOURCES[module]}{shim_name(module)} = _make()\n"

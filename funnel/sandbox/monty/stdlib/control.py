@@ -1,4 +1,4 @@
-"""Modules about how code runs, for the sandbox: concurrent.futures, one after the other; contextlib."""
+"""Sandbox versions of concurrent.futures, which runs calls one after the other, and of contextlib."""
 
 from __future__ import annotations
 

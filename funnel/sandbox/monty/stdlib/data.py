@@ -1,4 +1,4 @@
-"""Modules about numbers and collections, for the sandbox: statistics, heapq, operator."""
+"""Sandbox versions of the modules for numbers and collections: statistics, heapq, operator."""
 
 from __future__ import annotations
 

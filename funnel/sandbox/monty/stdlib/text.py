@@ -1,4 +1,4 @@
-"""Modules about text, for the sandbox: string, textwrap, difflib, io, html, pprint."""
+"""Sandbox versions of the modules for text: string, textwrap, difflib, io, html, pprint."""
 
 from __future__ import annotations
 
