@@ -1,4 +1,4 @@
-"""What a language model is to the rest: messages in, text and token counts out; knows no provider."""
+"""The interface of a language model: messages in, text and token counts out; knows no provider."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 Purpose = Literal["read", "turn", "query", "extract"]
-"""Why the model is called: the reader's one call, an inspector's turn, a sub-call, the last extraction."""
+"""Why the model is called: by the reader, for an inspector's turn, a sub-call, or the final extraction."""
 
 MAX_REPLY_CHARS = 100_000
-"""No reply that was asked for is longer; one that is gets parsed by nobody."""
+"""Longer replies are never parsed; none of the prompts asks for one."""
 
 
 def estimated_tokens(text: str) -> int:
-    """What a message of this text takes at most, without a tokenizer: two bytes a token, and eight tokens.
+    """Return an upper bound of a message's tokens without a tokenizer: one per two bytes, plus eight.
 
-    English runs at about four bytes a token, dense code and CJK at about two to three.
+    English takes about four bytes per token, dense code and CJK about two to three.
     """
     return len(text.encode("utf-8", "replace")) // 2 + 8
 
@@ -33,10 +33,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call. `schema` is a JSON Schema that the answer must meet, where the endpoint can enforce it.
+    """One call. `schema` is a JSON Schema for the answer, which the endpoint enforces if it can.
 
-    `aside`: what the end of the last message says in passing, and what counts of it. An answer that was given
-    beside other words that count the same serves as well.
+    `aside` is a pair: text at the end of the last message that varies from run to run (the remaining budget),
+    and what replaces it in the cache key, so that requests that differ only in it share cached answers.
     """
 
     messages: tuple[Message, ...]
@@ -47,12 +47,12 @@ class Request:
     aside: tuple[str, str] | None = None
 
     def key(self, model: str, endpoint: str) -> str:
-        """A name that two calls share when nothing that shapes the answer differs between them."""
+        """Return the cache key: equal for two calls if nothing that affects the answer differs."""
         messages = [[m.role, m.content] for m in self.messages]
         if self.aside:
-            said, counts = self.aside
-            before, _, after = messages[-1][1].rpartition(said)
-            messages[-1][1] = f"{before}{counts}{after}"
+            varying, replacement = self.aside
+            before, _, after = messages[-1][1].rpartition(varying)
+            messages[-1][1] = f"{before}{replacement}{after}"
         parts = {
             "model": model, "endpoint": endpoint, "messages": messages,
             "max_output_tokens": self.max_output_tokens, "temperature": self.temperature,
@@ -61,16 +61,16 @@ class Request:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def estimated_input_tokens(self) -> int:
-        """An upper bound: the sum of the messages, and the schema, which travels with the prompt."""
+        """Return an upper bound of the tokens of all messages and of the schema, which is sent with them."""
         tokens = sum(estimated_tokens(message.content) for message in self.messages)
         return tokens if self.schema is None else tokens + len(json.dumps(self.schema)) // 2 + 8
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came back. `finish_reason` is the provider's: "stop", "length", …; "refusal" when it declined.
+    """The model's reply. `finish_reason` is the provider's: "stop", "length", …; "refusal" if it declined.
 
-    `estimated`: the endpoint stated no usage, so the token counts are upper bounds of our own.
+    `estimated`: the endpoint stated no usage, so the token counts are our own upper bounds.
     """
 
     text: str
@@ -81,18 +81,18 @@ class Completion:
     estimated: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON types."""
+        """Return the fields as JSON types."""
         return _flat(self)
 
 
 def _flat(value: Any) -> dict[str, Any]:
-    """What `dataclasses.asdict` gives, which copies every value; three are written a call."""
+    """Return the same as `dataclasses.asdict`, but without its slow copying of every value."""
     return {name: getattr(value, name) for name in value.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """A failed attempt that will be made again after `wait_s` seconds. `attempt` starts at 1.
+    """A failed attempt that will be repeated after `wait_s` seconds. `attempt` starts at 1.
 
     `may_be_billed`: the attempt may have been served before it failed (a timeout, a lost connection).
     """
@@ -104,16 +104,16 @@ class Retry:
 
 
 OnRetry = Callable[[Retry], None]
-"""Hears of a retry before the wait; what it raises ends the call."""
+"""Called before the wait of a retry. An exception from it ends the call."""
 
 
 def _ignore(_retry: Retry) -> None:
-    """Nobody listens."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """How one call is made: how long it may take in all, and who hears of retries."""
+    """Options of one call: its timeout including retries, and a callback for retries."""
 
     timeout_s: float | None = None
     on_retry: OnRetry = field(default=_ignore)
@@ -124,32 +124,32 @@ class LLM(Protocol):
 
     @property
     def name(self) -> str:
-        """The model's name, as answers and traces show it and the price table knows it."""
+        """The model's name, as in answers, traces and the price table."""
 
     async def complete(self, request: Request, options: CallOptions = ...) -> Completion:
-        """One completion.
+        """Return one completion.
 
-        Raises: `LLMUnavailable`, `LLMRefused`, `LLMBadResponse`; `asyncio.CancelledError` passes through.
+        Raises: `LLMUnavailable`, `LLMRefused`, `LLMBadResponse`. `asyncio.CancelledError` must pass through.
         """
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 @runtime_checkable
 class Located(Protocol):
-    """An `LLM` that says where it is called: only such a one's answers are kept in a cache."""
+    """An `LLM` that names its endpoint. Answers of other models are never cached."""
 
     @property
     def endpoint(self) -> str:
-        """Provider and base URL, without credentials: what two models of one name may differ in."""
+        """Provider and base URL without credentials, which tell apart two models of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one call ended: a completion or a failure, what it was booked at, whether it was cached.
+    """How one call ended: its completion or failure, the usage booked for it, and whether it was cached.
 
-    `calls`: as how many it was booked; none where it was refused, one more for each attempt that was lost.
+    `calls`: the number of calls booked for it: 0 if it was refused, one more for each attempt that was lost.
     """
 
     completion: Completion | None
@@ -161,45 +161,45 @@ class Outcome:
     calls: int = 1
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON types."""
+        """Return the fields as JSON types."""
         return {**_flat(self), "completion": self.completion and self.completion.as_dict()}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Outcome:
-        """What `as_dict` gave."""
+        """Restore an outcome from the result of `as_dict`."""
         completion = kept["completion"]
         return cls(**{**kept, "completion": None if completion is None else Completion(**completion)})
 
 
 @dataclass(frozen=True, slots=True)
 class StepId:
-    """Where in the tree of a run something is asked, and a short check of what is asked there."""
+    """Identifies a step of a run: its path in the tree of steps, and a fingerprint of what is asked there."""
 
     path: tuple[int, ...]
     fingerprint: str
 
 
 class CallJournal(Protocol):
-    """What keeps the calls of a run for a resume."""
+    """Records the calls of a run, so that a resumed run can replay them."""
 
-    def outcome(self, place: StepId) -> Outcome | None:
-        """How the call ended that was made at this place in an earlier attempt of the run."""
+    def outcome(self, step: StepId) -> Outcome | None:
+        """Return how this step's call ended in an earlier attempt of the run; None if it was not made."""
 
-    async def asked(self, place: StepId, worst: Outcome) -> None:
-        """A call is about to be made that may take as much as `worst`."""
+    async def asked(self, step: StepId, worst: Outcome) -> None:
+        """Record that a call is about to be made that may use as much as `worst`."""
 
-    def asked_again(self, place: StepId, worst: Outcome) -> None:
-        """It was lost, maybe after it was served, and is about to be made again."""
+    def asked_again(self, step: StepId, worst: Outcome) -> None:
+        """Record that the call is about to be repeated, and that the lost attempt may have been served."""
 
-    async def ended(self, place: StepId, outcome: Outcome) -> None:
-        """It ended so."""
+    async def ended(self, step: StepId, outcome: Outcome) -> None:
+        """Record how the call ended."""
 
 
 class Cache(Protocol):
-    """What keeps completions from run to run."""
+    """Keeps completions from run to run."""
 
     async def through(self, key: str, call: Callable[[], Awaitable[Completion]]) -> tuple[Completion, bool]:
-        """The completion of that key, and whether it came without calling `call` here.
+        """Return the completion for a key, and True if `call` was not needed for it.
 
-        Raises: what `call` raises.
+        Raises: whatever `call` raises.
         """

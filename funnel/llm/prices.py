@@ -1,7 +1,8 @@
-"""What models cost, as data; knows no endpoint. What a user states goes first.
+"""Prices of models, as data; knows no endpoint.
 
-List prices in US dollars per million tokens (input, output), as of 2026-11-28. A provider's discounts
-(cached input, batch) are not taken off, so a cost is an upper bound where they apply.
+List prices in US dollars per million tokens (input, output), as of 2026-11-28. Discounts of the provider
+(cached input, batch) are ignored, so a cost is an upper bound where they apply. Prices that a user sets take
+precedence.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 def price_of(model: str, overrides: Mapping[str, tuple[float, float]]) -> Price | None:
-    """The price of a model, None if unknown. A dated snapshot (`gpt-4o-2024-08-06`) costs as its base name.
+    """Return the price of a model; None if unknown. A dated snapshot (`gpt-4o-2024-08-06`) costs the same.
 
-    `overrides`: (input, output) in dollars per million tokens, by model name; an exact name goes before a
-    base name, an override before the table.
+    `overrides`: (input, output) in dollars per million tokens, by model name. An exact name takes precedence
+    over the name without the date, and for the same name an override over the table.
     """
     for name in (model, _SNAPSHOT.sub("", model)):
         if name in overrides:

@@ -1,4 +1,4 @@
-"""A model that says what a test tells it to; public, because users test their own code with it too."""
+"""A model that replies from a script, for tests; public, because users test their own code with it too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from funnel.llm.base import CallOptions, Completion, Request
 
-Reply = str | Exception | Callable[[Request], str]
+ScriptedReply = str | Exception | Callable[[Request], str]
 
 
 class ScriptExhausted(AssertionError):
@@ -15,13 +15,13 @@ class ScriptExhausted(AssertionError):
 
 
 class ScriptedLLM:
-    """Gives `replies` in order: a text is returned, an exception raised, a function called with the request.
+    """Gives `replies` in order: returns a text, raises an exception, calls a function with the request.
 
     `requests` holds every request in the order of the calls. Tokens are counted as one per four characters,
-    rounded up, so that sums in tests are easy; an answer is never cut to `max_output_tokens`.
+    rounded up, so that sums in tests are easy. A reply is never cut to `max_output_tokens`.
     """
 
-    def __init__(self, replies: Sequence[Reply], *, name: str = "scripted") -> None:
+    def __init__(self, replies: Sequence[ScriptedReply], *, name: str = "scripted") -> None:
         self.requests: list[Request] = []
         self._replies = list(replies)
         self._name = name
@@ -33,11 +33,11 @@ class ScriptedLLM:
 
     @property
     def remaining(self) -> int:
-        """Replies not yet given."""
+        """Number of replies not yet given."""
         return len(self._replies) - len(self.requests)
 
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
-        """The next reply. Raises: `ScriptExhausted` after the last one, or what the script says."""
+        """Return the next reply. Raises: `ScriptExhausted` after the last one; an exception in the script."""
         del options
         if not self.remaining:
             last = request.messages[-1].content if request.messages else ""
@@ -47,7 +47,7 @@ class ScriptedLLM:
             )
         reply = self._replies[len(self.requests)]
         self.requests.append(request)
-        # Other tasks get their turn, as with a model that is waited for.
+        # Let other tasks run, as they would while waiting for a real model.
         await asyncio.sleep(0)
         if isinstance(reply, Exception):
             raise reply
@@ -60,7 +60,7 @@ class ScriptedLLM:
         )
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
 
 def _tokens(text: str) -> int:

@@ -127,10 +127,10 @@ async def test_a_lookup_is_resumed_too(shop, stopped):
     said = json.dumps(
         {"found": True, "answer": "14 days [1].", "quotes": [{"passage": 1, "quote": "14 days"}]}
     )
-    run = await stopped("no JSON", options=Options(mode="lookup"))
+    run = await stopped("not JSON", options=Options(mode="lookup"))
     async with shop(said) as second:
         answer = await second.resume(run)
-        assert "no JSON" in prompt(second.root.requests[0])
+        assert "not JSON" in prompt(second.root.requests[0])
     assert (answer.route, answer.text) == ("lookup", "14 days [1].")
 
 

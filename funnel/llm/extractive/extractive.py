@@ -1,4 +1,4 @@
-"""The stand-in as an `LLM`: which prompt is before it, and the reply in the form that the prompt asks for."""
+"""The stand-in as an `LLM`: replies to each kind of prompt in the format it asks for; calls no model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 from funnel.llm.base import CallOptions, Completion, Request
 from funnel.llm.extractive.programs import DISCLAIMER, KEY_WORDS, NONE, UNTYPED, decline, program
 from funnel.llm.extractive.question import read_question
-from funnel.llm.extractive.support import rank
+from funnel.llm.extractive.support import rank_sentences
 from funnel.prompts import fenced
 from indexes.retrieval.analysis import analyse
 
@@ -16,32 +16,32 @@ NAME = "extractive"
 CHARS_PER_TOKEN = 4
 QUOTES = 3
 NEAR_CHARS = 200
-LEAST_COVERED = 0.3
-LEAST_OF_BEST = 0.7
+MIN_COVERED = 0.3
+MIN_SHARE_OF_BEST = 0.7
 
 
 class Extractive:
-    """No model: term statistics over the sentences of the prompt. Deterministic; costs nothing."""
+    """Replies by term statistics over the prompt's sentences, with no model. Deterministic; costs nothing."""
 
     @property
     def name(self) -> str:
-        """`extractive`."""
+        """The name, `extractive`."""
         return NAME
 
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
-        """The reply to a reader's, an inspector's, a sub-call's or an extraction's prompt."""
-        del options  # nothing here waits
+        """Reply to the prompt of a reader, an inspector's turn, a sub-call or an extraction."""
+        del options  # no timeout or retries are needed
         reply = {"read": _read, "turn": _turn, "query": _query, "extract": _extract}[request.purpose]
         text = await asyncio.to_thread(reply, request)
         size = sum(len(message.content) for message in request.messages)
         return Completion(text, NAME, size // CHARS_PER_TOKEN, len(text) // CHARS_PER_TOKEN)
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
 
 def _read(request: Request) -> str:
-    """The reader's JSON: the best-supported sentences as quotes."""
+    """Return the reader's JSON, with the best-supported sentences as quotes."""
     prompt = request.messages[1].content
     if fenced("schema", prompt):
         return json.dumps({"found": False, "answer": UNTYPED, "quotes": [], "value": None})
@@ -49,15 +49,16 @@ def _read(request: Request) -> str:
     passages = fenced("passage", prompt)
     texts = [text for _, text in passages]
     titles = [attributes.get("title", "") for attributes, _ in passages]
-    ranked = rank(analyse(question), texts, titles)
+    ranked = rank_sentences(analyse(question), texts, titles)
     best = [
         s
         for s in ranked[:QUOTES]
-        if s.covered >= LEAST_COVERED and s.score >= LEAST_OF_BEST * ranked[0].score
+        if s.covered >= MIN_COVERED and s.score >= MIN_SHARE_OF_BEST * ranked[0].score
     ]
     if not best:
+        n_passages = len(passages)
         missing = (
-            f"{DISCLAIMER}. None of the {len(passages)} passages found holds enough of the question's words."
+            f"{DISCLAIMER}. None of the {n_passages} passages found contains enough of the question's words."
         )
         return json.dumps({"found": False, "answer": missing, "quotes": []}, ensure_ascii=False)
     quotes = [(s.text + 1, texts[s.text][s.start : s.stop]) for s in best]
@@ -68,7 +69,7 @@ def _read(request: Request) -> str:
 
 
 def _turn(request: Request) -> str:
-    """The next program, by how many were written before."""
+    """Return the program for this turn, which is counted from the assistant messages so far."""
     if fenced("schema", request.messages[1].content):
         return f"```python\n{decline(UNTYPED)}\n```"
     turn = 1 + sum(message.role == "assistant" for message in request.messages)
@@ -78,10 +79,10 @@ def _turn(request: Request) -> str:
 
 
 def _query(request: Request) -> str:
-    """The sentences of the text that bear on the key words, best first, one a line; or NONE.
+    """Return the sentences of the text that are relevant to the key words, best first, one per line; or NONE.
 
-    One bears on them when it holds two of them, or one while the few lines around it hold another, as in a
-    signature that names a timeout above a sentence that says what is waited for.
+    A sentence is relevant if it contains two of them, or if it contains one and the lines around it another:
+    for example, a signature that names a timeout above a sentence that says what is waited for.
     """
     prompt = request.messages[-1].content
     texts = [text for _, text in fenced("text", prompt)]
@@ -90,7 +91,7 @@ def _query(request: Request) -> str:
     wanted = set(analyse(listed or asked))
     least = min(2, len(wanted))
     found = []
-    for supported in rank(sorted(wanted), texts, [""] * len(texts)):
+    for supported in rank_sentences(sorted(wanted), texts, [""] * len(texts)):
         text = texts[supported.text]
         held = wanted.intersection(analyse(text[supported.start : supported.stop]))
         around = text[max(0, supported.start - NEAR_CHARS) : supported.stop + NEAR_CHARS]
@@ -100,7 +101,7 @@ def _query(request: Request) -> str:
 
 
 def _extract(request: Request) -> str:
-    """The notes of the work, as they stand."""
+    """Return the notes of the work unchanged."""
     work = "\n".join(text for _, text in fenced("work", request.messages[-1].content))
     notes = [line for line in work.splitlines() if line.startswith("note ")]
     return "\n".join([f"{DISCLAIMER}:", *notes]) if notes else "NOT FOUND"
@@ -112,7 +113,7 @@ def _question(prompt: str) -> str:
 
 
 def _without_output(feedback: str) -> str:
-    """Feedback without what cells printed, which may itself hold the word."""
+    """Return the feedback without the output of cells, which may itself contain "Error:"."""
     for _, text in fenced("output", feedback):
         feedback = feedback.replace(text, "", 1)
     return feedback

@@ -1,7 +1,7 @@
-"""The REPL programs that the stand-in writes, turn by turn: survey, gather, read, follow, submit.
+"""The REPL programs that the stand-in writes turn by turn: survey, gather, read, follow, submit; runs none.
 
-They are what a careful model would write for the same question: plain Python over the documented functions,
-nothing that only this author knows.
+They are what a careful model would write for the same question: plain Python that calls only the documented
+functions.
 """
 
 from __future__ import annotations
@@ -168,26 +168,26 @@ submit({disclaimer!r} + ". Its program failed before it had an answer: " + str(n
 """
 
 _GATHER = {"compare": _GATHER_COMPARE, "list": _GATHER_LIST, "chain": _GATHER_CHAIN}
-_PER_DOCUMENT = {"compare": 1, "list": 1, "chain": 2}
-_MOST = {"compare": 5, "list": 40, "chain": 6}
+_QUOTES_PER_DOCUMENT = {"compare": 1, "list": 1, "chain": 2}
+_MAX_QUOTES = {"compare": 5, "list": 40, "chain": 6}
 
 
 def decline(reason: str) -> str:
-    """The block that ends the run with that reason."""
+    """Return a program that ends the run without an answer, for that reason."""
     return f"submit({reason!r}, found=False)"
 
 
 def program(question: Question, turn: int, *, failed: bool) -> str:
-    """The block of that turn (from 1); `failed` means that the last cell raised."""
-    steps = [_SURVEY, _GATHER[question.shape], _READ, _SUBMIT]
-    if question.shape == "chain":
+    """Return the program for a turn (from 1). `failed` means that the last cell raised."""
+    steps = [_SURVEY, _GATHER[question.kind], _READ, _SUBMIT]
+    if question.kind == "chain":
         steps.insert(3, _FOLLOW)
     step = _GIVE_UP if failed or turn > len(steps) else steps[turn - 1]
     return step.format(
         names=list(question.names),
         words=list(question.words) or list(question.names) or question.text.split()[:6],
         key_words=KEY_WORDS,
-        per_document=_PER_DOCUMENT[question.shape],
-        most=_MOST[question.shape],
+        per_document=_QUOTES_PER_DOCUMENT[question.kind],
+        most=_MAX_QUOTES[question.kind],
         disclaimer=DISCLAIMER,
     ).strip()

@@ -1,4 +1,4 @@
-"""What a question asks for, read off its wording: shape, names, key words; pure."""
+"""Parses a question into its kind, names and key words by its wording; pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 
 from indexes.retrieval.analysis import STOP_WORDS
 
-Shape = Literal["compare", "list", "chain"]
+QuestionKind = Literal["compare", "list", "chain"]
 
-# Words that frame a question and say nothing of what an answer would contain.
+# Words that frame a question but do not occur in its answer.
 _FRAME_WORDS = """
     across almost also always another anything around because compare comparison contrast could
     describe difference differences different differ ever every everything exactly example explain
@@ -47,34 +47,34 @@ _WORD = re.compile(r"[^\W_][\w'’-]*")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`names` are what the question is about, `words` what is said of them; both as written."""
+    """A parsed question: `names` are what it is about, `words` what it says about them; both as written."""
 
     text: str
-    shape: Shape
+    kind: QuestionKind
     names: tuple[str, ...]
     words: tuple[str, ...]
 
 
 def read_question(text: str) -> Question:
-    """The question taken apart; deterministic, for any text."""
+    """Parse a question. Deterministic; accepts any text."""
     text = " ".join(text.split())
     compare = _COMPARE.search(text)
     enumerated = _enumerated(text[compare.end() :] if compare else text) if compare else ()
-    # Where things are compared, other names in the question say what of them is compared.
+    # In a comparison, names outside the enumeration say in which respect its members are compared.
     named = [*_QUOTED.findall(text), *_IDENTIFIER.findall(text), *_PROPER.findall(text)]
     names = _unique([*enumerated] if len(enumerated) > 1 else [*enumerated, *named])
     if compare and len(names) > 1:
-        shape: Shape = "compare"
+        kind: QuestionKind = "compare"
     else:
-        shape = "list" if _LIST.search(text) else "chain"
+        kind = "list" if _LIST.search(text) else "chain"
     about = text
-    if shape == "list" and (modal := _MODAL.search(text)) and len(_content(text[modal.end() :], names)) > 1:
+    if kind == "list" and (modal := _MODAL.search(text)) and len(_content(text[modal.end() :], names)) > 1:
         about = text[modal.end() :]
-    return Question(text, shape, names, _content(about, names)[:8])
+    return Question(text, kind, names, _content(about, names)[:8])
 
 
 def _enumerated(text: str) -> tuple[str, ...]:
-    """The members of the first "a, b and c"."""
+    """Return the members of the first enumeration such as "a, b and c"."""
     found = _ENUMERATION.search(text)
     if not found:
         return ()
@@ -83,7 +83,7 @@ def _enumerated(text: str) -> tuple[str, ...]:
 
 
 def _content(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The words that carry meaning, names left out."""
+    """Return the content words, without the names."""
     named = {word.lower() for name in names for word in _WORD.findall(name)}
     words = [
         word
@@ -94,7 +94,7 @@ def _content(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _unique(words: list[str]) -> tuple[str, ...]:
-    """Without repeats, whatever their case; the first writing stays."""
+    """Drop repeats, ignoring case; the first spelling is kept."""
     seen: dict[str, str] = {}
     for word in words:
         seen.setdefault(word.lower(), word)

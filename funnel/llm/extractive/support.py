@@ -1,4 +1,4 @@
-"""How well each sentence of some texts supports a question; pure."""
+"""Scores how well each sentence of some texts supports a question; pure."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ RANK_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Supported:
-    """A sentence: which text it stands in (0, 1, …), its span there, how well it supports the question."""
+class SupportedSentence:
+    """A sentence: the index of its text (from 0), its span there, and how well it supports the question."""
 
     text: int
     start: int
@@ -29,12 +29,14 @@ class Supported:
     covered: float
 
 
-def rank(question: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -> list[Supported]:
-    """Sentences by the IDF-weighted share of question terms that they and their titles hold, best first.
+def rank_sentences(
+    question: Sequence[str], texts: Sequence[str], titles: Sequence[str]
+) -> list[SupportedSentence]:
+    """Rank sentences by the IDF-weighted share of question terms that they and their titles contain.
 
-    A title counts half of what the sentence itself does, and a bare call signature a third of a
-    sentence; the first sentences of a text, which say what a thing is, and texts that were ranked higher, win
-    ties. `covered` is the share without these preferences.
+    A term in the title counts half as much as in the sentence, and a bare call signature a third of a
+    sentence. The first sentences of a text, which usually define its subject, and texts that were ranked
+    higher get a bonus. `covered` is the share of terms in sentence or title, without these weights.
     """
     wanted = set(question)
     found: list[tuple[int, int, int, set[str]]] = []
@@ -56,7 +58,7 @@ def rank(question: Sequence[str], texts: Sequence[str], titles: Sequence[str]) -
         covered = (own + title / 2) / total
         leading = LEADING_SHARE * bool(titled[number]) / (1 + place)
         score = (CALL_SHARE if is_call else 1.0) * (covered + leading) + RANK_SHARE / (1 + number)
-        ranked.append(Supported(number, start, stop, score, (own + title) / total))
+        ranked.append(SupportedSentence(number, start, stop, score, (own + title) / total))
     return sorted(ranked, key=lambda s: (-s.score, s.text, s.start))
 
 

@@ -1,1 +1,1 @@
-"""Models behind the OpenAI chat completions API, and everything that is particular to it."""
+"""Models behind the OpenAI chat completions API; everything specific to that API is here."""

@@ -1,7 +1,7 @@
 """Models behind the OpenAI chat completions API: OpenAI itself, vLLM, Ollama, llama.cpp; knows no budget.
 
-The `openai` library sends; retries, fall-backs for older servers and the translation of what it raises are
-here. No message that leaves this file holds the API key.
+The `openai` library sends the requests. Retries, fallbacks for older servers and the translation of its
+errors are here. No message that leaves this file contains the API key.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from funnel.backoff import pauses
 from funnel.errors import LLMError, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Completion, OnRetry, Request, Retry
 from funnel.llm.openai.client import CALL_ERRORS, OPENAI_URL, client
-from funnel.llm.openai.failures import Failure, failure_of, rejected_parameter
+from funnel.llm.openai.failures import FailedAttempt, failed_attempt, rejected_parameter
 from funnel.llm.openai.wire import model_names, parse_completion, request_body
 
 LONGEST_WAIT_S = 60.0
-"""An endpoint that asks to wait for longer is as good as down."""
+"""An endpoint that asks callers to wait longer is treated as unavailable."""
 
-OTHER_NAME = {"max_completion_tokens": "max_tokens", "max_tokens": "max_completion_tokens"}
-OPTIONAL = frozenset({"temperature", "response_format"})
+OTHER_LIMIT_NAME = {"max_completion_tokens": "max_tokens", "max_tokens": "max_completion_tokens"}
+OPTIONAL_PARAMETERS = frozenset({"temperature", "response_format"})
 
 
 class OpenAIChat:
-    """One model at one endpoint. Safe for many calls at once within one event loop.
+    """One model at one endpoint. Safe for concurrent calls within one event loop.
 
     Args:
-        model: its name at the endpoint.
-        api_key: may be None for an endpoint of one's own that asks for none.
-        base_url: where the API begins, often ending in /v1; None is OpenAI.
+        model: name of the model at the endpoint.
+        api_key: may be None for a self-hosted endpoint that needs none.
+        base_url: root URL of the API, often ending in /v1; None means OpenAI.
         max_retries: further attempts after a 429, 5xx, timeout or lost connection.
-        attempt_timeout_s: for one attempt; a call as a whole is bounded by `CallOptions.timeout_s`.
-        backoff_s: the mean wait before the first retry is three quarters of it; doubles each time.
+        attempt_timeout_s: limit of one attempt; `CallOptions.timeout_s` limits the whole call.
+        backoff_s: upper end of the wait before the first retry (three quarters of it on average); doubles
+            with each retry.
 
-    Raises: `BadSetting` for a key that cannot be sent, or none where OpenAI needs one.
+    Raises: `BadSetting` if the key cannot be sent, or is missing and the endpoint is OpenAI.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class OpenAIChat:
         self._max_retries = max_retries
         self._attempt_timeout_s = attempt_timeout_s
         self._backoff_s = backoff_s
-        # OpenAI's newer models know only the newer name; other servers ignore it, some of them silently.
+        # OpenAI's newer models accept only the newer name; other servers reject it or silently ignore it.
         at_openai = base_url is None or base_url.startswith("https://api.openai.com")
         self._limit_name = "max_completion_tokens" if at_openai else "max_tokens"
         self._dropped: frozenset[str] = frozenset()
@@ -71,22 +72,22 @@ class OpenAIChat:
 
     @property
     def endpoint(self) -> str:
-        """Where the calls go; of a query, which may hold a secret, only a hash."""
+        """Where the calls go. A query string in the URL may hold a secret, so only its hash is included."""
         return f"openai {self._endpoint} {self._query}".rstrip()
 
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
-        """One completion; an empty one is no error.
+        """Return one completion. An empty completion is not an error.
 
         A parameter that the endpoint rejects by name (`temperature`, `response_format`, the newer or older
-        name of the token limit) is left out or renamed once, and for good when that worked.
+        name of the token limit) is omitted or renamed. If that works, later calls do the same.
 
-        Raises: `LLMUnavailable` when it is down, or no answer came in time or within the retries;
-        `LLMRefused` for key, model or request; `LLMBadResponse`.
+        Raises: `LLMUnavailable` if the endpoint is down, or does not answer in time or within the retries;
+        `LLMRefused` if it rejects the key, model or request; `LLMBadResponse`.
         """
         options = options or CallOptions()
         try:
             async with asyncio.timeout(options.timeout_s) as deadline:
-                return await self._retrying(request, options.on_retry, deadline)
+                return await self._complete_with_retries(request, options.on_retry, deadline)
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -97,14 +98,16 @@ class OpenAIChat:
             ) from None
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         await self._client.close()
 
-    async def _retrying(self, request: Request, on_retry: OnRetry, deadline: asyncio.Timeout) -> Completion:
+    async def _complete_with_retries(
+        self, request: Request, on_retry: OnRetry, deadline: asyncio.Timeout
+    ) -> Completion:
         attempt = 1
         waits = pauses(self._backoff_s, LONGEST_WAIT_S)
         while True:
-            failure = await self._negotiated(request)
+            failure = await self._complete_negotiating_parameters(request)
             if isinstance(failure, Completion):
                 return failure
             pause_s = next(waits)
@@ -117,8 +120,8 @@ class OpenAIChat:
             await asyncio.sleep(wait_s)
             attempt += 1
 
-    async def _negotiated(self, request: Request) -> Completion | Failure:
-        """One attempt, repeated without a parameter as often as the endpoint rejects a new one by name."""
+    async def _complete_negotiating_parameters(self, request: Request) -> Completion | FailedAttempt:
+        """Make one attempt; repeat it without a parameter each time the endpoint rejects one by name."""
         limit_name, dropped = self._limit_name, self._dropped
         renamed = False
         while True:
@@ -129,30 +132,30 @@ class OpenAIChat:
                 return outcome
             rejected = rejected_parameter(outcome, sent=body.keys())
             if rejected == limit_name and not renamed:
-                limit_name, renamed = OTHER_NAME[limit_name], True
-            elif rejected in OPTIONAL - dropped:
+                limit_name, renamed = OTHER_LIMIT_NAME[limit_name], True
+            elif rejected in OPTIONAL_PARAMETERS - dropped:
                 dropped |= {rejected}
             else:
                 return outcome
 
-    async def _attempt(self, request: Request, body: dict[str, Any]) -> Completion | Failure:
+    async def _attempt(self, request: Request, body: dict[str, Any]) -> Completion | FailedAttempt:
         try:
             async with asyncio.timeout(self._attempt_timeout_s) as deadline:
-                # Not `chat.completions.create`: it goes through every message for its types, which took more
-                # than all the rest of a turn.
+                # Not `chat.completions.create`, which validates the types of every message: that took longer
+                # than everything else in a turn.
                 content = await self._client.post("/chat/completions", body=body, cast_to=bytes)
         except TimeoutError:
             if not deadline.expired():
                 raise
-            return Failure(
+            return FailedAttempt(
                 reason=f"no answer within {self._attempt_timeout_s:g} s", retry=True, may_be_billed=True
             )
         except CALL_ERRORS as exc:
-            return failure_of(exc)
+            return failed_attempt(exc)
         return parse_completion(content, request, model=self._model, endpoint=self._endpoint)
 
-    def _error(self, failure: Failure, attempts: int) -> LLMError:
-        """What this failure is to a caller; not chained: the library's error holds the headers."""
+    def _error(self, failure: FailedAttempt, attempts: int) -> LLMError:
+        """Return the error for the caller, not chained: the library's error holds the request's headers."""
         reason = self._redacted(failure.reason)
         where = self._model, self._endpoint
         if failure.refused:
@@ -167,27 +170,27 @@ class OpenAIChat:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What `funnel doctor` learns of an endpoint: whether it answers, and one line about it."""
+    """Result of probing an endpoint for `funnel doctor`: whether it answers, and one line about it."""
 
     available: bool
     detail: str
 
 
 async def probe(base_url: str | None, api_key: str | None, *, timeout_s: float = 5.0) -> Endpoint:
-    """Ask the endpoint for its list of models, which costs nothing. Raises nothing but `BadSetting`."""
+    """Ask the endpoint for its list of models, which costs nothing. Raises: `BadSetting` only."""
     where = endpoint_name(base_url)
-    asking = client("any model", api_key, base_url)
+    probing = client("any model", api_key, base_url)
     try:
         async with asyncio.timeout(timeout_s):
-            names = model_names(await asking.get("/models", cast_to=bytes))
+            names = model_names(await probing.get("/models", cast_to=bytes))
     except TimeoutError:
         return Endpoint(available=False, detail=f"{where}: no answer within {timeout_s:g} s")
     except CALL_ERRORS as exc:
-        failure = failure_of(exc)
+        failure = failed_attempt(exc)
         reason = failure.reason.replace(api_key, "***") if api_key else failure.reason
         return Endpoint(available=False, detail=f"{where}: {reason}. {failure.advice}".rstrip())
     finally:
-        await asking.close()
+        await probing.close()
     if names is None:
         return Endpoint(available=False, detail=f"{where}: answers, but not with a list of models")
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - what fits on a line
@@ -195,6 +198,6 @@ async def probe(base_url: str | None, api_key: str | None, *, timeout_s: float =
 
 
 def endpoint_name(base_url: str | None) -> str:
-    """The URL for messages and traces, without credentials and query."""
+    """Return the URL for messages and traces, without credentials or query string."""
     parts = urlsplit(base_url or OPENAI_URL)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")

@@ -1,4 +1,4 @@
-"""What the `openai` library raises, as a `Failure`: again, give up, or tell the user; does no I/O."""
+"""Translates the `openai` library's exceptions: whether to retry, and what to tell the user; does no I/O."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from email.utils import parsedate_to_datetime
 
 import openai
 
-# The names are the same in httpx and in httpx2, on which newer versions of the library stand.
+# The names are the same in httpx and in httpx2, which newer versions of the library use.
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
 NEVER_SENT_BY_AIOHTTP = frozenset({
     "ClientConnectorCertificateError", "ClientConnectorDNSError", "ClientConnectorError",
     "ClientConnectorSSLError", "ConnectionTimeoutError", "InvalidUrlClientError", "NonHttpUrlClientError",
     "ServerFingerprintMismatch",
 })  # fmt: skip
-"""The library takes every other lost connection of aiohttp for one that was never made."""
+"""Errors of aiohttp before anything was sent. The library also reports connections lost later as these."""
 GATEWAY_GAVE_UP = frozenset({408, 504, 524})
-"""Something before the model stopped waiting; the model may have gone on."""
-MAY_PASS = frozenset({408, 409, 429})
+"""A gateway stopped waiting; the model behind it may have continued."""
+TRANSIENT = frozenset({408, 409, 429})
 
 CHECK_ENDPOINT = "Check OPENAI_BASE_URL and that it runs."
 CHECK_RATE = "Try again later, or lower FUNNEL_MAX_PARALLEL."
-CHECK_LATER = "The fault is the endpoint's: look at its log or try again later."
+CHECK_LATER = "The endpoint failed: look at its log or try again later."
 CHECK_KEY = "Check OPENAI_API_KEY."
 CHECK_MODEL = "Check FUNNEL_MODEL and FUNNEL_SUB_MODEL, and that OPENAI_BASE_URL ends where the API begins."
 CHECK_QUOTA = "Check the account's plan and billing."
@@ -34,10 +34,10 @@ PARAMETER = re.compile(r"max_completion_tokens|max_tokens|temperature|response_f
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """One attempt that failed; `refused` where the endpoint will not have this call, however often made.
+class FailedAttempt:
+    """A failed attempt. `refused`: the endpoint rejects this call, and would reject it again.
 
-    `may_be_billed`: the attempt may have been served. `parameter`: the one that the endpoint complains of.
+    `may_be_billed`: the attempt may have been served. `parameter`: the one that the endpoint rejects.
     """
 
     reason: str
@@ -49,42 +49,42 @@ class Failure:
     parameter: str | None = None
 
 
-def failure_of(exc: Exception) -> Failure:
-    """What an exception of the library means. Its own text is not used where it may hold headers."""
+def failed_attempt(exc: Exception) -> FailedAttempt:
+    """Translate an exception of the library. Its text is not used where it may contain headers."""
     if isinstance(exc, openai.APIStatusError):
-        return _refusal(exc)
-    if not isinstance(exc, openai.APIConnectionError) and _of_aiohttp(exc) is None:
-        return Failure(type(exc).__name__, may_be_billed=True)
-    cause = _of_aiohttp(exc) or exc.__cause__ or exc
+        return _http_failure(exc)
+    if not isinstance(exc, openai.APIConnectionError) and _aiohttp_error(exc) is None:
+        return FailedAttempt(type(exc).__name__, may_be_billed=True)
+    cause = _aiohttp_error(exc) or exc.__cause__ or exc
     kind = type(cause).__name__
     sent = kind not in NEVER_SENT | NEVER_SENT_BY_AIOHTTP
     reason = "the connection was lost" if sent else "no connection"
-    # aiohttp's own sentence has the address of an object in it.
+    # aiohttp's own message contains the address of an object.
     detail = getattr(cause, "strerror", None) or (str(cause) if kind == "ConnectError" else kind)
-    return Failure(f"{reason} ({detail or kind})", retry=True, may_be_billed=sent)
+    return FailedAttempt(f"{reason} ({detail or kind})", retry=True, may_be_billed=sent)
 
 
-def _of_aiohttp(exc: BaseException) -> BaseException | None:
-    """The error of aiohttp that `exc` is or comes from."""
+def _aiohttp_error(exc: BaseException) -> BaseException | None:
+    """Return the aiohttp error that `exc` is or was caused by; None if there is none."""
     found: BaseException | None = exc
     while found is not None and not type(found).__module__.startswith("aiohttp."):
         found = found.__cause__
     return found
 
 
-def rejected_parameter(failure: Failure, *, sent: Collection[str]) -> str | None:
-    """The parameter that the endpoint rejects by name, if it was among those sent."""
+def rejected_parameter(failure: FailedAttempt, *, sent: Collection[str]) -> str | None:
+    """Return the parameter that the endpoint rejects by name; None if it was not among those sent."""
     return failure.parameter if failure.parameter in sent else None
 
 
-def _refusal(exc: openai.APIStatusError) -> Failure:
+def _http_failure(exc: openai.APIStatusError) -> FailedAttempt:
     status = exc.status_code
     message = _message(exc)
     reason = f"HTTP {status}" + (f", {message}" if message else "")
     if status == 429 and "insufficient_quota" in (exc.code, exc.type):  # noqa: PLR2004 - HTTP says it
-        return Failure(reason, CHECK_QUOTA, refused=True)
-    if status in MAY_PASS or status >= 500:  # noqa: PLR2004
-        return Failure(
+        return FailedAttempt(reason, CHECK_QUOTA, refused=True)
+    if status in TRANSIENT or status >= 500:  # noqa: PLR2004
+        return FailedAttempt(
             reason,
             CHECK_LATER if status >= 500 else CHECK_RATE,  # noqa: PLR2004
             retry=True,
@@ -93,11 +93,11 @@ def _refusal(exc: openai.APIStatusError) -> Failure:
         )
     advice = {401: CHECK_KEY, 403: CHECK_KEY, 404: CHECK_MODEL}.get(status, CHECK_REQUEST)
     parameter = _parameter(exc, message) if status in {400, 422} else None
-    return Failure(reason, advice, refused=True, parameter=parameter)
+    return FailedAttempt(reason, advice, refused=True, parameter=parameter)
 
 
 def _message(exc: openai.APIStatusError) -> str:
-    """The server's own words on one line; no page of HTML."""
+    """Return the server's own message on one line; "" if the body is an HTML page."""
     body = exc.body
     if isinstance(body, Mapping):
         inner = body.get("error", body)
@@ -108,16 +108,16 @@ def _message(exc: openai.APIStatusError) -> str:
 
 
 def _parameter(exc: openai.APIStatusError, message: str) -> str | None:
-    # An invalid schema is the caller's to mend; without it the answer would be of any shape.
+    # The caller must correct an invalid schema; without the schema the answer could have any form.
     if message.startswith("Invalid schema"):
         return None
-    # A body that names several (`max_tokens` … use `max_completion_tokens`) names the wrong one first.
+    # If the body names several (`max_tokens` … use `max_completion_tokens`), the first is the rejected one.
     found = PARAMETER.search(f"{exc.param or ''} {message}")
     return found.group() if found else None
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds, from `retry-after-ms` or `Retry-After` (seconds or a date); None where it does not say."""
+    """Return the seconds from `retry-after-ms` or `Retry-After` (seconds or a date); None without either."""
     try:
         if (millis := headers.get("retry-after-ms")) is not None:
             return max(0.0, float(millis) / 1000)

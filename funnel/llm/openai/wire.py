@@ -1,4 +1,4 @@
-"""The chat completions format: a Request as a body, a body as a Completion; does no I/O."""
+"""The chat completions format: converts a Request to a body, a body to a Completion; does no I/O."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _ChatCompletion(BaseModel):
 def request_body(
     model: str, request: Request, *, limit_name: str, dropped: Collection[str] = ()
 ) -> dict[str, Any]:
-    """The body that asks for `request`: token limit under `limit_name`, no `dropped` parameter."""
+    """Return the body for a request. The token limit is named `limit_name`; omits `dropped` parameters."""
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": m.role, "content": _sendable(m.content)} for m in request.messages],
@@ -57,21 +57,21 @@ def request_body(
         body["temperature"] = request.temperature
     if request.schema is not None:
         schema = dict(request.schema)
-        # Strict mode refuses schemas outside its subset; without it they are still a strong hint.
+        # Strict mode rejects schemas outside its subset. Without strict mode they still guide the model.
         wrapped = {"name": "answer", "schema": schema, "strict": _is_strict(schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": wrapped}
     return {name: value for name, value in body.items() if name not in dropped}
 
 
 def parse_completion(content: bytes, request: Request, *, model: str, endpoint: str) -> Completion:
-    """The completion in a body; usage that it does not state is estimated from above.
+    """Return the completion in a body. If the body states no usage, upper bounds are used.
 
-    Raises: `LLMBadResponse` for a body that is no chat completion.
+    Raises: `LLMBadResponse` if the body is not a chat completion.
     """
     try:
         parsed = _ChatCompletion.model_validate_json(content)
     except ValidationError as exc:
-        raise LLMBadResponse(model, endpoint, _what_is_wrong(content, exc)) from None
+        raise LLMBadResponse(model, endpoint, _describe_error(content, exc)) from None
     choice = parsed.choices[0]
     refusal = choice.message.refusal
     answer = choice.message.content
@@ -88,7 +88,7 @@ def parse_completion(content: bytes, request: Request, *, model: str, endpoint: 
 
 
 def model_names(content: bytes) -> list[str] | None:
-    """The names in a list of models, sorted; None where the body is no such list."""
+    """Return the names in a list of models, sorted; None if the body is not such a list."""
     try:
         return sorted(model.id for model in _Models.model_validate_json(content).data)
     except ValidationError:
@@ -96,7 +96,7 @@ def model_names(content: bytes) -> list[str] | None:
 
 
 def _sendable(text: str) -> str:
-    """Half of a surrogate pair, which a document may hold, cannot be sent as UTF-8."""
+    """Replace lone surrogates, which a document may hold but which cannot be encoded as UTF-8."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -113,7 +113,7 @@ def _is_strict(schema: Any) -> bool:
     return all(_is_strict(value) for value in schema.values())
 
 
-def _what_is_wrong(content: bytes, exc: ValidationError) -> str:
+def _describe_error(content: bytes, exc: ValidationError) -> str:
     start = content[:200].decode("utf-8", "replace").lstrip()
     if not start:
         return "an empty body"
@@ -121,6 +121,6 @@ def _what_is_wrong(content: bytes, exc: ValidationError) -> str:
         return "a page of HTML or XML"
     first = exc.errors(include_url=False, include_input=False)[0]
     if first["type"] == "json_invalid":
-        return "a body that is no JSON"
+        return "a body that is not JSON"
     where = ".".join(str(step) for step in first["loc"])
     return f"{where or 'the body'}: {first['msg']}, in {' '.join(start.split())[:120]!r}"

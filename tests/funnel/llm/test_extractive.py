@@ -13,7 +13,7 @@ from funnel.llm.budget import Limits
 from funnel.llm.extractive import Extractive
 from funnel.llm.extractive.programs import DISCLAIMER
 from funnel.llm.extractive.question import read_question
-from funnel.llm.extractive.support import MAX_SENTENCE_CHARS, rank
+from funnel.llm.extractive.support import MAX_SENTENCE_CHARS, rank_sentences
 from funnel.prompts import fence
 from funnel.reader import Reader
 from indexes.retrieval.analysis import analyse
@@ -54,30 +54,30 @@ BLOCKING = "Which functions in the standard library can block for ever unless a 
 )  # fmt: skip
 def test_a_question_is_taken_apart(question, shape, names, words):
     found = read_question(question)
-    assert (found.shape, list(found.names), list(found.words)) == (shape, names, words)
+    assert (found.kind, list(found.names), list(found.words)) == (shape, names, words)
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_question_of_some_shape(text):
     found = read_question(text)
-    assert found.shape in {"compare", "list", "chain"}
+    assert found.kind in {"compare", "list", "chain"}
     assert len({name.lower() for name in found.names}) == len(found.names)
     assert len(found.words) <= 8
 
 
 def test_a_sentence_without_an_end_is_cut():
-    (found,) = rank(["x"], ["x" * 5_000], [""])
+    (found,) = rank_sentences(["x"], ["x" * 5_000], [""])
     assert (found.start, found.stop) == (0, MAX_SENTENCE_CHARS)
 
 
 def test_the_sentence_with_the_rarer_word_of_the_question_ranks_first():
     text = "The shop opens. The shop closes. The shop refunds."
-    first = rank(analyse("shop refunds"), [text], [""])[0]
+    first = rank_sentences(analyse("shop refunds"), [text], [""])[0]
     assert text[first.start : first.stop] == "The shop refunds."
 
 
 def test_a_title_helps_the_sentences_under_it():
-    first = rank(analyse("roth project"), ["It was a project."] * 2, ["Ada Smith", "Ada Roth"])[0]
+    first = rank_sentences(analyse("roth project"), ["It was a project."] * 2, ["Ada Smith", "Ada Roth"])[0]
     assert first.text == 1
 
 

@@ -27,7 +27,7 @@ STRICT = {
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every test here runs on aiohttp and on the library's own transport."""
     if request.param == "own":
-        monkeypatch.setattr("funnel.llm.openai.client._suits_aiohttp", lambda _url: False)
+        monkeypatch.setattr("funnel.llm.openai.client._fits_aiohttp", lambda _url: False)
     return request.param
 
 
@@ -145,7 +145,7 @@ async def test_500s_are_tried_five_times_and_then_given_up(chat, chat_server):
     chat_server.script(*[error(500, "boom")] * 5)
     heard: list[Retry] = []
     message = await failing(chat, LLMUnavailable, on_retry=heard.append)
-    assert "HTTP 500, boom, after 5 attempts. The fault is the endpoint's" in message
+    assert "HTTP 500, boom, after 5 attempts. The endpoint failed" in message
     assert [retry.attempt for retry in heard] == [1, 2, 3, 4]
     assert len(chat_server.seen) == 1 + 4
 
@@ -207,8 +207,8 @@ async def test_an_endpoint_that_is_down_says_where_it_was_looked_for():
     ("reply", "said"),
     [
         (Reply(body=b"<html>hello</html>", content_type="text/html"), "a page of HTML"),
-        (Reply(body=b"not json"), "no JSON"),
-        (Reply(body=b'{"choices": [{"mess'), "no JSON"),
+        (Reply(body=b"not json"), "not JSON"),
+        (Reply(body=b'{"choices": [{"mess'), "not JSON"),
         (Reply(body=b""), "an empty body"),
         (Reply(body={"choices": []}), "choices"),
         (Reply(body={"error": {"message": "upstream is down"}}), "upstream is down"),

@@ -15,7 +15,7 @@ from funnel.errors import LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request, Retry
 from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.openai.client import client
-from funnel.llm.openai.failures import failure_of
+from funnel.llm.openai.failures import failed_attempt
 
 ASK = Request((Message("user", "x"),), "query", max_output_tokens=100)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
@@ -27,7 +27,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 @pytest.fixture(params=["aiohttp", "own"])
 def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "own":
-        monkeypatch.setattr("funnel.llm.openai.client._suits_aiohttp", lambda _url: False)
+        monkeypatch.setattr("funnel.llm.openai.client._fits_aiohttp", lambda _url: False)
     return request.param
 
 
@@ -158,5 +158,5 @@ def test_a_connection_that_took_too_long_to_make_is_not_billed():
     late.__cause__ = aiohttp.ConnectionTimeoutError("no answer")
     error = openai.OpenAIError("as the library says it")
     error.__cause__ = late
-    failure = failure_of(error)
+    failure = failed_attempt(error)
     assert (failure.retry, failure.may_be_billed) == (True, False)
