@@ -1,4 +1,4 @@
-"""What a typed answer must be, and whether a value is that; one idea a file."""
+"""Schemas of typed answers, and validation of values against them."""
 
 from funnel.schema.answer import AnswerSchema
 

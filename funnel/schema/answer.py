@@ -1,4 +1,4 @@
-"""What a typed answer must be: a pydantic model or a JSON Schema, checked; knows no model and no document."""
+"""The schema of a typed answer, from a pydantic model or a JSON Schema; knows no language model."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funnel.errors import BadAnswer, BadSchema
-from funnel.schema.plain import first_json, plain
-from funnel.schema.shown import path
-from funnel.schema.vetted import MAX_PROBLEMS, MAX_SCHEMA_CHARS, Vetted
-from funnel.schema.walk import rooted, subschemas
+from funnel.schema.plain import as_json, first_json
+from funnel.schema.shown import json_path
+from funnel.schema.vetted import MAX_PROBLEMS, MAX_SCHEMA_CHARS, VettedSchema
+from funnel.schema.walk import as_definition, subschemas
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -20,11 +20,12 @@ _MESSAGE_CHARS = 200
 
 
 class AnswerSchema:
-    """What an answer must be.
+    """Validates typed answers.
 
-    `AnswerSchema(Model)` checks with the pydantic model: its validators run, its aliases and defaults apply,
-    and the value is what it dumps. `AnswerSchema(mapping)` checks with a JSON Schema (2020-12, or what its
-    $schema names), which must refer to nothing outside itself; `trusted=False` is for one that a model wrote.
+    `AnswerSchema(Model)` validates with a pydantic model: its validators run, its aliases and defaults apply,
+    and the resulting value is its dump. `AnswerSchema(mapping)` validates with a JSON Schema (2020-12, or the
+    dialect that its $schema names), which must not refer to anything outside itself. `trusted=False` is for a
+    schema that a model wrote.
     """
 
     __slots__ = ("_model", "_vetted", "json_schema")
@@ -32,29 +33,31 @@ class AnswerSchema:
     def __init__(self, source: type[BaseModel] | Mapping[str, Any], *, trusted: bool = True) -> None:
         """Raises: `BadSchema`."""
         self._model: type[BaseModel] | None = None
-        self._vetted: Vetted | None = None
+        self._vetted: VettedSchema | None = None
         if isinstance(source, Mapping):
-            self._vetted = Vetted(source, trusted=trusted)
+            self._vetted = VettedSchema(source, trusted=trusted)
             schema = self._vetted.schema
         elif isinstance(source, type) and hasattr(source, "model_json_schema"):
             self._model = source
             schema = _schema_of(source)
         else:
-            raise BadSchema(f"it is a pydantic model class or a JSON Schema as a dict, not {source!r:.80}")
+            raise BadSchema(
+                f"it must be a pydantic model class or a JSON Schema as a dict, not {source!r:.80}"
+            )
         self.json_schema: dict[str, Any] = schema
-        """The JSON Schema, without titles that a model class generates for itself."""
+        """The JSON Schema, without the titles that pydantic generates."""
 
     @classmethod
     def load(cls, file: Path) -> AnswerSchema:
-        """The JSON Schema in a file. Raises: `BadSchema`."""
+        """Load a JSON Schema from a file. Raises: `BadSchema`."""
         try:
             schema = json.loads(file.read_bytes())
         except OSError as error:
             raise BadSchema(f"{file} cannot be read ({error.strerror})") from error
         except (ValueError, RecursionError) as error:
-            raise BadSchema(f"{file} holds no JSON ({error})") from error
+            raise BadSchema(f"{file} is not JSON ({error})") from error
         if not isinstance(schema, dict):
-            raise BadSchema(f"{file} holds no JSON Schema: a JSON object is expected")
+            raise BadSchema(f"{file} is not a JSON Schema: a JSON object is expected")
         try:
             return cls(schema)
         except BadSchema as error:
@@ -66,11 +69,12 @@ class AnswerSchema:
         return json.dumps(self.json_schema, ensure_ascii=False, separators=(",", ":"))
 
     def check(self, value: Any) -> Any:
-        """`value` as JSON types, as the schema would have it. Takes bounded time; may be called in a thread.
+        """Validate a value and return it as JSON types, with the model's aliases and defaults applied.
 
+        Takes bounded time; may be called in a thread.
         Raises: `BadAnswer` with the path and message of the first few problems.
         """
-        copy = plain(value)
+        copy = as_json(value)
         if self._model is not None:
             return _validated(self._model, copy)
         if self._vetted is not None and (problems := self._vetted.problems(copy)):
@@ -78,18 +82,18 @@ class AnswerSchema:
         return copy
 
     def parse(self, reply: str) -> Any:
-        """The checked first JSON value of a reply; words and a fence around it are forgiven.
+        """Validate and return the first JSON value in a reply. Text and a code fence around it are allowed.
 
         Raises: `BadAnswer`.
         """
         return self.check(first_json(reply))
 
     def member(self, name: str, others: Mapping[str, Any]) -> dict[str, Any]:
-        """The JSON Schema of an object that has this answer or null as its member `name`, beside `others`."""
+        """Return the schema of an object with the members `others`, and this answer or null as `name`."""
         own = name
         while own in self.json_schema.get("$defs", ()):
             own += "_"
-        inner = rooted(self.json_schema, own)
+        inner = as_definition(self.json_schema, own)
         inner.pop("$schema", None)
         lifted: dict[str, Any] = {key: inner.pop(key) for key in ("$defs", "definitions") if key in inner}
         definitions = {**lifted.pop("$defs", {}), own: inner}
@@ -129,8 +133,8 @@ def _validated(model: type[BaseModel], value: Any) -> Any:
         return json.loads(instance.model_dump_json(by_alias=True))
     except ValidationError as error:
         listed = error.errors(include_url=False, include_context=False, include_input=False)
-        raise BadAnswer(_lines((path(each["loc"]), each["msg"]) for each in listed)) from None
-    except Exception as error:  # the user's own validators: what they stumble over is a fault of the value
+        raise BadAnswer(_lines((json_path(each["loc"]), each["msg"]) for each in listed)) from None
+    except Exception as error:  # an exception of the user's own validators counts as a fault of the value
         raise BadAnswer([f"$: {type(error).__name__}: {str(error)[:_MESSAGE_CHARS]}"]) from error
 
 

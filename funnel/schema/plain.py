@@ -1,4 +1,4 @@
-"""JSON values: any value of ours as one, and the first one in a reply; knows no schema. Sizes are bounded."""
+"""Converts values to JSON types and finds the JSON in a reply, with size limits; knows no schema."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from funnel.errors import BadAnswer
-from funnel.schema.shown import path
+from funnel.schema.shown import json_path
 
 MAX_VALUE_CHARS = 100_000
 MAX_VALUE_PARTS = 50_000
 MAX_DEPTH = 32
 MAX_INTEGER_BITS = 4_096
 _MAX_STARTS = 50
-"""So often a reply is searched for a JSON value that begins in it."""
+"""How many brackets of a reply are tried as the start of a JSON value."""
 _FENCE = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 
 
-def plain(value: Any) -> Any:
-    """A copy of `value` out of JSON types; tuples become lists. Raises: `BadAnswer`."""
-    return _Plain().copy(value, ())
+def as_json(value: Any) -> Any:
+    """Copy a value into JSON types; tuples become lists. Raises: `BadAnswer`."""
+    return _Copier().copy(value, ())
 
 
 def first_json(reply: str) -> Any:
-    """The first JSON value of a reply: all of it, what its first fence holds, or an object or list in it.
+    """Return the first JSON value of a reply: all of it, its first code fence, or an object or list in it.
 
-    Raises: `BadAnswer` where it holds none.
+    Raises: `BadAnswer` if there is none.
     """
     if len(reply) > MAX_VALUE_CHARS:
         raise BadAnswer([f"$: the reply has {len(reply):,} characters; at most {MAX_VALUE_CHARS:,} are read"])
@@ -38,12 +38,12 @@ def first_json(reply: str) -> Any:
             return decoder.raw_decode(text)[0]
         except (ValueError, RecursionError):
             continue
-    raise BadAnswer(["$: the reply holds no JSON value (text stands in double quotes)"])
+    raise BadAnswer(["$: the reply holds no JSON value (text must be in double quotes)"])
 
 
 def _candidates(reply: str) -> Iterator[str]:
     whole = reply.strip()
-    # A number followed by words is not the reply's value, unlike an object followed by them.
+    # An object followed by words is the reply's value; a number followed by words is not.
     if whole[:1] in {"{", "["} or _is_scalar(whole):
         yield whole
     if fenced := _FENCE.search(reply):
@@ -62,11 +62,11 @@ def _is_scalar(text: str) -> bool:
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
-class _Plain:
-    """Copies one value, and counts what it takes over all its parts."""
+class _Copier:
+    """Copies one value, counting its parts and characters against the limits."""
 
     def __init__(self) -> None:
         self._parts = 0
@@ -77,7 +77,7 @@ class _Plain:
         if self._parts > MAX_VALUE_PARTS:
             raise BadAnswer([f"$: it has more than {MAX_VALUE_PARTS:,} parts"])
         if len(where) > MAX_DEPTH:
-            raise BadAnswer([f"{path(where)}: it is nested deeper than {MAX_DEPTH} levels"])
+            raise BadAnswer([f"{json_path(where)}: it is nested deeper than {MAX_DEPTH} levels"])
         if isinstance(value, str):
             return self._text(value)
         if value is None or isinstance(value, bool):
@@ -88,7 +88,7 @@ class _Plain:
             return [self.copy(item, (*where, i)) for i, item in enumerate(value)]
         if isinstance(value, Mapping):
             return {self._key(key, where): self.copy(item, (*where, str(key))) for key, item in value.items()}
-        raise BadAnswer([f"{path(where)}: a {type(value).__name__} is no JSON value"])
+        raise BadAnswer([f"{json_path(where)}: a {type(value).__name__} is not a JSON value"])
 
     def _text(self, text: str) -> str:
         self._chars += len(text)
@@ -99,12 +99,14 @@ class _Plain:
     def _number(self, value: float, where: tuple[str | int, ...]) -> float:
         if isinstance(value, int):
             if value.bit_length() > MAX_INTEGER_BITS:
-                raise BadAnswer([f"{path(where)}: the integer has too many digits"])
+                raise BadAnswer([f"{json_path(where)}: the integer has too many digits"])
         elif not math.isfinite(value):
-            raise BadAnswer([f"{path(where)}: {value} is no JSON number"])
+            raise BadAnswer([f"{json_path(where)}: {value} is not a JSON number"])
         return value
 
     def _key(self, key: object, where: tuple[str | int, ...]) -> str:
         if not isinstance(key, str):
-            raise BadAnswer([f"{path(where)}: the key {key!r:.60} is no text; JSON has no other keys"])
+            raise BadAnswer(
+                [f"{json_path(where)}: the key {key!r:.60} is not a string, as JSON keys must be"]
+            )
         return self._text(key)

@@ -1,6 +1,7 @@
-"""Values as messages name and show them: in a few words, however large they are.
+"""JSON values with a short repr for error messages, and JSON paths; validates nothing.
 
-The JSON Schema library prints a value whole, once for each message: it gets values that print short.
+The JSON Schema library prints the whole value in each of its messages, so it is given values whose repr is
+short.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ SHOWN_CHARS = 60
 SHOWN_KEYS = 5
 
 
-def path(parts: Any) -> str:
-    """Steps into a value as a JSON path: `$.clauses[2].year`."""
+def json_path(parts: Any) -> str:
+    """Return the keys and indexes that lead to a part of a value as a JSON path: `$.clauses[2].year`."""
     written = "$"
     for part in parts:
         if isinstance(part, int):
@@ -27,7 +28,7 @@ def path(parts: Any) -> str:
 
 
 class _Text(str):
-    """Text that prints its beginning."""
+    """Text whose repr shows only its beginning."""
 
     __slots__ = ()
 
@@ -50,13 +51,13 @@ class _Object(dict[str, Any]):
         return f"{{{', '.join(keys)}{', …' if len(self) > SHOWN_KEYS else ''}}}"
 
 
-def shown(value: Any) -> Any:
-    """A copy of a JSON value that prints short."""
+def with_short_repr(value: Any) -> Any:
+    """Return a copy of a JSON value that has a short repr."""
     if isinstance(value, str):
         return _Text(value)
     if isinstance(value, list):
-        return _List(shown(item) for item in value)
+        return _List(with_short_repr(item) for item in value)
     if isinstance(value, dict):
-        return _Object((_Text(key), shown(item)) for key, item in value.items())
-    # JSON knows one kind of number: 1.0 is 1.
+        return _Object((_Text(key), with_short_repr(item)) for key, item in value.items())
+    # JSON has one kind of number: 1.0 equals 1.
     return int(value) if isinstance(value, float) and value.is_integer() else value

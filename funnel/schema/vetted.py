@@ -1,6 +1,6 @@
-"""JSON Schemas that neither hang nor leave this machine: vetted when given, checked in bounded time.
+"""Safe JSON Schema validation, in bounded time and without network access; knows no language model.
 
-Knows no model and no answer. What a schema may hold is documented in docs/answer.md.
+docs/answer.md says what a schema may contain.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from funnel.errors import BadSchema
-from funnel.schema.shown import path, shown
-from funnel.schema.walk import loop, members, refs_in_place, subschemas
+from funnel.schema.shown import json_path, with_short_repr
+from funnel.schema.walk import find_cycle, object_items, refs_in_place, subschemas
 
 MAX_SCHEMA_CHARS = 20_000
-"""As compact JSON; it stands in prompts."""
+"""Size limit of a schema as compact JSON, because it is part of prompts."""
 MAX_PROBLEMS = 5
 CHECK_CPU_S = 2.0
-"""Processor seconds that one check may take. No honest schema of that size takes a tenth of it."""
+"""CPU seconds that one validation may take. No ordinary schema of that size takes a tenth of it."""
 
 DIALECTS = {
     "https://json-schema.org/draft/2020-12/schema": "Draft202012Validator",
@@ -34,7 +34,7 @@ DIALECTS = {
     "http://json-schema.org/draft-06/schema": "Draft6Validator",
 }
 FORMATS = ("date", "date-time", "time", "email", "ipv4", "ipv6", "uuid")
-"""Checked; others are annotations, as the specification has it."""
+"""Formats that are checked. Others are annotations only, as in the specification."""
 
 _REF = re.compile(r"#(?:/(\$defs|definitions)/([^/]+))?")
 _REFUSED = {
@@ -44,15 +44,16 @@ _REFUSED = {
 }
 
 Problem = tuple[str, str]
-"""Where, as a JSON path, and what."""
+"""A JSON path and a message."""
 
 
-class Vetted:
-    """A JSON Schema that was found fit to check with.
+class VettedSchema:
+    """A JSON Schema that is safe to validate with.
 
-    Raises: `BadSchema` for what is no JSON Schema, is larger than `MAX_SCHEMA_CHARS`, or refers to anything
-    but its own root and definitions. A pattern is matched by an engine without backtracking, in time linear
-    in the text; where the schema is not `trusted`, it may hold none.
+    Patterns are matched by an engine without backtracking, in time linear in the text; a schema that is not
+    `trusted` may contain none.
+    Raises: `BadSchema` if it is not a JSON Schema, is larger than `MAX_SCHEMA_CHARS`, or refers to anything
+    but its own root and definitions.
     """
 
     def __init__(self, schema: Mapping[str, Any], *, trusted: bool) -> None:
@@ -61,15 +62,15 @@ class Vetted:
         self._validator = _validator(self.schema)
 
     def problems(self, value: Any) -> list[Problem]:
-        """Where `value`, a JSON value, does not meet the schema: the first few, none if it does."""
+        """Return the first few problems of a JSON value; an empty list if it is valid."""
         from jsonschema.exceptions import best_match  # noqa: PLC0415 - 100 ms, for typed answers only
 
         found: list[Problem] = []
         _CLOCK.deadline = time.thread_time() + CHECK_CPU_S
         try:
-            for error in islice(self._validator.iter_errors(shown(value)), MAX_PROBLEMS):
+            for error in islice(self._validator.iter_errors(with_short_repr(value)), MAX_PROBLEMS):
                 deepest = best_match([error])
-                found.append((path(deepest.absolute_path), deepest.message))
+                found.append((json_path(deepest.absolute_path), deepest.message))
         except (_TimeUp, RecursionError):
             found.append(("$", "the schema and the value together are too intricate to be checked"))
         except OverflowError:
@@ -81,7 +82,7 @@ class Vetted:
             for keyword, instead in _REFUSED.items():
                 if keyword in schema:
                     raise BadSchema(f"{where}: {keyword} is not supported; {instead}")
-            # Either changes how what is below it is read, or by whom: the library would leave our engine.
+            # Below either keyword, the library would switch to another dialect or away from our validator.
             for keyword in ("$id", "$schema"):
                 if keyword in schema and where != "$":
                     raise BadSchema(f"{where}: only the root of a schema may have {keyword}")
@@ -89,23 +90,23 @@ class Vetted:
                 self._target(schema["$ref"], where)
             if "pattern" in schema and not trusted:
                 raise BadSchema(
-                    f"{where}: a pattern is not allowed here; say it in the prompt, check it in code"
+                    f"{where}: a pattern is not allowed here; describe it in the prompt and check it in code"
                 )
             if isinstance(schema.get("pattern"), str):
                 _check_pattern(schema["pattern"], where)
         roots = {"#": self.schema} | {
             f"#/{key}/{name}": schema
             for key in ("$defs", "definitions")
-            for name, schema in members(self.schema.get(key))
+            for name, schema in object_items(self.schema.get(key))
         }
         in_place = {
             name: {self._target(ref, name) for ref in refs_in_place(root)} for name, root in roots.items()
         }
-        if circle := loop(in_place):
-            raise BadSchema(f"{circle}: its $ref leads back to itself without going into the value")
+        if cycle := find_cycle(in_place):
+            raise BadSchema(f"{cycle}: its $ref leads back to itself without going into the value")
 
     def _target(self, ref: object, where: str) -> str:
-        """The definition that a $ref names, in one spelling."""
+        """Return the normalised name of the definition that a $ref refers to."""
         match = _REF.fullmatch(ref) if isinstance(ref, str) else None
         if match is None:
             raise BadSchema(
@@ -121,7 +122,7 @@ class Vetted:
 
 
 def _validator(schema: dict[str, Any]) -> Any:
-    """The library's validator of `schema`."""
+    """Return the library's validator for a schema."""
     from referencing import Registry  # noqa: PLC0415 - 100 ms, for typed answers only
 
     dialect = str(schema.get("$schema", next(iter(DIALECTS)))).rstrip("#")
@@ -134,19 +135,19 @@ def _validator(schema: dict[str, Any]) -> Any:
     except (_TimeUp, RecursionError):
         raise BadSchema("it is too intricate to be read") from None
     if wrong is not None:
-        raise BadSchema(f"{path(wrong.absolute_path)}: {wrong.message[:200]}")
-    # The library would take its own engine for a reference to a root that names its dialect.
+        raise BadSchema(f"{json_path(wrong.absolute_path)}: {wrong.message[:200]}")
+    # If the root names its dialect, the library would use its own validator for references to it.
     unnamed = {keyword: held for keyword, held in schema.items() if keyword != "$schema"}
-    # An empty registry: what is not in the schema is nowhere.
+    # An empty registry, so that nothing outside the schema can be resolved.
     return engine(unnamed, format_checker=_formats(), registry=Registry())
 
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of JSON types, without the root's $id, which would only move where references begin."""
+    """Return a copy in JSON types, without the root's $id, which would only change the base of references."""
     try:
         text = json.dumps(schema, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadSchema(f"it is no JSON: {str(error)[:200]}") from None
+        raise BadSchema(f"it is not JSON: {str(error)[:200]}") from None
     if len(text) > MAX_SCHEMA_CHARS:
         raise BadSchema(f"it has {len(text):,} characters; at most {MAX_SCHEMA_CHARS:,} are allowed")
     copy: dict[str, Any] = json.loads(text)
@@ -168,7 +169,7 @@ def _check_pattern(pattern: str, where: str) -> None:
 
 @lru_cache(maxsize=64)
 def _matcher(pattern: str) -> Callable[[str], bool]:
-    """Whether the pattern stands in a text: by the engine of pydantic, which never goes back."""
+    """Return a function that searches a pattern in a text with pydantic's engine, which never backtracks."""
     from pydantic_core import SchemaValidator, core_schema  # noqa: PLC0415 - for patterns only
 
     return SchemaValidator(
@@ -177,7 +178,7 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
 
 
 class _TimeUp(Exception):
-    """The check took longer than it may."""
+    """The validation exceeded its time limit."""
 
 
 class _Clock(threading.local):
@@ -198,7 +199,7 @@ def _timed(keyword: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def _engine(name: str) -> Any:
-    """The library's validator class of that name with a clock before each keyword."""
+    """Return the library's validator class of that name, extended to check the time before each keyword."""
     import jsonschema  # noqa: PLC0415 - 100 ms, for typed answers only
 
     theirs = getattr(jsonschema, name)
@@ -215,7 +216,7 @@ def _pattern(validator: Any, pattern: str, instance: Any, _schema: Any) -> Itera
 
 
 def _unique(validator: Any, wanted: Any, instance: Any, _schema: Any) -> Iterator[Any]:
-    """`uniqueItems` in linear time; the library compares every two of the items."""
+    """Check `uniqueItems` in linear time; the library compares all pairs of items."""
     from jsonschema import ValidationError  # noqa: PLC0415 - loaded by now
 
     if wanted and validator.is_type(instance, "array"):

@@ -1,4 +1,4 @@
-"""The schemas inside a JSON Schema, and where its references lead; checks nothing."""
+"""Walks the subschemas and references of a JSON Schema; validates nothing."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_MAPS = ("properties", "dependentSchemas", "dependencies", "$defs", "definitions")
-_ONES = (
+_LIST_KEYWORDS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_MAP_KEYWORDS = ("properties", "dependentSchemas", "dependencies", "$defs", "definitions")
+_SINGLE_KEYWORDS = (
     "items", "additionalItems", "unevaluatedItems", "contains", "additionalProperties",
     "unevaluatedProperties", "propertyNames", "not", "if", "then", "else",
 )  # fmt: skip
-_IN_PLACE = ("allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies", "not", "if", "then", "else")
-"""Keywords whose schemas are applied to the same value, not to a part of it."""
+_IN_PLACE_KEYWORDS = (
+    "allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies", "not", "if", "then", "else",
+)  # fmt: skip
+_SUBSCHEMA_KEYWORDS = (*_LIST_KEYWORDS, *_MAP_KEYWORDS, *_SINGLE_KEYWORDS)
+"""Keywords whose subschemas apply to the value itself, not to a part of it."""
 
 
 def subschemas(root: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every schema inside `root`, itself first, with its JSON path; data such as `enum` is no schema."""
+    """Yield `root` and every schema inside it, each with its JSON path. Data such as `enum` is skipped."""
     todo: list[tuple[str, Any]] = [("$", root)]
     while todo:
         where, schema = todo.pop()
         if isinstance(schema, dict):
             yield where, schema
-            todo += [(f"{where}.{step}", inner) for step, inner in _inner(schema, (*_LISTS, *_MAPS, *_ONES))]
+            todo += [(f"{where}.{step}", inner) for step, inner in _inner(schema, _SUBSCHEMA_KEYWORDS)]
 
 
-def rooted(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The schema as a definition may hold it: its references to its root are references to `#/$defs/name`.
+def as_definition(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a copy for use as the definition `name`: references to its root become `#/$defs/name`.
 
-    Its own definitions stay in it; the caller lifts them out.
+    Its own definitions stay inside; the caller moves them to the root.
     """
     moved = deepcopy(dict(schema))
     for _, inner in subschemas(moved):
@@ -43,20 +46,20 @@ def _inner(schema: Mapping[str, Any], keywords: tuple[str, ...]) -> Iterator[tup
         held = schema.get(keyword)
         if isinstance(held, list):
             yield from ((f"{keyword}[{i}]", inner) for i, inner in enumerate(held))
-        elif keyword in _MAPS:
-            yield from ((f"{keyword}.{name}", inner) for name, inner in members(held))
+        elif keyword in _MAP_KEYWORDS:
+            yield from ((f"{keyword}.{name}", inner) for name, inner in object_items(held))
         elif held is not None:
             yield keyword, held
 
 
-def members(held: object) -> Iterator[tuple[str, Any]]:
-    """What an object holds; nothing where it is none."""
+def object_items(held: object) -> Iterator[tuple[str, Any]]:
+    """Yield the members of a JSON object; nothing if the value is not an object."""
     if isinstance(held, dict):
         yield from held.items()
 
 
 def refs_in_place(root: Any) -> set[str]:
-    """The references that are followed for a value itself, not for a part of it."""
+    """Return the references that apply to the value itself, not to a part of it."""
     refs = set()
     todo = [root]
     while todo:
@@ -64,24 +67,27 @@ def refs_in_place(root: Any) -> set[str]:
         if isinstance(schema, dict):
             if isinstance(schema.get("$ref"), str):
                 refs.add(schema["$ref"])
-            todo += [inner for _, inner in _inner(schema, _IN_PLACE)]
+            todo += [inner for _, inner in _inner(schema, _IN_PLACE_KEYWORDS)]
     return refs
 
 
-def loop(edges: Mapping[str, set[str]]) -> str | None:
-    """A name from which one comes back to it, or None: what leads nowhere is taken away until nothing is."""
-    left = dict(edges)
-    while left:
-        ends = [name for name, targets in left.items() if not targets & left.keys()]
+def find_cycle(edges: Mapping[str, set[str]]) -> str | None:
+    """Return a name on a cycle of the graph; None if there is none.
+
+    Names without successors are removed until none is left.
+    """
+    remaining = dict(edges)
+    while remaining:
+        ends = [name for name, targets in remaining.items() if not targets & remaining.keys()]
         if not ends:
-            return _around(left)
+            return _name_on_cycle(remaining)
         for name in ends:
-            del left[name]
+            del remaining[name]
     return None
 
 
-def _around(edges: Mapping[str, set[str]]) -> str:
-    """A name on a circle, where every name leads on."""
+def _name_on_cycle(edges: Mapping[str, set[str]]) -> str:
+    """Return a name on a cycle of a graph in which every name has a successor."""
     name, seen = min(edges), set[str]()
     while name not in seen:
         seen.add(name)

@@ -64,7 +64,7 @@ def test_the_endpoint_is_asked_for_the_schema(ask, chat_server):
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
-        ("{", "who.json holds no JSON ("),
+        ("{", "who.json is not JSON ("),
         ('{"type": "objet"}', "who.json: $.type: 'objet' is not valid"),
         ('{"$ref": "http://x.org/s"}', "$ref 'http://x.org/s' is refused"),
     ],
