@@ -27,7 +27,7 @@ from sklearn.linear_model import LogisticRegression
 
 from funnel.router import Router
 from funnel.router.features import text_signals
-from funnel.router.shape import POINTS, START, deep_shape, own_signals
+from funnel.router.shape import POINTS, PRIOR, deep_shape, shape_signals
 
 Shapes = NDArray[np.str_]
 SHAPES = ("lookup", *POINTS)
@@ -117,7 +117,7 @@ def fit_pulled(x: Floats, y: Shapes, w: Floats, names: list[str], pull: float) -
     Where a shape has no points for a signal its weight stays 0, so every weight can be explained.
     """
     points = np.array([[POINTS[shape].get(name, 0.0) for name in names] for shape in DEEP])
-    start = np.array([START.get(shape, 0.0) for shape in DEEP])
+    start = np.array([PRIOR.get(shape, 0.0) for shape in DEEP])
     free = points != 0
     target = (y[:, None] == np.array(DEEP)).astype(float)
 
@@ -210,7 +210,7 @@ def main() -> None:
     print(f"Labelled deep and sent deep: the shape is right for {right:.3f} of {both.sum()}, balanced")
     report_sources(judged, said[known])
     names = sorted({name for points in POINTS.values() for name in points})
-    signals = [text_signals(question) | own_signals(question) for question in questions]
+    signals = [text_signals(question) | shape_signals(question) for question in questions]
     x = np.array([[found[name].value if name in found else 0.0 for name in names] for found in signals])
     report_fitted(judged, x[known], names, table.family[known], by_points[known])
     report_others(data, rows, said)

@@ -1,4 +1,4 @@
-"""Lookup or deep: decides the route of a question and says why."""
+"""The router: decides whether a question takes the lookup or the deep route, and says why."""
 
 from funnel.router.model import Router
 

@@ -1,10 +1,10 @@
-"""What the router sees: signals from the wording of a question and from the shape of its hits; no weights.
+"""The router's features: signals from a question's wording and from its hits; knows no weights.
 
-Every signal is small, named and explainable; none is a bag of words, which would learn the style of the
-questions that it was fitted on; none looks at capitals, and the length counts only where a single fact is
-asked for. A signal of the wording is 0 when its cue is absent, a signal of the hits is left out when they
-cannot tell, so absence never argues. The wording is read as English; in any other language only quotes,
-lists, code and hits speak.
+Every signal is small, named and explainable. None is a bag of words, which would learn the style of the
+questions that it was fitted on. None depends on capital letters, and length counts only if a single fact is
+asked for. A signal of the wording is 0 if its cue is absent, and a signal of the hits is omitted if they do
+not determine it, so absence counts for neither route. The wording is read as English; in other languages only
+quotes, lists, code and hits give signals.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from indexes.retrieval.analysis import analyse
 from indexes.types import DocumentHit
 
 MAX_CHARS = 1_000
-"""A longer question is read at both ends only: the task stands there, a pasted text in the middle."""
+"""Only both ends of a longer question are read: the task is usually there, and pasted text in the middle."""
 
 MAX_FACT_WORDS = 10
-"""A question for a single fact is no longer than this."""
+"""Maximum length of a question for a single fact."""
 
 TOP = 10
-"""Documents whose scores are compared."""
+"""Number of documents whose scores are compared."""
 
 NEAR = 5
-"""Documents whose best passages are read."""
+"""Number of documents whose best passages are read."""
 
 _PASSAGE_CHARS = 2_000
 _MIN_SCORES = 3
@@ -35,7 +35,7 @@ _MIN_SCORES = 3
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One value and what to say of it: `deep` when it argues for depth, `lookup` when against."""
+    """A value with its explanations: `deep` if it favours the deep route, `lookup` if it favours lookup."""
 
     value: float
     deep: str
@@ -44,16 +44,16 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class _Cue:
-    """Words that are either there or not; `says` is completed with the words found."""
+    """Words that are present or absent. The reason given is `meaning` followed by the words found."""
 
-    says: str
+    meaning: str
     pattern: re.Pattern[str]
 
     def signal(self, text: str) -> Signal:
         match = self.pattern.search(text)
         if match is None:
             return Signal(0.0, "")
-        return Signal(1.0, f"{self.says} ({_shorten(match.group())!r})")
+        return Signal(1.0, f"{self.meaning} ({_shorten(match.group())!r})")
 
 
 def _regex(*alternatives: str) -> re.Pattern[str]:
@@ -224,7 +224,7 @@ _LISTED = re.compile(r"((?:, (?!(?:and|or|but)\b|\d)[^,;:?]{1,60}){1,12})(,?) (a
 
 
 def text_signals(question: str) -> dict[str, Signal]:
-    """The signals of the wording. Any text is accepted; no cue gives zeros."""
+    """Return the signals of the wording, for any text. A signal without its cue is 0."""
     text = readable(question)
     signals = {name: cue.signal(text) for name, cue in CUES.items()}
     n_relative = min(3, len(_RELATIVE.findall(_IN_WHICH.sub("", text))))
@@ -247,11 +247,11 @@ def text_signals(question: str) -> dict[str, Signal]:
 
 
 def hit_signals(question: str, hits: Sequence[DocumentHit]) -> dict[str, Signal]:
-    """The signals of the hits, each between 0 and 1; a signal that the hits cannot tell is left out.
+    """Return the signals of the hits, each between 0 and 1; a signal that they do not determine is omitted.
 
-    `margin`: how far the first document stands out, (s1 - s2) / (s1 - s10). Shifting or scaling
-    the scores does not change it, so it means the same under every fusion. `coverage`: the share of the
-    question's terms in the best passage. `scattered`: the share that only the next documents hold.
+    `margin`: how far the first document stands out, (s1 - s2) / (s1 - s10). Shifting or scaling the scores
+    does not change it, so it means the same with every fusion. `coverage`: the share of the question's terms
+    in the best passage. `scattered`: the share found only in the next documents.
     """
     signals: dict[str, Signal] = {}
     scores = [hit.score for hit in hits[:TOP] if math.isfinite(hit.score)]
@@ -278,7 +278,7 @@ def hit_signals(question: str, hits: Sequence[DocumentHit]) -> dict[str, Signal]
 
 
 def readable(text: str) -> str:
-    """The question as its cues are looked for: on one line, and both ends only where it is very long."""
+    """Return the question as the cues are matched: on one line, and only both ends if it is very long."""
     if len(text) > MAX_CHARS:
         text = f"{text[: MAX_CHARS // 2]} {text[-MAX_CHARS // 2 :]}"
     return " ".join(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
@@ -290,7 +290,7 @@ def _shorten(text: str, limit: int = 32) -> str:
 
 
 def _named_things(text: str) -> int:
-    """How many things are named apart: quoted, written as code, or enumerated."""
+    """Count the things that are named separately: quoted, written as code, or enumerated."""
     quoted = len({first or second for first, second in _QUOTED.findall(text)})
     bare = _QUOTED.sub(" ", text)
     code = len(set(_CODE.findall(bare)))
@@ -308,7 +308,7 @@ def _hit_terms(hit: DocumentHit) -> frozenset[str]:
 
 
 def _terms(text: str) -> frozenset[str]:
-    # Each word once, and those of plain ASCII apart: the analyser is many times quicker on them.
+    # Each word once, and ASCII words in a separate call: the analyser is many times faster on them.
     words = set(_WORD.findall(text))
     plain = {word for word in words if word.isascii()}
     return frozenset(analyse(" ".join(plain)) + analyse(" ".join(words - plain)))

@@ -1,4 +1,4 @@
-"""The router: signals in, a route with its probability and reasons out; knows no engine and no model.
+"""The router: signals in, a route with probability and reasons out; knows no engine and no language model.
 
 Logistic regression over the signals of `funnel.router.features`. The weights are data (`weights.json`),
 written by `benchmarks/router.py`.
@@ -21,12 +21,12 @@ from funnel.types import MODES, Decision, Mode, Route, Shape
 from indexes.types import DocumentHit
 
 MAX_REASONS = 4
-_WORTH_SAYING = 0.15
-"""A smaller contribution, in log-odds, is no reason: it moves the probability by less than 4 points."""
+_MIN_CONTRIBUTION = 0.15
+"""Log-odds below which a contribution is no reason: it moves the probability by less than 4 points."""
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
+class SignalWeight:
     """`weight * (value - mean) / scale` is what a signal adds to the log-odds of the deep route."""
 
     weight: float
@@ -34,59 +34,59 @@ class Weight:
     scale: float = 1.0
 
     def contribution(self, signal: Signal) -> float:
-        """Log-odds for (positive) or against (negative) the deep route."""
+        """Return the log-odds for (positive) or against (negative) the deep route."""
         return self.weight * (signal.value - self.mean) / self.scale
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A fitted model. `provenance` says on what and how it was fitted."""
+    """A fitted model. `provenance` says on which data and how it was fitted."""
 
     intercept: float
-    signals: Mapping[str, Weight]
+    signals: Mapping[str, SignalWeight]
     provenance: Mapping[str, Any]
 
     @classmethod
     def from_json(cls, text: str) -> Weights:
-        """Read what `benchmarks/router.py --write` wrote."""
+        """Read the output of `benchmarks/router.py --write`."""
         raw = json.loads(text)
-        signals = {name: Weight(**values) for name, values in raw["signals"].items()}
+        signals = {name: SignalWeight(**values) for name, values in raw["signals"].items()}
         return cls(float(raw["intercept"]), signals, raw["provenance"])
 
 
 @cache
 def shipped_weights() -> Weights:
-    """The weights that come with the package."""
+    """Return the weights shipped with the package."""
     return Weights.from_json(resources.files(__package__).joinpath("weights.json").read_text("utf-8"))
 
 
 class Router:
-    """Pure and synchronous: the same question and hits give the same decision.
+    """Decides the route of a question. Deterministic: the same question and hits give the same decision.
 
     Args:
-        threshold: the probability from which a question goes deep.
-        weights: another fitted model than the one shipped.
+        threshold: the probability from which a question takes the deep route.
+        weights: a fitted model to use instead of the shipped one.
 
     Raises:
-        ValueError: a threshold outside 0 to 1.
+        ValueError: if the threshold is outside 0 to 1.
     """
 
     def __init__(self, *, threshold: float = 0.5, weights: Weights | None = None) -> None:
         if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold = {threshold} is no probability: give one from 0 to 1.")
+            raise ValueError(f"threshold = {threshold} is not a probability: it must be from 0 to 1.")
         self.threshold = threshold
         self.weights = weights or shipped_weights()
 
     def decide(self, question: str, hits: Sequence[DocumentHit], *, mode: Mode = "auto") -> Decision:
-        """The route of `question`, given what stage one found for it; no hits is allowed.
+        """Decide the route of a question from its wording and from stage one's hits, which may be empty.
 
-        `mode` lookup or deep pins the route; probability and reasons are computed all the same.
+        A `mode` of lookup or deep pins the route; probability and reasons are computed anyway.
 
-        `probability` is that of the question needing the deep route, calibrated against questions labelled by
-        their source, half of them deep. `shape` is "lookup" wherever that probability is below the threshold,
-        unless the deep route is pinned and the wording shows what for.
+        `probability` is the probability that the question needs the deep route, calibrated on questions
+        labelled by their source, half of them deep. `shape` is "lookup" if it is below the threshold, unless
+        the deep route is pinned and the wording shows a deep shape.
 
-        Raises: `UnknownName` when `mode` is none of `MODES`.
+        Raises: `UnknownName` if `mode` is not one of `MODES`.
         """
         if mode not in MODES:
             raise UnknownName("mode", mode, MODES)
@@ -100,7 +100,7 @@ class Router:
         why = reasons[0]
         if "deep" in {likely, mode}:
             deep, cue = deep_shape(question, wording)
-            # Who pins the deep route of a question without a cue may well want one fact, looked for well.
+            # If a pinned question shows no cue, the user may want a single fact, searched thoroughly.
             if likely == "deep" or cue != NO_CUE:
                 shape, why = deep, cue
         if mode == "auto":
@@ -109,7 +109,7 @@ class Router:
         return Decision(mode, probability, reasons, pinned=True, shape=shape, shape_reason=why)
 
     def _weigh(self, signals: Mapping[str, Signal]) -> list[tuple[float, Signal]]:
-        """(contribution, signal) of every signal that has a weight, the largest first."""
+        """Return (contribution, signal) for every signal with a weight, largest contribution first."""
         known = self.weights.signals
         weighed = [
             (known[name].contribution(signal), signal) for name, signal in signals.items() if name in known
@@ -118,14 +118,14 @@ class Router:
 
 
 def _reasons(route: Route, weighed: Sequence[tuple[float, Signal]], limit: int) -> tuple[str, ...]:
-    """What argued for the route, then the strongest of what argued against it."""
-    said = [
+    """Return the reasons for the route, then the strongest one against it."""
+    worded = [
         (contribution > 0, signal.deep if contribution > 0 else signal.lookup)
         for contribution, signal in weighed
-        if abs(contribution) >= _WORTH_SAYING
+        if abs(contribution) >= _MIN_CONTRIBUTION
     ]
-    agreeing = [text for deep, text in said if text and deep == (route == "deep")]
-    opposing = [f"against that: {text}" for deep, text in said if text and deep != (route == "deep")]
+    agreeing = [text for deep, text in worded if text and deep == (route == "deep")]
+    opposing = [f"against that: {text}" for deep, text in worded if text and deep != (route == "deep")]
     if not agreeing:
         agreeing = [
             "nothing in the wording asks for more than one fact"

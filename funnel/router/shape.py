@@ -1,7 +1,7 @@
-"""What kind of work a question asks for: signals in, a shape and why out; knows no weights and no engine.
+"""The shape of a question: signals in, a shape with its reason out; knows no fitted weights and no engine.
 
-A shape is a hint to whoever answers, never a gate. The points are set by hand: fitted ones carried less far
-between sources (docs/decisions/0011-shape-of-a-question.md).
+The shape tells the answering model how to proceed; it restricts nothing. The points are set by hand, because
+fitted ones transferred worse between sources of questions (docs/decisions/0011-shape-of-a-question.md).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ POINTS: Mapping[Shape, Mapping[str, float]] = {
     },
     "multi-hop": {"role": 1.5, "relative": 1.2, "nested": 0.6},
 }  # fmt: skip
-"""What a signal of the wording argues for, in points for each unit of its value."""
+"""Points for each shape, per unit of a signal's value."""
 
-START: Mapping[Shape, float] = {"multi-hop": 0.5}
-"""A question that needs depth and shows no cue mostly leads from one thing to another."""
+PRIOR: Mapping[Shape, float] = {"multi-hop": 0.5}
+"""Points a shape starts with: most questions that need depth but show no cue are multi-hop."""
 
 NO_CUE = "several passages are needed, and nothing in the wording says how"
 
-_OWN_CUES = {
+_SHAPE_CUES = {
     "frequency": (
         "asks how often",
         re.compile(
@@ -50,20 +50,20 @@ _OWN_CUES = {
         ),
     ),
 }
-"""Beside the router's: they tell one deep shape from another, not deep from lookup."""
+"""Cues besides the router's: they distinguish deep shapes from each other, not deep from lookup."""
 
 
 def deep_shape(question: str, signals: Mapping[str, Signal]) -> tuple[Shape, str]:
-    """The shape of a question that one passage does not answer, and what it rests on, in plain words.
+    """Return the shape of a question that one passage does not answer, and the reason in words.
 
-    `signals` are those of `features.text_signals`; others are passed over. Never "lookup".
+    `signals` are those of `features.text_signals`; others are ignored. The shape is never "lookup".
     """
-    signals = {**signals, **own_signals(question)}
+    signals = {**signals, **shape_signals(question)}
     points = {
-        shape: START.get(shape, 0.0) + sum(each * _value(signals, name) for name, each in weighed.items())
+        shape: PRIOR.get(shape, 0.0) + sum(each * _value(signals, name) for name, each in weighed.items())
         for shape, weighed in POINTS.items()
     }
-    # Equal points go to the first in POINTS: who reads all of it has read what the others need.
+    # Ties go to the first in POINTS: its way of working reads most, including what the others would read.
     shape = max(points, key=lambda each: points[each])
     strongest = max(POINTS[shape], key=lambda name: POINTS[shape][name] * _value(signals, name))
     if _value(signals, strongest) == 0:
@@ -75,12 +75,12 @@ def _value(signals: Mapping[str, Signal], name: str) -> float:
     return signals[name].value if name in signals else 0.0
 
 
-def own_signals(question: str) -> dict[str, Signal]:
-    """The signals of the cues of this file that the question shows."""
+def shape_signals(question: str) -> dict[str, Signal]:
+    """Return the signals for those cues of this file that the question contains."""
     text = readable(question)
-    found = {name: (says, cue.search(text)) for name, (says, cue) in _OWN_CUES.items()}
+    found = {name: (meaning, cue.search(text)) for name, (meaning, cue) in _SHAPE_CUES.items()}
     return {
-        name: Signal(1.0, f"{says} ({match.group().lower()!r})")
-        for name, (says, match) in found.items()
+        name: Signal(1.0, f"{meaning} ({match.group().lower()!r})")
+        for name, (meaning, match) in found.items()
         if match is not None
     }

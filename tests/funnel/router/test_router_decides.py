@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from funnel.errors import UnknownName
 from funnel.router import Router
 from funnel.router.features import hit_signals, text_signals
-from funnel.router.model import Weight, Weights, shipped_weights
+from funnel.router.model import SignalWeight, Weights, shipped_weights
 
 COMPARE = "Compare the two leases"
 FACT = "Where is the valve?"
 
 
 def weights_of(intercept=0.0, **weights):
-    return Weights(intercept, {name: Weight(weight) for name, weight in weights.items()}, {})
+    return Weights(intercept, {name: SignalWeight(weight) for name, weight in weights.items()}, {})
 
 
 def test_the_probability_is_the_logistic_of_the_weighted_sum():
@@ -27,7 +27,7 @@ def test_the_probability_is_the_logistic_of_the_weighted_sum():
 
 def test_mean_and_scale_centre_a_signal():
     assert (
-        Weight(2.0, mean=0.5, scale=0.25).contribution(type("S", (), {"value": 0.75}))
+        SignalWeight(2.0, mean=0.5, scale=0.25).contribution(type("S", (), {"value": 0.75}))
         == 2.0 * (0.75 - 0.5) / 0.25
     )
 
