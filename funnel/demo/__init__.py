@@ -1,1 +1,1 @@
-"""What `funnel demo` runs on: material that every installation already has."""
+"""The documents of `funnel demo`: Python's own documentation, which every installation has."""

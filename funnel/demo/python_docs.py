@@ -1,8 +1,8 @@
-"""The documentation inside the running Python as Documents; reads source files, knows no index.
+"""The docstrings of the running Python's standard library as Documents; reads source files, knows no index.
 
-Modules written in Python are parsed and never imported. Those written in C have no source to read: they are
-imported, from a list of names that the interpreter itself vouches for. What a public module takes over from
-a private one (`concurrent.futures.Future` from `concurrent.futures._base`) is filed under its public name.
+Modules written in Python are parsed, never imported. Modules written in C have no source to parse and are
+imported, but only names in the interpreter's own list of standard modules. What a public module re-exports
+from a private one (`concurrent.futures.Future` from `concurrent.futures._base`) gets its public name.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from indexes.loaders.outline import sections
 from indexes.loaders.python import parse
 from indexes.types import Document, DocumentId
 
-Progress = Callable[[int, int], None]
-"""Called with the number of modules read and the number of all."""
+OnModuleRead = Callable[[int, int], None]
+"""Called with the number of modules read so far and the number of all modules."""
 
-_LEFT_OUT = frozenset({
+_EXCLUDED = frozenset({
     "__hello__", "__main__", "__phello__", "dist-packages", "idlelib", "lib2to3", "pydoc_data",
     "site-packages", "test", "tests", "turtledemo",
 })  # fmt: skip
@@ -43,7 +43,7 @@ _IMPLICIT = re.compile(r"^\(\$(?:(?:module|type)(?:, /)?(?:, )?)?")
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One docstring. `name` is qualified within the module and empty for the module itself."""
+    """One docstring. `name` is qualified within the module; it is empty for the module itself."""
 
     name: str
     kind: str
@@ -53,38 +53,38 @@ class _Item:
 
 
 @dataclass(frozen=True, slots=True)
-class _TakenOver:
-    """`from origin import theirs as ours`; both are `*` when everything is taken."""
+class _ReExport:
+    """`from origin import name as public_name`; both are `*` for a wildcard import."""
 
     origin: str
-    theirs: str
-    ours: str
+    name: str
+    public_name: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Module:
-    """What a module documents, the names that it takes over from others, and its `__all__` if it is plain."""
+    """A module's docstrings, the names that it re-exports, and its `__all__` if it is a literal list."""
 
     items: tuple[_Item, ...] = ()
-    taken_over: tuple[_TakenOver, ...] = ()
+    re_exports: tuple[_ReExport, ...] = ()
     uri: str = ""
     exported: frozenset[str] | None = None
 
 
-def documents(progress: Progress | None = None) -> Iterator[Document]:
-    """Every docstring of a public module, class, function or method, then the language reference's topics.
+def documents(progress: OnModuleRead | None = None) -> Iterator[Document]:
+    """Yield the docstring of every public module, class, function and method, then the language topics.
 
-    The id is the qualified name, `threading.Event.wait` or `topics/assert`; the text is the signature and the
-    docstring; metadata holds `kind` (module, class, function, method, topic) and `module`. In a given Python
-    the documents, and their order, are always the same.
+    The id is the qualified name, `threading.Event.wait` or `topics/assert`. The text is the signature and the
+    docstring. Metadata holds `kind` (module, class, function, method, topic) and `module`. The documents and
+    their order are always the same in one Python version.
     """
     library = _Library(Path(sysconfig.get_path("stdlib")))
     names = library.names()
-    given: set[str] = set()
+    yielded: set[str] = set()
     for done, name in enumerate(names, start=1):
         for document in library.documents(name):
-            if document.id not in given:
-                given.add(document.id)
+            if document.id not in yielded:
+                yielded.add(document.id)
                 yield document
         if progress:
             progress(done, len(names))
@@ -92,18 +92,18 @@ def documents(progress: Progress | None = None) -> Iterator[Document]:
 
 
 class _Library:
-    """The modules of the standard library by name, each read once."""
+    """The modules of the standard library by name; each is read once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._files = dict(_source_files(root)) if root.is_dir() else {}
-        # Another name for a private module, put into `sys.modules`, which no parser sees.
+        # `collections` puts this alias of a private module into `sys.modules`, which parsing does not reveal.
         if "_collections_abc" in self._files:
             self._files["collections.abc"] = self._files["_collections_abc"]
         self._read: dict[str, _Module] = {}
 
     def names(self) -> list[str]:
-        """The public modules, those with source first."""
+        """Return the names of the public modules, those with source first."""
         compiled = (
             n for n in sys.stdlib_module_names | set(sys.builtin_module_names) if n not in self._files
         )
@@ -120,18 +120,19 @@ class _Library:
         module = self._module(name)
         for item in module.items:
             yield _document(name, item, module.uri)
-        for taken in module.taken_over:
-            # `os` computes its `__all__` from what it takes over wholesale.
-            if taken.ours == "*" or module.exported is None or taken.ours in module.exported:
-                yield from self._taken_over(name, taken)
+        for re_export in module.re_exports:
+            # A wildcard import counts even if `__all__` lacks it: `os` computes its `__all__` from them.
+            public = re_export.public_name
+            if public == "*" or module.exported is None or public in module.exported:
+                yield from self._re_exported(name, re_export)
 
-    def _taken_over(self, name: str, taken: _TakenOver) -> Iterator[Document]:
-        source = self._module(taken.origin)
+    def _re_exported(self, name: str, re_export: _ReExport) -> Iterator[Document]:
+        source = self._module(re_export.origin)
         for item in source.items:
             top, dot, rest = item.name.partition(".")
-            if not top or taken.theirs not in {"*", top}:
+            if not top or re_export.name not in {"*", top}:
                 continue
-            public = top if taken.ours == "*" else taken.ours
+            public = top if re_export.public_name == "*" else re_export.public_name
             if not public.startswith("_"):
                 yield _document(name, replace(item, name=public + dot + rest), source.uri)
 
@@ -143,14 +144,14 @@ class _Library:
 
 
 def _source_files(root: Path) -> Iterator[tuple[str, Path]]:
-    """Every module with source, private ones too: (dotted name, file)."""
+    """Yield (dotted name, file) of every module with source, including private ones."""
     pending = [(root, "")]
     while pending:
         folder, package = pending.pop()
         for path in sorted(folder.iterdir()):
-            if path.stem in _LEFT_OUT or not path.stem.isidentifier():
+            if path.stem in _EXCLUDED or not path.stem.isidentifier():
                 continue
-            # A distributor's or a site's own modules lie beside those of the standard library.
+            # Distributions and sites put modules of their own beside those of the standard library.
             if not package and path.stem not in sys.stdlib_module_names:
                 continue
             name = f"{package}.{path.stem}" if package else path.stem
@@ -213,7 +214,7 @@ def _members(body: Iterable[ast.stmt], owner: str) -> Iterator[_Item]:
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a body and of the branches in it: much is defined under `if` or `try`."""
+    """Yield the statements of a body and of its branches, because much is defined under `if` or `try`."""
     for node in body:
         yield node
         if isinstance(node, (ast.If, ast.Try, ast.With)):
@@ -242,8 +243,8 @@ def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     return f"({ast.unparse(node.args)}){returns}"
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[_TakenOver]:
-    """What comes from a private module, or wholesale from one in C."""
+def _imports(tree: ast.Module, package: str) -> Iterator[_ReExport]:
+    """Yield the names imported from private modules, and wildcard imports from modules in C."""
     for node in _statements(tree.body):
         if not isinstance(node, ast.ImportFrom):
             continue
@@ -252,11 +253,11 @@ def _imports(tree: ast.Module, package: str) -> Iterator[_TakenOver]:
         wholesale = node.names[0].name == "*" and origin in sys.builtin_module_names
         if wholesale or not _is_public(origin):
             for alias in node.names:
-                yield _TakenOver(origin, alias.name, alias.asname or alias.name)
+                yield _ReExport(origin, alias.name, alias.asname or alias.name)
 
 
 def _all(tree: ast.Module) -> frozenset[str] | None:
-    """`__all__` where it is one plain list; None where it is computed or absent."""
+    """Return `__all__` if it is a single literal list; None if it is computed or absent."""
     values = [
         node
         for node in _statements(tree.body)
@@ -272,7 +273,7 @@ def _all(tree: ast.Module) -> frozenset[str] | None:
 
 
 def _from_import(name: str) -> _Module:
-    """A module in C, imported; nothing where this interpreter has none of that name."""
+    """Import a module written in C; returns an empty module if this interpreter has none of that name."""
     if name not in sys.builtin_module_names and not _is_extension(name):
         return _Module()
     with warnings.catch_warnings():
@@ -300,8 +301,8 @@ def _live_items(module: ModuleType) -> Iterator[_Item]:
             continue
         if inspect.isbuiltin(value) and (doc := _doc(value)):
             yield _Item(name, "function", _live_signature(value), doc)
-        # A name for another module's class (`select.error` is OSError) is documented there.
-        elif isinstance(value, type) and _is_home(module, name, value):
+        # An alias of another module's class (`select.error` is OSError) is documented there, not here.
+        elif isinstance(value, type) and _is_documented_here(module, name, value):
             if doc := _doc(value):
                 yield _Item(name, "class", _live_signature(value), doc)
             for inner, member in sorted(vars(value).items()):
@@ -309,8 +310,8 @@ def _live_items(module: ModuleType) -> Iterator[_Item]:
                     yield _Item(f"{name}.{inner}", "method", _live_signature(member), doc)
 
 
-def _is_home(module: ModuleType, name: str, value: type) -> bool:
-    """Whether a class is documented here under this name, rather than elsewhere or under its own."""
+def _is_documented_here(module: ModuleType, name: str, value: type) -> bool:
+    """Whether a class is documented in this module under this name, not elsewhere or under another name."""
     if value.__name__ != name and value.__name__ in vars(module):
         return False
     return value.__module__ != "builtins" or module.__name__ == "builtins"
@@ -318,14 +319,14 @@ def _is_home(module: ModuleType, name: str, value: type) -> bool:
 
 def _doc(value: object) -> str:
     own = getattr(value, "__doc__", None)
-    # A constant shows the docstring of its type.
+    # A constant has the docstring of its type.
     if not isinstance(own, str) or own == type(value).__doc__:
         return ""
     return inspect.cleandoc(own)
 
 
 def _live_signature(value: object) -> str:
-    # Not `inspect.signature`: it evaluates the defaults, which in some modules fails.
+    # Not `inspect.signature`, which evaluates the defaults; that fails in some modules.
     signature = getattr(value, "__text_signature__", None)
     return _IMPLICIT.sub("(", signature) if isinstance(signature, str) else ""
 

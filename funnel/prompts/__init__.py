@@ -1,4 +1,4 @@
-"""The texts that models see, one file each, and how foreign text is fenced into them; knows no model."""
+"""Prompt texts, one file each, and the fences around foreign text in them; knows no model."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 
 
 def render(name: str, **values: object) -> str:
-    """The prompt file `name`.md with its $placeholders filled.
+    """Return the prompt file `name`.md with its $placeholders filled.
 
-    Raises: `KeyError` for a placeholder without a value: a prompt with a hole never leaves.
+    Raises: `KeyError` if a placeholder has no value, so that no incomplete prompt is sent.
     """
     return _template(name).substitute({key: str(value) for key, value in values.items()})
 
@@ -33,16 +33,16 @@ def _advice() -> dict[str, str]:
 
 
 def advice(shape: str) -> str:
-    """The sentence on how questions of that shape are worked on. Raises: `KeyError` for no shape."""
+    """Return the advice for questions of a shape. Raises: `KeyError` if there is no such shape."""
     return _advice()[shape]
 
 
 def fence(kind: str, text: str, **attributes: object) -> str:
-    """`text` between tags that it cannot close: their key is a hash of it, and no end with that key is in it.
+    """Enclose `text` in tags that it cannot close: their key is a hash of it that no closing tag in it has.
 
-    The same text gives the same tags, so that equal prompts stay equal for a cache.
+    The same text gives the same tags, so that equal prompts hit the cache.
     """
-    # Short digests can be searched for until a text holds its own; the next ones are longer.
+    # A text could be made to contain its own short key; then a longer one is used.
     keys = (_key(text, attempt) for attempt in count())
     key = next(key for key in keys if f"</{kind} {key}>" not in text)
     listed = "".join(f' {name}="{_plain(str(value))}"' for name, value in attributes.items())
@@ -50,13 +50,13 @@ def fence(kind: str, text: str, **attributes: object) -> str:
 
 
 def _key(text: str, attempt: int) -> str:
-    # Tokenizers read three digits as one token. Every turn carries the tags of all turns before.
+    # Three digits are one token. That matters because each turn repeats the tags of all earlier turns.
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"." * attempt).digest()
     return f"{int.from_bytes(digest):060d}"[-3 - 3 * attempt :]
 
 
 def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:
-    """Every (attributes, text) of that kind in `prompt`, in order: the inverse of `fence`."""
+    """Return (attributes, text) of every fence of a kind in a prompt, in order: the inverse of `fence`."""
     found = []
     at = 0
     while opening := _OPENING.search(prompt, at):
@@ -72,5 +72,5 @@ def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:
 
 
 def _plain(value: str) -> str:
-    """An attribute's value on one line and without the characters that would end it."""
+    """Return an attribute's value on one line, without the characters that would end it."""
     return " ".join(value.split()).translate(str.maketrans('"<>', "'()"))[:200]

@@ -1,4 +1,4 @@
-"""What single models are told besides the common prompts: data from TOML, checked; calls no model."""
+"""Additions to the prompts of particular models, read from TOML and validated; calls no model."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from funnel.errors import BadSetting
 from funnel.prompts import render
 
 MAX_TEXT_CHARS = 4_000
-"""An addendum is a paragraph: it travels with every prompt of its purpose."""
+"""Limit of an addendum, which is added to every prompt of its purpose."""
 
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS)]
 
 
 class Addendum(BaseModel):
-    """A paragraph for the models whose names match one of the globs."""
+    """A paragraph for models whose names match one of the globs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     match: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(min_length=1)
     purpose: Literal["inspector", "sub_call", "reader"]
     text: _Text
 
-    def suits(self, model: str, purpose: str) -> bool:
-        """Whether it belongs into that prompt for that model."""
+    def applies_to(self, model: str, purpose: str) -> bool:
+        """Whether this addendum belongs to the prompts of a purpose for a model."""
         name = model.lower()
         return self.purpose == purpose and any(fnmatchcase(name, glob.lower()) for glob in self.match)
 
@@ -43,46 +43,47 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """The prompts as each model gets them."""
+    """Renders the prompts for each model."""
 
     addenda: tuple[Addendum, ...] = ()
 
     def render_for(self, model: str, name: str, **values: object) -> str:
-        """The prompt file `name`.md with its placeholders filled and what is added for `model`.
+        """Return the prompt file `name`.md with its placeholders filled, and with the addenda for `model`.
 
         Raises: `KeyError` as `render` does.
         """
-        added = [addendum.text for addendum in self.addenda if addendum.suits(model, name)]
+        added = [addendum.text for addendum in self.addenda if addendum.applies_to(model, name)]
         return "\n\n".join([render(name, **values), *added])
 
 
 @cache
 def shipped() -> Prompts:
-    """The prompts with the addenda that come with the package."""
+    """Return the prompts with the shipped addenda."""
     text = files("funnel.prompts").joinpath("addenda.toml").read_text("utf-8")
     return Prompts(_File.model_validate(tomllib.loads(text)).addenda)
 
 
 def load(path: Path | None) -> Prompts:
-    """The prompts with the shipped addenda and those of the file at `path`, which may do without the shipped.
+    """Return the prompts with the shipped addenda and those in the file at `path`.
 
-    Raises: `BadSetting` that names the file, the entry and what is wrong with it.
+    The file can switch the shipped ones off with `shipped = false`.
+    Raises: `BadSetting`, which names the file, the entry and the problem.
     """
     if path is None:
         return shipped()
     try:
         own = _File.model_validate(tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
-        raise _bad(path, f"cannot be read ({error.strerror})") from None
+        raise _bad_setting(path, f"cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _bad(path, f"is no TOML ({error})") from None
+        raise _bad_setting(path, f"is not TOML ({error})") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise _bad(path, f"{where}: {first['msg']}") from None
+        raise _bad_setting(path, f"{where}: {first['msg']}") from None
     return Prompts((*shipped().addenda, *own.addenda) if own.shipped else own.addenda)
 
 
-def _bad(path: Path, reason: str) -> BadSetting:
+def _bad_setting(path: Path, reason: str) -> BadSetting:
     form = 'Write entries such as [[addenda]] match = ["my-model*"] purpose = "inspector" text = "…"'
     return BadSetting("FUNNEL_ADDENDA", f"{path}: {reason}. {form}.")

@@ -1,1 +1,1 @@
-"""Pure functions over text: sentences, and citations as spans of stored text."""
+"""Pure functions on text: sentences, and citations as spans of stored text."""

@@ -1,4 +1,4 @@
-"""Where the sentences of a text begin and end, and which of them state something; pure."""
+"""Finds the sentences of a text, and those that state something; pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ABBREVIATED_CHARS = 8
 
 _CODE = re.compile(r"`[^`\n]+`")
 _CLOSING = re.compile(r"(?<=[.!?。！？\"'”’)\]」』）*_])[ \t]*\[\d{1,3}\]|(?<=[.!?。！？])[*_]+")
-"""A reference in brackets, or the end of emphasis, where a sentence may have ended."""
+"""A reference in brackets, or the end of emphasis, after which a sentence may end."""
 _REFERENCE = re.compile(r"\[\d{1,3}\]")
-_AFTER_THE_END = " \t*_\"'”’)]」』）|"
+_TRAILING = " \t*_\"'”’)]」』）|"
 _ONE_LINE = re.compile(r"(?:[-*+•・]|\d{1,3}[.)])\s|\||>")
 _HEADING = re.compile(r"#{1,6}\s|(?:[-=_*]\s*){3,}$")
 _BOLD_LINE = re.compile(r"(\*\*|__)[^*_]*[^*_.!。！]\1")
@@ -28,7 +28,7 @@ _TABLE_RULE = re.compile(r"(?=[^-]*-)[|:\s-]+")
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Spans of the sentences of `text`, in order; a heading or a list item counts as one."""
+    """Return the spans of the sentences of a text, in order. A heading or a list item counts as one."""
     spans = []
     start = 0
     for end in _END.finditer(text):
@@ -47,10 +47,11 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def statements(text: str) -> list[tuple[int, int]]:
-    """Spans of what a text in Markdown states, in order; a reference like [3] belongs to what is before it.
+    """Return the spans of the statements in a Markdown text, in order.
 
-    List items, table rows and quoted lines are one statement each. Headings, lead-ins that end with a colon,
-    questions and code blocks are none.
+    A reference like [3] belongs to the statement before it. List items, table rows and quoted lines are one
+    statement each. Headings, introductions that end with a colon, questions and code blocks are not
+    statements.
     """
     plain = without_code(text)
     closed = _CLOSING.sub(lambda closing: "]" * len(closing[0]), plain)
@@ -58,21 +59,21 @@ def statements(text: str) -> list[tuple[int, int]]:
     for start, stop, is_line in _blocks(plain):
         inner = [(0, stop - start)] if is_line else sentences(closed[start:stop])
         found += [(start + a, start + b) for a, b in inner]
-    return [(start, stop) for start, stop in found if _states(plain[start:stop])]
+    return [(start, stop) for start, stop in found if _is_statement(plain[start:stop])]
 
 
 def without_code(text: str) -> str:
-    """The text with a letter for each character of `code` in a line, so that every offset stays."""
+    """Replace each character of inline code by a letter, so that all offsets stay valid."""
     return _CODE.sub(lambda code: "x" * len(code[0]), text)
 
 
-def _states(sentence: str) -> bool:
-    said = _REFERENCE.sub("", sentence).rstrip(_AFTER_THE_END)
-    return re.search(r"\w", said) is not None and said[-1] not in "?？:："
+def _is_statement(sentence: str) -> bool:
+    content = _REFERENCE.sub("", sentence).rstrip(_TRAILING)
+    return re.search(r"\w", content) is not None and content[-1] not in "?？:："
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
-    """Spans of paragraphs, and of lines that stand for themselves (True) with what is indented below them."""
+    """Yield spans of paragraphs (False), and of list items and the like with their indented text (True)."""
     block: tuple[int, int, bool] | None = None
     in_code, at = False, 0
     lines = text.split("\n")
@@ -94,7 +95,7 @@ def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
 
 
 def _is_heading(line: str, following: str) -> bool:
-    """A heading, a rule, the head of a table; a line in bold is one where something follows."""
+    """Whether a line is a heading, a rule, a table's head, or a line in bold with text below it."""
     if _HEADING.match(line) or _TABLE_RULE.fullmatch(line):
         return True
     if line.startswith("|"):

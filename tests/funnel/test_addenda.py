@@ -85,7 +85,7 @@ def test_an_own_file_can_do_without_the_shipped(own):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[[addenda]\n", "is no TOML"),
+        ("[[addenda]\n", "is not TOML"),
         (OWN.replace("match", "matches"), "addenda.0.match: Field required"),
         (OWN.replace("sub_call", "subcall"), "addenda.0.purpose: Input should be 'inspector', 'sub_call' or"),
         (OWN.replace("Be brief.", ""), "addenda.0.text: String should have at least 1 character"),
