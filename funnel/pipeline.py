@@ -24,6 +24,7 @@ from funnel.run.options import Options, ResumeOptions
 from funnel.sandbox.base import Sandbox
 from funnel.text.citations import uncited
 from funnel.trace.events import Event, Sink
+from funnel.trace.kinds import AnswerGiven, FoundDocument, RetrieveEnded, RetrieveStarted, RouteDecided
 from funnel.types import MODES, Answer, Decision
 from funnel.waiting import wait_for
 from indexes.source import Source
@@ -121,7 +122,7 @@ class Funnel:
         await _learn(run, draft, hits)
         answer = self._answer(begun, decision, draft)
         around = await verification.surroundings(run, answer.citations)
-        run.events.point("answer", parent=run.span, **answer.as_dict(), surroundings=around)
+        run.events.point(AnswerGiven.of(answer, around), parent=run.span)
         await run.journal.finish(answer.as_dict())
         return answer
 
@@ -129,7 +130,7 @@ class Funnel:
         run, k = begun.run, begun.record.k
         if (kept := run.journal.value("hits")) is not None:
             return found.load(kept)
-        with run.events.span("retrieve", parent=run.span, query=run.question, k=k) as span:
+        with run.events.open(RetrieveStarted(query=run.question, k=k), parent=run.span) as retrieval:
             documents = run.source.for_asker(run.access, run.where)
             try:
                 hits = await wait_for(partial(documents.search, run.question, k), run.ledger.remaining_s)
@@ -137,7 +138,8 @@ class Funnel:
                 if run.ledger.remaining_s != 0:
                     raise  # the source's own
                 raise run.ledger.out_of_time(_NOT_ASKED) from None
-            span.data["documents"] = [{"id": hit.document.id, "score": round(hit.score, 4)} for hit in hits]
+            listed = tuple(FoundDocument(hit.document.id, round(hit.score, 4)) for hit in hits)
+            retrieval.end_with(RetrieveEnded(documents=listed))
             run.journal.set_value("hits", found.dump(hits))
             return hits
 
@@ -148,11 +150,7 @@ class Funnel:
         else:
             decision = self._router.decide(run.question, hits, mode=begun.record.mode)
             run.journal.set_value("decision", asdict(decision))
-        run.events.point(
-            "route", parent=run.span, route=decision.route, probability=decision.probability,
-            reasons=list(decision.reasons), pinned=decision.pinned, shape=decision.shape,
-            shape_reason=decision.shape_reason,
-        )  # fmt: skip
+        run.events.point(RouteDecided.of(decision), parent=run.span)
         return decision
 
     def _answer(self, begun: PreparedRun, decision: Decision, draft: Draft) -> Answer:

@@ -19,6 +19,7 @@ from funnel.prompts import fence, render
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import MARKER, CitableText, cite, renumber, renumber_value
+from funnel.trace.kinds import ReplyRejected
 from funnel.types import Citation
 from indexes.types import DocumentHit, Hit
 
@@ -76,7 +77,7 @@ class Reader:
         completion = await run.root.complete(request, parent=run.span, place=_place(FIRST, request))
         reply, wrong = await _parse(completion.text, run.schema)
         if wrong:
-            run.events.point("repair", parent=run.span, reason=wrong)
+            run.events.point(ReplyRejected(reason=wrong), parent=run.span)
             again = _again(request, completion.text, wrong, typed=run.schema is not None)
             try:
                 completion = await run.root.complete(again, parent=run.span, place=_place(REPAIR, again))

@@ -10,6 +10,8 @@ Mode = Literal["auto", "lookup", "deep"]
 Route = Literal["lookup", "deep"]
 Shape = Literal["lookup", "scan", "aggregate", "compare", "multi-hop"]
 Status = Literal["complete", "partial", "declined", "failed"]
+Purpose = Literal["read", "turn", "query", "extract"]
+"""Why a model is called: by the reader, for an inspector's turn, a sub-call, or the final extraction."""
 MODES: tuple[Mode, ...] = ("auto", "lookup", "deep")
 
 
@@ -32,6 +34,14 @@ class Span:
     start: int
     stop: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat with a model."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from funnel.errors import BadAnswer
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import answer_text, renumber_value
+from funnel.trace.kinds import Surroundings
 from funnel.types import Citation
 
 SURROUNDINGS_CHARS = 500
@@ -60,15 +61,15 @@ def _is_value(draft: Draft) -> bool:
     return draft.value is not None and draft.text == answer_text(draft.value).strip()
 
 
-async def surroundings(run: Run, citations: Iterable[Citation]) -> list[dict[str, str]]:
+async def surroundings(run: Run, citations: Iterable[Citation]) -> tuple[Surroundings, ...]:
     """What stands before and after each citation in its document, for whoever draws the trace."""
     found = []
     for citation in citations:
         first = max(0, citation.start - SURROUNDINGS_CHARS)
         before = await _stored(run, citation, first, citation.start)
         after = await _stored(run, citation, citation.stop, citation.stop + SURROUNDINGS_CHARS)
-        found.append({"before": before or "", "after": after or ""})
-    return found
+        found.append(Surroundings(before or "", after or ""))
+    return tuple(found)
 
 
 async def _stored(run: Run, citation: Citation, start: int, stop: int) -> str | None:

@@ -13,6 +13,15 @@ from rich.markup import escape
 
 from funnel.cli import show
 from funnel.errors import BadSetting
+from funnel.trace.kinds import (
+    CacheHit,
+    CallRetried,
+    ModelCallEnded,
+    ModelCallStarted,
+    RouteDecided,
+    RunStarted,
+    TurnStarted,
+)
 
 if TYPE_CHECKING:
     from funnel.pipeline import Funnel, Options
@@ -124,23 +133,24 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         """Take in one event."""
-        if event.kind == "run":
-            self.run = event.run
-        elif event.kind == "route":
-            self.stage = "reading" if event.data["route"] == "lookup" else "inspecting"
-        elif event.kind == "turn" and event.phase == "start":
-            self.stage = f"inspecting, turn {event.data['number']}"
-        elif event.kind == "retry":
-            self.show(f"{event.data['reason']}; trying again in {event.data['wait_s']:.0f} s")
-            return
-        elif event.kind == "cache":
-            self.cached += 1
-        elif event.kind == "model_call" and event.phase == "start":
-            self.open_calls.add(event.id)
-        elif event.kind == "model_call":
-            self.open_calls.discard(event.id)
-            self.calls += "error" not in event.data
-            self.tokens += event.data.get("input_tokens", 0) + event.data.get("output_tokens", 0)
+        match event.data:
+            case RunStarted():
+                self.run = event.run
+            case RouteDecided(route=route):
+                self.stage = "reading" if route == "lookup" else "inspecting"
+            case TurnStarted(number=number):
+                self.stage = f"inspecting, turn {number}"
+            case CallRetried(reason=reason, wait_s=wait_s):
+                self.show(f"{reason}; trying again in {wait_s:.0f} s")
+                return
+            case CacheHit():
+                self.cached += 1
+            case ModelCallStarted():
+                self.open_calls.add(event.id)
+            case ModelCallEnded() as call:
+                self.open_calls.discard(event.id)
+                self.calls += call.error is None
+                self.tokens += call.input_tokens + call.output_tokens
         self.show(self.line)
 
     @property

@@ -20,6 +20,7 @@ from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.schema.plain import first_json
 from funnel.text.citations import markers_in, renumber_value
+from funnel.trace.kinds import WorkStopped
 
 INPUT_TOKENS = 8_000
 LEAST_TOKENS = 1_000
@@ -66,7 +67,7 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
         completion = await run.root.complete(request, parent=run.span, place=_place(request))
         text, value = _read(completion.text, run.schema)
     except (BudgetExceeded, LLMError) as error:
-        run.events.point("budget", parent=run.span, reason=str(error))
+        run.events.point(WorkStopped(reason=str(error)), parent=run.span)
         text = "\n".join(f"{key}: {note}" for key, note in notes.items())
     if not text or text.startswith("NOT FOUND"):
         looked = (

@@ -29,6 +29,7 @@ from funnel.llm.base import MAX_REPLY_CHARS, Request, StepId
 from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
+from funnel.trace.kinds import CellEnded, CellStarted, ReplyRejected, TurnStarted, WorkStopped
 
 MAX_REPAIRS = 3
 PRELUDE = "import re, json, math, collections, itertools, datetime"
@@ -130,7 +131,7 @@ class Inspection:
     async def _turn(self, session: Session, system: str, opening: str) -> Submission | Unfinished | None:
         """One call and one cell; None when there is more to do."""
         events, task = self._run.events, self._task
-        with events.span("turn", parent=task.parent, number=self._number, depth=task.depth) as turn:
+        with events.open(TurnStarted(number=self._number, depth=task.depth), parent=task.parent) as turn:
             self._run.ledger.count_turn(task.depth)
             self._turns = compact(self._turns, limit=self._room)
             closing, aside = self._closing()
@@ -149,7 +150,7 @@ class Inspection:
                 return self._unfinished(str(error), broken=isinstance(error, LLMError))
             code = parse(completion.text, cut=completion.finish_reason == "length")
             if not isinstance(code, Code):
-                events.point("repair", parent=turn.id, reason=code.reason)
+                events.point(ReplyRejected(reason=code.reason), parent=turn.id)
                 reply = completion.text or "(empty)"
                 shown = shorten(reply) if len(reply) > MAX_REPLY_CHARS else reply
                 self._tell(Turn(shown, code.reason))
@@ -182,19 +183,18 @@ class Inspection:
 
     async def _cell(self, session: Session, code: Code, parent: int, path: tuple[int, ...]) -> CellResult:
         """Run one cell until the deadline at the latest."""
-        with self._run.events.span("cell", parent=parent, code=code.source) as cell:
+        with self._run.events.open(CellStarted(code=code.source), parent=parent) as cell:
             self._host.begin(path, cell.id)
             async with asyncio.timeout(self._run.ledger.remaining_s):
                 if self._prelude is not None:
                     await self._prelude
                 result = await session.run(code.source)
-            cell.data["stdout"] = result.stdout
-            if result.error is not None:
-                cell.data["error"] = f"{result.error.kind}: {result.error.message}"
+            error = None if result.error is None else f"{result.error.kind}: {result.error.message}"
+            cell.end_with(CellEnded(stdout=result.stdout, error=error))
             return result
 
     def _unfinished(self, reason: str, *, broken: bool = False) -> Unfinished:
-        self._run.events.point("budget", parent=self._task.parent, reason=reason)
+        self._run.events.point(WorkStopped(reason=reason), parent=self._task.parent)
         return Unfinished(reason, self._turns, broken)
 
     def _left(self) -> dict[str, Any]:

@@ -6,10 +6,9 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-Purpose = Literal["read", "turn", "query", "extract"]
-"""Why the model is called: by the reader, for an inspector's turn, a sub-call, or the final extraction."""
+from funnel.types import Message, Purpose
 
 MAX_REPLY_CHARS = 100_000
 """Longer replies are never parsed; none of the prompts asks for one."""
@@ -21,14 +20,6 @@ def estimated_tokens(text: str) -> int:
     English takes about four bytes per token, dense code and CJK about two to three.
     """
     return len(text.encode("utf-8", "replace")) // 2 + 8
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a chat."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +194,9 @@ class Cache(Protocol):
 
         Raises: whatever `call` raises.
         """
+
+
+__all__ = [
+    "LLM", "Cache", "CallJournal", "CallOptions", "Completion", "Located", "Message", "OnRetry", "Outcome",
+    "Purpose", "Request", "Retry", "StepId", "estimated_tokens",
+]  # fmt: skip

@@ -28,7 +28,8 @@ from funnel.llm.base import (
 )
 from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
 from funnel.llm.limiter import Limiter
-from funnel.trace.events import Events, Span
+from funnel.trace.events import Events
+from funnel.trace.kinds import CacheHit, CallRetried, ModelCallEnded, ModelCallStarted
 
 FIRST_CALL_INPUT_TOKENS = 1024
 """No prompt of ours, with a question and one passage in it, is estimated at less."""
@@ -121,9 +122,8 @@ class Meter:
         if found is None or (found.completion is None and request.purpose != "query"):
             return None
         text = found.failure if found.completion is None else found.completion.text
-        self._events.point(
-            "cache", parent=parent, source="journal", purpose=request.purpose, model=self.name, text=text
-        )
+        replayed = CacheHit(source="journal", purpose=request.purpose, model=self.name, text=text)
+        self._events.point(replayed, parent=parent)
         if found.completion is None:
             raise CallFailed(found.failure)
         return found.completion
@@ -142,11 +142,15 @@ class Meter:
             return await pay()
         if hit:
             self._ledger.count_cached()
-            self._events.point(
-                "cache", parent=parent, source="cache", purpose=request.purpose, model=self.name,
-                text=completion.text, saved_input_tokens=completion.input_tokens,
+            saved = CacheHit(
+                source="cache",
+                purpose=request.purpose,
+                model=self.name,
+                text=completion.text,
+                saved_input_tokens=completion.input_tokens,
                 saved_output_tokens=completion.output_tokens,
-            )  # fmt: skip
+            )
+            self._events.point(saved, parent=parent)
             if self._journal is not None and place is not None:
                 await self._journal.ended(place, Outcome(completion, cached=True))
         return completion
@@ -178,29 +182,30 @@ class Meter:
         self, request: Request, reservation: Reservation, parent: int | None, place: StepId | None
     ) -> Completion:
         granted = replace(request, max_output_tokens=reservation.output_tokens)
-        messages = [{"role": m.role, "content": m.content} for m in granted.messages]
+        begun = ModelCallStarted(
+            purpose=granted.purpose,
+            model=self.name,
+            messages=granted.messages,
+            max_output_tokens=granted.max_output_tokens,
+        )
         bill = _Bill(self._ledger, reservation, self._price)
         try:
             await self._announce(place, reservation)
-            with self._events.span(
-                "model_call",
-                parent=parent,
-                purpose=granted.purpose,
-                model=self.name,
-                messages=messages,
-                max_output_tokens=granted.max_output_tokens,
-            ) as span:
+            with self._events.open(begun, parent=parent) as model_call:
                 try:
-                    completion = await self._send(granted, bill, span, place)
+                    completion = await self._send(granted, bill, model_call.id, place)
                     bill.settle(completion)
                 except BaseException as error:
                     bill.fail(error)
                     await self._write(place, bill, None, error)
                     raise
                 finally:
-                    span.data.update(bill.data)
+                    model_call.end_with(ModelCallEnded(**bill.data))
                 await self._write(place, bill, completion)
-                span.data.update(text=completion.text, finish_reason=completion.finish_reason)
+                ended = ModelCallEnded(
+                    **bill.data, text=completion.text, finish_reason=completion.finish_reason
+                )
+                model_call.end_with(ended)
                 return completion
         finally:
             # Still open only where the journal or the start event could not be written: nothing was sent.
@@ -234,15 +239,14 @@ class Meter:
             said = "" if error is None else str(error)
             await self._journal.ended(place, Outcome(completion, said, *booked, calls=bill.calls))
 
-    async def _send(self, request: Request, bill: _Bill, span: Span, place: StepId | None) -> Completion:
+    async def _send(self, request: Request, bill: _Bill, event: int, place: StepId | None) -> Completion:
         def on_retry(retry: Retry) -> None:
-            self._events.point(
-                "retry", parent=span.id, attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s
-            )
+            again = CallRetried(attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s)
+            self._events.point(again, parent=event)
             if retry.may_be_billed:
-                again = bill.reserve_again()
+                reserved = bill.reserve_again()
                 if self._journal is not None and place is not None:
-                    self._journal.asked_again(place, self._worst(again))
+                    self._journal.asked_again(place, self._worst(reserved))
 
         try:
             return await self._llm.complete(request, CallOptions(self._ledger.remaining_s, on_retry))

@@ -31,6 +31,7 @@ from funnel.run.context import Run
 from funnel.run.options import Options, ResumeOptions
 from funnel.schema import AnswerSchema
 from funnel.trace.events import Events, JsonlSink, Sink
+from funnel.trace.kinds import RunStarted
 from funnel.types import Answer
 from funnel.workspace.workspace import Workspace
 from indexes.source import Source
@@ -169,11 +170,12 @@ class RunLifecycle:
                 events.subscribe(each)
             if sink:
                 events.subscribe(sink)
-            with events.span(
-                "run", parent=None, question=record.question, mode=record.mode, k=record.k, model=root.name,
-                sub_model=sub.name, sandbox=self._sandbox, memory=self._memory.url,
+            begun = RunStarted(
+                question=record.question, mode=record.mode, k=record.k, model=root.name, sub_model=sub.name,
+                sandbox=self._sandbox, memory=self._memory.url,
                 started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), life=journal.attempt,
-            ) as span:  # fmt: skip
+            )  # fmt: skip
+            with events.open(begun, parent=None) as span:
                 async with (
                     self._mailbox(record.run),
                     Workspace(self._memory, run=record.run, ttl_s=self._keep_s) as workspace,

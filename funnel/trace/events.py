@@ -1,63 +1,75 @@
-"""One stream of events a run, and where it flows: callbacks, a JSONL file; knows nothing of what it carries.
+"""The stream of events of a run, and its sinks: callbacks and a JSONL file; knows no single kind of event.
 
-A thing that lasts is two events with one id, `start` and `end`; a thing that happens is one `point`.
-docs/events.md has every kind with its data.
+Something that lasts is two events with one id, `start` and `end`; something that takes no time is one
+`point`. `funnel.trace.kinds` declares what each can say, and docs/events.md documents it.
 
-A sink is called in the event loop, in the order of the events, and the run waits for it. What it raises ends
-the run and reaches the caller: an observer that fails unseen is worse than one that fails. A sink that may
-be slow puts the events into a queue of its own.
+A sink is called in the event loop, in the order of the events, and the run waits for it. An exception that a
+sink raises ends the run and reaches the caller, because an observer must not fail unseen. A sink that may be
+slow should put the events into a queue of its own.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from funnel.errors import BadSetting
 from funnel.trace.folding import Texts
+from funnel.trace.kinds import ENDED, Ended, EventData, Happened, Phase, Started
 from funnel.trace.private import create_private
-
-Kind = Literal[
-    "run", "retrieve", "route", "turn", "cell", "host_call", "model_call", "batch",
-    "budget", "retry", "cache", "note", "submit", "repair", "error", "answer",
-]  # fmt: skip
-Phase = Literal["start", "end", "point"]
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`at_s` is seconds since the run began; `parent` is the id of what it happened inside."""
+    """Something happened, began or ended: where in the run, when, and what.
+
+    `at_s` counts seconds from the start of the run. `parent` is the id of the event inside which it happened.
+    """
 
     run: str
     id: int
     parent: int | None
-    kind: Kind
-    phase: Phase
     at_s: float
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: EventData
+
+    @property
+    def kind(self) -> str:
+        """What kind of thing happened."""
+        return self.data.kind
+
+    @property
+    def phase(self) -> Phase:
+        """Whether it began, ended, or takes no time."""
+        return self.data.phase
 
     def as_dict(self) -> dict[str, Any]:
-        """The event as JSON types."""
+        """Return the event as JSON types: a line of a trace file."""
         return {
             "run": self.run, "id": self.id, "parent": self.parent, "kind": self.kind,
-            "phase": self.phase, "at_s": round(self.at_s, 6), "data": dict(self.data),
+            "phase": self.phase, "at_s": round(self.at_s, 6), "data": self.data.as_dict(),
         }  # fmt: skip
 
 
 Sink = Callable[[Event], None]
 
 
-class Span:
-    """An open thing: what is put into `data` before it closes travels with its end event."""
+class OpenEvent:
+    """Something that has begun and not ended yet."""
 
-    def __init__(self, event_id: int) -> None:
+    def __init__(self, event_id: int, kind: str) -> None:
         self.id = event_id
-        self.data: dict[str, Any] = {}
+        self.ended: Ended = ENDED[kind]()
+
+    def end_with(self, ended: Ended) -> None:
+        """Set what the end event will say. Raises: `ValueError` for the end of another kind."""
+        if ended.kind != self.ended.kind:
+            raise ValueError(f"a {self.ended.kind} cannot end as a {ended.kind}")
+        self.ended = ended
 
 
 class Events:
@@ -74,29 +86,29 @@ class Events:
         """Hand every later event to `sink` too."""
         self._sinks.append(sink)
 
-    def point(self, kind: Kind, *, parent: int | None, **data: Any) -> int:
-        """Something happened. Returns its id."""
+    def point(self, data: Happened, *, parent: int | None) -> int:
+        """Tell that something happened. Returns: the event's id."""
         self._last += 1
-        self._emit(Event(self.run, self._last, parent, kind, "point", self._now(), data))
+        self._emit(Event(self.run, self._last, parent, self._now(), data))
         return self._last
 
     @contextmanager
-    def span(self, kind: Kind, *, parent: int | None, **data: Any) -> Iterator[Span]:
-        """Something lasts: start now, end when the block ends, with `error` in the data if it raised."""
+    def open(self, data: Started, *, parent: int | None) -> Iterator[OpenEvent]:
+        """Tell that something begins and, when the block is left, that it ended, with any error it raised."""
         self._last += 1
-        span = Span(self._last)
+        opened = OpenEvent(self._last, data.kind)
         started = self._now()
-        self._emit(Event(self.run, span.id, parent, kind, "start", started, data))
+        self._emit(Event(self.run, opened.id, parent, started, data))
+        error: str | None = None
         try:
-            yield span
-        except BaseException as error:
-            span.data.setdefault("error", f"{type(error).__name__}: {error}")
+            yield opened
+        except BaseException as raised:
+            error = f"{type(raised).__name__}: {raised}"
             raise
         finally:
             now = self._now()
-            self._emit(
-                Event(self.run, span.id, parent, kind, "end", now, {**span.data, "wall_s": now - started})
-            )
+            ended = replace(opened.ended, wall_s=now - started, error=opened.ended.error or error)
+            self._emit(Event(self.run, opened.id, parent, now, ended))
 
     def _now(self) -> float:
         return self._clock() - self._started
@@ -107,12 +119,12 @@ class Events:
 
 
 class JsonlSink:
-    """Appends every event to a file as a line of JSON, flushed, so that a killed run leaves its trace.
+    """Writes every event to a file as a line of JSON and flushes it, so that a killed run leaves its trace.
 
-    A long text is written once, in a line of its own before the first event that holds it: every call of a
-    model repeats the transcript so far. The file is readable by its owner only: it holds text of documents.
+    A long text is written once, in a line of its own before the first event that holds it, since every model
+    call repeats the transcript so far. Only the owner may read the file, which holds text of documents.
 
-    Raises: `BadSetting` when the file cannot be written.
+    Raises: `BadSetting` if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:

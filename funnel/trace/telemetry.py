@@ -1,21 +1,35 @@
 """Runs as OpenTelemetry spans, by its semantic conventions for generative AI; knows no SDK and no exporter.
 
-Numbers and the names that are ours always go out. What people, documents and models wrote goes out only with
-`content`: questions, prompts, replies, code, output, arguments, results, notes, ids, and what errors say.
+Numbers always go out, and so do the text fields that `funnel.trace.kinds` marks as ours. What people,
+documents and models wrote goes out only with `content`: questions, prompts, replies, code, output, arguments,
+results, notes, ids, and the messages of errors.
 
-Needs the extra `otel`. Raises, when imported without it: `MissingExtra`.
+Importing this module without the extra `otel` raises `MissingExtra`.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 from funnel.settings import EXTRACTIVE
 from funnel.trace.events import Event
+from funnel.trace.kinds import (
+    AnswerGiven,
+    Ended,
+    EventData,
+    HostCallStarted,
+    ModelCallEnded,
+    ModelCallStarted,
+    RunStarted,
+    Started,
+    fields_of,
+    plain,
+)
+from funnel.types import Answer
 from indexes.errors import MissingExtra
 
 try:
@@ -38,19 +52,16 @@ _NAMES = {
     "result": "gen_ai.tool.call.result", "query": "gen_ai.retrieval.query.text",
     "documents": "gen_ai.retrieval.documents",
 }  # fmt: skip
-"""What the conventions have a name for; anything else is `funnel.` and its name in the event."""
-_OURS = frozenset(
-    {"mode", "model", "sub_model", "sandbox", "purpose", "usage", "finish_reason", "name", "route", "status"}
-)
-"""Fields whose text is written by this program or its settings."""
-_SAID_BY_THE_SPAN = frozenset({"wall_s", "started_at", "error"})
+"""Fields that the conventions have a name for; any other goes out as `funnel.` and its own name."""
+_ON_THE_SPAN = frozenset({"wall_s", "started_at", "error"})
+"""Fields that a span says by its own times and status."""
 
 
 class Telemetry:
-    """A sink for any number of runs, which may overlap. The caller's current span is a run's parent.
+    """A sink for any number of runs, which may overlap. The caller's current span becomes a run's parent.
 
-    Spans have the true times of their events. A run that ends, by an error or a cancellation too, leaves no
-    span open.
+    Spans have the true times of their events. A run leaves no span open, even if it ends by an error or is
+    cancelled.
     """
 
     def __init__(self, *, content: bool = False, tracer: Tracer | None = None) -> None:
@@ -61,10 +72,10 @@ class Telemetry:
 
     def __call__(self, event: Event) -> None:
         """Take in one event."""
-        if event.phase == "start":
+        if isinstance(event.data, Started):
             self._start(event)
-        elif event.phase == "end":
-            self._end(event)
+        elif isinstance(event.data, Ended):
+            self._end(event, event.data)
         else:
             self._point(event)
 
@@ -75,23 +86,23 @@ class Telemetry:
         if event.parent in spans:
             around = set_span_in_context(spans[event.parent], around)
         spans[event.id] = self._tracer.start_span(
-            _span_name(event),
+            _span_name(event.data),
             context=around,
             kind=SpanKind.CLIENT if event.kind in _CLIENTS else SpanKind.INTERNAL,
-            attributes=_standing(event) | self._attributes(event),
+            attributes=_standing(event) | self._attributes(event.data),
             start_time=self._at_ns(event),
         )
 
-    def _end(self, event: Event) -> None:
+    def _end(self, event: Event, ended: Ended) -> None:
         spans = self._open.get(event.run, {})
         span = spans.pop(event.id, None)
         if span is None:
             return  # its run ended first, and ended it
-        span.set_attributes(self._attributes(event))
-        if said := event.data.get("error"):
-            kind = str(said).partition(":")[0]
+        span.set_attributes(self._attributes(event.data))
+        if ended.error is not None:
+            kind = ended.error.partition(":")[0]
             span.set_attribute("error.type", kind if kind.isidentifier() else "_OTHER")
-            span.set_status(StatusCode.ERROR, _sound(str(said)) if self._content else kind)
+            span.set_status(StatusCode.ERROR, _sound(ended.error) if self._content else kind)
         at_ns = self._at_ns(event)
         span.end(at_ns)
         if event.parent is None:
@@ -101,41 +112,48 @@ class Telemetry:
             del self._open[event.run], self._began_ns[event.run]
 
     def _point(self, event: Event) -> None:
-        """A span event of what it happened in; the answer's outcome stands on the run itself, too."""
+        """Add a span event to the span inside which it happened; an answer's outcome also to the run."""
         span = self._open.get(event.run, {}).get(event.parent or 0)
         if span is None:
             return
-        attributes = self._attributes(event)
-        if event.kind == "answer":
-            attributes = _outcome(event.data) | (
-                _content("text", event.data["text"]) if self._content else {}
-            )
+        if isinstance(event.data, AnswerGiven):
+            attributes = _outcome(event.data)
+            if self._content:
+                attributes |= _content(event.data, "text", event.data.text)
             span.set_attributes(attributes)
+        else:
+            attributes = self._attributes(event.data)
         span.add_event(f"funnel.{event.kind}", attributes, timestamp=self._at_ns(event))
 
     def _at_ns(self, event: Event) -> int:
         return self._began_ns[event.run] + round(event.at_s * 1e9)
 
-    def _attributes(self, event: Event) -> Attributes:
+    def _attributes(self, data: EventData) -> Attributes:
         """The fields that may go out, under the names that the conventions have for them."""
         attributes: Attributes = {}
-        for key, value in event.data.items():
-            if value is None or key in _SAID_BY_THE_SPAN:
+        for name, spec in fields_of(type(data)).items():
+            value = getattr(data, name)
+            if value is None or name in _ON_THE_SPAN:
                 continue
-            if isinstance(value, (bool, int, float)) or (key in _OURS and isinstance(value, str)):
-                attributes[_NAMES.get(key, f"funnel.{key}")] = value
+            if isinstance(value, (bool, int, float)) or "ours" in spec.metadata:
+                attributes[_NAMES.get(name, f"funnel.{name}")] = value
             elif self._content:
-                attributes |= _messages(key, value) if event.kind == "model_call" else _content(key, value)
-        if reason := event.data.get("finish_reason"):
-            attributes["gen_ai.response.finish_reasons"] = [str(reason)]
+                attributes |= _content(data, name, value)
+        if isinstance(data, ModelCallEnded) and data.finish_reason:
+            attributes["gen_ai.response.finish_reasons"] = [data.finish_reason]
         return attributes
 
 
-def _span_name(event: Event) -> str:
-    """As the conventions have it: the operation and what it is done with; few different names."""
-    operation = _OPERATIONS.get(event.kind, event.kind)
-    of = {"run": _WORKFLOW, "host_call": event.data.get("name"), "model_call": event.data.get("model")}
-    return f"{operation} {of[event.kind]}" if of.get(event.kind) else operation
+def _span_name(data: EventData) -> str:
+    """What is done, and with what, as the conventions have it; there are few different names."""
+    operation = _OPERATIONS.get(data.kind, data.kind)
+    match data:
+        case RunStarted():
+            return f"{operation} {_WORKFLOW}"
+        case HostCallStarted(name=name) | ModelCallStarted(model=name) if name:
+            return f"{operation} {name}"
+        case _:
+            return operation
 
 
 def _standing(event: Event) -> Attributes:
@@ -143,43 +161,43 @@ def _standing(event: Event) -> Attributes:
     attributes: Attributes = {"funnel.kind": event.kind, "funnel.run": event.run}
     if event.kind in _OPERATIONS:
         attributes["gen_ai.operation.name"] = _OPERATIONS[event.kind]
-    if event.kind == "run":
-        attributes["gen_ai.workflow.name"] = _WORKFLOW
-    elif event.kind == "host_call":
-        attributes["gen_ai.tool.type"] = "function"
-    elif event.kind == "model_call":
-        # The wire format is what the conventions mean; which company serves the model is not known here.
-        attributes["gen_ai.provider.name"] = _WORKFLOW if event.data.get("model") == EXTRACTIVE else "openai"
+    match event.data:
+        case RunStarted():
+            attributes["gen_ai.workflow.name"] = _WORKFLOW
+        case HostCallStarted():
+            attributes["gen_ai.tool.type"] = "function"
+        case ModelCallStarted(model=model):
+            # The conventions ask for the wire format; which company serves the model is not known here.
+            attributes["gen_ai.provider.name"] = _WORKFLOW if model == EXTRACTIVE else "openai"
     return attributes
 
 
-def _outcome(answer: Mapping[str, Any]) -> Attributes:
+def _outcome(answer: Answer) -> Attributes:
     """What may be told of an answer, whatever it says."""
-    outcome: Attributes = {f"funnel.{key}": answer[key] for key in ("status", "route") if key in answer}
-    usage = answer.get("usage", {})
-    outcome |= {f"funnel.usage.{key}": value for key, value in usage.items() if value is not None}
-    return outcome | {"funnel.citations": len(answer.get("citations", ()))}
+    outcome: Attributes = {"funnel.status": answer.status, "funnel.route": answer.route}
+    usage = asdict(answer.usage).items()
+    outcome |= {f"funnel.usage.{name}": value for name, value in usage if value is not None}
+    return outcome | {"funnel.citations": len(answer.citations)}
 
 
-def _messages(key: str, value: Any) -> Attributes:
-    """Prompt and reply in the form that the conventions have for a chat."""
-    if key == "messages":
-        told = [_message(message["role"], message["content"]) for message in value]
-        return {"gen_ai.input.messages": _sound(json.dumps(told, ensure_ascii=False))}
-    if key == "text":
-        replied = [_message("assistant", value)]
-        return {"gen_ai.output.messages": _sound(json.dumps(replied, ensure_ascii=False))}
-    return _content(key, value)
+def _content(data: EventData, name: str, value: Any) -> Attributes:
+    """A field that somebody else wrote: prompts and replies as a chat, other text as it is, else as JSON."""
+    match data:
+        case ModelCallStarted() if name == "messages":
+            return {"gen_ai.input.messages": _json([_message(said.role, said.content) for said in value])}
+        case ModelCallEnded() if name == "text":
+            return {"gen_ai.output.messages": _json([_message("assistant", value)])}
+        case _:
+            shown = _sound(value) if isinstance(value, str) else _json(plain(value))
+            return {_NAMES.get(name, f"funnel.{name}"): shown}
 
 
 def _message(role: str, content: str) -> dict[str, Any]:
     return {"role": role, "parts": [{"type": "text", "content": content}]}
 
 
-def _content(key: str, value: Any) -> Attributes:
-    """A field that somebody else wrote: text as it is, anything else as JSON."""
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return {_NAMES.get(key, f"funnel.{key}"): _sound(shown)}
+def _json(value: Any) -> str:
+    return _sound(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _sound(text: str) -> str:

@@ -17,11 +17,16 @@ from funnel.memory import InMemory, Memory
 from funnel.run.context import Run
 from funnel.schema import AnswerSchema
 from funnel.trace.events import Event, Events
+from funnel.trace.kinds import RunStarted
 from funnel.workspace.workspace import Workspace
 from indexes import RawDocuments
 from indexes.filters import Filter
 from indexes.types import OWNER, PUBLIC, Access, Document, DocumentId
 
+RUN = RunStarted(
+    question="", mode="auto", k=20, model="scripted", sub_model="sub", sandbox="monty", memory="memory://",
+    started_at="2026-11-22T15:01:42+00:00",
+)  # fmt: skip
 FREE = {"scripted": (0.0, 0.0)}
 
 
@@ -96,7 +101,7 @@ async def a_run(  # noqa: PLR0913 - a run has that many parts
     memory, source = InMemory(), RawDocuments(documents)
     journal = Journal(memory, "r")
     leads, parts = models.meters(ledger, events, journal=journal)
-    with events.span("run", parent=None) as span:
+    with events.open(RUN, parent=None) as span:
         async with Workspace(memory, run="r") as workspace:
             run = Run(
                 id="r",
@@ -116,4 +121,4 @@ async def a_run(  # noqa: PLR0913 - a run has that many parts
             yield Bench(run, source, memory, seen)
 
 
-__all__ = ["FREE", "PUBLIC", "SHOP", "Bench", "a_run", "cell", "doc", "last", "prompt", "reading"]
+__all__ = ["FREE", "PUBLIC", "RUN", "SHOP", "Bench", "a_run", "cell", "doc", "last", "prompt", "reading"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from opentelemetry import trace
@@ -12,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from second_stage import FREE, SHOP, cell
+from second_stage import FREE, RUN, SHOP, cell
 
 from funnel.factory import build
 from funnel.llm.models import Models
@@ -22,6 +23,7 @@ from funnel.pipeline import Funnel, Options
 from funnel.router import Router
 from funnel.settings import Settings
 from funnel.trace.events import Events
+from funnel.trace.kinds import BatchStarted, CallRetried, CellStarted, TurnStarted
 from funnel.trace.telemetry import Telemetry
 from indexes import RawDocuments
 from indexes.errors import MissingExtra
@@ -161,7 +163,7 @@ async def test_the_callers_span_is_the_parent_of_the_run(tmp_path, sandbox, expo
 
 def test_spans_have_the_times_of_their_events(exported):
     events = Events("r", exported.sink, clock=iter([10.0, 10.0, 10.5, 12.25, 13.0]).__next__)
-    with events.span("run", parent=None) as run, events.span("turn", parent=run.id, number=1):
+    with events.open(RUN, parent=None) as run, events.open(TurnStarted(number=1), parent=run.id):
         pass
     run, turn = exported.spans["invoke_workflow funnel"], exported.spans["turn"]
     assert (turn.start_time - run.start_time, turn.end_time - run.start_time) == (5 * 10**8, 225 * 10**7)
@@ -170,8 +172,8 @@ def test_spans_have_the_times_of_their_events(exported):
 
 def test_what_happened_is_an_event_of_the_span_that_it_happened_in(exported):
     events = Events("r", exported.sink)
-    with events.span("run", parent=None) as run:
-        events.point("retry", parent=run.id, attempt=2, reason="said the endpoint", wait_s=1.5)
+    with events.open(RUN, parent=None) as run:
+        events.point(CallRetried(attempt=2, reason="said the endpoint", wait_s=1.5), parent=run.id)
     [event] = exported.spans["invoke_workflow funnel"].events
     assert (event.name, dict(event.attributes)) == (
         "funnel.retry",
@@ -182,10 +184,10 @@ def test_what_happened_is_an_event_of_the_span_that_it_happened_in(exported):
 def test_runs_that_overlap_do_not_mix(exported):
     first, second = Events("1", exported.sink), Events("2", exported.sink)
     with (
-        first.span("run", parent=None) as one,
-        second.span("run", parent=None) as other,
-        first.span("turn", parent=one.id),
-        second.span("cell", parent=other.id),
+        first.open(RUN, parent=None) as one,
+        second.open(RUN, parent=None) as other,
+        first.open(TurnStarted(number=1), parent=one.id),
+        second.open(CellStarted(code="1"), parent=other.id),
     ):
         pass
     spans = exported.memory.get_finished_spans()
@@ -197,8 +199,8 @@ def test_runs_that_overlap_do_not_mix(exported):
 
 def test_what_outlives_its_run_is_ended_with_it(exported):
     events = Events("r", exported.sink)
-    with events.span("run", parent=None) as run:
-        late = events.span("batch", parent=run.id)
+    with events.open(RUN, parent=None) as run:
+        late = events.open(BatchStarted(n=1), parent=run.id)
         late.__enter__()
     late.__exit__(None, None, None)
     assert exported.spans["batch"].status.description == "the run ended first"
@@ -207,7 +209,7 @@ def test_what_outlives_its_run_is_ended_with_it(exported):
 
 def test_a_lone_surrogate_can_be_sent():
     exported = Exported(content=True)
-    with Events("r", exported.sink).span("run", parent=None, question="\ud800?"):
+    with Events("r", exported.sink).open(replace(RUN, question="\ud800?"), parent=None):
         pass
     assert exported.spans["invoke_workflow funnel"].attributes["funnel.question"] == "??"
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from second_stage import RUN
 
 from funnel.errors import BadSetting, BadTrace
 from funnel.trace.events import Events, JsonlSink
+from funnel.trace.kinds import ModelCallStarted, NoteWritten, RunEnded, TurnStarted
 from funnel.trace.reading import read_trace
+from funnel.types import Message
 
 LONG = "a long text, " * 40
 
@@ -25,10 +29,10 @@ def write(path, *, text="x"):
     """A run with a turn, a call inside it, and a note."""
     with JsonlSink(path) as sink:
         events = Events("r", sink, clock=iter(range(100)).__next__)
-        with events.span("run", parent=None, question=text) as run:
-            with events.span("turn", parent=run.id, number=1) as turn:
-                events.point("note", parent=turn.id, key="k", text=text)
-            run.data["done"] = True
+        with events.open(replace(RUN, question=text), parent=None) as run:
+            with events.open(TurnStarted(number=1), parent=run.id) as turn:
+                events.point(NoteWritten(key="k", text=text), parent=turn.id)
+            run.end_with(RunEnded(error="ValueError: no"))
 
 
 def test_a_trace_reads_back_as_the_tree_of_its_run(tmp_path):
@@ -39,7 +43,7 @@ def test_a_trace_reads_back_as_the_tree_of_its_run(tmp_path):
     assert [(n.kind, n.ended, n.at_s, n.wall_s) for n in (run, turn, note)] == [
         ("run", True, 1, 4), ("turn", True, 2, 2), ("note", True, 3, None),
     ]  # fmt: skip
-    assert run.data == {"question": "x", "done": True}
+    assert run.data == {**replace(RUN, question="x"), "error": "ValueError: no"}
     assert note.data == {"key": "k", "text": "x"}
 
 
@@ -98,8 +102,10 @@ def test_a_transcript_that_every_turn_repeats_is_written_once(tmp_path):
     with JsonlSink(tmp_path / "t.jsonl") as sink:
         events = Events("r", sink)
         for turn in range(16):
-            messages = [{"role": "user", "content": text} for text in said[: 2 * turn + 2]]
-            events.point("model_call", parent=None, messages=messages)
+            messages = tuple(Message("user", text) for text in said[: 2 * turn + 2])
+            begun = ModelCallStarted(purpose="turn", model="m", messages=messages, max_output_tokens=9)
+            with events.open(begun, parent=None):
+                pass
     texts = sum(map(len, said))
     references = sum(2 * turn + 2 for turn in range(16)) * len('{"role": "user", "content": {"$text": ""}}, ')
     assert (tmp_path / "t.jsonl").stat().st_size < texts * 1.1 + references * 2
@@ -188,6 +194,6 @@ def test_a_trace_that_cannot_be_written_says_where_and_what_to_do(tmp_path):
 def test_the_end_of_a_thing_that_raised_carries_its_error():
     seen = []
     events = Events("r", seen.append)
-    with pytest.raises(ValueError, match="no"), events.span("turn", parent=None):
+    with pytest.raises(ValueError, match="no"), events.open(TurnStarted(number=1), parent=None):
         raise ValueError("no")
     assert [(e.phase, e.data.get("error")) for e in seen] == [("start", None), ("end", "ValueError: no")]

@@ -23,6 +23,7 @@ from funnel.run.context import Run
 from funnel.sandbox.base import EndCell, HostError, HostFunction
 from funnel.schema import AnswerSchema
 from funnel.text.citations import answer_text, markers_in
+from funnel.trace.kinds import AnswerSubmitted, HostCallEnded, HostCallStarted, NoteWritten
 
 MAX_ANSWER_CHARS = 100_000
 MAX_NOTE_CHARS, MAX_NOTE_KEY_CHARS = 200_000, 500
@@ -86,16 +87,16 @@ class Host:
         """The function with an event around it, and wrong arguments told as the code's mistake."""
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            shown = [brief(value) for value in args]
-            shown += [f"{key}={brief(value)}" for key, value in kwargs.items()]
+            shown = *map(brief, args), *(f"{key}={brief(value)}" for key, value in kwargs.items())
             self._made += 1
             path = (*self.path, self._made)
-            with self.run.events.span("host_call", parent=self.parent, name=name, arguments=shown) as span:
+            begun = HostCallStarted(name=name, arguments=shown)
+            with self.run.events.open(begun, parent=self.parent) as host_call:
                 try:
                     bound = _SIGNATURES[name].bind(*args, **kwargs)
                 except TypeError as error:
                     raise HostError(f"{name}(): {error}. Signature: {name}{_SIGNATURES[name]}") from None
-                placed = {"at": CallSite(span.id, path)} if name in _PLACED else {}
+                placed = {"at": CallSite(host_call.id, path)} if name in _PLACED else {}
                 work = partial(function, *bound.args, **bound.kwargs, **placed)
                 keeps = name in _KEPT or bound.arguments.get("docs") == "all"
 
@@ -113,7 +114,7 @@ class Host:
                     self.run.ledger.take_output(sum(map(len, bound.arguments.values())))
                 if name == "search":
                     self._looking.mine |= dict.fromkeys(hit["doc"] for hit in result)
-                span.data["result"] = brief(result)
+                host_call.end_with(HostCallEnded(result=brief(result)))
             if self.submission is not None:
                 raise EndCell
             return result
@@ -157,7 +158,7 @@ class Host:
         if self.run.ledger.remaining_output_chars() == 0:
             raise HostError(f"{self.run.ledger.out_of_output()} No more is noted: submit what you have")
         await self.run.workspace.note(key, text)
-        self.run.events.point("note", parent=self.parent, key=key, text=text)
+        self.run.events.point(NoteWritten(key=key, text=text), parent=self.parent)
 
     async def notes(self) -> dict[str, str]:
         """Everything noted in this run."""
@@ -216,9 +217,8 @@ class Host:
         if found and not known and citations is None and not self._uncited:
             raise HostError(CITES_NOTHING)
         self.submission = Submission(answer, text, tuple(dict.fromkeys(numbers)), bool(found))
-        self.run.events.point(
-            "submit", parent=self.parent, answer=text, citations=list(known), found=bool(found)
-        )
+        submitted = AnswerSubmitted(answer=text, citations=tuple(known), found=bool(found))
+        self.run.events.point(submitted, parent=self.parent)
 
     async def _check(self, answer: Any, schema: AnswerSchema) -> None:
         try:

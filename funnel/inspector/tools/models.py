@@ -13,6 +13,7 @@ from funnel.inspector.tools.arguments import as_list, require_text
 from funnel.inspector.tools.sub_calls import CallSite, SubCallResult, sub_call, sub_request, sub_schema
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
+from funnel.trace.kinds import BatchEnded, BatchStarted
 
 MAX_BATCH = 500
 MAX_CHILDREN = 200
@@ -72,9 +73,9 @@ class ModelTools:
         left = self.run.ledger.remaining_calls()
         if left is not None and len(works) > left and not self.run.journal.entered(at.path):
             raise HostError(f"{len(works)} {what}, but only {left} calls are left; put several into one")
-        with self.run.events.span("batch", parent=at.span, n=len(works)) as span:
+        with self.run.events.open(BatchStarted(n=len(works)), parent=at.span) as batch:
             results = await _together(works, at_once)
-            span.data["failed"] = sum(not result["ok"] for result in results)
+            batch.end_with(BatchEnded(failed=sum(not result["ok"] for result in results)))
             return results
 
     async def rlm_query(self, question: str, documents: Any = None, *, at: CallSite) -> str:

@@ -17,6 +17,7 @@ from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
 from funnel.schema import AnswerSchema
+from funnel.trace.kinds import ReplyRejected
 
 MAX_SUB_CALL_CHARS = 400_000
 MAX_REPAIRS = 2
@@ -94,7 +95,7 @@ async def sub_call(run: Run, request: Request, at: CallSite, schema: AnswerSchem
             reason = str(error)
         if number > MAX_REPAIRS:
             return _failed(f"the sub-model gave no value that meets the schema: {reason}")
-        run.events.point("repair", parent=at.span, reason=reason)
+        run.events.point(ReplyRejected(reason=reason), parent=at.span)
         repair = Message("user", render("sub_call_repair", reason=reason))
         said = Message("assistant", reply[:MAX_REPEATED_CHARS])
         asked = replace(request, messages=(*request.messages, said, repair))

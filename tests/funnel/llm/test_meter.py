@@ -28,6 +28,7 @@ from funnel.llm.meter import FIRST_CALL_INPUT_TOKENS, Meter
 from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.scripted import ScriptedLLM
 from funnel.trace.events import Events
+from funnel.trace.kinds import NoteWritten
 
 PRICE = Price(1.0, 10.0)
 ASK = Request((Message("user", "x" * 40),), "query", max_output_tokens=100)
@@ -95,7 +96,7 @@ async def test_a_call_is_booked_at_what_it_took():
 
 async def test_a_call_is_a_span_with_all_that_a_trace_shows():
     rig = Rig(ScriptedLLM(["y" * 8]))
-    parent = Events("r", rig.seen.append).point("note", parent=None)
+    parent = Events("r", rig.seen.append).point(NoteWritten(key="k", text="t"), parent=None)
     await rig.meter.complete(ASK, parent=parent)
     start, end = (e for e in rig.seen if e.kind == "model_call")
     assert (start.parent, start.phase, end.phase, start.id) == (parent, "start", "end", end.id)
