@@ -101,11 +101,11 @@ def ask(
             _refuse_with_resume(
                 mode=mode != "auto", k=k, where=where, rerank=rerank, schema=schema, fresh=fresh
             )
-            asker = scope.access(principals) if principals else None
-            answer = _resumed(resume, settings, kb, docs, ResumeOptions(trace=trace, access=asker), given)
+            asker = scope.asker(principals) if principals else None
+            answer = _resumed(resume, settings, kb, docs, ResumeOptions(trace=trace, asker=asker), given)
         elif question is not None:
             allowed: Limits = replace(limits(settings), **given)
-            reader, wanted = scope.access(principals or ()), scope.where(where)
+            reader, wanted = scope.asker(principals or ()), scope.where(where)
             pinned: Mode = mode  # type: ignore[assignment]  # the pipeline checks it and lists the known
             with running.source(kb, docs) as documents:
                 everything = max(1, len(documents)) if docs is not None else DEFAULT_K
@@ -113,7 +113,7 @@ def ask(
                     mode=pinned,
                     k=everything if k is None else k,
                     limits=allowed,
-                    access=reader,
+                    asker=reader,
                     where=wanted,
                     trace=trace,
                     schema=None if schema is None else AnswerSchema.load(schema).json_schema,
@@ -169,6 +169,7 @@ def _resumed(
 
 async def _record(name: str, url: str) -> RunRecord:
     """How the run of that name began; `last` is the latest one that has no final answer."""
+    from funnel.asker import LOCAL_OWNER
     from funnel.errors import RunUnknown
     from funnel.journal import Journal
     from funnel.journal.listing import runs
@@ -179,7 +180,7 @@ async def _record(name: str, url: str) -> RunRecord:
     try:
         if name != LAST:
             return await Journal(memory, name).record()
-        known = [listed async for listed in runs(memory)]
+        known = [listed async for listed in runs(memory, asker=LOCAL_OWNER)]
         open_runs = [
             listed.record for listed in known if listed.answer is None or not is_final(listed.answer)
         ]

@@ -142,9 +142,9 @@ def search(
     with one_line():
         from indexes import Collection
 
-        asker, wanted = scope.access(principals or ()), scope.where(where)
+        access, wanted = scope.asker(principals or ()).access, scope.where(where)
         with Collection.open(kb) as collection:
-            documents = reranking.reranked(collection, rerank).for_asker(asker, wanted)
+            documents = reranking.reranked(collection, rerank).for_asker(access, wanted)
             found = documents.search(query, k)
         if as_json:
             show.print_json([asdict(hit) for hit in found])

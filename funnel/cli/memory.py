@@ -168,6 +168,7 @@ async def _opened(*urls: str | None) -> AsyncIterator[list[Memory]]:
 
 
 async def _listed(url: str | None) -> dict[str, Any]:
+    from funnel.asker import LOCAL_OWNER
     from funnel.journal.listing import runs
     from funnel.memory.swap.copying import namespaces
 
@@ -180,7 +181,7 @@ async def _listed(url: str | None) -> dict[str, Any]:
                 "status": "unfinished" if listed.answer is None else listed.answer["status"],
                 "model_calls": 0 if listed.answer is None else listed.answer["usage"]["model_calls"],
             }
-            async for listed in runs(memory)
+            async for listed in runs(memory, asker=LOCAL_OWNER)
         ]
         holds = Counter([_kind(where) async for where in namespaces(memory)])
         return {"url": memory.url, "runs": found, "holds": dict(holds)}
@@ -232,13 +233,14 @@ async def _swapped(run: str, url: str, memory: str | None, *, timeout_s: float) 
 
 
 async def _removed(runs: list[str], older_than: float | None, url: str | None) -> Removed:
+    from funnel.asker import LOCAL_OWNER
     from funnel.journal import housekeeping
 
     async with _opened(url) as (memory,):
         if older_than is None:
-            return await housekeeping.remove_runs(memory, runs)
+            return await housekeeping.remove_runs(memory, runs, asker=LOCAL_OWNER)
         moment = datetime.now(UTC) - timedelta(days=older_than)
-        return await housekeeping.remove_runs_before(memory, moment)
+        return await housekeeping.remove_runs_before(memory, moment, asker=LOCAL_OWNER)
 
 
 def _kind(where: str) -> str:

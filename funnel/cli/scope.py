@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from indexes import Access, Filter
+    from funnel.asker import Asker
+    from indexes import Filter
 
 AS_HELP = "Ask as this principal, like alice or group:legal; may be repeated.  [default: the owner]"
 WHERE_HELP = """Only documents with such metadata, as JSON: '{"year": {"gte": 2020}, "lang": "en"}'."""
 
 
-def access(principals: Sequence[str]) -> Access:
-    """The access of an asker with these principals; the owner's where there is none."""
-    from indexes import OWNER, Access
+def asker(principals: Sequence[str]) -> Asker:
+    """Who asks: somebody with these principals, the owner if none is named."""
+    from funnel.asker import Asker
 
-    return Access.of(*principals) if principals else OWNER
+    return Asker.of(*principals) if principals else Asker.owner()
 
 
 def where(text: str | None) -> Filter | None:

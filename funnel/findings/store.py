@@ -17,14 +17,13 @@ from hashlib import sha256
 from typing import Literal
 from urllib.parse import unquote
 
+from funnel.asker import Asker
 from funnel.errors import MemoryFailed
-from funnel.memory import terms, text_search
-from funnel.memory.base import TERMS, Memory, Namespace, namespace
-from funnel.memory.rights import scope_of
+from funnel.memory import layout, terms, text_search
+from funnel.memory.base import TERMS, Memory, Namespace
 from funnel.text.citations import markers_in, renumber
 from funnel.text.sentences import statements
 from funnel.types import Citation
-from indexes.types import Access
 
 FindingKind = Literal["note", "sub-call", "child", "answer"]
 
@@ -113,14 +112,13 @@ class FindingStore:
         self,
         memory: Memory,
         *,
-        access: Access,
-        tenant: str = "local",
+        asker: Asker,
         ttl_s: float | None = None,
         steady: bool = False,
     ) -> None:
         self._memory = memory
-        self._parts = (tenant, "learnt", scope_of(access))
-        self._here = namespace(*self._parts)
+        self._asker = asker
+        self._here = layout.findings(asker)
         self._ttl_s = ttl_s
         self._steady = steady
         self._pending: dict[str, Finding] = {}
@@ -242,7 +240,7 @@ class FindingStore:
         return await self._memory.scan(where, _FACT, limit=2 * MAX_FACTS)
 
     def _where(self, version: Version) -> Namespace:
-        return namespace(*self._parts, *version)
+        return layout.findings(self._asker, *version)
 
 
 def supporting_span(citation: Citation, version: str) -> SupportingSpan:

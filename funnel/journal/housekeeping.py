@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote
 
+from funnel.asker import Asker
 from funnel.errors import RunTaken, RunUnknown
 from funnel.journal.journal import MOVED, RECORD
 from funnel.journal.lease import Lease
 from funnel.journal.record import RunRecord
-from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory import layout
+from funnel.memory.base import Memory, Namespace
 from funnel.memory.swap.copying import keys, namespaces
 from funnel.workspace.pages import COMPLETE
 from funnel.workspace.workspace import Workspace
@@ -34,16 +36,19 @@ class Removed:
     learnt: int = 0
 
 
-async def remove_runs(memory: Memory, runs: Collection[str], *, tenant: str = "local") -> Removed:
-    """Take these runs out, and the document versions that no other run has.
+async def remove_runs(memory: Memory, runs: Collection[str], *, asker: Asker) -> Removed:
+    """Remove these runs of an asker, and the document versions that no other run has.
+
+    The owner of a tenant removes any run of it, somebody else those that were asked with the same rights.
 
     A run that begins at this very moment over such a version may find its pages gone, and is asked anew.
 
     Raises: `RunUnknown`; `RunTaken` while a process works on one of them; `MemoryFailed`.
     """
-    wanted = {namespace(tenant, "run", run) for run in runs}
+    wanted = {layout.run(asker, run) for run in runs}
     for run in runs:
-        if not await memory.scan(namespace(tenant, "run", run), limit=1):
+        where = layout.run(asker, run)
+        if not (await memory.scan(where, limit=1) and await _may_see(memory, where, asker)):
             raise RunUnknown(run, memory.url)
     async with _held(memory, wanted):
         theirs: set[Namespace] = set()
@@ -59,21 +64,23 @@ async def remove_runs(memory: Memory, runs: Collection[str], *, tenant: str = "l
     return Removed(tuple(sorted(runs)), len(theirs - others))
 
 
-async def remove_runs_before(memory: Memory, moment: datetime, *, tenant: str = "local") -> Removed:
-    """Take out the runs that began before `moment`, and what is left of runs that have expired.
+async def remove_runs_before(memory: Memory, moment: datetime, *, asker: Asker) -> Removed:
+    """Remove an asker's runs that began before `moment`; for the owner also the remains of expired runs.
 
-    Those that a process works on stay. Raises: `MemoryFailed`.
+    Runs that a process works on stay. Raises: `MemoryFailed`.
     """
     old: list[str] = []
     async for where in namespaces(memory):
         parts = _parts(where)
-        if parts[:2] == [tenant, "run"] and await _began_before(memory, where, moment):
+        if parts[:2] != [asker.tenant, "run"] or not await _may_see(memory, where, asker):
+            continue
+        if await _began_before(memory, where, moment):
             try:
                 async with _held(memory, [where]):
                     old.append(parts[2])
             except RunTaken:
                 continue
-    return await remove_runs(memory, old, tenant=tenant)
+    return await remove_runs(memory, old, asker=asker)
 
 
 async def erase_documents(memory: Memory, ids: Collection[str]) -> Removed:
@@ -129,11 +136,23 @@ async def _began_before(memory: Memory, where: Namespace, moment: datetime) -> b
         return False  # a later version's: it is not for this one to judge
 
 
+async def _may_see(memory: Memory, where: Namespace, asker: Asker) -> bool:
+    """Whether a run is the asker's to see. Without a record that reads it is nobody's but the owner's."""
+    if asker.access.everything:
+        return True
+    stored = (await memory.get_many(where, [RECORD])).get(RECORD)
+    try:
+        return stored is not None and asker.may_see(RunRecord.load(stored).access)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
 async def _documents(memory: Memory, parts: list[str]) -> set[Namespace]:
     """The document versions that a run has, where their pages are."""
-    async with Workspace(memory, run=parts[2], tenant=parts[0]) as workspace:
+    owner = Asker.owner(parts[0])
+    async with Workspace(memory, run=parts[2], asker=owner) as workspace:
         found = await workspace.documents()
-    return {namespace(parts[0], "document", stored.id, stored.version) for stored in found}
+    return {layout.document(owner, stored.id, stored.version) for stored in found}
 
 
 def _goes_back_to(parts: list[str], ids: Collection[str]) -> bool:

@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed, RunTaken, RunUnknown
 from funnel.journal.lease import Lease
 from funnel.journal.record import RunRecord
 from funnel.llm.base import Outcome, StepId
-from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory import layout
+from funnel.memory.base import Memory, Namespace
 
 RECORD, ANSWER = "record", "answer"
 MOVED = "moved"
@@ -64,12 +66,13 @@ class Journal:
     """
 
     def __init__(
-        self, memory: Memory, run: str, *, tenant: str = "local", ttl_s: float | None = None
+        self, memory: Memory, run: str, *, asker: Asker = LOCAL_OWNER, ttl_s: float | None = None
     ) -> None:
         if not run:
             raise RunUnknown(run, memory.url)
         self._memory = memory
-        self._where: Namespace = namespace(tenant, "run", run)
+        self._where: Namespace = layout.run(asker, run)
+        self._asker = asker
         self._run = run
         self._ttl_s = ttl_s
         self._lease = Lease(memory, self._where, run)
@@ -93,7 +96,7 @@ class Journal:
         await self._memory.put_many(self._where, {RECORD: record.dump()}, ttl_s=self._ttl_s)
 
     async def record(self) -> RunRecord:
-        """How the run began. Raises: `RunUnknown` when the memory holds no such run."""
+        """Return how the run began. Raises: `RunUnknown` if there is no such run, or none for the asker."""
         found = await self._memory.get_many(self._where, [RECORD, MOVED])
         if MOVED in found:
             raise RunUnknown(self._run, self._memory.url, f"it has moved to {json.loads(found[MOVED])}")
@@ -101,9 +104,12 @@ class Journal:
         if stored is None:
             raise RunUnknown(self._run, self._memory.url)
         try:
-            return RunRecord.load(stored)
+            record = RunRecord.load(stored)
         except (ValueError, KeyError, TypeError) as error:
             raise RunUnknown(self._run, self._memory.url, f"its record does not read ({error})") from error
+        if not self._asker.may_see(record.access):
+            raise RunUnknown(self._run, self._memory.url)
+        return record
 
     async def resume(self) -> None:
         """Take the run over and read what its earlier attempts left.

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+from funnel.asker import Asker
 from funnel.errors import RunUnknown
 from funnel.journal.journal import Journal
 from funnel.journal.record import RunRecord
-from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory import layout
+from funnel.memory.base import Memory, Namespace
 
 _PAGE = 500
 
@@ -23,17 +25,22 @@ class ListedRun:
     answer: dict[str, Any] | None
 
 
-async def runs(memory: Memory, *, tenant: str = "local") -> AsyncIterator[ListedRun]:
-    """The runs of a tenant in the order of their names, which begin with the time. Raises: `MemoryFailed`."""
-    prefix = namespace(tenant, "run") + "/"
+async def runs(memory: Memory, *, asker: Asker) -> AsyncIterator[ListedRun]:
+    """Yield an asker's runs in the order of their names, which begin with the time.
+
+    The owner of a tenant sees every run of it, somebody else those that were asked with the same rights.
+
+    Raises: `MemoryFailed`.
+    """
+    prefix = f"{layout.runs(asker)}/"
     after = prefix
     while found := await memory.namespaces(after=Namespace(after), limit=_PAGE):
         for where in found:
             if not where.startswith(prefix):
                 return
-            journal = Journal(memory, unquote(where.removeprefix(prefix)), tenant=tenant)
+            journal = Journal(memory, unquote(where.removeprefix(prefix)), asker=asker)
             try:
                 yield ListedRun(await journal.record(), await journal.answer())
             except RunUnknown:
-                continue  # what is left of a run whose record has expired
+                continue  # what is left of a run whose record has expired, or somebody else's run
         after = found[-1]

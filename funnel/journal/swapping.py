@@ -14,10 +14,12 @@ import secrets
 import time
 from typing import Any, Self
 
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed, SwapFailed
 from funnel.journal import lease
 from funnel.journal.journal import MOVED, Journal
-from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory import layout
+from funnel.memory.base import Memory, Namespace
 from funnel.memory.swap.hot_swap import HotSwap
 
 REQUEST, REPLY = "swap/request", "swap/reply"
@@ -37,12 +39,12 @@ class Mailbox:
         memory: HotSwap,
         run: str,
         *,
-        tenant: str = "local",
+        asker: Asker = LOCAL_OWNER,
         ttl_s: float | None = None,
         every_s: float = EVERY_S,
     ) -> None:
         self._memory = memory
-        self._where: Namespace = namespace(tenant, "run", run)
+        self._where: Namespace = layout.run(asker, run)
         self._ttl_s = ttl_s
         self._every_s = every_s
         self._asked: str | None = None
@@ -105,14 +107,14 @@ class Mailbox:
 
 
 async def request_swap(
-    memory: Memory, run: str, url: str, *, tenant: str = "local", timeout_s: float = 600.0
+    memory: Memory, run: str, url: str, *, asker: Asker = LOCAL_OWNER, timeout_s: float = 600.0
 ) -> str:
     """Have the process that works on `run` use the memory at `url`. Returns: its URL without credentials.
 
     Raises: `RunUnknown` when `memory` holds no such run; `SwapFailed`, also when nobody works on it.
     """
-    where = namespace(tenant, "run", run)
-    await Journal(memory, run, tenant=tenant).record()
+    where = layout.run(asker, run)
+    await Journal(memory, run, asker=asker).record()
     name = secrets.token_hex(8)
     asked = json.dumps({"id": name, "url": url}).encode()
     watch = lease.Watch()

@@ -10,11 +10,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
+from funnel.asker import Asker
 from funnel.errors import LLMError
 from funnel.llm.base import Completion
-from funnel.memory.base import Memory, Namespace, namespace
-from funnel.memory.rights import scope_of
-from indexes.types import Access
+from funnel.memory import layout
+from funnel.memory.base import Memory, Namespace
 
 _Flight = asyncio.Future[Completion | LLMError | None]
 
@@ -22,16 +22,16 @@ _Flight = asyncio.Future[Completion | LLMError | None]
 class Completions:
     """What is shared by all runs over one memory. `ttl_s`: how long a completion is kept."""
 
-    def __init__(self, memory: Memory, *, tenant: str = "local", ttl_s: float | None = None) -> None:
+    def __init__(self, memory: Memory, *, ttl_s: float | None = None) -> None:
         self._memory = memory
-        self._tenant = tenant
         self._ttl_s = ttl_s
         self._flights: dict[tuple[Namespace, str], _Flight] = {}
 
-    def of(self, access: Access, *, fresh: bool = False) -> ScopedCache:
+    def of(self, asker: Asker, *, fresh: bool = False) -> ScopedCache:
         """The cache of askers with these rights. `fresh`: what is kept is not used, only replaced."""
-        where = namespace(self._tenant, "cache", scope_of(access))
-        return ScopedCache(self._memory, where, self._flights, ttl_s=self._ttl_s, fresh=fresh)
+        return ScopedCache(
+            self._memory, layout.completions(asker), self._flights, ttl_s=self._ttl_s, fresh=fresh
+        )
 
 
 class ScopedCache:

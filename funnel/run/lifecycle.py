@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BadSetting, RunChanged, RunUnknown
 from funnel.findings.store import FindingStore
 from funnel.inspector.extraction import CUT_SHORT
@@ -93,7 +94,7 @@ class RunLifecycle:
             mode=options.mode,
             k=options.k,
             limits=options.limits,
-            access=options.access,
+            access=options.asker.access,
             where=options.where,
             model=self._models.root.name,
             sub_model=self._models.sub.name,
@@ -106,9 +107,12 @@ class RunLifecycle:
         for meter in self._models.meters(Ledger(record.limits), Events(record.run)):
             meter.check_start(record.limits)
         trace = options.trace or self._trace_dir / f"{record.run}.jsonl"
-        async with Journal(self._memory, record.run, ttl_s=self._keep_s) as journal:
+        async with Journal(self._memory, record.run, asker=options.asker, ttl_s=self._keep_s) as journal:
             await journal.begin(record)
-            async with self._open(record, journal, schema, trace, sink, fresh=options.fresh) as run:
+            opened = self._open(
+                record, journal, schema, trace, sink, asker=options.asker, fresh=options.fresh
+            )
+            async with opened as run:
                 yield PreparedRun(run, record, trace)
 
     @asynccontextmanager
@@ -119,16 +123,18 @@ class RunLifecycle:
         it had is changed, gone, or no longer for its asker; `BadSetting` for another model or sandbox;
         `BudgetTooSmall` and `UnknownPrice` as `begin`.
         """
-        async with Journal(self._memory, name, ttl_s=self._keep_s) as journal:
+        proved = again.asker or LOCAL_OWNER
+        async with Journal(self._memory, name, asker=proved, ttl_s=self._keep_s) as journal:
             record = await journal.record()
-            if again.access not in {None, record.access}:
+            asker = Asker(proved.tenant, record.access)
+            if again.asker not in {None, asker}:
                 raise RunUnknown(name, self._memory.url)
             self._check_parts(record)
             await journal.resume()
             record = replace(record, limits=again.limits or record.limits)
             schema = _schema_again(record, again)
             trace = again.trace or self._trace_dir / f"{name}.{journal.attempt}.jsonl"
-            async with self._open(record, journal, schema, trace, sink, fresh=False) as run:
+            async with self._open(record, journal, schema, trace, sink, asker=asker, fresh=False) as run:
                 for spent in journal.spent:
                     run.ledger.book(
                         input_tokens=spent.input_tokens,
@@ -155,15 +161,14 @@ class RunLifecycle:
         trace: Path,
         sink: Sink | None,
         *,
+        asker: Asker,
         fresh: bool,
     ) -> AsyncIterator[Run]:
         """What the parts of this run share, with its trace open."""
         ledger, events = Ledger(record.limits), Events(record.run)
-        cache = self._cache.of(record.access, fresh=fresh)
+        cache = self._cache.of(asker, fresh=fresh)
         root, sub = self._models.meters(ledger, events, cache=cache, journal=journal)
-        learnt = FindingStore(
-            self._memory, access=record.access, ttl_s=self._keep_s, steady=root.cached and not fresh
-        )
+        learnt = FindingStore(self._memory, asker=asker, ttl_s=self._keep_s, steady=root.cached and not fresh)
         with JsonlSink(trace) as file:
             events.subscribe(file)
             for each in self._sinks:
@@ -177,8 +182,8 @@ class RunLifecycle:
             )  # fmt: skip
             with events.open(begun, parent=None) as span:
                 async with (
-                    self._mailbox(record.run),
-                    Workspace(self._memory, run=record.run, ttl_s=self._keep_s) as workspace,
+                    self._mailbox(record.run, asker),
+                    Workspace(self._memory, run=record.run, asker=asker, ttl_s=self._keep_s) as workspace,
                 ):
                     yield Run(
                         id=record.run,
@@ -198,11 +203,11 @@ class RunLifecycle:
                         learnt=learnt if self._learn and record.learn else None,
                     )
 
-    def _mailbox(self, run: str) -> AbstractAsyncContextManager[object]:
+    def _mailbox(self, run: str, asker: Asker) -> AbstractAsyncContextManager[object]:
         """What takes requests from other processes, where the memory can be changed at all."""
         if not isinstance(self._memory, HotSwap):
             return nullcontext()
-        return Mailbox(self._memory, run, ttl_s=self._keep_s)
+        return Mailbox(self._memory, run, asker=asker, ttl_s=self._keep_s)
 
     def _check_parts(self, record: RunRecord) -> None:
         """Another model would go on with thoughts that are not its own; another sandbox runs other code."""

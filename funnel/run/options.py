@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.llm.budget import Limits
 from funnel.types import Mode
 from indexes.filters import Filter
-from indexes.types import OWNER, Access
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How one question is asked: `k` documents within `access` and `where` go from stage one to stage two.
+    """How one question is asked. `k` documents that `asker` may read and `where` matches reach stage two.
 
     `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
     is taken from the cache. `learn`: what earlier runs learnt is offered to this one, and what it learns is
@@ -28,7 +28,7 @@ class Options:
     mode: Mode = "auto"
     k: int = 20
     limits: Limits = field(default_factory=Limits)
-    access: Access = OWNER
+    asker: Asker = LOCAL_OWNER
     where: Filter | None = None
     trace: Path | None = None
     schema: type[BaseModel] | Mapping[str, Any] | None = None
@@ -41,11 +41,11 @@ class Options:
 class ResumeOptions:
     """How a run is resumed. None leaves the limits as they were, and asks for no proof of the asker's rights.
 
-    A server that resumes for an asker passes `access`: it must be the one that the run began with. A typed
+    A server that resumes for an asker passes `asker`: it must be the one that the run began with. A typed
     answer is checked with the JSON Schema of the run's beginning; with a model class where `schema` is one.
     """
 
     limits: Limits | None = None
-    access: Access | None = None
+    asker: Asker | None = None
     trace: Path | None = None
     schema: type[BaseModel] | None = None

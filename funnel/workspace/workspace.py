@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from functools import partial
 from typing import Self
 
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import UnknownDocument
-from funnel.memory import terms, text_search
-from funnel.memory.base import Memory, Namespace, namespace
+from funnel.memory import layout, terms, text_search
+from funnel.memory.base import Memory, Namespace
 from funnel.workspace import full_text
 from funnel.workspace.grep import Grepper, Match, Search
 from funnel.workspace.pages import Fetch, Layout, Pages
@@ -54,7 +55,7 @@ class Workspace:
         memory: Memory,
         *,
         run: str,
-        tenant: str = "local",
+        asker: Asker = LOCAL_OWNER,
         page_chars: int = 65_536,
         reach: int = 16_384,
         cache_bytes: int = 16 * 1024 * 1024,
@@ -62,8 +63,8 @@ class Workspace:
         ttl_s: float | None = None,
     ) -> None:
         self._memory = memory
-        self._tenant = tenant
-        self._here = namespace(tenant, "run", run)
+        self._asker = asker
+        self._here = layout.run(asker, run)
         self._pages = Pages(memory, page_chars=page_chars, cache_bytes=cache_bytes, ttl_s=ttl_s)
         self._full_text = full_text.FullText(memory, self._pages, ttl_s=ttl_s)
         self._ttl_s = ttl_s
@@ -231,7 +232,7 @@ class Workspace:
         return {key: text.decode("utf-8", "surrogatepass") for key, text in found.items()}
 
     def _where(self, document_id: str, version: str) -> Namespace:
-        return namespace(self._tenant, "document", document_id, version)
+        return layout.document(self._asker, document_id, version)
 
     def _fetch_for(self, known: KnownDocument) -> Fetch | None:
         return None if known.whole or self._fetch is None else partial(self._fetch, known.stored.id)

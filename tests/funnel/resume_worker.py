@@ -21,6 +21,7 @@ from typing import Any
 from chat_server import Reply
 from second_stage import cell, doc
 
+from funnel.asker import LOCAL_OWNER
 from funnel.errors import FunnelError
 from funnel.journal import lease, listing
 from funnel.llm.budget import Limits
@@ -156,7 +157,7 @@ async def life(order: dict[str, Any]) -> dict[str, Any]:
     async with funnel:
         try:
             if order["resume"]:
-                known = [listed.record.run async for listed in listing.runs(memory)]
+                known = [listed.record.run async for listed in listing.runs(memory, asker=LOCAL_OWNER)]
                 if not known:
                     return {"unknown": True}
                 answer = await funnel.resume(known[0], ResumeOptions(limits if order.get("limits") else None))

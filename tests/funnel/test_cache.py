@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from second_stage import SHOP, cell
 
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BudgetExceeded, LLMUnavailable
 from funnel.llm.base import Completion, Message, Request
 from funnel.llm.budget import Ledger, Limits, Price
@@ -27,11 +28,10 @@ from funnel.router import Router
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.trace.events import Events
 from indexes import RawDocuments
-from indexes.types import OWNER, Access
 
 ASK = Request((Message("user", "x" * 40),), "query", max_output_tokens=100)
 PRICE = Price(1.0, 10.0)
-CLERK, BOSS = Access.of("clerk"), Access.of("boss")
+CLERK, BOSS = Asker.of("clerk"), Asker.of("boss")
 
 texts = st.text(max_size=8)
 schemas = st.none() | st.dictionaries(texts, st.integers() | texts, max_size=2)
@@ -116,7 +116,7 @@ def completions():
 
 async def test_a_call_that_was_made_is_not_made_again_and_is_counted_apart(completions):
     llm = Placed(["y" * 8])
-    rig = Rig(llm, completions.of(OWNER))
+    rig = Rig(llm, completions.of(LOCAL_OWNER))
     assert [await rig.ask(), await rig.ask()] == ["y" * 8] * 2
     usage = rig.ledger.usage
     assert (rig.took, usage.input_tokens, usage.output_tokens) == ((1, 1), 10, 2)
@@ -125,13 +125,13 @@ async def test_a_call_that_was_made_is_not_made_again_and_is_counted_apart(compl
 
 
 async def test_a_model_that_does_not_say_where_it_is_is_called_each_time(completions):
-    rig = Rig(ScriptedLLM(["a", "b"]), completions.of(OWNER))
+    rig = Rig(ScriptedLLM(["a", "b"]), completions.of(LOCAL_OWNER))
     assert [await rig.ask(), await rig.ask()] == ["a", "b"]
 
 
 async def test_fifty_identical_calls_of_two_runs_at_once_are_one(completions):
     llm = Placed(["y"])
-    runs = [Rig(llm, completions.of(OWNER)) for _ in range(2)]
+    runs = [Rig(llm, completions.of(LOCAL_OWNER)) for _ in range(2)]
     llm.free.clear()
     asking = [asyncio.create_task(runs[i % 2].ask()) for i in range(50)]
     await llm.began.wait()
@@ -143,7 +143,7 @@ async def test_fifty_identical_calls_of_two_runs_at_once_are_one(completions):
 async def test_fifty_identical_calls_over_http_are_one(chat_server: ChatServer, completions):
     chat_server.default = lambda _body: Reply("y", delay_s=0.05)
     chat = OpenAIChat("m", base_url=chat_server.url)
-    rig = Rig(chat, completions.of(OWNER))
+    rig = Rig(chat, completions.of(LOCAL_OWNER))
     await asyncio.gather(*(rig.ask() for _ in range(50)))
     await chat.close()
     assert (chat_server.served.calls, rig.took) == (1, (1, 49))
@@ -152,7 +152,7 @@ async def test_fifty_identical_calls_over_http_are_one(chat_server: ChatServer, 
 async def test_who_waits_for_a_call_that_is_cancelled_makes_it(completions):
     llm = Placed(["y"])
     llm.free.clear()
-    first, second = (Rig(llm, completions.of(OWNER)) for _ in range(2))
+    first, second = (Rig(llm, completions.of(LOCAL_OWNER)) for _ in range(2))
     leader = asyncio.create_task(first.ask())
     await llm.began.wait()
     follower = asyncio.create_task(second.ask())
@@ -166,7 +166,7 @@ async def test_who_waits_for_a_call_that_is_cancelled_makes_it(completions):
 async def test_who_waits_may_be_cancelled_without_the_call(completions):
     llm = Placed(["y"])
     llm.free.clear()
-    rig = Rig(llm, completions.of(OWNER))
+    rig = Rig(llm, completions.of(LOCAL_OWNER))
     leader = asyncio.create_task(rig.ask())
     await llm.began.wait()
     follower = asyncio.create_task(rig.ask())
@@ -180,8 +180,8 @@ async def test_who_waits_may_be_cancelled_without_the_call(completions):
 
 async def test_a_run_without_budget_does_not_stop_another_that_waits_for_it(completions):
     llm = Placed(["y"])
-    poor = Rig(llm, completions.of(OWNER), Limits(max_calls=0))
-    rich = Rig(llm, completions.of(OWNER))
+    poor = Rig(llm, completions.of(LOCAL_OWNER), Limits(max_calls=0))
+    rich = Rig(llm, completions.of(LOCAL_OWNER))
     found = await asyncio.gather(poor.ask(), rich.ask(), return_exceptions=True)
     assert isinstance(found[0], BudgetExceeded)
     assert (found[1], rich.took) == ("y", (1, 0))
@@ -190,7 +190,10 @@ async def test_a_run_without_budget_does_not_stop_another_that_waits_for_it(comp
 async def test_a_run_whose_time_is_up_does_not_stop_another_that_waits_for_it(completions):
     llm = Placed(["y"])
     llm.free.clear()
-    late, patient = Rig(llm, completions.of(OWNER), Limits(timeout_s=0.1)), Rig(llm, completions.of(OWNER))
+    late, patient = (
+        Rig(llm, completions.of(LOCAL_OWNER), Limits(timeout_s=0.1)),
+        Rig(llm, completions.of(LOCAL_OWNER)),
+    )
     asking = [asyncio.create_task(rig.ask()) for rig in (late, patient)]
     with pytest.raises(BudgetExceeded, match="timeout_s"):
         await asking[0]
@@ -200,14 +203,14 @@ async def test_a_run_whose_time_is_up_does_not_stop_another_that_waits_for_it(co
 
 async def test_the_failure_of_a_call_is_that_of_all_who_wait_for_it_and_costs_them_nothing(completions):
     llm = Placed([LLMUnavailable("m", "e", "late", may_be_billed=True)])
-    runs = [Rig(llm, completions.of(OWNER)) for _ in range(3)]
+    runs = [Rig(llm, completions.of(LOCAL_OWNER)) for _ in range(3)]
     found = await asyncio.gather(*(run.ask() for run in runs), return_exceptions=True)
     assert [type(error) for error in found] == [LLMUnavailable] * 3
     assert [run.took for run in runs] == [(1, 0), (0, 0), (0, 0)]
 
 
 async def test_a_failure_is_not_kept(completions):
-    rig = Rig(Placed([LLMUnavailable("m", "e", "down"), "y"]), completions.of(OWNER))
+    rig = Rig(Placed([LLMUnavailable("m", "e", "down"), "y"]), completions.of(LOCAL_OWNER))
     with pytest.raises(LLMUnavailable):
         await rig.ask()
     assert await rig.ask() == "y"
@@ -215,12 +218,12 @@ async def test_a_failure_is_not_kept(completions):
 
 @pytest.mark.parametrize("reason", ["length", "refusal", "content_filter"])
 async def test_what_was_cut_or_refused_is_not_kept(completions, reason):
-    rig = Rig(Placed(["y" * 400, "z" * 400], reason=reason), completions.of(OWNER))
+    rig = Rig(Placed(["y" * 400, "z" * 400], reason=reason), completions.of(LOCAL_OWNER))
     assert [await rig.ask(), await rig.ask()] == ["y" * 400, "z" * 400]
 
 
 async def test_an_empty_answer_is_not_kept(completions):
-    rig = Rig(Placed([" ", "z"]), completions.of(OWNER))
+    rig = Rig(Placed([" ", "z"]), completions.of(LOCAL_OWNER))
     assert [await rig.ask(), await rig.ask()] == [" ", "z"]
 
 
@@ -228,8 +231,8 @@ async def test_what_was_cut_to_the_budget_of_one_run_is_not_given_to_another(com
     """The first may take 70 tokens of 100; who waits for it has more, and asks for itself."""
     llm = Placed(["y" * 4 * 70, "whole"], reason="length")
     llm.free.clear()
-    poor = Rig(llm, completions.of(OWNER), Limits(max_tokens=28 + 70))
-    rich = Rig(llm, completions.of(OWNER))
+    poor = Rig(llm, completions.of(LOCAL_OWNER), Limits(max_tokens=28 + 70))
+    rich = Rig(llm, completions.of(LOCAL_OWNER))
     asking = [asyncio.create_task(rig.ask()) for rig in (poor, rich)]
     await llm.began.wait()
     llm.free.set()
@@ -239,17 +242,17 @@ async def test_what_was_cut_to_the_budget_of_one_run_is_not_given_to_another(com
 
 async def test_fresh_takes_nothing_from_the_cache_and_replaces_what_is_there(completions):
     llm = Placed(["old", "new"])
-    assert await Rig(llm, completions.of(OWNER)).ask() == "old"
-    assert await Rig(llm, completions.of(OWNER, fresh=True)).ask() == "new"
-    assert await Rig(llm, completions.of(OWNER)).ask() == "new"
+    assert await Rig(llm, completions.of(LOCAL_OWNER)).ask() == "old"
+    assert await Rig(llm, completions.of(LOCAL_OWNER, fresh=True)).ask() == "new"
+    assert await Rig(llm, completions.of(LOCAL_OWNER)).ask() == "new"
 
 
-@pytest.mark.parametrize("other", [BOSS, OWNER, Access.of("clerk", "boss"), Access.of()])
+@pytest.mark.parametrize("other", [BOSS, LOCAL_OWNER, Asker.of("clerk", "boss"), Asker.of()])
 async def test_a_completion_is_given_to_the_same_rights_only(completions, other):
     llm = Placed(["a", "b"])
     assert await Rig(llm, completions.of(CLERK)).ask() == "a"
     assert await Rig(llm, completions.of(other)).ask() == "b"
-    assert await Rig(llm, completions.of(Access.of("clerk"))).ask() == "a"
+    assert await Rig(llm, completions.of(Asker.of("clerk"))).ask() == "a"
 
 
 async def test_identical_calls_at_once_under_different_rights_are_two(completions):
@@ -260,16 +263,16 @@ async def test_identical_calls_at_once_under_different_rights_are_two(completion
 async def test_tenants_share_nothing():
     memory, llm = InMemory(), Placed(["a", "b"])
     for tenant, said in (("one", "a"), ("two", "b")):
-        assert await Rig(llm, Completions(memory, tenant=tenant).of(OWNER)).ask() == said
+        assert await Rig(llm, Completions(memory).of(Asker.owner(tenant))).ask() == said
 
 
 async def test_what_one_process_paid_for_another_has(tmp_path):
     url = f"sqlite:///{tmp_path / 'memory.sqlite'}"
     for _ in range(2):
         memory = SqliteMemory(url)
-        assert await Rig(Placed(["y"]), Completions(memory).of(OWNER)).ask() == "y"
+        assert await Rig(Placed(["y"]), Completions(memory).of(LOCAL_OWNER)).ask() == "y"
         llm = Placed([])
-        assert await Rig(llm, Completions(memory).of(OWNER)).ask() == "y"
+        assert await Rig(llm, Completions(memory).of(LOCAL_OWNER)).ask() == "y"
         await memory.close()
 
 
@@ -279,14 +282,14 @@ async def test_a_completion_is_kept_as_long_as_was_said():
     llm = Placed(["a", "b"])
     told = []
     for now[0] in (0.0, 59.0, 61.0):
-        told.append(await Rig(llm, completions.of(OWNER)).ask())
+        told.append(await Rig(llm, completions.of(LOCAL_OWNER)).ask())
     assert told == ["a", "a", "b"]
 
 
 @pytest.mark.parametrize("stored", [b"\xff", b"[]", b"{}", b'{"text": "a", "later": 1}'])
 async def test_an_entry_that_does_not_read_is_paid_for_again_and_replaced(stored):
     memory = InMemory()
-    cache = Completions(memory).of(OWNER)
+    cache = Completions(memory).of(LOCAL_OWNER)
     await memory.put_many(cache._where, {ASK.key("m", "here"): stored})
     rig = Rig(Placed(["y"]), cache)
     assert [await rig.ask(), await rig.ask()] == ["y", "y"]
@@ -324,11 +327,15 @@ async def sub_calls(shop, chat_server, **options) -> int:
 
 
 async def test_a_second_run_of_the_same_asker_pays_for_no_sub_call(shop, chat_server):
-    assert [await sub_calls(shop, chat_server, access=CLERK) for _ in range(2)] == [1, 0]
+    assert [await sub_calls(shop, chat_server, asker=CLERK) for _ in range(2)] == [1, 0]
 
 
 async def test_the_completions_of_one_asker_never_serve_another(shop, chat_server):
-    assert [await sub_calls(shop, chat_server, access=access) for access in (CLERK, BOSS, OWNER)] == [1, 1, 1]
+    assert [await sub_calls(shop, chat_server, asker=asker) for asker in (CLERK, BOSS, LOCAL_OWNER)] == [
+        1,
+        1,
+        1,
+    ]
 
 
 async def test_a_fresh_run_pays_for_all(shop, chat_server):

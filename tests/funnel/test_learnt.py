@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed
 from funnel.findings import store as module
 from funnel.findings.store import MAX_CHARS, MAX_FACTS, FindingStore, SupportingSpan, fingerprint_of_text
 from funnel.memory import InMemory, SqliteMemory
 from funnel.types import Citation
-from indexes.types import OWNER, Access
 
 V1 = ("leases", "v1")
 
@@ -18,19 +18,19 @@ def source(version=V1, start=0, text="The lease ends in May."):
     return SupportingSpan(*version, start, start + len(text), fingerprint_of_text(text), version[0].title())
 
 
-def a_store(memory, access=OWNER, **how):
-    return FindingStore(memory, access=access, **how)
+def a_store(memory, asker=LOCAL_OWNER, **how):
+    return FindingStore(memory, asker=asker, **how)
 
 
-async def kept(memory, *facts, access=OWNER):
-    learnt = a_store(memory, access)
+async def kept(memory, *facts, asker=LOCAL_OWNER):
+    learnt = a_store(memory, asker)
     for asked, text in facts:
         learnt.add("sub-call", asked, text, [source()])
     await learnt.keep()
 
 
-async def found(memory, query, versions=(V1,), access=OWNER):
-    return [fact.text async for fact in a_store(memory, access).find(query, versions)]
+async def found(memory, query, versions=(V1,), asker=LOCAL_OWNER):
+    return [fact.text async for fact in a_store(memory, asker).find(query, versions)]
 
 
 async def test_a_fact_is_found_by_what_was_asked_by_what_was_found_and_by_the_title():
@@ -64,10 +64,10 @@ async def test_another_version_knows_nothing():
 
 async def test_askers_with_other_rights_know_nothing():
     memory = InMemory()
-    await kept(memory, ("end", "May"), access=Access.of("alice"))
-    assert await found(memory, "end", access=Access.of("alice")) == ["May"]
-    for other in (OWNER, Access.of("bob"), Access.of("alice", "bob")):
-        assert await found(memory, "end", access=other) == []
+    await kept(memory, ("end", "May"), asker=Asker.of("alice"))
+    assert await found(memory, "end", asker=Asker.of("alice")) == ["May"]
+    for other in (LOCAL_OWNER, Asker.of("bob"), Asker.of("alice", "bob")):
+        assert await found(memory, "end", asker=other) == []
         assert await a_store(memory, other).versions() == []
 
 

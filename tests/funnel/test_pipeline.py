@@ -15,6 +15,7 @@ import pytest
 from second_stage import FREE, PUBLIC, SHOP, cell, doc, prompt, reading
 
 import funnel
+from funnel.asker import Asker
 from funnel.errors import (
     BadQuestion,
     BudgetExceeded,
@@ -35,7 +36,7 @@ from funnel.sandbox.monty.engine import MontySandbox
 from funnel.trace.reading import read_trace
 from funnel.types import Citation, Span
 from indexes import Collection, RawDocuments, SourceWrapper
-from indexes.types import Access, Document
+from indexes.types import Document
 
 QUESTION = "How long do refunds take?"
 LOOKUP, DEEP = Options(mode="lookup"), Options(mode="deep")
@@ -431,7 +432,7 @@ async def test_what_the_asker_may_not_read_reaches_no_prompt_no_trace_and_no_mem
     async with a_funnel(
         tmp_path, root=model, source=secrets, memory=SqliteMemory(f"sqlite:///{store}")
     ) as funnel:
-        options = Options(mode=mode, access=Access.of("alice"), trace=tmp_path / "t.jsonl")
+        options = Options(mode=mode, asker=Asker.of("alice"), trace=tmp_path / "t.jsonl")
         answer = await funnel.ask("Who earns what?", options)
     shown = "\n".join(prompt(request) for request in model.requests)
     kept = b"".join(path.read_bytes() for path in tmp_path.glob("memory.sqlite*"))

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from second_stage import SHOP, cell, doc, last, prompt
 
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import (
     BadSetting,
     BudgetTooSmall,
@@ -32,14 +33,13 @@ from funnel.run.options import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.types import Answer
 from indexes import RawDocuments
-from indexes.types import Access
 
 QUESTION = "How long do refunds take?"
 FREE = {"scripted": (0.0, 0.0), "sub": (0.0, 0.0)}
 CITED = 'mark = cite("refunds", quote="We refund within 14 days.")'
 SUBMIT = cell(CITED, 'submit(f"14 days {mark}.")')
 POWER_CUT = RuntimeError("power cut")
-CLERK = Access.of("clerk")
+CLERK = Asker.of("clerk")
 OPEN = [replace(document, readers=frozenset({"clerk"})) for document in SHOP]
 DOWN = LLMUnavailable("sub", "http://localhost", "connection refused")
 
@@ -98,7 +98,7 @@ def stopped(shop, memory):
         async with shop(*replies, POWER_CUT, parts=parts, source=source, **changed) as first:
             with pytest.raises(RuntimeError, match="power cut"):
                 await first.funnel.ask(QUESTION, options or Options(mode="deep"))
-        return [listed.record.run async for listed in runs(memory)][-1]
+        return [listed.record.run async for listed in runs(memory, asker=LOCAL_OWNER)][-1]
 
     return stop
 
@@ -144,7 +144,7 @@ async def test_a_lookup_is_resumed_too(shop, stopped):
     ids=["changed", "not for the asker", "gone"],
 )
 async def test_a_run_whose_documents_are_no_longer_so_is_not_resumed(shop, stopped, documents):
-    run = await stopped(cell("x = 7"), options=Options(mode="deep", access=CLERK), source=RawDocuments(OPEN))
+    run = await stopped(cell("x = 7"), options=Options(mode="deep", asker=CLERK), source=RawDocuments(OPEN))
     async with shop(SUBMIT, source=RawDocuments(documents)) as second:
         with pytest.raises(RunChanged) as caught:
             await second.resume(run)
@@ -186,19 +186,19 @@ async def test_a_run_that_there_is_not_is_unknown(shop, name):
 
 
 async def test_another_asker_is_told_what_is_told_of_a_run_that_there_is_not(shop, stopped):
-    run = await stopped(cell("x = 7"), options=Options(mode="deep", access=CLERK))
+    run = await stopped(cell("x = 7"), options=Options(mode="deep", asker=CLERK))
     async with shop() as second:
         with pytest.raises(RunUnknown) as caught:
-            await second.resume(run, ResumeOptions(access=Access.of("boss")))
+            await second.resume(run, ResumeOptions(asker=Asker.of("boss")))
         with pytest.raises(RunUnknown) as unknown:
             await second.resume("none")
     assert str(caught.value) == str(unknown.value).replace("none'", f"{run}'")
 
 
 async def test_the_asker_of_the_run_may_resume_it(shop, stopped):
-    run = await stopped(cell("x = 7"), options=Options(mode="deep", access=CLERK))
+    run = await stopped(cell("x = 7"), options=Options(mode="deep", asker=CLERK))
     async with shop(cell("submit('x', citations=[])")) as second:
-        assert (await second.resume(run, ResumeOptions(access=CLERK))).status == "complete"
+        assert (await second.resume(run, ResumeOptions(asker=CLERK))).status == "complete"
 
 
 async def test_a_record_of_a_later_version_is_not_guessed_at(shop, stopped, memory):
@@ -240,7 +240,7 @@ async def test_a_run_in_this_process_is_not_worked_on_twice(shop, memory, monkey
     async with shop(models=Models(hanging, ScriptedLLM([], name="sub"), prices=FREE)) as first:
         asked = asyncio.create_task(first.funnel.ask(QUESTION, Options(mode="deep")))
         await hanging.began.wait()
-        (run,) = [listed.record.run async for listed in runs(memory)]
+        (run,) = [listed.record.run async for listed in runs(memory, asker=LOCAL_OWNER)]
         async with shop(SUBMIT) as second:
             with pytest.raises(RunTaken, match="on this machine"):
                 await second.resume(run)
@@ -446,7 +446,7 @@ async def test_a_memory_that_fails_in_the_middle_ends_the_run_and_a_resume_goes_
             await first.funnel.ask(QUESTION, Options(mode="deep"))
         made = first.calls
     memory.times = 0
-    run = [listed.record.run async for listed in runs(memory)][-1]
+    run = [listed.record.run async for listed in runs(memory, asker=LOCAL_OWNER)][-1]
     async with shop(*calls, parts=["b"] * 9) as second:
         answer = await second.resume(run)
     assert answer.status == "complete"

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from second_stage import FREE, cell, doc, last, prompt, reading
 
+from funnel.asker import Asker
 from funnel.errors import LLMUnavailable
 from funnel.findings.recorder import MAX_HANDED_CHARS, Provenance
 from funnel.llm.base import estimated_tokens
@@ -20,7 +21,6 @@ from funnel.prompts import fenced
 from funnel.router import Router
 from funnel.sandbox.monty.engine import MontySandbox
 from indexes import RawDocuments, field
-from indexes.types import Access
 
 LEASES = doc("leases", "The lease of Hill House ends in May 2026. Ada Roth signed it.", "Leases")
 GRANTS = doc("grants", "The board withdrew the grant of Project Heron in 2019.", "Grants")
@@ -213,7 +213,7 @@ async def test_a_fact_whose_text_does_not_stand_there_is_not_told(ask, memory):
 
 async def test_an_asker_with_other_rights_is_told_nothing(ask):
     shared = [replace(each, readers=frozenset({"alice", "bob"})) for each in (LEASES, GRANTS)]
-    as_alice, as_bob = (replace(DEEP, access=Access.of(name)) for name in ("alice", "bob"))
+    as_alice, as_bob = (replace(DEEP, asker=Asker.of(name)) for name in ("alice", "bob"))
     await ask(ANSWER, documents=shared, options=as_alice)
     assert await facts(ask, documents=shared, options=as_bob) == []
     assert len(await facts(ask, documents=shared, options=as_alice)) == 1
@@ -221,7 +221,7 @@ async def test_an_asker_with_other_rights_is_told_nothing(ask):
 
 async def test_what_the_asker_may_no_longer_read_is_not_told(ask):
     open_to, closed = (replace(LEASES, readers=frozenset(readers)) for readers in ({"alice"}, {"bob"}))
-    as_alice = replace(DEEP, access=Access.of("alice"))
+    as_alice = replace(DEEP, asker=Asker.of("alice"))
     await ask(ANSWER, documents=[open_to], options=as_alice)
     assert await facts(ask, documents=[closed], options=as_alice) == []
 
@@ -245,8 +245,8 @@ async def test_a_fact_of_two_documents_needs_both(ask):
 
 async def test_a_fact_that_may_hold_words_of_another_document_needs_that_too(ask):
     """The note cites the lease, and says what stands in the grants: who lost the grants hears neither."""
-    ann, both = Access.of("ann"), [replace(each, readers=frozenset({"ann"})) for each in (LEASES, GRANTS)]
-    options = Options(mode="deep", access=ann)
+    ann, both = Asker.of("ann"), [replace(each, readers=frozenset({"ann"})) for each in (LEASES, GRANTS)]
+    options = Options(mode="deep", asker=ann)
     note = cell(
         "grants = read('grants')", f'note("lease", "Hill House lease; Heron lost its grant " + {ENDS})',
         f'submit("In May 2026; Heron lost its grant " + {ENDS} + ".")',

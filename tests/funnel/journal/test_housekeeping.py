@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from second_stage import doc
 
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import RunTaken, RunUnknown
 from funnel.journal import Journal, RunRecord
 from funnel.journal.housekeeping import Removed, erase_documents, remove_runs, remove_runs_before
@@ -61,7 +62,7 @@ def versions(memory_spaces):
 async def test_a_run_is_removed_with_the_documents_that_only_it_had(memory):
     await ended(memory, "one", "a", "b")
     await ended(memory, "two", "b", "c")
-    assert await remove_runs(memory, ["one"]) == Removed(("one",), documents=1)
+    assert await remove_runs(memory, ["one"], asker=LOCAL_OWNER) == Removed(("one",), documents=1)
     left = await spaces(memory)
     assert versions(left) == ["b", "c"]
     assert [where for where in left if where.startswith("run/")] == ["run/two"]
@@ -72,22 +73,24 @@ async def test_a_run_is_removed_with_the_documents_that_only_it_had(memory):
 async def test_what_two_runs_have_goes_with_the_last_of_them(memory):
     await ended(memory, "one", "a")
     await ended(memory, "two", "a")
-    assert await remove_runs(memory, ["one", "two"]) == Removed(("one", "two"), documents=1)
+    assert await remove_runs(memory, ["one", "two"], asker=LOCAL_OWNER) == Removed(
+        ("one", "two"), documents=1
+    )
     assert await spaces(memory) == []
 
 
 async def test_a_document_that_another_tenant_has_is_its_own(memory):
     await ended(memory, "one", "a")
-    async with Workspace(memory, run="one", tenant="other") as theirs:
+    async with Workspace(memory, run="one", asker=Asker.owner("other")) as theirs:
         await theirs.add_document(doc("a", ""), "x")
-    await remove_runs(memory, ["one"])
+    await remove_runs(memory, ["one"], asker=LOCAL_OWNER)
     assert [where.partition("/")[0] for where in await memory.namespaces()] == ["other", "other"]
 
 
 async def test_a_run_that_is_not_there_is_named_and_nothing_removed(memory):
     await ended(memory, "one", "a")
     with pytest.raises(RunUnknown, match="Run 'two' is not to be had from memory://"):
-        await remove_runs(memory, ["one", "two"])
+        await remove_runs(memory, ["one", "two"], asker=LOCAL_OWNER)
     assert len(await spaces(memory)) == 2
 
 
@@ -96,7 +99,7 @@ async def test_a_run_that_somebody_works_on_is_not_removed(memory):
     before = await spaces(memory)
     async with working(memory, "two", "b") as journal:
         with pytest.raises(RunTaken):
-            await taken_soon(journal, remove_runs(memory, ["one", "two"]))
+            await taken_soon(journal, remove_runs(memory, ["one", "two"], asker=LOCAL_OWNER))
         assert set(before) < set(await spaces(memory))
 
 
@@ -112,7 +115,7 @@ async def test_old_runs_are_removed_and_what_expired_ones_left(memory):
     await ended(memory, "old", "a", began=OLD)
     await ended(memory, "new", "b")
     await memory.put_many(namespace("local", "run", "left"), {"moved": b'"redis://there"'})
-    removed = await remove_runs_before(memory, NOW - timedelta(days=30))
+    removed = await remove_runs_before(memory, NOW - timedelta(days=30), asker=LOCAL_OWNER)
     assert removed == Removed(("left", "old"), documents=1)
     assert versions(await spaces(memory)) == ["b"]
 
@@ -120,7 +123,7 @@ async def test_old_runs_are_removed_and_what_expired_ones_left(memory):
 async def test_a_run_of_a_later_version_stays(memory):
     record = json.loads(replace(RECORD, run="r").dump()) | {"format": 99}
     await memory.put_many(namespace("local", "run", "r"), {"record": json.dumps(record).encode()})
-    assert await remove_runs_before(memory, NOW + timedelta(days=30)) == Removed()
+    assert await remove_runs_before(memory, NOW + timedelta(days=30), asker=LOCAL_OWNER) == Removed()
 
 
 async def test_a_run_that_moved_away_can_be_removed(memory):
@@ -134,7 +137,7 @@ async def test_a_run_that_moved_away_can_be_removed(memory):
     with pytest.raises(RunUnknown, match="it has moved to memory://"):
         await Journal(old, "one").record()
     assert "moved" not in await hot.scan(namespace("local", "run", "one"))
-    assert await remove_runs(old, ["one"]) == Removed(("one",), documents=1)
+    assert await remove_runs(old, ["one"], asker=LOCAL_OWNER) == Removed(("one",), documents=1)
     assert await old.namespaces() == []
 
 

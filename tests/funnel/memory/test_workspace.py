@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from funnel.asker import Asker
 from funnel.errors import MemoryFailed, UnknownDocument
 from funnel.memory import InMemory, namespace, open_memory
 from funnel.workspace.workspace import Workspace
@@ -222,8 +223,8 @@ async def test_a_run_cannot_read_or_grep_what_was_given_to_another(memory):
 
 
 async def test_a_tenant_stores_its_own_copy(memory):
-    await Workspace(memory, run="1", tenant="a").add_document(Info("d"), "of a")
-    theirs = Workspace(memory, run="1", tenant="b")
+    await Workspace(memory, run="1", asker=Asker.owner("a")).add_document(Info("d"), "of a")
+    theirs = Workspace(memory, run="1", asker=Asker.owner("b"))
     await theirs.add_document(Info("d"), "of b")
     assert await theirs.read("d") == "of b"
 
