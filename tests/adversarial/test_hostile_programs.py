@@ -8,9 +8,9 @@ import socket
 import time
 
 import pytest
-from contracts.sandbox import need
 from full_python import FULL_PYTHON
 from programs import ANY, PROGRAMS
+from services.sandboxes import need
 
 from funnel.sandbox.base import EndCell, HostError, SandboxLimits
 from funnel.sandbox.bubblewrap.host.engine import BubblewrapSandbox

@@ -42,6 +42,8 @@ class PostgresServer(Server):
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [str(self._program), "-D", str(self.folder / "data"), *settings]
 
+    password = PASSWORD
+
     @property
     def url(self) -> str:
         return self.url_at(self.port)

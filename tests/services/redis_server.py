@@ -26,6 +26,8 @@ class RedisServer(Server):
             "--unixsocket", str(self.folder / "socket"), "--unixsocketperm", "777",
         ]  # fmt: skip
 
+    password = PASSWORD
+
     @property
     def url(self) -> str:
         return self.url_at(self.port)

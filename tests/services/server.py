@@ -112,13 +112,3 @@ class Server(ABC):
     @abstractmethod
     def age(self, seconds: float) -> None:
         """Let so much time pass for what expires."""
-
-
-class ServerClock:
-    """For the memory contract: the time is the server's, and passes there."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    def passes(self, seconds: float) -> None:
-        self._server.age(seconds)

@@ -11,11 +11,12 @@ import sys
 import textwrap
 
 import pytest
-from contracts.memory import HERE, Clock, MemoryContract
 
 from funnel.errors import MemoryFailed
 from funnel.memory import namespace, open_memory
 from funnel.memory.backends.files.memory import FilesMemory
+from funnel.testing import FakeClock
+from funnel.testing.memory import HERE, LastingMemoryContract
 
 RACER = """
 import asyncio, sys
@@ -123,7 +124,7 @@ asyncio.run(main())
 """
 
 
-class TestFiles(MemoryContract):
+class TestFiles(LastingMemoryContract):
     @pytest.fixture
     def make(self, tmp_path):
         return lambda clock: FilesMemory(f"file://{tmp_path}/memory", clock=clock)
@@ -208,7 +209,7 @@ class TestFiles(MemoryContract):
 
 
 async def test_files_of_what_has_expired_are_removed(tmp_path):
-    clock = Clock()
+    clock = FakeClock()
     memory = FilesMemory(f"file://{tmp_path}/memory", clock=clock)
     await memory.put_many(HERE, {"a": b"1", "again": b"1"}, ttl_s=1000)
     clock.passes(1000)

@@ -6,8 +6,7 @@ import asyncio
 from random import Random
 
 import pytest
-from contracts.memory import ELSEWHERE, HERE, Clock, MemoryContract
-from faulty_memory import N_KEYS, Faulty, Lasting, TakingTurns, contents, filled, one, open_to_writers
+from hot_memories import N_KEYS, contents, filled, one, open_to_writers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,9 @@ from funnel.errors import SwapFailed
 from funnel.memory import InMemory, SqliteMemory, namespace
 from funnel.memory.swap.copying import Copied
 from funnel.memory.swap.hot_swap import HotSwap
+from funnel.testing import FakeClock
+from funnel.testing.faulty_memory import FaultyMemory, PeekableMemory, YieldingMemory
+from funnel.testing.memory import ELSEWHERE, HERE, MemoryContract
 
 
 class TestOverInMemory(MemoryContract):
@@ -33,7 +35,7 @@ class TestOverSqlite(MemoryContract):
 
 
 async def test_everything_is_in_the_new_memory_and_the_old_one_is_closed():
-    old, new = Lasting(), Lasting()
+    old, new = PeekableMemory(), PeekableMemory()
     hot = await filled(old)
     before = await contents(old)
     assert await hot.swap(new) == Copied(N_KEYS + 2, sum(map(len, before.values())))
@@ -54,7 +56,7 @@ async def test_a_url_is_opened_and_used(tmp_path):
 
 
 async def test_copy_false_starts_empty():
-    old, new = Lasting(), Lasting()
+    old, new = PeekableMemory(), PeekableMemory()
     hot = await filled(old)
     assert await hot.swap(new, copy=False) == Copied()
     assert await contents(hot) == {}
@@ -63,8 +65,8 @@ async def test_copy_false_starts_empty():
 
 
 async def test_a_swap_of_nothing_is_one_all_the_same():
-    hot = HotSwap(Lasting())
-    new = Lasting()
+    hot = HotSwap(PeekableMemory())
+    new = PeekableMemory()
     assert await hot.swap(new) == Copied()
     await hot.put_many(HERE, {"a": b"1"})
     assert await new.scan(HERE) == ["a"]
@@ -79,7 +81,7 @@ async def test_progress_is_told_to_the_end():
 
 
 async def test_the_life_that_remains_is_carried_over():
-    clock = Clock()
+    clock = FakeClock()
     hot = HotSwap(InMemory(clock=clock))
     await hot.put_many(HERE, {"long": b"1"}, ttl_s=1000)
     await hot.put_many(HERE, {"short": b"1"}, ttl_s=910.25)
@@ -94,8 +96,8 @@ async def test_the_life_that_remains_is_carried_over():
 
 @pytest.mark.parametrize("ttl_s", [0.0001, 0.3, 1.9])
 async def test_a_value_whose_life_ends_during_the_copy_does_not_fail_it(ttl_s):
-    clock = Clock()
-    old, new = Faulty(clock=clock), Faulty(clock=clock)
+    clock = FakeClock()
+    old, new = FaultyMemory(clock=clock), FaultyMemory(clock=clock)
     hot = HotSwap(old)
     await hot.put_many(HERE, {"a": b"1"}, ttl_s=ttl_s)
 
@@ -110,8 +112,8 @@ async def test_a_value_whose_life_ends_during_the_copy_does_not_fail_it(ttl_s):
 
 async def test_a_value_may_end_a_little_earlier_in_the_new_memory():
     """Some servers count whole seconds only."""
-    clock = Clock()
-    hot, new = HotSwap(InMemory()), Faulty(clock=clock)
+    clock = FakeClock()
+    hot, new = HotSwap(InMemory()), FaultyMemory(clock=clock)
     await hot.put_many(HERE, {"a": b"1"}, ttl_s=1.5)
 
     async def fast(_n, name):
@@ -122,8 +124,8 @@ async def test_a_value_may_end_a_little_earlier_in_the_new_memory():
 
 
 async def test_a_value_that_ends_much_too_early_is_not_kept():
-    clock = Clock()
-    hot, new = HotSwap(InMemory()), Faulty(clock=clock)
+    clock = FakeClock()
+    hot, new = HotSwap(InMemory()), FaultyMemory(clock=clock)
     await hot.put_many(HERE, {"a": b"1"}, ttl_s=30)
 
     async def fast(_n, name):
@@ -138,7 +140,7 @@ async def test_a_value_that_ends_much_too_early_is_not_kept():
 
 
 async def test_what_is_written_during_the_copy_is_there_afterwards():
-    old, new, last = Lasting(), Faulty(), []
+    old, new, last = PeekableMemory(), FaultyMemory(), []
     hot = await filled(old)
 
     async def at_work(n, _name):
@@ -159,7 +161,7 @@ async def test_what_is_written_during_the_copy_is_there_afterwards():
 
 
 async def test_a_namespace_that_is_emptied_during_the_copy_is_gone():
-    old, new = Lasting(), Faulty()
+    old, new = PeekableMemory(), FaultyMemory()
     hot = await filled(old)
 
     async def emptied(n, name):
@@ -173,7 +175,7 @@ async def test_a_namespace_that_is_emptied_during_the_copy_is_gone():
 
 
 async def test_a_write_that_is_under_way_at_the_switch_is_waited_for():
-    old, new = Faulty(), Faulty()
+    old, new = FaultyMemory(), FaultyMemory()
     hot = await filled(old)
     inside, free = asyncio.Event(), asyncio.Event()
 
@@ -195,7 +197,7 @@ async def test_a_write_that_is_under_way_at_the_switch_is_waited_for():
 
 
 async def test_reads_go_on_while_writes_wait_for_the_switch():
-    old, new = Lasting(), Faulty()
+    old, new = PeekableMemory(), FaultyMemory()
     hot = await filled(old)
     in_pause, free = asyncio.Event(), asyncio.Event()
 
@@ -219,7 +221,7 @@ async def test_reads_go_on_while_writes_wait_for_the_switch():
 
 
 async def test_the_old_memory_is_closed_when_the_last_reader_has_come_out():
-    old, new = Faulty(), Lasting()
+    old, new = FaultyMemory(), PeekableMemory()
     hot = await filled(old)
     inside, free = asyncio.Event(), asyncio.Event()
 
@@ -293,8 +295,8 @@ def test_whatever_the_order_everybody_reads_what_was_written_last(seed):
     """Tasks write, delete and read keys of their own and count together, while one swap follows another."""
 
     async def schedule():
-        random, clock = Random(seed), Clock()
-        memories = [TakingTurns(random, clock=clock) for _ in range(4)]
+        random, clock = Random(seed), FakeClock()
+        memories = [YieldingMemory(random, clock=clock) for _ in range(4)]
         hot = HotSwap(memories[0])
         workers = [Worker(name, hot, random) for name in range(TASKS)]
 

@@ -6,19 +6,20 @@ import asyncio
 import logging
 from itertools import count
 
-import faulty_memory as faulty
 import pytest
-from contracts.memory import HERE
-from faulty_memory import N_KEYS, Faulty, Lasting, contents, filled, one, open_to_writers
+from hot_memories import N_KEYS, contents, filled, one, open_to_writers
 
 from funnel.errors import MemoryFailed, SwapFailed
 from funnel.memory import InMemory, namespace
 from funnel.memory.swap.copying import Copied, compare
+from funnel.testing import faulty_memory as faulty
+from funnel.testing.faulty_memory import FaultyMemory, PeekableMemory
+from funnel.testing.memory import HERE
 
 
 async def test_two_swaps_at_once_are_refused():
-    hot = await filled(Lasting())
-    new, other = Faulty(), Lasting()
+    hot = await filled(PeekableMemory())
+    new, other = FaultyMemory(), PeekableMemory()
     said = []
 
     async def another(_n, _name):
@@ -36,7 +37,7 @@ async def test_two_swaps_at_once_are_refused():
 
 @pytest.mark.parametrize("copy", [True, False])
 async def test_a_target_that_holds_a_namespace_of_ours_is_refused_and_left_as_it_is(copy):
-    hot, new = await filled(Lasting()), Lasting()
+    hot, new = await filled(PeekableMemory()), PeekableMemory()
     await new.put_many(HERE, {"05": b"theirs"})
     with pytest.raises(SwapFailed, match=r"holds tenant/run/1 already\. Name an empty"):
         await hot.swap(new, copy=copy)
@@ -46,8 +47,8 @@ async def test_a_target_that_holds_a_namespace_of_ours_is_refused_and_left_as_it
 
 async def test_what_others_have_in_the_target_stays_there():
     theirs = namespace("other", "run", "1")
-    hot, new = await filled(Lasting()), Faulty(faulty.raises, at=12)
-    await Lasting.put_many(new, theirs, {"a": b"1"})
+    hot, new = await filled(PeekableMemory()), FaultyMemory(faulty.raises, at=12)
+    await PeekableMemory.put_many(new, theirs, {"a": b"1"})
     new.n = 0
     with pytest.raises(SwapFailed):
         await hot.swap(new)
@@ -55,12 +56,12 @@ async def test_what_others_have_in_the_target_stays_there():
 
 
 async def test_somebody_who_writes_to_the_new_memory_meanwhile_is_noticed():
-    hot, new = await filled(Lasting()), Faulty()
+    hot, new = await filled(PeekableMemory()), FaultyMemory()
 
     async def intrude(_n, name):
         if name == "get_many":
             new.during = None
-            await Lasting.put_many(new, HERE, {"theirs": b"1"})
+            await PeekableMemory.put_many(new, HERE, {"theirs": b"1"})
 
     async def intrude_at_once(_n, name):
         if name == "put_many":
@@ -74,7 +75,7 @@ async def test_somebody_who_writes_to_the_new_memory_meanwhile_is_noticed():
 
 @pytest.mark.parametrize("copy", [True, False])
 async def test_a_memory_is_not_changed_for_itself(copy):
-    old = Lasting()
+    old = PeekableMemory()
     hot = await filled(old)
     with pytest.raises(SwapFailed, match="changed for itself"):
         await hot.swap(old, copy=copy)
@@ -83,7 +84,7 @@ async def test_a_memory_is_not_changed_for_itself(copy):
 
 @pytest.mark.parametrize("url", ["reddis://user:hunter2@there", "sqlite:", "memory://x"])
 async def test_a_url_that_does_not_open_is_said_in_one_line(url):
-    hot = await filled(Lasting())
+    hot = await filled(PeekableMemory())
     with pytest.raises(SwapFailed) as failed:
         await hot.swap(url)
     assert "\n" not in str(failed.value)
@@ -121,8 +122,8 @@ async def test_a_target_that_fails_at_any_operation_leaves_all_as_it_was(fault):
     """A fault that does no harm, such as a lost deletion of what was never there, does none."""
     n_failed = 0
     for at in count(1):
-        new = Faulty(fault, at)
-        hot = await filled(Lasting(), patience_s=0.02)
+        new = FaultyMemory(fault, at)
+        hot = await filled(PeekableMemory(), patience_s=0.02)
         new.during = busy(hot)
         error = await failure(hot.swap(new))
         if error is None and new.n < at:
@@ -152,7 +153,7 @@ async def test_what_a_fault_did_not_harm_is_all_there():
     """After a swap that went through in spite of a fault, both memories are the same."""
     for fault in (faulty.corrupts, faulty.loses, faulty.forgets):
         for at in range(1, 60):
-            old, new = Lasting(), Faulty(fault, at)
+            old, new = PeekableMemory(), FaultyMemory(fault, at)
             hot = await filled(old)
             new.during = busy(hot)
             if await failure(hot.swap(new)) is None:
@@ -163,7 +164,7 @@ async def test_what_a_fault_did_not_harm_is_all_there():
 async def test_a_source_that_fails_at_any_operation_leaves_all_as_it_was():
     for fault in (faulty.raises, faulty.hangs, faulty.breaks):
         for at in count(1):
-            old, new = Faulty(url="faulty://here"), Lasting()
+            old, new = FaultyMemory(url="faulty://here"), PeekableMemory()
             hot = await filled(old, patience_s=0.02)
             old.fault, old.at, old.n = fault, at, 0
             if await failure(hot.swap(new)) is None:
@@ -177,7 +178,7 @@ async def test_a_source_that_fails_at_any_operation_leaves_all_as_it_was():
 
 
 async def test_a_write_that_hangs_in_the_old_memory_ends_the_swap_and_not_the_work():
-    old, new = Faulty(), Lasting()
+    old, new = FaultyMemory(), PeekableMemory()
     hot = await filled(old, patience_s=0.02)
     old.fault, old.at, old.n = faulty.hangs, 1, 0
     hanging = asyncio.create_task(hot.put_many(HERE, {"hangs": b"1"}))
@@ -192,8 +193,8 @@ async def test_a_write_that_hangs_in_the_old_memory_ends_the_swap_and_not_the_wo
 
 async def test_a_swap_that_is_cancelled_at_any_operation_leaves_all_as_it_was():
     for at in count(1):
-        new = Faulty(faulty.comes_late, at)
-        hot = await filled(Lasting())
+        new = FaultyMemory(faulty.comes_late, at)
+        hot = await filled(PeekableMemory())
 
         swapping = asyncio.create_task(hot.swap(new))
 
@@ -210,12 +211,12 @@ async def test_a_swap_that_is_cancelled_at_any_operation_leaves_all_as_it_was():
         assert await contents(new) == {}, at
         assert (hot.url, len(await contents(hot))) == ("memory://", N_KEYS + 2)
         await hot.put_many(HERE, {"and": b"on"})
-        await hot.swap(Lasting())
+        await hot.swap(PeekableMemory())
     assert at > 8
 
 
 async def test_a_swap_that_is_cancelled_after_the_switch_has_swapped():
-    old, new = Faulty(), Lasting()
+    old, new = FaultyMemory(), PeekableMemory()
     hot = await filled(old)
     free = asyncio.Event()
 
@@ -240,7 +241,7 @@ async def test_a_swap_that_is_cancelled_after_the_switch_has_swapped():
 
 async def test_closing_at_any_operation_of_a_swap_ends_it_and_closes_both(tmp_path):
     for at in count(1):
-        old, new = InMemory(), Faulty(url="faulty://there")
+        old, new = InMemory(), FaultyMemory(url="faulty://there")
         hot = await filled(old)
         closing = []
 
@@ -257,7 +258,7 @@ async def test_closing_at_any_operation_of_a_swap_ends_it_and_closes_both(tmp_pa
         with pytest.raises(MemoryFailed, match="closed"):
             await hot.scan(HERE)
         with pytest.raises(MemoryFailed, match="closed"):
-            await hot.swap(Lasting(), copy=False)
+            await hot.swap(PeekableMemory(), copy=False)
     assert at > 8
 
 
@@ -265,18 +266,18 @@ async def test_a_target_that_was_opened_here_is_closed_when_the_swap_fails(tmp_p
     opened = []
 
     def tell(url):
-        opened.append(Faulty(faulty.raises, at=7))
+        opened.append(FaultyMemory(faulty.raises, at=7))
         return opened[-1]
 
     monkeypatch.setattr("funnel.memory.open_memory", tell)
-    hot = await filled(Lasting())
+    hot = await filled(PeekableMemory())
     with pytest.raises(SwapFailed, match=r"the disk is full\.$"):
         await hot.swap("faulty://there")
     assert [memory.n_closed for memory in opened] == [1]
 
 
 async def test_taking_out_is_tried_twice():
-    hot, new = await filled(Lasting()), Faulty(faulty.raises, at=9)
+    hot, new = await filled(PeekableMemory()), FaultyMemory(faulty.raises, at=9)
 
     async def again(n, name):
         if n > 9:
@@ -289,11 +290,11 @@ async def test_taking_out_is_tried_twice():
 
 
 async def test_what_cannot_be_taken_out_again_is_logged(caplog):
-    class Stuck(Faulty):
+    class Stuck(FaultyMemory):
         async def delete_many(self, where, keys):
             raise MemoryFailed(self.url, "it is read-only now.")
 
-    hot, new = await filled(Lasting()), Stuck(faulty.raises, at=9)
+    hot, new = await filled(PeekableMemory()), Stuck(faulty.raises, at=9)
     with caplog.at_level(logging.WARNING), pytest.raises(SwapFailed, match="the disk is full"):
         await hot.swap(new)
     assert "could not be taken out again: Memory faulty://there: it is read-only now." in caplog.text
@@ -316,18 +317,18 @@ class Told:
 
 
 async def test_residents_hear_of_a_move_before_the_switch():
-    hot, resident = await filled(Lasting()), Told()
+    hot, resident = await filled(PeekableMemory()), Told()
     hot.residents.add(resident)
-    await hot.swap(Faulty())
+    await hot.swap(FaultyMemory())
     assert resident.said == [("leave", "memory://", "faulty://there")]
 
 
 async def test_residents_hear_that_a_move_came_to_nothing():
-    hot = await filled(Lasting())
+    hot = await filled(PeekableMemory())
     residents = [Told(), Told(fails=True)]
     hot.residents.update(residents)
     with pytest.raises(SwapFailed, match="the disk is full"):
-        await hot.swap(Faulty())
+        await hot.swap(FaultyMemory())
     assert all(one.said[-1:] in ([("stay", "memory://")], []) for one in residents)
     assert residents[1].said == [("leave", "memory://", "faulty://there"), ("stay", "memory://")]
     assert hot.url == "memory://"

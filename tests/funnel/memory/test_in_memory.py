@@ -1,9 +1,9 @@
 """The memory inside the process keeps the contract."""
 
 import pytest
-from contracts.memory import MemoryContract
 
 from funnel.memory.backends.in_memory import InMemory
+from funnel.testing.memory import MemoryContract
 
 
 class TestInMemory(MemoryContract):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contracts.memory import KEYS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from funnel.memory.backends import names
+from funnel.testing.memory import KEYS
 
 
 @given(KEYS)

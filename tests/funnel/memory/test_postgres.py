@@ -9,14 +9,14 @@ import uuid
 
 import psycopg
 import pytest
-from contracts.memory import HERE
-from contracts.server_memory import ServerMemoryContract, said
 
 from funnel.errors import MemoryFailed
 from funnel.memory import namespace
 from funnel.memory.backends.postgres import queries
 from funnel.memory.backends.postgres.memory import PostgresMemory
 from funnel.memory.backends.postgres.migrations import MIGRATIONS
+from funnel.testing.memory import HERE
+from funnel.testing.server_memory import ServerMemoryContract, said
 
 FIRST_USE = """
 import asyncio, sys

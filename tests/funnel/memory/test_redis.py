@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
-from contracts.memory import HERE
-from contracts.server_memory import SECRETS, ServerMemoryContract, said
 from services.redis_server import PASSWORD
 
 from funnel.errors import MemoryFailed
 from funnel.memory import namespace, open_memory
 from funnel.memory.backends.redis.memory import RedisMemory
+from funnel.testing.memory import HERE
+from funnel.testing.server_memory import ServerMemoryContract, said
 
 
 class TestRedis(ServerMemoryContract):
@@ -95,7 +97,7 @@ async def test_a_page_of_more_keys_than_one_look_takes(memory):
 
 
 async def test_a_socket_is_reached_by_its_path(redis_server):
-    memory = open_memory(f"unix://:{SECRETS[1]}@{redis_server.folder}/socket?db=0")
+    memory = open_memory(f"unix://:{quote(PASSWORD, safe='')}@{redis_server.folder}/socket?db=0")
     await memory.put_many(HERE, {"a": b"1"})
     assert await memory.get_many(HERE, ["a"]) == {"a": b"1"}
     assert memory.url == f"unix://{redis_server.folder}/socket"
@@ -146,11 +148,11 @@ def test_a_url_that_is_none_is_not_repeated(url):
 
 
 async def test_a_password_in_the_query_is_not_shown(redis_server):
-    memory = open_memory(f"redis://127.0.0.1:{redis_server.port}/0?password={SECRETS[1]}")
+    memory = open_memory(f"redis://127.0.0.1:{redis_server.port}/0?password={quote(PASSWORD, safe='')}")
     await memory.put_many(HERE, {"a": b"1"})
     assert memory.url == f"redis://127.0.0.1:{redis_server.port}/0"
     await memory.close()
 
 
 def test_the_password_of_these_tests_needs_quoting():
-    assert SECRETS[1] != PASSWORD
+    assert quote(PASSWORD, safe="") != PASSWORD

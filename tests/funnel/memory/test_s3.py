@@ -8,9 +8,7 @@ import logging
 import signal
 
 import pytest
-from contracts.memory import ELSEWHERE, HERE, MemoryContract
 from services.s3_server import BUCKET, KEY, SECRET
-from services.server import ServerClock
 
 from funnel.errors import MemoryFailed
 from funnel.memory import open_memory
@@ -18,6 +16,8 @@ from funnel.memory.backends.s3.batches import Batches
 from funnel.memory.backends.s3.bucket import Bucket
 from funnel.memory.backends.s3.memory import S3Memory
 from funnel.memory.backends.s3.url import place
+from funnel.testing.memory import ELSEWHERE, HERE, LastingMemoryContract
+from funnel.testing.server_memory import ServerClock
 
 OLD, NEW = {"a": b"old", "b": b"old"}, {"a": b"new", "b": b"new", "c": b"new"}
 
@@ -67,7 +67,7 @@ def names(s3_server):
     return [key.removeprefix("memory/") for key in keys if not key.endswith(".funnel-memory")]
 
 
-class TestS3(MemoryContract):
+class TestS3(LastingMemoryContract):
     @pytest.fixture
     def clock(self, s3_server):
         return ServerClock(s3_server)

@@ -8,11 +8,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from contracts.memory import HERE, MemoryContract
 
 from funnel.errors import MemoryFailed
 from funnel.memory import namespace, open_memory
 from funnel.memory.backends.sqlite.memory import SqliteMemory
+from funnel.testing.memory import HERE, LastingMemoryContract
 
 RACER = """
 import asyncio, sys
@@ -51,7 +51,7 @@ asyncio.run(main())
 """
 
 
-class TestSqlite(MemoryContract):
+class TestSqlite(LastingMemoryContract):
     @pytest.fixture
     def make(self, tmp_path):
         return lambda clock: SqliteMemory(f"sqlite:///{tmp_path}/memory.sqlite", clock=clock)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from contracts.memory import HERE
-from contracts.text_search import TextSearchContract, stored
-from services.server import ServerClock
 
 from funnel.errors import MemoryFailed
 from funnel.memory import InMemory, terms
@@ -20,33 +17,36 @@ from funnel.memory.backends.sqlite.memory import SqliteMemory
 from funnel.memory.base import TextIndex
 from funnel.memory.swap.hot_swap import HotSwap
 from funnel.memory.text_search import matching
+from funnel.testing.memory import HERE
+from funnel.testing.server_memory import ServerClock
+from funnel.testing.text_index import TextIndexContract, stored
 
 
-class OverServer(TextSearchContract):
+class OverServer(TextIndexContract):
     @pytest.fixture
     def clock(self, server):
         return ServerClock(server)
 
 
-class TestInMemory(TextSearchContract):
+class TestInMemory(TextIndexContract):
     @pytest.fixture
     def make(self):
         return lambda clock: InMemory(clock=clock)
 
 
-class TestHotSwap(TextSearchContract):
+class TestHotSwap(TextIndexContract):
     @pytest.fixture
     def make(self):
         return lambda clock: HotSwap(InMemory(clock=clock))
 
 
-class TestFiles(TextSearchContract):
+class TestFiles(TextIndexContract):
     @pytest.fixture
     def make(self, tmp_path):
         return lambda clock: FilesMemory(f"file://{tmp_path}/memory", clock=clock)
 
 
-class TestSqlite(TextSearchContract):
+class TestSqlite(TextIndexContract):
     @pytest.fixture
     def make(self, tmp_path):
         return lambda clock: SqliteMemory(f"sqlite:///{tmp_path}/memory.sqlite", clock=clock)
@@ -59,7 +59,7 @@ class TestSqlite(TextSearchContract):
         assert memory._connection.execute(query, (asked,)).fetchone() == (1,)
 
 
-class TestSqliteWithoutFts5(TextSearchContract):
+class TestSqliteWithoutFts5(TextIndexContract):
     @pytest.fixture
     def make(self, tmp_path, monkeypatch):
         monkeypatch.setattr(text_index, "available", lambda _connection: False)

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 from constructs import HINTED, WORKS
-from contracts.sandbox import SandboxContract, need
+from services.sandboxes import need
 
 from funnel.sandbox.bubblewrap.host.engine import BubblewrapSandbox
+from funnel.testing.sandbox import SandboxContract
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from contracts.sandbox import need
+from services.sandboxes import need
 
 from funnel.errors import SandboxDied, SandboxUnavailable
 from funnel.sandbox import probe_sandbox

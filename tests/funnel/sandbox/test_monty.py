@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from constructs import HINTED, WORKS
-from contracts.sandbox import SandboxContract
 
 from funnel.errors import SandboxUnavailable, UnknownName
 from funnel.sandbox import open_sandbox, probe_sandbox
 from funnel.sandbox.base import Probe, SandboxLimits
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.sandbox.monty.hints import hint_for
+from funnel.testing.sandbox import SandboxContract
 
 CONTEXT = ["alpha one", "beta two", "gamma"]
 

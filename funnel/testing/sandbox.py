@@ -1,24 +1,21 @@
-"""What every sandbox engine must do, whatever runs the code. Inherit and give a `sandbox` fixture."""
+"""The contract of a sandbox: what every engine must do, as a class of tests to inherit."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from funnel.errors import BudgetExceeded
-from funnel.sandbox import probe_sandbox
 from funnel.sandbox.base import (
     CellResult,
     EndCell,
     HostError,
     HostFunction,
-    Probe,
     Sandbox,
     SandboxLimits,
     Session,
@@ -28,38 +25,45 @@ TIGHT = SandboxLimits(cell_s=0.3, memory_bytes=64 * 1024 * 1024, output_bytes=5_
 
 
 async def echo(value: Any, *, suffix: str = "") -> Any:
+    """Return the value, or its text with a suffix."""
     return f"{value}{suffix}" if suffix else value
 
 
 async def refuse() -> None:
+    """Tell the code what it did wrong."""
     raise HostError("nothing of that name; known: a, b")
 
 
 async def end(value: Any = None) -> None:
+    """End the cell."""
+    del value
     raise EndCell
 
 
 FUNCTIONS: dict[str, HostFunction] = {"echo": echo, "refuse": refuse, "end": end}
 
 
-@functools.cache
-def _probed(name: str) -> Probe:
-    return asyncio.run(probe_sandbox(name))
-
-
-def need(name: str) -> None:
-    """Skip where this machine cannot run that engine; in CI it fails. Not for async fixtures."""
-    found = _probed(name)
-    if not found.available and "CI" not in os.environ:
-        pytest.skip(f"{name}: {found.detail}")
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 class SandboxContract:
-    """Inherited by each engine's tests."""
+    """What every `funnel.sandbox.base.Sandbox` must do.
+
+        class TestMine(SandboxContract):
+            @pytest.fixture
+            def sandbox(self):
+                return MySandbox()
+
+    The tests close every session that they open, and one of them closes the sandbox: a fixture that shares
+    one engine between tests needs one that starts again after `close`. The code that they run is kept to the
+    small Python that every engine has.
+    """
 
     @pytest.fixture
     def sandbox(self) -> Sandbox:
-        raise NotImplementedError
+        """Return the engine."""
+        raise NotImplementedError("override the fixture `sandbox`: return a Sandbox")
 
     @asynccontextmanager
     async def open(
@@ -69,64 +73,66 @@ class SandboxContract:
         limits: SandboxLimits = TIGHT,
         **functions: HostFunction,
     ) -> AsyncIterator[Session]:
+        """Open a session with tight limits and the functions of this file."""
         async with sandbox.session({**FUNCTIONS, **functions}, variables or {}, limits) as session:
             yield session
 
     async def one(self, sandbox: Sandbox, code: str, **functions: HostFunction) -> CellResult:
-        async with self.open(sandbox, **functions) as session:
+        """Run one cell in a session of its own."""
+        async with sandbox.session({**FUNCTIONS, **functions}, {}, TIGHT) as session:
             return await session.run(code)
 
-    async def test_it_has_a_name_and_a_short_dialect(self, sandbox):
+    async def test_it_has_a_name_and_a_short_dialect(self, sandbox: Sandbox) -> None:
         assert sandbox.name
         assert len(sandbox.dialect) <= 900
 
-    async def test_printed_text_is_the_output(self, sandbox):
+    async def test_printed_text_is_the_output(self, sandbox: Sandbox) -> None:
         assert await self.one(sandbox, "print('a', 1)\nprint('b')") == CellResult(stdout="a 1\nb\n")
 
-    async def test_variables_last_from_cell_to_cell(self, sandbox):
+    async def test_variables_last_from_cell_to_cell(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             await session.run("x = [1]")
             await session.run("x.append(2)")
             assert (await session.run("print(x)")).stdout == "[1, 2]\n"
 
-    async def test_functions_last_from_cell_to_cell(self, sandbox):
+    async def test_functions_last_from_cell_to_cell(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             await session.run("def double(n):\n    return 2 * n")
             assert (await session.run("print(double(4))")).stdout == "8\n"
 
-    async def test_sessions_share_nothing(self, sandbox):
+    async def test_sessions_share_nothing(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as one, self.open(sandbox) as other:
             await one.run("x = 1")
             result = await other.run("print(x)")
             assert result.error is not None
             assert result.error.kind == "NameError"
 
-    async def test_given_variables_are_there_with_their_types(self, sandbox):
+    async def test_given_variables_are_there_with_their_types(self, sandbox: Sandbox) -> None:
         given = {"context": ["a", "b"], "n": 2, "meta": {"k": [1.5, None, True]}}
         async with self.open(sandbox, given) as session:
             assert (await session.run("print(context, n, meta)")).stdout == (
                 "['a', 'b'] 2 {'k': [1.5, None, True]}\n"
             )
 
-    async def test_a_lone_surrogate_in_a_variable_becomes_one_question_mark(self, sandbox):
+    async def test_a_lone_surrogate_in_a_variable_becomes_one_question_mark(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox, {"text": "a\ud800b"}) as session:
             assert (await session.run("print(text, len(text))")).stdout == "a?b 3\n"
 
-    async def test_a_host_call_gives_its_result_without_await(self, sandbox):
+    async def test_a_host_call_gives_its_result_without_await(self, sandbox: Sandbox) -> None:
         assert (await self.one(sandbox, "x = echo({'a': [1, 'b']})\nprint(x['a'])")).stdout == "[1, 'b']\n"
 
-    async def test_a_host_call_takes_keywords(self, sandbox):
+    async def test_a_host_call_takes_keywords(self, sandbox: Sandbox) -> None:
         assert (await self.one(sandbox, "print(echo(value='a', suffix='!'))")).stdout == "a!\n"
 
-    async def test_a_host_call_works_inside_functions_and_comprehensions(self, sandbox):
+    async def test_a_host_call_works_inside_functions_and_comprehensions(self, sandbox: Sandbox) -> None:
         code = "def ask(v):\n    return echo(v)\nprint([ask(i) for i in range(3)])"
         assert (await self.one(sandbox, code)).stdout == "[0, 1, 2]\n"
 
-    async def test_a_host_error_is_a_runtime_error_that_can_be_caught(self, sandbox):
+    async def test_a_host_error_is_a_runtime_error_that_can_be_caught(self, sandbox: Sandbox) -> None:
         code = "try:\n    refuse()\nexcept RuntimeError as e:\n    print('caught', e)"
         assert (await self.one(sandbox, code)).stdout == "caught nothing of that name; known: a, b\n"
 
-    async def test_a_host_error_that_is_not_caught_is_the_cells_error(self, sandbox):
+    async def test_a_host_error_that_is_not_caught_is_the_cells_error(self, sandbox: Sandbox) -> None:
         result = await self.one(sandbox, "x = 1\nrefuse()")
         assert result.error is not None
         assert (result.error.kind, result.error.line) == ("RuntimeError", 2)
@@ -142,20 +148,22 @@ class SandboxContract:
             "def stop():\n    end()\nprint('before')\nstop()\nprint('after')",
         ],
     )
-    async def test_nothing_runs_after_end_of_cell(self, sandbox, code):
+    async def test_nothing_runs_after_end_of_cell(self, sandbox: Sandbox, code: str) -> None:
         result = await self.one(sandbox, code)
         assert (result.stdout, result.error, result.ended) == ("before\n", None, True)
 
-    async def test_a_session_goes_on_after_end_of_cell(self, sandbox):
+    async def test_a_session_goes_on_after_end_of_cell(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             await session.run("x = 1")
-            await session.run("end()")
+            assert (await session.run("x = 2\nend()")).restored
             assert (await session.run("print(x)")).stdout == "1\n"
 
-    async def test_another_exception_of_a_host_function_reaches_the_caller_unchanged(self, sandbox):
+    async def test_another_exception_of_a_host_function_reaches_the_caller_unchanged(
+        self, sandbox: Sandbox
+    ) -> None:
         error = BudgetExceeded("max_calls", 1, 1)
 
-        async def spend():
+        async def spend() -> NoReturn:
             raise error
 
         async with self.open(sandbox, spend=spend) as session:
@@ -165,10 +173,10 @@ class SandboxContract:
             assert caught.value is error
             assert (await session.run("print(x)")).stdout == "1\n"
 
-    async def test_a_cancelled_cell_leaves_the_session_usable(self, sandbox):
+    async def test_a_cancelled_cell_leaves_the_session_usable(self, sandbox: Sandbox) -> None:
         reached = asyncio.Event()
 
-        async def hang():
+        async def hang() -> None:
             reached.set()
             await asyncio.Event().wait()
 
@@ -181,33 +189,37 @@ class SandboxContract:
                 await running
             assert (await session.run("print(x)")).stdout == "1\n"
 
-    async def test_an_ordinary_error_names_kind_line_and_source(self, sandbox):
+    async def test_an_ordinary_error_names_kind_line_and_source(self, sandbox: Sandbox) -> None:
         result = await self.one(sandbox, "x = 1\n\nprint(x / 0)  # here")
         assert result.error is not None
         assert (result.error.kind, result.error.line) == ("ZeroDivisionError", 3)
         assert result.error.source_line == "print(x / 0)  # here"
         assert result.error.message == "division by zero"
 
-    async def test_the_line_of_an_error_in_an_older_function_is_the_call_in_this_cell(self, sandbox):
+    async def test_the_line_of_an_error_in_an_older_function_is_the_call_in_this_cell(
+        self, sandbox: Sandbox
+    ) -> None:
         async with self.open(sandbox) as session:
             await session.run("\n\n\ndef f():\n    return 1 / 0")
             result = await session.run("y = 1\nf()")
             assert result.error is not None
             assert (result.error.line, result.error.source_line) == (2, "f()")
 
-    async def test_what_an_erring_cell_assigned_and_printed_is_kept(self, sandbox):
+    async def test_what_an_erring_cell_assigned_and_printed_is_kept(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             result = await session.run("x = 5\nprint('so far')\n1 / 0\nx = 6")
             assert result.stdout == "so far\n"
             assert not result.restored
             assert (await session.run("print(x)")).stdout == "5\n"
 
-    async def test_a_syntax_error_is_an_error_with_its_line(self, sandbox):
+    async def test_a_syntax_error_is_an_error_with_its_line(self, sandbox: Sandbox) -> None:
         result = await self.one(sandbox, "x = 1\ny = = 2")
         assert result.error is not None
         assert (result.error.kind, result.error.line) == ("SyntaxError", 2)
 
-    async def test_an_endless_loop_is_ended_and_the_session_stands_as_before_it(self, sandbox):
+    async def test_an_endless_loop_is_ended_and_the_session_stands_as_before_it(
+        self, sandbox: Sandbox
+    ) -> None:
         async with self.open(sandbox) as session:
             await session.run("x = 1")
             result = await session.run("x = 2\nwhile True:\n    pass")
@@ -217,7 +229,9 @@ class SandboxContract:
             assert "0.3 s" in result.error.message
             assert (await session.run("print(x)")).stdout == "1\n"
 
-    async def test_too_much_memory_is_an_error_and_the_session_stands_as_before_it(self, sandbox):
+    async def test_too_much_memory_is_an_error_and_the_session_stands_as_before_it(
+        self, sandbox: Sandbox
+    ) -> None:
         async with self.open(sandbox) as session:
             await session.run("x = 1")
             result = await session.run("x = 2\nbig = 'x' * 10**9")
@@ -227,24 +241,33 @@ class SandboxContract:
             assert "64 MB" in result.error.message
             assert (await session.run("print(x)")).stdout == "1\n"
 
-    async def test_given_variables_are_back_after_a_first_cell_that_broke(self, sandbox):
+    async def test_given_variables_are_back_after_a_first_cell_that_broke(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox, {"context": "abc"}) as session:
             assert (await session.run("context = None\nwhile True:\n    pass")).restored
             assert (await session.run("print(context, echo(1))")).stdout == "abc 1\n"
 
-    async def test_waiting_for_the_host_is_not_computing(self, sandbox):
-        async def slow():
+    async def test_waiting_for_the_host_is_not_computing(self, sandbox: Sandbox) -> None:
+        async def slow() -> str:
             await asyncio.sleep(2 * TIGHT.cell_s)
             return "late"
 
         assert (await self.one(sandbox, "print(slow())", slow=slow)).stdout == "late\n"
 
-    async def test_long_output_is_cut_with_its_true_length(self, sandbox):
+    async def test_long_output_is_cut_with_its_true_length(self, sandbox: Sandbox) -> None:
         result = await self.one(sandbox, "print('x' * 19_999)")
         assert result.error is None
         assert result.stdout.startswith("x" * 5_000 + "\n[output cut: 20,000 bytes")
 
-    async def test_too_many_host_calls_end_the_cell(self, sandbox):
+    async def test_output_is_counted_in_bytes(self, sandbox: Sandbox) -> None:
+        result = await self.one(sandbox, "print('é' * 4_000)")
+        assert "[output cut: 8,001 bytes" in result.stdout
+
+    async def test_output_is_counted_by_the_cell(self, sandbox: Sandbox) -> None:
+        async with self.open(sandbox) as session:
+            for _ in range(3):
+                assert (await session.run("print('x' * 4_000)")).stdout == "x" * 4_000 + "\n"
+
+    async def test_too_many_host_calls_end_the_cell(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             result = await session.run(
                 "while True:\n    try:\n        echo(1)\n    except BaseException:\n        pass"
@@ -253,7 +276,7 @@ class SandboxContract:
             assert "more than 50 host calls" in result.error.message
             assert (await session.run("print(echo(2))")).stdout == "2\n"
 
-    async def test_host_calls_are_counted_by_the_cell(self, sandbox):
+    async def test_host_calls_are_counted_by_the_cell(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             for _ in range(3):
                 assert (await session.run("for i in range(40): echo(i)")).error is None
@@ -269,13 +292,89 @@ class SandboxContract:
             ("echo(1, 2, 3)", "too many"),
         ],
     )
-    async def test_an_argument_that_cannot_cross_is_an_error_inside(self, sandbox, code, words):
+    async def test_an_argument_that_cannot_cross_is_an_error_inside(
+        self, sandbox: Sandbox, code: str, words: str
+    ) -> None:
         result = await self.one(sandbox, code)
         assert result.error is not None
         assert result.error.kind == "TypeError"
         assert words in result.error.message
 
-    async def test_a_child_session_opens_inside_a_host_call_three_levels_deep(self, sandbox):
+    async def test_json_values_cross_to_the_host_and_back_with_their_types(self, sandbox: Sandbox) -> None:
+        seen: list[Any] = []
+
+        async def take(value: Any) -> Any:
+            seen.append(value)
+            return value
+
+        sent = "{'n': None, 't': True, 'i': 1, 'big': 2**70, 'f': 1.0, 's': 'é\U0001f600', 'l': [[], {}]}"
+        result = await self.one(
+            sandbox, f"v = {sent}\nprint(take(v) == v, take(True), take(1), take(1.0))", take=take
+        )
+        assert (result.error, result.stdout) == (None, "True True 1 1.0\n")
+        assert repr(seen[0]) == repr(
+            {"n": None, "t": True, "i": 1, "big": 2**70, "f": 1.0, "s": "é\U0001f600", "l": [[], {}]}
+        )
+
+    async def test_nothing_inside_changes_a_value_of_the_host(self, sandbox: Sandbox) -> None:
+        given, kept = {"context": ["a"]}, ["a"]
+
+        async def peek() -> list[str]:
+            return kept
+
+        async with self.open(sandbox, given, peek=peek) as session:
+            assert (
+                await session.run("context.append('b')\npeek().append('b')\nprint(context)")
+            ).error is None
+        assert (given, kept) == ({"context": ["a"]}, ["a"])
+
+    async def test_limits_need_not_be_given(self, sandbox: Sandbox) -> None:
+        async with sandbox.session({}, {"x": 1}) as session:
+            assert (await session.run("print(x)")).stdout == "1\n"
+
+    # what is outside
+
+    async def test_no_file_of_the_host_can_be_read(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        secret = tmp_path / "secret"
+        secret.write_text("hunter2")
+        result = await self.one(sandbox, f"print(open({str(secret)!r}).read())")
+        assert result.error is not None
+        assert "hunter2" not in f"{result}"
+
+    async def test_no_file_of_the_host_can_be_written(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        await self.one(sandbox, f"f = open({str(tmp_path / 'made')!r}, 'w')\nf.write('x')\nf.close()")
+        assert _names(tmp_path) == []
+
+    async def test_no_program_of_the_host_can_be_run(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        code = f"import subprocess\nsubprocess.run(['touch', {str(tmp_path / 'made')!r}])"
+        await self.one(sandbox, code)
+        assert _names(tmp_path) == []
+
+    async def test_no_variable_of_the_environment_can_be_read(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", "hunter2")
+        result = await self.one(sandbox, "import os\nprint(os.environ, os.getenv('OPENAI_API_KEY'))")
+        assert "hunter2" not in f"{result}"
+
+    async def test_nothing_on_the_network_can_be_reached(self, sandbox: Sandbox) -> None:
+        reached: list[str] = []
+
+        async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            reached.append("connected")
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            code = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 0.2)"
+            result = await self.one(sandbox, code)
+        assert result.error is not None
+        assert reached == []
+
+    # many at once
+
+    async def test_a_child_session_opens_inside_a_host_call_three_levels_deep(self, sandbox: Sandbox) -> None:
         def inspector(depth: int) -> HostFunction:
             async def ask(question: str) -> str:
                 if depth == 0:
@@ -287,11 +386,11 @@ class SandboxContract:
 
         assert await inspector(3)("q") == "q321"
 
-    async def test_forty_sessions_wait_side_by_side(self, sandbox):
+    async def test_forty_sessions_wait_side_by_side(self, sandbox: Sandbox) -> None:
         arrived = 0
         everybody = asyncio.Event()
 
-        async def meet():
+        async def meet() -> None:
             nonlocal arrived
             arrived += 1
             if arrived == 40:
@@ -305,7 +404,7 @@ class SandboxContract:
         async with asyncio.timeout(30):
             assert await asyncio.gather(*map(guest, range(40))) == [f"{n}\n" for n in range(40)]
 
-    async def test_two_hundred_sessions_at_once_come_to_an_end(self, sandbox):
+    async def test_two_hundred_sessions_at_once_come_to_an_end(self, sandbox: Sandbox) -> None:
         opened = 0
         all_open = asyncio.Event()
         cells = ["x = [echo(n) for i in range(3)]", "x.append(echo(n + 1))", "print(x)"]
@@ -323,7 +422,7 @@ class SandboxContract:
             said = await asyncio.gather(*map(inspector, range(200)))
         assert said == [["", "", f"[{n}, {n}, {n}, {n + 1}]\n"] for n in range(200)]
 
-    async def test_closing_twice_does_no_harm(self, sandbox):
+    async def test_closing_twice_does_no_harm(self, sandbox: Sandbox) -> None:
         await self.one(sandbox, "pass")
         await sandbox.close()
         await sandbox.close()

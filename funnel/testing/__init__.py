@@ -1,0 +1,30 @@
+"""Test kits for whoever adds a part: contract suites to inherit, and doubles to test one's own code with.
+
+The suites need pytest, pytest-asyncio with `asyncio_mode = "auto"`, and hypothesis: the extra `testing`.
+
+    funnel.testing.memory           MemoryContract, LastingMemoryContract
+    funnel.testing.server_memory    ServerMemoryContract
+    funnel.testing.text_index       TextIndexContract
+    funnel.testing.sandbox          SandboxContract
+
+The doubles need nothing: `ScriptedLLM`, `FakeClock`, `FaultyMemory` and its kin in `faulty_memory`, `Proxy`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from funnel.llm.scripted import ScriptedLLM
+from funnel.testing.clock import FakeClock
+from funnel.testing.faulty_memory import FaultyMemory
+from funnel.testing.proxy import Proxy
+
+__all__ = ["FakeClock", "FaultyMemory", "Proxy", "ScriptedLLM"]
+
+if "pytest" in sys.modules:
+    import pytest
+
+    # Before the suites are imported, so that a failed assertion in them shows its values.
+    pytest.register_assert_rewrite(
+        *(f"{__name__}.{suite}" for suite in ("memory", "server_memory", "text_index", "sandbox"))
+    )

@@ -1,0 +1,18 @@
+"""A clock for tests, in which time passes only when the test says so."""
+
+from __future__ import annotations
+
+
+class FakeClock:
+    """Returns `now`, in seconds, when it is called; stands still until `passes`."""
+
+    def __init__(self, now: float = 1_000_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def passes(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        self.now += seconds

@@ -1,0 +1,40 @@
+"""What all parts of the memory contract share: an empty memory, a clock, two namespaces."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from hypothesis import strategies as st
+
+from funnel.memory.base import Memory, namespace
+from funnel.testing.clock import FakeClock
+
+HERE = namespace("tenant", "run", "1")
+ELSEWHERE = namespace("tenant", "run", "2")
+
+# Lone surrogates are in: the name of a file that is not UTF-8 becomes an id that holds them.
+KEYS = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8)
+
+MakeMemory = Callable[[FakeClock], Memory]
+
+
+class MemoryFixtures:
+    """The fixtures `make`, which every backend gives, `clock`, and `memory`, which is made and closed."""
+
+    @pytest.fixture
+    def make(self) -> MakeMemory:
+        """Return a function that takes a clock and opens an empty memory."""
+        raise NotImplementedError("override the fixture `make`: return a function(clock) -> Memory")
+
+    @pytest.fixture
+    def clock(self) -> FakeClock:
+        """Return the clock that the memory reads. Override it where a server keeps the time."""
+        return FakeClock()
+
+    @pytest.fixture
+    async def memory(self, make: MakeMemory, clock: FakeClock) -> AsyncIterator[Memory]:
+        """Open an empty memory and close it in the end."""
+        opened = make(clock)
+        yield opened
+        await opened.close()
