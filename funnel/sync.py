@@ -48,8 +48,16 @@ class SyncFunnel:
         """Close the funnel and end the thread; a second call does nothing."""
         if self._loop.is_closed():
             return
-        asyncio.run_coroutine_threadsafe(self._funnel.close(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._stop()
+
+    async def _end(self) -> None:
+        """Cancel what is still going on, so that it gives back what others wait for, and close the funnel."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._funnel.close()
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

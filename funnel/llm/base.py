@@ -128,6 +128,15 @@ class LLM(Protocol):
 
 
 @runtime_checkable
+class Accountable(Protocol):
+    """An `LLM` whose calls count against a limit that others share: all that call with the same account."""
+
+    @property
+    def account(self) -> str:
+        """A name for endpoint and key, good within this process, that tells neither."""
+
+
+@runtime_checkable
 class Located(Protocol):
     """An `LLM` that names its endpoint. Answers of other models are never cached."""
 

@@ -1,49 +1,172 @@
-"""At most so many at once, the others in order of arrival; knows nothing of what is done in a slot."""
+"""At most so many at once, and those who wait are served in turn; knows nothing of what is done meanwhile.
+
+There is one `CallQueue` a process for each endpoint and key, which every run that calls there passes. So
+`max_parallel` holds for the process and not for each run.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import os
+import threading
+from collections import Counter, OrderedDict
+from weakref import WeakValueDictionary
+
+
+class _Waiter:
+    """Somebody who waits, in an event loop of their own. `admitted`: the place is theirs."""
+
+    __slots__ = ("admitted", "loop", "turn")
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.turn: asyncio.Future[None] = self.loop.create_future()
+        self.admitted = False
+
+    def wake(self) -> bool:
+        """Tell them, from whatever thread. Returns: False if their event loop has ended."""
+        try:
+            if self.loop is _running_loop():
+                _set(self.turn)
+            else:
+                self.loop.call_soon_threadsafe(_set, self.turn)
+        except RuntimeError:
+            return False
+        return True
+
+
+class CallQueue:
+    """Who is inside and who waits, over all event loops of a process.
+
+    Waiting parties (`Limiter` objects, one a run) are served round robin, and each in order of arrival: a run
+    with ten thousand waiting calls does not starve one with a single call. Leaving takes the same time
+    however many wait. `asyncio.Semaphore` goes through all of them for each that leaves: a deadline that ends
+    ten thousand waiters together would be late by seconds.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside: Counter[asyncio.AbstractEventLoop] = Counter()
+        self._n_inside = 0
+        self._waiting: OrderedDict[Limiter, OrderedDict[_Waiter, None]] = OrderedDict()
+
+    def full(self, size: int) -> bool:
+        """Whether as many as `size` are inside."""
+        return self._n_inside >= size
+
+    async def enter(self, party: Limiter) -> None:
+        """Wait until fewer than `party.size` are inside. Cancelling is safe."""
+        with self._lock:
+            if self._n_inside >= party.size:
+                self._forget_ended_loops()
+            if self._n_inside < party.size:
+                self._count(asyncio.get_running_loop(), 1)
+                return
+            waiter = _Waiter()
+            self._waiting.setdefault(party, OrderedDict())[waiter] = None
+        try:
+            await waiter.turn
+        except asyncio.CancelledError:
+            with self._lock:
+                if waiter.admitted:
+                    self._count(waiter.loop, -1)  # the place had come, but not its holder
+                    self._admit()
+                else:
+                    self._drop(party, waiter)
+            raise
+
+    def leave(self) -> None:
+        """Hand the place on; for whoever has entered."""
+        with self._lock:
+            self._count(asyncio.get_running_loop(), -1)
+            self._admit()
+
+    def _admit(self) -> None:
+        """Admit one for whom there is room, of the party whose turn it is.
+
+        Called for each place that is freed: before, nobody who waited could have been admitted.
+        """
+        for _ in range(len(self._waiting)):
+            party, waiting = next(iter(self._waiting.items()))
+            self._waiting.move_to_end(party)
+            if self._n_inside >= party.size:
+                continue  # another party may allow more at once
+            waiter, _ = waiting.popitem(last=False)
+            if not waiting:
+                del self._waiting[party]
+            waiter.admitted = True
+            if waiter.wake():
+                self._count(waiter.loop, 1)
+                return
+
+    def _drop(self, party: Limiter, waiter: _Waiter) -> None:
+        waiting = self._waiting.get(party)
+        if waiting is not None:
+            waiting.pop(waiter, None)
+            if not waiting:
+                del self._waiting[party]
+
+    def _count(self, loop: asyncio.AbstractEventLoop, change: int) -> None:
+        self._inside[loop] += change
+        self._n_inside += change
+        if not self._inside[loop]:
+            del self._inside[loop]
+
+    def _forget_ended_loops(self) -> None:
+        """Whoever was inside when their event loop was closed never leaves by themselves."""
+        for loop in [loop for loop in self._inside if loop.is_closed()]:
+            freed = self._inside[loop]
+            self._count(loop, -freed)
+            for _ in range(freed):
+                self._admit()
 
 
 class Limiter:
-    """`async with slots:` waits for one of `size`. Whoever is cancelled while waiting leaves at once.
+    """One party's way into a queue: `async with limiter:` waits until fewer than `size` are inside.
 
-    `asyncio.Semaphore` goes through all who wait for each that leaves: a deadline that ends some ten
-    thousand of them together would be late by seconds.
+    Parties with the same `queue` share its places; without one, this limiter is the only party.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, queue: CallQueue | None = None) -> None:
         self.size = size
-        self._free = size
-        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._queue = queue or CallQueue()
 
     def locked(self) -> bool:
         """Whether whoever comes now has to wait."""
-        return self._free == 0
+        return self._queue.full(self.size)
 
     async def __aenter__(self) -> None:
-        if self._free > 0:
-            self._free -= 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[turn] = None
-        try:
-            await turn
-        except asyncio.CancelledError:
-            self._waiting.pop(turn, None)
-            if turn.done() and not turn.cancelled():
-                self._pass_on()  # the slot had come, but not its holder
-            raise
+        await self._queue.enter(self)
 
     async def __aexit__(self, *_exc: object) -> None:
-        self._pass_on()
+        self._queue.leave()
 
-    def _pass_on(self) -> None:
-        """Hand a slot to who has waited longest; it is free only where nobody waits."""
-        while self._waiting:
-            turn, _ = self._waiting.popitem(last=False)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+
+_QUEUES: WeakValueDictionary[str, CallQueue] = WeakValueDictionary()
+_QUEUES_LOCK = threading.Lock()
+
+
+def queue_of(account: str) -> CallQueue:
+    """The one queue of this process for an account, as `Accountable.account` names it."""
+    with _QUEUES_LOCK:
+        queue = _QUEUES.get(account)
+        if queue is None:
+            queue = _QUEUES[account] = CallQueue()
+        return queue
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _set(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
+
+
+if hasattr(os, "register_at_fork"):
+    # What was inside stays inside in the parent only.
+    os.register_at_fork(after_in_child=_QUEUES.clear)

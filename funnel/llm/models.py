@@ -1,13 +1,13 @@
-"""The two models of a funnel and their prices: one leads, one does the parts; knows no provider."""
+"""The two models of a funnel and their prices: one leads, the other does the parts; knows no provider."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from funnel.llm.base import LLM, Cache, CallJournal
+from funnel.llm.base import LLM, Accountable, Cache, CallJournal
 from funnel.llm.budget import Ledger
-from funnel.llm.limiter import Limiter
+from funnel.llm.limiter import CallQueue, Limiter, queue_of
 from funnel.llm.meter import Meter
 from funnel.llm.prices import price_of
 from funnel.trace.events import Events
@@ -15,16 +15,18 @@ from funnel.trace.events import Events
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What a funnel calls, and what that costs.
+    """The models that a funnel calls, and what that costs.
 
-    `prices` ((input, output) in dollars per million tokens) go before the shipped table; `max_parallel`
-    calls may be in flight in one run.
+    `prices` ((input, output) in dollars per million tokens) take precedence over the shipped table.
+    `max_parallel`: how many calls to one endpoint with one key may be in flight, in all runs of this process.
+    Models that name no account share one such limit within this object.
     """
 
     root: LLM
     sub: LLM
     prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     max_parallel: int = 16
+    _queue: CallQueue = field(default_factory=CallQueue, init=False, repr=False, compare=False)
 
     def meters(
         self,
@@ -34,21 +36,27 @@ class Models:
         cache: Cache | None = None,
         journal: CallJournal | None = None,
     ) -> tuple[Meter, Meter]:
-        """The meters of one run, root and sub: one ledger, one stream and one limit for both."""
-        limit = Limiter(self.max_parallel)
+        """The meters of one run, root and sub: one ledger, one stream of events and one turn for both."""
+        limits: dict[CallQueue, Limiter] = {}
+        for llm in (self.root, self.sub):
+            queue = self._queue_of(llm)
+            limits.setdefault(queue, Limiter(self.max_parallel, queue=queue))
         root, sub = (
             Meter(
                 llm,
                 ledger,
                 events,
                 price=price_of(llm.name, self.prices),
-                limit=limit,
+                limit=limits[self._queue_of(llm)],
                 cache=cache,
                 journal=journal,
             )
             for llm in (self.root, self.sub)
         )
         return root, sub
+
+    def _queue_of(self, llm: LLM) -> CallQueue:
+        return queue_of(llm.account) if isinstance(llm, Accountable) else self._queue
 
     async def close(self) -> None:
         """Let go of both models' connections."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from funnel.llm.openai.client import CALL_ERRORS, OPENAI_URL, client
 from funnel.llm.openai.failures import FailedAttempt, failed_attempt, rejected_parameter
 from funnel.llm.openai.wire import model_names, parse_completion, request_body
 
+_SALT = secrets.token_bytes(32)
 LONGEST_WAIT_S = 60.0
 """An endpoint that asks callers to wait longer is treated as unavailable."""
 
@@ -55,6 +57,7 @@ class OpenAIChat:
         self._client = client(model, api_key, base_url)
         self._key = api_key or ""
         self._endpoint = endpoint_name(base_url)
+        self._account = account_name(base_url, api_key)
         query = urlsplit(base_url or "").query
         self._query = hashlib.sha256(query.encode()).hexdigest()[:16] if query else ""
         self._max_retries = max_retries
@@ -74,6 +77,11 @@ class OpenAIChat:
     def endpoint(self) -> str:
         """Where the calls go. A query string in the URL may hold a secret, so only its hash is included."""
         return f"openai {self._endpoint} {self._query}".rstrip()
+
+    @property
+    def account(self) -> str:
+        """A name for endpoint and key, good within this process, that tells neither."""
+        return self._account
 
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
         """Return one completion. An empty completion is not an error.
@@ -195,6 +203,12 @@ async def probe(base_url: str | None, api_key: str | None, *, timeout_s: float =
         return Endpoint(available=False, detail=f"{where}: answers, but not with a list of models")
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - what fits on a line
     return Endpoint(available=True, detail=f"{where}: {len(names)} models ({shown})")
+
+
+def account_name(base_url: str | None, api_key: str | None) -> str:
+    """The same name for the same endpoint and key. It is salted: outside this process it tells nothing."""
+    parts = f"{(base_url or OPENAI_URL).rstrip('/')}\n{api_key or ''}".encode()
+    return hashlib.blake2b(parts, key=_SALT, digest_size=16).hexdigest()
 
 
 def endpoint_name(base_url: str | None) -> str:
