@@ -1,6 +1,6 @@
-"""The command line: one file a group of commands; each is thin over the library.
+"""The command line: one file per group of commands, each a thin layer over the library.
 
-The commands are imported by `main`: whoever interrupts the second that this takes is told no traceback.
+`main` imports the commands, which takes a second, so that Ctrl-C during the import prints no traceback.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _INTERRUPTED = 130
 
 
 def main() -> None:
-    """The installed script `funnel`."""
+    """Run the installed script `funnel`."""
     try:
         _run()
     except KeyboardInterrupt:
@@ -31,7 +31,7 @@ def _run() -> None:
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that lacks a character shows its number, rather than ending the command.
+            # A character that the terminal cannot show is escaped, rather than ending the command.
             stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     app()

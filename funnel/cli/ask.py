@@ -49,14 +49,14 @@ def ask(
     k: Annotated[
         int | None,
         typer.Option(
-            "-k", help="How many documents stage one hands on.", show_default=f"{DEFAULT_K}; with --docs all"
+            "-k", help="How many documents stage one passes on.", show_default=f"{DEFAULT_K}; with --docs all"
         ),
     ] = None,
     where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
     principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
     rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
-    max_usd: Annotated[float | None, typer.Option(help="Spend at most so many US dollars.")] = None,
-    max_calls: Annotated[int | None, typer.Option(help="Call a model at most so often.")] = None,
+    max_usd: Annotated[float | None, typer.Option(help="Spend at most this many US dollars.")] = None,
+    max_calls: Annotated[int | None, typer.Option(help="Make at most this many model calls.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until the answer is due.")] = None,
     memory: Annotated[
         str | None,
@@ -65,24 +65,26 @@ def ask(
     resume: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="Go on with a run that was stopped, paying for nothing twice; or `last`."
+            metavar="RUN", help="Continue a run that was stopped, paying for nothing twice; or `last`."
         ),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Take no answer of a model from the cache.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Use no cached answers of models.")] = False,
     learn: Annotated[
-        bool, typer.Option(help="Use what earlier questions found out, and keep what this one does.")
+        bool, typer.Option(help="Use the findings of earlier questions, and keep those of this one.")
     ] = True,
     sandbox: Annotated[
         str | None, typer.Option(help="Where the model's programs run: monty, or bubblewrap (Linux).")
     ] = None,
     schema: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.json", help="A JSON Schema: the answer's value is data that meets it."),
+        typer.Option(
+            metavar="FILE.json", help="A JSON Schema: the answer's value is data that conforms to it."
+        ),
     ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write the run's events to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
-    """Answer a question from a collection, or from files as they are, with citations."""
+    """Answer a question from a collection, or directly from files, with citations."""
     with one_line():
         from funnel.factory import limits
         from funnel.llm.budget import Limits
@@ -106,7 +108,7 @@ def ask(
         elif question is not None:
             allowed: Limits = replace(limits(settings), **given)
             reader, wanted = scope.asker(principals or ()), scope.where(where)
-            pinned: Mode = mode  # type: ignore[assignment]  # the pipeline checks it and lists the known
+            pinned: Mode = mode  # type: ignore[assignment]  # the pipeline checks it and lists the known modes
             with running.source(kb, docs) as documents:
                 everything = max(1, len(documents)) if docs is not None else DEFAULT_K
                 options = Options(
@@ -122,7 +124,9 @@ def ask(
                     labels=_labels(kb=kb, docs=docs, rerank=rerank),
                 )
                 ranked = reranking.reranked(documents, rerank)
-                answer = asyncio.run(running.run(ranked, running.kept(settings), question, options))
+                answer = asyncio.run(
+                    running.run(ranked, running.with_writable_state(settings), question, options)
+                )
         if as_json:
             show.print_json(answer.as_dict())
         else:
@@ -132,18 +136,18 @@ def ask(
 
 
 def _labels(*, kb: Path | None, docs: Path | None, rerank: str | None) -> dict[str, str]:
-    """What a resume needs to find the same documents again."""
+    """Return what a resume needs to find the same documents again."""
     paths = {"kb": kb, "docs": docs}
     labels = {name: str(path.absolute()) for name, path in paths.items() if path is not None}
     return labels | ({} if rerank is None else {"rerank": rerank})
 
 
 def _refuse_with_resume(**given: object) -> None:
-    """A run that goes on has these from its beginning: whoever names another would be misled."""
+    """Refuse options that a resumed run cannot change, since it keeps those that it began with."""
     for name, value in given.items():
         if value not in {None, False}:
             option = "-k" if name == "k" else f"--{name}"
-            raise BadSetting(option, "a run that is resumed keeps what it began with. Leave it out.")
+            raise BadSetting(option, "a resumed run keeps the value that it began with. Leave it out.")
 
 
 def _resumed(
@@ -154,7 +158,7 @@ def _resumed(
     again: ResumeOptions,
     given: dict[str, Any],
 ) -> Answer:
-    """The answer of a run that had begun before, over the documents that it had; `given` are new limits."""
+    """Resume a run over the documents that it began with. `given` are new limits."""
     record = asyncio.run(_record(name, settings.memory))
     labels = record.labels
     if kb is None and docs is None:
@@ -168,7 +172,7 @@ def _resumed(
 
 
 async def _record(name: str, url: str) -> RunRecord:
-    """How the run of that name began; `last` is the latest one that has no final answer."""
+    """Return the record of a run; the name `last` means the latest run without a final answer."""
     from funnel.asker import LOCAL_OWNER
     from funnel.errors import RunUnknown
     from funnel.journal import Journal
@@ -185,7 +189,7 @@ async def _record(name: str, url: str) -> RunRecord:
             listed.record for listed in known if listed.answer is None or not is_final(listed.answer)
         ]
         if not open_runs:
-            reason = "every run there has its answer" if known else "it holds no run"
+            reason = "every run in it has an answer" if known else "it holds no run"
             raise RunUnknown(name, memory.url, reason)
         return open_runs[-1]
     finally:

@@ -29,8 +29,8 @@ funnel index corpus.jsonl notes.md --kb kb --embedder all-MiniLM-L6-v2
 
 funnel embed --kb kb
 
-A second run only touches what changed; a file that is gone leaves the collection, one that cannot be read
-this time stays as it was."""
+A second run processes only what changed. A file that was deleted is removed from the collection; one that
+cannot be read this time stays as it was."""
 SEARCH_EPILOG = """Examples:
 
 funnel search "refund policy" --kb kb
@@ -46,39 +46,41 @@ def index(
     paths: Annotated[
         list[Path], typer.Argument(help="Files and folders; .jsonl with id, title, text, metadata.")
     ],
-    kb: Annotated[Path, typer.Option(help="The collection's directory; made if it is not there.")],
+    kb: Annotated[Path, typer.Option(help="The collection's directory; created if it does not exist.")],
     embedder: Annotated[
         str | None,
         typer.Option(help="latent (default), a sentence-transformers name or path, or openai:MODEL."),
     ] = None,
     lexical: Annotated[str | None, typer.Option(help="tantivy (default) or rank-bm25.")] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Embed for a pretrained model too, rather than by funnel embed.")
+        bool,
+        typer.Option("--wait", help="Embed with a pretrained model now, rather than later by funnel embed."),
     ] = False,
     allow_mass_delete: Annotated[
-        bool, typer.Option("--allow-mass-delete", help="Also when over 30 % of a path's documents are gone.")
+        bool,
+        typer.Option("--allow-mass-delete", help="Allow it if over 30 % of a path's documents are gone."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
 ) -> None:
-    """Put files and folders into a collection, or bring it up to date with them."""
+    """Index files and folders into a collection, or update it from them."""
     with one_line():
         from indexes import Collection
         from indexes.loaders import load
 
         distinct = list({path.resolve(): path for path in paths}.values())
-        with bars() as tell:
+        with bars() as on_progress:
             loading = load(distinct)
-            check(loading, tell)
+            check(loading, on_progress)
             problems = [str(problem) for problem in loading.problems]
         with Collection.open_or_create(kb, embedder=embedder, lexical=lexical) as collection:
-            with bars() as tell:
+            with bars() as on_progress:
                 changes = [
                     collection.sync(
                         load([path]),
                         source=str(path.resolve()),
                         unread=loading.unread,
                         allow_mass_delete=allow_mass_delete,
-                        progress=tell,
+                        progress=on_progress,
                     )
                     for path in distinct
                 ]
@@ -99,21 +101,21 @@ def index(
         show.print_json(report)
         return
     for problem in problems[:PROBLEMS_SHOWN]:
-        show.ERR.print(f"[yellow]Left out:[/] {escape(problem)}")
+        show.ERR.print(f"[yellow]Skipped:[/] {escape(problem)}")
     if len(problems) > PROBLEMS_SHOWN:
         show.ERR.print(f"[yellow]… and {len(problems) - PROBLEMS_SHOWN} more files.[/]")
     if loading.unknown:
-        show.ERR.print(f"[yellow]Left out:[/] {escape(skipped(loading.unknown))}")
+        show.ERR.print(f"[yellow]Skipped:[/] {escape(skipped(loading.unknown))}")
     show.OUT.print(
         f"{report['added']} added, {report['updated']} updated, {report['deleted']} deleted, "
         f"{report['unchanged']} unchanged: {escape(str(kb))} holds {status.documents} documents."
     )
     if status.embedded < status.passages:
-        show.OUT.print(f"{embed.standing(status)}: funnel embed --kb {kb}", markup=False)
+        show.OUT.print(f"{embed.embedding_progress(status)}: funnel embed --kb {kb}", markup=False)
 
 
 def skipped(unknown: Counter[str]) -> str:
-    """How many files are of no known type, and the commonest extensions."""
+    """Describe how many files have an unknown type, with their commonest extensions."""
     common = [
         f"{count:,} {suffix or 'without extension'}" for suffix, count in unknown.most_common(TYPES_SHOWN)
     ]
@@ -123,14 +125,14 @@ def skipped(unknown: Counter[str]) -> str:
     return f"{n_files:,} {'file' if n_files == 1 else 'files'} of unknown type ({', '.join(common)})"
 
 
-def check(loading: Loading, tell: ProgressCallback) -> None:
-    """Read everything once, so that wrong input is told before the collection is touched."""
+def check(loading: Loading, on_progress: ProgressCallback) -> None:
+    """Read everything once, so that invalid input is reported before the collection is changed."""
     for _ in loading:
-        tell("checking", loading.done, len(loading.files))
+        on_progress("checking", loading.done, len(loading.files))
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+    query: Annotated[str, typer.Argument(help="What to search for.")],
     kb: Annotated[Path, typer.Option(help="The collection's directory.")],
     k: Annotated[int, typer.Option("-k", help="How many documents.", min=1)] = 20,
     where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
@@ -138,7 +140,7 @@ def search(
     rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")] = False,
 ) -> None:
-    """Rank documents, with what each retriever thought of them."""
+    """Rank documents, with each retriever's rank and score."""
     with one_line():
         from indexes import Collection
 
@@ -154,16 +156,16 @@ def search(
 
 @contextmanager
 def bars() -> Iterator[ProgressCallback]:
-    """Progress bars on stderr, one a stage, for as long as the block lasts."""
+    """Show progress bars on stderr, one per stage, for the duration of the block."""
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     tasks: dict[str, TaskID] = {}
-    # Off a terminal a bar would leave an empty line among the errors.
+    # Without a terminal, a bar would leave an empty line among the errors.
     silent = not show.ERR.is_terminal
     with Progress(*columns, console=show.ERR, transient=True, disable=silent) as progress:
 
-        def tell(stage: str, done: int, total: int | None) -> None:
+        def on_progress(stage: str, done: int, total: int | None) -> None:
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage, total=total)
             progress.update(tasks[stage], completed=done, total=total)
 
-        yield tell
+        yield on_progress

@@ -1,4 +1,4 @@
-"""Every command under its name; knows what each is called and no more."""
+"""Registers every command under its name; knows nothing else of them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ app.command(epilog=doctor.EPILOG)(doctor.doctor)
 app.command(epilog=demo.EPILOG)(demo.demo)
 
 
-def _version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer's signature for a callback
     if asked:
         typer.echo(f"funnel {version('funnel-rlm')}")
         raise typer.Exit

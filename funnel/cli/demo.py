@@ -47,7 +47,7 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Index Python's own documentation and ask four questions: two to look up, two to dig for."""
+    """Index Python's own documentation and ask four questions: two for lookup, two for the deep route."""
     with one_line():
         import asyncio
 
@@ -60,8 +60,8 @@ def demo(
         settings = Settings()
         limits = _limits(settings)
         started = time.perf_counter()
-        with bars() as tell, Collection.open_or_create(where / "kb") as collection:
-            collection.sync(documents(), source="python-docs", progress=tell)
+        with bars() as on_progress, Collection.open_or_create(where / "kb") as collection:
+            collection.sync(documents(), source="python-docs", progress=on_progress)
             n_documents = len(collection)
         show.OUT.print(
             f"{n_documents:,} documents from the running Python in {time.perf_counter() - started:.1f} s, "
@@ -85,7 +85,7 @@ def demo(
 
 
 def _limits(settings: Settings) -> Limits:
-    """The limits of the whole demo, said aloud where a model may cost money."""
+    """Return the limits of the whole demo, and print them if a model may cost money."""
     from funnel.factory import limits
     from funnel.llm.prices import price_of
 
@@ -97,7 +97,7 @@ def _limits(settings: Settings) -> Limits:
         return allowed
     if None in (price_of(name, settings.prices) for name in (settings.model, settings.sub_model)):
         show.OUT.print(
-            f"Model {settings.model} has no known price: at most {MAX_CALLS_UNPRICED} calls a question."
+            f"Model {settings.model} has no known price: at most {MAX_CALLS_UNPRICED} calls per question."
         )
         return replace(allowed, max_calls=MAX_CALLS_UNPRICED)
     show.OUT.print(f"Model {settings.model}: the whole demo is capped at ${MAX_USD:.2f}.")

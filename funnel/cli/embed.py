@@ -1,4 +1,4 @@
-"""`funnel embed`: a pretrained model's vectors for a collection that answers already."""
+"""`funnel embed`: computes a pretrained model's vectors for a collection that can already be searched."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ EPILOG = """Examples:
 
 funnel embed --kb kb
 
-The collection answers meanwhile. Stop it when you like, with Ctrl-C or any other way: what was embedded is
-kept, and the next run goes on from there."""
+The collection can be searched meanwhile. You can stop it at any time, with Ctrl-C or otherwise: what was
+embedded is kept, and the next run continues from there."""
 RATE_OVER_S = 120.0
 
 
 def embed(
     kb: Annotated[Path, typer.Option(help="The collection's directory.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print how far it has come as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the progress as JSON.")] = False,
 ) -> None:
-    """Embed the passages that wait for the collection's model; then its vectors serve."""
+    """Embed the passages that the collection's model has not embedded yet; then searches use its vectors."""
     with one_line():
         from indexes import Collection
 
@@ -49,21 +49,23 @@ def embed(
         if as_json:
             show.print_json(coverage(status))
         else:
-            show.OUT.print(f"{standing(status)}.", markup=False)
+            show.OUT.print(f"{embedding_progress(status)}.", markup=False)
 
 
 def fill(collection: Collection) -> None:
-    """Embed what waits, with a bar, and say on Ctrl-C that what was done is kept."""
+    """Embed the remaining passages with a progress bar; on Ctrl-C, report what was done and kept."""
     try:
-        with bar() as tell:
-            collection.embed(progress=tell)
+        with bar() as on_progress:
+            collection.embed(progress=on_progress)
     except KeyboardInterrupt:
-        show.ERR.print(f"{standing(collection.status())}. The next run goes on from there.", markup=False)
+        show.ERR.print(
+            f"{embedding_progress(collection.status())}. The next run continues from there.", markup=False
+        )
         raise
 
 
-def standing(status: Status) -> str:
-    """How far the embedder has come, in one clause."""
+def embedding_progress(status: Status) -> str:
+    """Describe in one clause how far the embedder has come."""
     if status.serving == status.embedder:
         return f"{status.embedder} serves all {status.passages} passages"
     waiting = status.passages - status.embedded
@@ -71,7 +73,7 @@ def standing(status: Status) -> str:
 
 
 def coverage(status: Status) -> dict[str, str | int]:
-    """The same as data."""
+    """Return the progress of embedding as data."""
     return {
         "embedder": status.embedder,
         "serving": status.serving,
@@ -81,29 +83,29 @@ def coverage(status: Status) -> dict[str, str | int]:
 
 
 class _Rate(ProgressColumn):
-    """Texts a second, over the last two minutes."""
+    """Texts per second over the last two minutes."""
 
     def render(self, task: Task) -> Text:
-        """As rich asks for it."""
+        """Render the column for rich."""
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")
 
 
 @contextmanager
 def bar() -> Iterator[ProgressCallback]:
-    """A progress bar on stderr with the rate and the time left; what was done before counts for neither."""
+    """Show a progress bar on stderr with rate and remaining time, neither of which counts earlier runs."""
     columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    # Off a terminal a bar would leave an empty line among the errors.
+    # Without a terminal, a bar would leave an empty line among the errors.
     silent = not show.ERR.is_terminal
     with Progress(
         *columns, console=show.ERR, transient=True, disable=silent, speed_estimate_period=RATE_OVER_S
     ) as progress:
         task: TaskID | None = None
 
-        def tell(_stage: str, done: int, total: int | None) -> None:
+        def on_progress(_stage: str, done: int, total: int | None) -> None:
             nonlocal task
             if task is None:
-                # A task that begins at `done` takes no speed from it.
+                # If the task begins at `done`, what was done before does not count as speed.
                 task = progress.add_task("", total=total, completed=done)
             progress.update(task, completed=done, total=total)
 
-        yield tell
+        yield on_progress

@@ -1,4 +1,4 @@
-"""How an error ends a command: one line on stderr and a non-zero exit; knows no command."""
+"""Turns an error into one line on stderr and a non-zero exit status; knows no command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """One line for errors that people cause or can mend; any other is a bug and keeps its traceback."""
+    """Print errors that users cause or can fix on one line. Any other is a bug and keeps its traceback."""
     try:
         yield
     except (FunnelError, IndexesError) as error:
@@ -27,7 +27,7 @@ def one_line() -> Iterator[None]:
         raise typer.Exit(FAILED) from None
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # whoever read the output has gone, and typer ends quietly
+            raise  # the reader of a pipe has gone; typer exits quietly
         where = f"{error.filename}: " if error.filename else ""
         ERR.print(f"[red]Error:[/] {escape(f'{where}{error.strerror or error}.')}")
         raise typer.Exit(FAILED) from None

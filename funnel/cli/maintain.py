@@ -1,4 +1,4 @@
-"""`funnel status`, `verify`, `backup`, `restore`, `erase`, `watch`: a collection looked after."""
+"""`funnel status`, `verify`, `backup`, `restore`, `erase`, `watch`: maintenance of a collection."""
 
 from __future__ import annotations
 
@@ -33,44 +33,44 @@ VERIFY_EPILOG = """Examples:
 
 funnel verify --kb kb
 
-Every text and hash is read, each engine's passages are compared with the catalog's, and a sample is searched
-for by its own words. Exit status 1 when something is wrong. Engines are mended on opening; texts are not:
-restore a backup, or index again."""
+Every text and hash is read, each engine's passages are compared with the catalog's, and a sample of passages
+is searched for by its own words. The exit status is 1 if something is wrong. Engines are repaired when the
+collection is opened; texts are not: restore a backup, or index again."""
 BACKUP_EPILOG = """Examples:
 
 funnel backup kb-2026-11-22.tar.gz --kb kb
 
-A gzip-compressed tar of the catalog, as it stands at one moment: others may write meanwhile. Engines are left
-out and built anew when the restored collection is first opened."""
+A gzip-compressed tar of a snapshot of the catalog; others may write meanwhile. Engines are not included: they
+are rebuilt when the restored collection is first opened."""
 RESTORE_EPILOG = """Examples:
 
 funnel restore kb-2026-11-22.tar.gz --kb kb
 
-Everything is checked before it is put in place, and nothing is ever written over."""
+Everything is checked before it is put in place, and nothing is ever overwritten."""
 ERASE_EPILOG = """Examples:
 
 funnel erase contracts/old.txt --kb kb --proof
 
-Texts, vectors, engine files, write-ahead logs and free space. --proof then looks for what only these
-documents had in every byte of the directory; exit status 1 when anything is found.
+Erases texts, vectors, engine files, write-ahead logs and free space. --proof then searches every byte of the
+directory for what only these documents contained; the exit status is 1 if anything is found.
 
-The memory of runs holds copies: their pages, runs that had or name them, what was learnt from them, and every
-cache of answers are taken out of FUNNEL_MEMORY or --memory, too. Copies elsewhere (other memories, backups,
-traces, the file itself, what a memory's disk keeps of deleted values) are yours to remove."""
+The memory of runs holds copies. Their pages, the runs that had or name them, the findings from them, and
+every cache of answers are removed from FUNNEL_MEMORY or --memory, too. You must remove copies elsewhere
+(other memories, backups, traces, the file itself, what a memory's disk keeps of deleted values)."""
 WATCH_EPILOG = """Examples:
 
 funnel watch docs/ notes.md --kb kb
 
-Stop it with Ctrl-C. A folder that is gone, or that lost over 30 % of its documents at once, takes nothing
-out."""
+Stop it with Ctrl-C. If a folder disappears, or loses over 30 % of its documents at once, nothing is removed
+from the collection."""
 
 SQLITE = "sqlite:///"
 Kb = Annotated[Path, typer.Option(help="The collection's directory.")]
-Json = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def status(kb: Kb, as_json: Json = False) -> None:
-    """Say how a collection stands: what it holds, its size, its engines, where it is from."""
+    """Describe a collection: its contents, size, engines and sources."""
     with one_line():
         from indexes import Collection
         from indexes.maintenance.operations import describe
@@ -95,7 +95,7 @@ def verify(kb: Kb, as_json: Json = False) -> None:
         show.print_json({"problems": problems, "mended": mended, "documents": n_documents})
     else:
         for name in mended:
-            show.OUT.print(f"Mended on opening: the {name} retriever was damaged or behind.", markup=False)
+            show.OUT.print(f"Repaired on opening: the {name} retriever was damaged or behind.", markup=False)
         for problem in problems:
             show.OUT.print(problem, markup=False)
         if not problems:
@@ -105,9 +105,9 @@ def verify(kb: Kb, as_json: Json = False) -> None:
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="The file to make, a .tar.gz.")], kb: Kb, as_json: Json = False
+    file: Annotated[Path, typer.Argument(help="The file to write, a .tar.gz.")], kb: Kb, as_json: Json = False
 ) -> None:
-    """Put a collection into one file, while others may write to it."""
+    """Back up a collection into one file; others may write to the collection meanwhile."""
     with one_line():
         from indexes.maintenance.backup import backup as write
 
@@ -120,11 +120,11 @@ def backup(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="What funnel backup made.")],
-    kb: Annotated[Path, typer.Option(help="The directory to make; it must not be there, or be empty.")],
+    file: Annotated[Path, typer.Argument(help="A file written by funnel backup.")],
+    kb: Annotated[Path, typer.Option(help="The directory to create; it must not exist, or be empty.")],
     as_json: Json = False,
 ) -> None:
-    """Make a collection from a backup."""
+    """Restore a collection from a backup."""
     with one_line():
         from indexes.maintenance.backup import restore as read
 
@@ -136,21 +136,21 @@ def restore(
 
 
 def erase(
-    ids: Annotated[list[str], typer.Argument(help="Ids of documents, as search shows them.")],
+    ids: Annotated[list[str], typer.Argument(help="Ids of documents, as shown by funnel search.")],
     kb: Kb,
     proof: Annotated[
-        bool, typer.Option("--proof", help="Look for traces in every byte of the directory.")
+        bool, typer.Option("--proof", help="Search every byte of the directory for traces.")
     ] = False,
     memory: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="Take them out of this memory of runs, too.  [default: FUNNEL_MEMORY]"
+            metavar="URL", help="Remove them from this memory of runs, too.  [default: FUNNEL_MEMORY]"
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Remove documents and every trace of them."""
-    with one_line(), bars() as tell:
+    with one_line(), bars() as on_progress:
         from indexes import Collection
         from indexes.maintenance import operations
 
@@ -158,20 +158,20 @@ def erase(
             documents = collection.as_owner()
             infos = [info for id_ in ids if (info := documents.info(id_))]
             left = _files(info.uri for info in infos)
-            # First, since it changes nothing where a run is at work on them.
-            removed = asyncio.run(_out_of_memory(ids, memory)) if len(infos) == len(ids) else None
+            # First, because it refuses, before anything is changed, if a run is using the documents.
+            removed = asyncio.run(_erase_from_memory(ids, memory)) if len(infos) == len(ids) else None
             if proof:
-                proved = operations.erase(collection, ids, progress=tell)
+                proved = operations.erase(collection, ids, progress=on_progress)
             else:
                 proved = None
-                collection.erase(ids, progress=tell)
+                collection.erase(ids, progress=on_progress)
     if as_json:
         proof_as_dict = asdict(proved) if proved else None
         show.print_json({"erased": ids, "proof": proof_as_dict, "files_left": left, "memory": removed})
     else:
-        show.OUT.print(f"Erased {len(set(ids))} of {kb}.", markup=False)
+        show.OUT.print(f"Erased {len(set(ids))} from {kb}.", markup=False)
         if removed and any(removed[kind] for kind in ("runs", "documents", "caches", "learnt")):
-            show.OUT.print(_told_of_memory(removed), markup=False)
+            show.OUT.print(_memory_summary(removed), markup=False)
         if proved:
             _print_proof(proved)
         for file in left:
@@ -180,14 +180,14 @@ def erase(
         raise typer.Exit(FAILED)
 
 
-async def _out_of_memory(ids: list[str], url: str | None) -> dict[str, Any] | None:
-    """What was taken out of the memory of runs; None where there is none yet."""
+async def _erase_from_memory(ids: list[str], url: str | None) -> dict[str, Any] | None:
+    """Erase documents from the memory of runs; returns what was removed, None if there is no memory yet."""
     from funnel.journal.housekeeping import erase_documents
     from funnel.memory import open_memory
     from funnel.settings import Settings
 
     url = Settings().memory if url is None else url
-    if not await asyncio.to_thread(_is_there, url):
+    if not await asyncio.to_thread(_may_exist, url):
         return None
     memory = await asyncio.to_thread(open_memory, url)
     try:
@@ -196,23 +196,24 @@ async def _out_of_memory(ids: list[str], url: str | None) -> dict[str, Any] | No
         await memory.close()
 
 
-def _is_there(url: str) -> bool:
-    """A file that is not there yet is not made for this."""
+def _may_exist(url: str) -> bool:
+    """Whether a memory may exist at the URL. A missing SQLite file must not be created for this."""
     return not url.startswith(SQLITE) or Path(url.removeprefix(SQLITE)).expanduser().exists()
 
 
-def _told_of_memory(removed: dict[str, Any]) -> str:
+def _memory_summary(removed: dict[str, Any]) -> str:
     return (
-        f"Out of {removed['url']}: {len(removed['runs'])} runs, {removed['documents']} stored versions, "
-        f"{removed['caches']} caches of answers, {removed['learnt']} places of what was learnt."
+        f"Removed from {removed['url']}: {len(removed['runs'])} runs, "
+        f"{removed['documents']} stored versions, {removed['caches']} caches of answers, "
+        f"{removed['learnt']} sets of findings."
     )
 
 
 def watch(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.")],
-    kb: Annotated[Path, typer.Option(help="The collection's directory; made if it is not there.")],
+    kb: Annotated[Path, typer.Option(help="The collection's directory; created if it does not exist.")],
     poll: Annotated[
-        float | None, typer.Option(help="Look every so many seconds, as network folders need.", min=0.1)
+        float | None, typer.Option(help="Poll every this many seconds, which network folders need.", min=0.1)
     ] = None,
 ) -> None:
     """Keep a collection in step with files and folders until Ctrl-C."""
@@ -224,13 +225,13 @@ def watch(
         with Collection.open_or_create(kb) as collection:
             show.ERR.print(f"Watching {', '.join(map(str, paths))}; Ctrl-C ends it.", markup=False)
             try:
-                follow(collection, paths, _told, stop=stop, poll_s=poll)
+                follow(collection, paths, _print_sync, stop=stop, poll_s=poll)
             except KeyboardInterrupt:
                 show.ERR.print("Stopped watching.")
 
 
 def show_bytes(size: float) -> str:
-    """A size as people say it, in powers of 1,000."""
+    """Format a size in bytes, kB, MB or GB, in powers of 1,000."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:  # noqa: PLR2004  # the step between units
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
@@ -247,7 +248,7 @@ def _lines(standing: Standing) -> list[tuple[str, Any]]:
         ("passages", f"{held.passages:,}"),
         ("characters", f"{held.chars:,}"),
         ("size", f"{show_bytes(standing.total_bytes)}: {parts}"),
-        ("embedder", embed.standing(held)),
+        ("embedder", embed.embedding_progress(held)),
         ("lexical", held.lexical),
         ("generation", f"{held.generation}; engines: {retrievers}"),
         ("last write", held.written or "never"),
@@ -256,16 +257,16 @@ def _lines(standing: Standing) -> list[tuple[str, Any]]:
 
 
 def _files(uris: Iterable[str]) -> list[str]:
-    """The files behind these URIs that exist."""
+    """Return the existing files that these URIs name."""
     parts = (urlsplit(uri) for uri in uris)
     paths = {url2pathname(part.path) for part in parts if part.scheme == "file"}
     return sorted(path for path in paths if Path(path).is_file())
 
 
 def _print_proof(proved: Proof) -> None:
-    shared = f", {proved.shared} of which other documents have too" if proved.shared else ""
+    shared = f", {proved.shared} of which other documents contain too" if proved.shared else ""
     show.OUT.print(
-        f"Looked for {proved.sequences} word sequences and names{shared}, and {proved.terms} search terms, "
+        f"Searched for {proved.sequences} word sequences and names{shared}, and {proved.terms} search terms, "
         f"in {proved.files} files, {show_bytes(proved.size_bytes)}: "
         f"{len(proved.traces) or 'no'} trace{'' if len(proved.traces) == 1 else 's'}.",
         markup=False,
@@ -274,7 +275,7 @@ def _print_proof(proved: Proof) -> None:
         show.OUT.print(trace, markup=False)
 
 
-def _told(path: Path, what: Synced | IndexesError) -> None:
+def _print_sync(path: Path, what: Synced | IndexesError) -> None:
     now = datetime.now().astimezone().strftime("%H:%M:%S")
     if isinstance(what, Exception):
         show.ERR.print(f"{now} {path}: {what}", markup=False)
@@ -286,4 +287,4 @@ def _told(path: Path, what: Synced | IndexesError) -> None:
         markup=False,
     )
     for problem in what.problems:
-        show.ERR.print(f"{now} left out: {problem}", markup=False)
+        show.ERR.print(f"{now} skipped: {problem}", markup=False)

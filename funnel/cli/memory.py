@@ -1,4 +1,4 @@
-"""`funnel memory`: what memories hold, copied, compared, changed for one another; knows no backend."""
+"""`funnel memory`: lists, copies, compares and swaps memories of runs; knows no backend."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ funnel memory verify sqlite:///memory.sqlite postgresql://localhost/funnel
 funnel memory swap 20261122-180244-7bf81d redis://localhost:6379/0
 
 funnel memory rm --older-than 30"""
-MEMORY_HELP = "The memory that the run is in.  [default: FUNNEL_MEMORY, or the file that everybody has]"
+MEMORY_HELP = "The memory of the run.  [default: FUNNEL_MEMORY, or a file in the state directory]"
 QUESTION_CHARS = 60
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -68,7 +68,7 @@ def show_run(
     memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run was asked, noted and read, and how far it came."""
+    """Show a run's question, notes, documents and progress."""
     with one_line():
         found = asyncio.run(_shown(run, memory))
         if as_json:
@@ -84,10 +84,10 @@ def show_run(
 @app.command()
 def copy(
     source: Annotated[str, typer.Argument(metavar="FROM", help="The URL of a memory.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The URL of a memory that has none of it.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The URL of a memory with none of these keys.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Copy everything of one memory into another, and read it back to compare."""
+    """Copy everything in one memory into another, and read it back to compare."""
     with one_line():
         with show.ERR.status("copying") as line:
             copied = asyncio.run(_copied(source, target, line.update))
@@ -103,7 +103,7 @@ def verify(
     other: Annotated[str, typer.Argument(metavar="B", help="The URL of another.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two memories, key by key and by checksums; exit 1 where they differ."""
+    """Compare two memories, key by key and by checksums; exit status 1 if they differ."""
     with one_line():
         with show.ERR.status("comparing"):
             found = asyncio.run(_compared(one, other))
@@ -118,12 +118,12 @@ def verify(
 
 @app.command()
 def swap(
-    run: Annotated[str, typer.Argument(help="The name of a run that is going on.")],
-    url: Annotated[str, typer.Argument(help="The memory that it is to use from now on.")],
+    run: Annotated[str, typer.Argument(help="The name of a run in progress.")],
+    url: Annotated[str, typer.Argument(help="The memory that it should use from now on.")],
     memory: MemoryOption = None,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the run's word.")] = 600.0,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the run's reply.")] = 600.0,
 ) -> None:
-    """Change the memory of a run that is going on in another process; it works on meanwhile."""
+    """Change the memory of a run in progress in another process, without stopping it."""
     with one_line():
         with show.ERR.status("the run is copying"):
             now = asyncio.run(_swapped(run, url, memory, timeout_s=timeout))
@@ -134,12 +134,13 @@ def swap(
 def rm(
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Names of runs.")] = None,
     older_than: Annotated[
-        float | None, typer.Option(metavar="DAYS", min=0, help="Every run that began so many days ago.")
+        float | None,
+        typer.Option(metavar="DAYS", min=0, help="Every run that began at least this many days ago."),
     ] = None,
     memory: MemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove runs, and the documents that only they had; one that a process works on stays."""
+    """Remove runs, and the documents that only they had. A run that a process is working on is kept."""
     with one_line():
         if bool(runs) == (older_than is not None):
             raise BadSetting("RUN or --older-than", "name exactly one: runs, or an age in days.")
@@ -154,7 +155,7 @@ def rm(
 
 @asynccontextmanager
 async def _opened(*urls: str | None) -> AsyncIterator[list[Memory]]:
-    """The memories at those URLs; None is the one that the settings name."""
+    """Open the memories at these URLs; None means the one in the settings."""
     from funnel.memory import open_memory
     from funnel.settings import Settings
 
@@ -209,12 +210,12 @@ async def _shown(run: str, url: str | None) -> dict[str, Any]:
             }
 
 
-async def _copied(source: str, target: str, tell: Any) -> Copied:
+async def _copied(source: str, target: str, on_progress: Any) -> Copied:
     from funnel.memory.swap.copying import copy_all
 
     async with _opened(source, target) as (ours, theirs):
         return await copy_all(
-            ours, theirs, on_progress=lambda done: tell(f"{done.keys:,} keys, {done.n_bytes:,} bytes")
+            ours, theirs, on_progress=lambda done: on_progress(f"{done.keys:,} keys, {done.n_bytes:,} bytes")
         )
 
 
@@ -244,7 +245,7 @@ async def _removed(runs: list[str], older_than: float | None, url: str | None) -
 
 
 def _kind(where: str) -> str:
-    """What a namespace is for: its second part."""
+    """Return the kind of data in a namespace, which is its second part."""
     parts = where.split("/")
     return unquote(parts[1]) if len(parts) > 1 else parts[0]
 

@@ -1,4 +1,4 @@
-"""The option `--rerank`: how a command puts a reranker behind what it searches."""
+"""The option `--rerank`: puts a reranker behind the source that a command searches; ranks nothing itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from indexes import Source
 
-HELP = "Let this cross-encoder, by name or local path, order the best 50 passages anew."
+HELP = "Rerank the best 50 passages with this cross-encoder, given by name or local path."
 
 
 def reranked(source: Source, model: str | None) -> Source:

@@ -1,4 +1,4 @@
-"""One run from the command line: its source, its progress on stderr, and how to go on where it stopped."""
+"""One run from the command line: its source, progress on stderr, and how to resume it; prints no answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocuments]:
-    """The collection or the raw documents that were named; exactly one of the two."""
+    """Open the collection or the files that the options name; exactly one of the two must be given."""
     from indexes import Collection, RawDocuments
 
     if (kb is None) == (docs is None):
@@ -50,14 +50,14 @@ def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocum
         loading = load([docs])
         documents = RawDocuments(loading)
         for problem in loading.problems:
-            show.ERR.print(f"[yellow]Left out:[/] {escape(str(problem))}")
+            show.ERR.print(f"[yellow]Skipped:[/] {escape(str(problem))}")
         yield documents
 
 
-def kept(settings: Settings) -> Settings:
-    """The settings as they are; where the usual place cannot be written, those that keep nothing there.
+def with_writable_state(settings: Settings) -> Settings:
+    """Return the settings; if the state directory is not writable, settings that do not need it.
 
-    A question is answered without a place to keep things in, too: one line says what that costs.
+    So a question is answered even if nothing can be kept; one line says what is lost.
     """
     from funnel.settings import state_dir
 
@@ -79,16 +79,20 @@ def kept(settings: Settings) -> Settings:
 
 
 async def run(source: Source, settings: Settings, question: str, options: Options) -> Answer:
-    """The answer, with a line on stderr that says what is going on."""
-    return await _watched(source, settings, lambda funnel, sink: funnel.ask(question, options, on_event=sink))
+    """Answer a question, with a progress line on stderr."""
+    return await _run_with_status(
+        source, settings, lambda funnel, sink: funnel.ask(question, options, on_event=sink)
+    )
 
 
 async def resume(source: Source, settings: Settings, name: str, again: ResumeOptions) -> Answer:
-    """The answer of a run that had begun before, likewise."""
-    return await _watched(source, settings, lambda funnel, sink: funnel.resume(name, again, on_event=sink))
+    """Resume a run, with a progress line on stderr."""
+    return await _run_with_status(
+        source, settings, lambda funnel, sink: funnel.resume(name, again, on_event=sink)
+    )
 
 
-async def _watched(
+async def _run_with_status(
     source: Source, settings: Settings, work: Callable[[Funnel, Sink], Awaitable[Answer]]
 ) -> Answer:
     from funnel.factory import build
@@ -96,32 +100,32 @@ async def _watched(
 
     async with build(source, settings) as funnel:
         with show.ERR.status("retrieving") as line:
-            progress = Progress(lambda text: line.update(show.plain(text)))
+            progress = ProgressLine(lambda text: line.update(show.plain(text)))
             answer = None
             try:
                 answer = await work(funnel, progress)
             finally:
-                # Also where it was stopped, or a part broke: what it paid for is kept.
+                # Even if the run was stopped or failed, what it paid for is kept.
                 unended = answer is None or not is_final(answer.as_dict())
                 if progress.run and progress.calls and unended:
                     line.stop()
                     show.ERR.print(
-                        f"[dim]Go on where it stopped: funnel ask --resume {escape(progress.run)}"
-                        f"{_named(settings)}[/]"
+                        f"[dim]To continue where it stopped: funnel ask --resume {escape(progress.run)}"
+                        f"{_memory_option(settings)}[/]"
                     )
             return answer
 
 
-def _named(settings: Settings) -> str:
-    """The option that names the memory, where it is not the one that everybody has."""
+def _memory_option(settings: Settings) -> str:
+    """Return the option that names the memory, if it is not the default one."""
     from funnel.settings import Settings as Defaults
 
     return "" if settings.memory == Defaults().memory else " --memory URL (the same as now)"
 
 
 @dataclass
-class Progress:
-    """Turns the event stream into one line that is always up to date."""
+class ProgressLine:
+    """Turns the stream of events into one progress line."""
 
     show: Callable[[str], None]
     run: str = ""
@@ -132,7 +136,7 @@ class Progress:
     open_calls: set[int] = field(default_factory=set)
 
     def __call__(self, event: Event) -> None:
-        """Take in one event."""
+        """Update the line with an event."""
         match event.data:
             case RunStarted():
                 self.run = event.run
@@ -155,7 +159,7 @@ class Progress:
 
     @property
     def line(self) -> str:
-        """What is going on; the run's name stands in it, so that it is on the screen if the run is killed."""
+        """The progress line. It includes the run's name, so that it is on the screen if the run is killed."""
         parts = [self.stage, f"{self.calls} calls", f"{len(self.open_calls)} in flight"]
         parts += [f"{self.cached} not paid again"] if self.cached else []
         return " · ".join([*parts, f"{self.tokens:,} tokens", f"run {self.run}"])

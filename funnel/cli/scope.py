@@ -1,4 +1,4 @@
-"""`--as` and `--where`: who asks and which documents are meant, from the command line; knows no command."""
+"""The options `--as` and `--where`: who asks, and which documents are searched; knows no command."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WHERE_HELP = """Only documents with such metadata, as JSON: '{"year": {"gte": 20
 
 
 def asker(principals: Sequence[str]) -> Asker:
-    """Who asks: somebody with these principals, the owner if none is named."""
+    """Return the asker with these principals; the owner if none is named."""
     from funnel.asker import Asker
 
     return Asker.of(*principals) if principals else Asker.owner()
 
 
 def where(text: str | None) -> Filter | None:
-    """The filter that the JSON `text` spells. Raises: `BadFilter`."""
+    """Parse a filter from JSON; None if `text` is None. Raises: `BadFilter`."""
     from indexes import parse_filter
     from indexes.errors import BadFilter
 
@@ -31,7 +31,7 @@ def where(text: str | None) -> Filter | None:
     try:
         form = json.loads(text)
     except ValueError as exc:
-        raise BadFilter(f"{text[:60]!r} is no JSON ({exc})") from exc
+        raise BadFilter(f"{text[:60]!r} is not JSON ({exc})") from exc
     except RecursionError as exc:
         raise BadFilter("is nested too deeply") from exc
     return parse_filter(form)

@@ -1,4 +1,4 @@
-"""How answers and hits look in a terminal; knows their types and nothing of how they came to be."""
+"""Prints answers and hits in a terminal; knows their types, not how they were made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from indexes.types import DocumentHit
 PIPED_COLUMNS = 200
 UNFOLDED_COLUMNS = 1_000_000
 PASSAGE_FROM_COLUMNS = 80
-"""A narrower terminal has no room for a passage beside ranks and ids."""
+"""A narrower terminal has no room for passages beside ranks and ids."""
 ID_COLUMNS = 12
 MODELS_THAT_ARE_NONE = {"extractive": "extractive (no language model)"}
 QUOTE_CHARS = 160
@@ -32,17 +32,17 @@ _UNPRINTABLE = {
     for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
     if chr(code) not in "\n\t"
 }
-"""Control characters, and those that turn the direction of writing: a document could steer a terminal."""
+"""Control characters, and those that change the writing direction: a document could control the terminal."""
 
 
 class Screen(Console):
-    """A console on which foreign text stays text: no control sequence and no :emoji: code reaches it."""
+    """A console that is safe for foreign text: control characters are escaped, :emoji: codes not replaced."""
 
     def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=stderr, width=width, soft_wrap=True, highlight=False, emoji=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """What every string becomes before it is shown."""
+        """Escape control characters; rich calls this for every string before it is shown."""
         return super().render_str(text.translate(_UNPRINTABLE), **options)
 
 
@@ -53,17 +53,17 @@ ERR = Screen(stderr=True)
 
 
 def plain(text: str) -> Text:
-    """Foreign text as it is, for the places that would take a string for markup."""
+    """Return foreign text for places where rich would parse a string as markup."""
     return ERR.render_str(text, markup=False)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     print(json.dumps(value, ensure_ascii=False, indent=2, default=str))  # noqa: T201 - rich would wrap it
 
 
 def answer(result: Answer) -> None:
-    """Route and reasons, the text, its citations, what it took, where the trace lies."""
+    """Print the route and its reasons, the text, its citations, the usage, and the trace's path."""
     reasons = "; ".join(result.reasons)
     probability = f"depth needed: p = {result.route_probability:.2f}"
     shape = f", {result.shape}" if result.shape not in {None, result.route} else ""
@@ -89,7 +89,7 @@ def answer(result: Answer) -> None:
 
 
 def _marked(result: Answer) -> str:
-    """The text, what carries no citation in it dim; where nothing does, as it is."""
+    """Return the text with uncited statements dimmed; unchanged if there are no citations at all."""
     if not result.citations:
         return escape(result.text)
     shown, at = "", 0
@@ -116,13 +116,13 @@ def _citation(number: int, citation: Citation) -> str:
 
 
 def _name(document_id: str) -> str:
-    """An id on one line. Ids are whatever files and records are called."""
+    """Return an id on one line. Ids come from files and records, and may contain anything."""
     name = document_id.replace("\n", "\\n")
     return name if len(name) <= NAME_CHARS else f"{name[:NAME_CHARS]}…"
 
 
 def usage(used: Usage) -> str:
-    """Calls, tokens, dollars, seconds in one line."""
+    """Format calls, tokens, dollars and seconds on one line."""
     cost = "price unknown" if used.cost_usd is None else dollars(used.cost_usd)
     calls = f"{used.model_calls} call{'' if used.model_calls == 1 else 's'}"
     calls += f" ({used.cached_calls} cached)" if used.cached_calls else ""
@@ -131,12 +131,12 @@ def usage(used: Usage) -> str:
 
 
 def dollars(usd: float) -> str:
-    """An amount with as many digits as it needs."""
+    """Format an amount of dollars: two decimals from one dollar upwards, else four."""
     return f"${usd:.2f}" if usd == 0 or usd >= 1 else f"${usd:.4f}"
 
 
 def hits(found: Sequence[DocumentHit]) -> None:
-    """Ranked documents with each retriever's rank and score, and the best passage's beginning."""
+    """Print ranked documents with each retriever's rank and score, and the start of the best passage."""
     if not found:
         OUT.print("Nothing found.")
         return
@@ -163,6 +163,6 @@ def hits(found: Sequence[DocumentHit]) -> None:
 
 
 def tree(root: Tree) -> None:
-    """A tree with every line whole: folded in a terminal, one line elsewhere."""
+    """Print a tree with no line cut off: folded in a terminal, unfolded elsewhere."""
     screen = OUT if OUT.is_terminal else Screen(width=UNFOLDED_COLUMNS)
     screen.print(root, soft_wrap=False)

@@ -265,7 +265,7 @@ def test_files_of_unknown_type_are_counted_by_extension(tmp_path):
     folder = write(tmp_path / "docs", {"a.txt": "some words", "unknown": "x", **odd})
     result = run("index", folder, "--kb", tmp_path / "kb")
     assert result.exit_code == 0
-    assert "Left out: 8 files of unknown type (2 .png, 1 .a1," in " ".join(result.stderr.split())
+    assert "Skipped: 8 files of unknown type (2 .png, 1 .a1," in " ".join(result.stderr.split())
     assert "2 more)" in " ".join(result.stderr.split())
     report = json.loads(run("index", folder, "--kb", tmp_path / "kb", "--json").stdout)
     assert report["skipped"] == {".png": 2, ".a1": 1, ".b1": 1, ".c1": 1, ".d1": 1, ".e1": 1, "": 1}
@@ -277,7 +277,7 @@ def test_a_bad_file_in_a_folder_of_many_is_reported_and_the_others_are_indexed(t
     result = run("index", folder, "--kb", tmp_path / "kb")
     assert result.exit_code == 0
     assert "99 added" in result.stdout
-    assert result.stderr == f"Left out: {folder / 'f050.txt'}: it is binary, not text.\n"
+    assert result.stderr == f"Skipped: {folder / 'f050.txt'}: it is binary, not text.\n"
     asked = run("ask", "number7", "--docs", folder, "--json")
     assert asked.stderr == result.stderr
     assert json.loads(asked.stdout)["citations"][0]["document_id"].endswith("f007.txt")

@@ -117,7 +117,7 @@ def test_ctrl_c_says_that_what_was_done_is_kept(kb, request):
         worker.send_signal(signal.SIGINT)
         told = worker.stderr.read()
     assert worker.returncode == 130
-    assert f"{MANY} of {MANY} passages wait for letters. The next run goes on from there." in told
+    assert f"{MANY} of {MANY} passages wait for letters. The next run continues from there." in told
     assert "Traceback" not in told
 
 

@@ -71,7 +71,7 @@ def test_verify_says_what_was_mended_and_what_is_wrong(kb):
     assert done("verify", "--kb", kb) == f"{kb}: 12 documents, nothing wrong.\n"
     (kb / "lexical" / "meta.json").unlink()
     assert done("verify", "--kb", kb).startswith(
-        "Mended on opening: the lexical retriever was damaged or behind.\n"
+        "Repaired on opening: the lexical retriever was damaged or behind.\n"
     )
     with Collection.open(kb) as collection, collection._catalog._connection() as db:
         db.execute("UPDATE documents SET title = 'x' WHERE id = 'docs/f1.txt'")
@@ -92,7 +92,7 @@ def test_backup_and_restore(kb, tmp_path):
 def test_an_erasure_shows_that_it_looked(kb, docs):
     result = run("erase", "docs/f3.txt", "--kb", kb, "--proof", "--memory", "memory://")
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"Erased 1 of {kb}.\nLooked for ")
+    assert result.stdout.startswith(f"Erased 1 from {kb}.\nSearched for ")
     assert result.stdout.endswith(": no traces.\n")
     assert result.stderr == f"{docs / 'f3.txt'} is still there: the next funnel index would bring it back.\n"
     assert "Nothing was changed" in refused("erase", "docs/f3.txt", "--kb", kb)

@@ -54,7 +54,7 @@ def test_a_search_as_somebody_finds_what_he_may_read(kb):
     ("where", "line"),
     [
         ('{"year": {"above": 3}}', "The filter, field 'year', operator 'above': no such operator. Known:"),
-        ("year > 3", "The filter: 'year > 3' is no JSON (Expecting value: line 1 column 1 (char 0))."),
+        ("year > 3", "The filter: 'year > 3' is not JSON (Expecting value: line 1 column 1 (char 0))."),
         ("[" * 100_000, "The filter: is nested too deeply."),
     ],
 )  # fmt: skip
@@ -86,7 +86,7 @@ def test_a_run_is_resumed_only_by_who_asked_and_takes_nothing_that_would_change_
     assert json.loads(run(*again, "--as", "alice", "--json", **place).stdout) == json.loads(asked.stdout)
     for option in (("--where", "{}"), ("--mode", "deep"), ("-k", 3), ("--fresh",)):
         refused = run(*again, *option, **place).stderr
-        assert refused.startswith(f"Error: {option[0]}: a run that is resumed keeps what it began with.")
+        assert refused.startswith(f"Error: {option[0]}: a resumed run keeps the value that it began with.")
 
 
 def test_where_nothing_can_be_written_a_question_is_answered_all_the_same_and_one_line_says_so(kb, tmp_path):
