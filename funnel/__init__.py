@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from funnel.pipeline import Funnel as Funnel
     from funnel.run.options import Options as Options
     from funnel.settings import Settings as Settings
+    from funnel.tools import tool as tool
     from funnel.types import Answer as Answer
     from funnel.types import Citation as Citation
 
@@ -27,6 +28,7 @@ _HOME = {
     "Settings": "settings",
     "build": "factory",
     "build_sync": "factory",
+    "tool": "tools",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605 - a list of str, which the linter does not see
 

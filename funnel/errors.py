@@ -5,6 +5,7 @@ FunnelError
 ├── BadSetting            an environment variable or option with a wrong value
 ├── UnknownName           no model, memory, sandbox or mode of that name; lists the known
 ├── BadTrace              a trace file that does not read
+├── BadTool               a function that cannot be a tool of the model's code
 ├── BadSchema             what a typed answer shall be is no schema that can be checked
 ├── BadAnswer             a value that does not meet the schema; lists where and why
 ├── BudgetError
@@ -64,6 +65,15 @@ class BadTrace(FunnelError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path} is no trace of funnel: {reason}.")
+
+
+class BadTool(FunnelError):
+    """A function that cannot be a tool of the model's code."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"The tool {name}: {reason}.")
 
 
 class BadSchema(FunnelError):

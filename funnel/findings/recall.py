@@ -41,7 +41,7 @@ class Recall:
     """One for the whole tree of calls. Without `run.learnt` nothing is known."""
 
     def __init__(self, run: Run, shelf: Shelf) -> None:
-        self.lessons = FindingRecorder(run.learnt, shelf)
+        self.recorder = FindingRecorder(run.learnt, shelf)
         self._run = run
         self._shelf = shelf
 

@@ -7,10 +7,11 @@ run itself was given out of a document. It waits in `run.learnt` until the run h
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from funnel.findings.store import (
+    MAX_GIVEN,
     MAX_TITLE_CHARS,
     FindingKind,
     FindingStore,
@@ -19,7 +20,6 @@ from funnel.findings.store import (
     supporting_span,
 )
 from funnel.inspector.readable import MAX_READ_CHARS, Shelf
-from funnel.inspector.tools.arguments import as_list
 from funnel.text.citations import answer_text, markers_in, renumber
 
 NOT_FOUND = "NOT FOUND: "
@@ -30,6 +30,14 @@ LEAST_HANDED_CHARS = 20
 """A shorter text may stand anywhere."""
 
 _Arguments = Mapping[str, Any]
+
+
+class TextSpan(NamedTuple):
+    """A text out of a document, and where in it the text begins."""
+
+    document_id: str
+    start: int
+    text: str
 
 
 class Provenance:
@@ -66,86 +74,49 @@ class FindingRecorder:
     def __init__(self, learnt: FindingStore | None, shelf: Shelf) -> None:
         self._learnt = learnt
         self._shelf = shelf
-        self._handed = Provenance()
-        self._listeners: dict[str, Callable[[_Arguments, Any], Awaitable[None]]] = {
-            "read": self._read,
-            "search": self._searched,
-            "grep": self._grepped,
-            "note": self._noted,
-            "llm_query": self._queried,
-            "llm_query_batched": self._queried_batch,
-            "rlm_query": self._recursed,
-            "rlm_query_batched": self._recursed_batch,
-        }
+        self._provenance = Provenance()
 
-    def gave_context(self, context: Sequence[_Arguments]) -> None:
-        """The documents that the model's code holds from the beginning."""
+    def texts(self, spans: Iterable[TextSpan]) -> None:
+        """Take down that the run was given these texts out of documents."""
         if self._learnt is not None:
-            self._learnt.gave(element["id"] for element in context)
-            for element in context:
-                if element["text"] is not None:
-                    self._handed.add(element["id"], 0, element["text"])
+            for span in spans:
+                self._learnt.gave([span.document_id])
+                self._provenance.add(span.document_id, span.start, span.text)
 
-    async def heard(self, name: str, arguments: _Arguments, result: Any) -> None:
-        """The host function of that name gave that result, in this life of the run or in an earlier one."""
-        if self._learnt is not None and name in self._listeners:
-            await self._listeners[name](arguments, result)
+    async def everything(self) -> None:
+        """Take down that the run may have been given text of whatever its asker may read."""
+        if self._learnt is not None:
+            self._learnt.gave(await self._shelf.everything(MAX_GIVEN + 1))
 
-    async def _read(self, arguments: _Arguments, text: str) -> None:
-        info = await self._shelf.find(arguments["doc"])
-        start, _, _ = slice(arguments.get("start", 0), arguments.get("stop")).indices(info.n_chars)
-        self._gave([info.id])
-        self._handed.add(info.id, start, text)
-
-    async def _searched(self, _arguments: _Arguments, hits: Sequence[_Arguments]) -> None:
-        self._gave(hit["id"] for hit in hits)
-        for hit in hits:
-            self._handed.add(hit["id"], hit["start"], hit["text"])
-
-    async def _grepped(self, _arguments: _Arguments, matches: Sequence[_Arguments]) -> None:
-        self._gave(match["id"] for match in matches)
-        for match in matches:
-            around = match["before"] + match["text"] + match["after"]
-            self._handed.add(match["id"], match["start"] - len(match["before"]), around)
-
-    def _gave(self, ids: Iterable[str]) -> None:
+    def gave(self, ids: Iterable[str]) -> None:
+        """Take down that the run may have been given text of these documents."""
         if self._learnt is not None:
             self._learnt.gave(ids)
 
-    async def _noted(self, arguments: _Arguments, _result: None) -> None:
-        self._cited("note", arguments["key"], arguments["text"])
+    def gave_context(self, context: Sequence[_Arguments]) -> None:
+        """Take down the documents that the model's code holds from the beginning."""
+        self.gave(element["id"] for element in context)
+        self.texts(TextSpan(each["id"], 0, each["text"]) for each in context if each["text"] is not None)
 
-    async def _queried(self, arguments: _Arguments, value: Any) -> None:
-        self._answered(arguments["prompt"], arguments.get("text"), value)
+    def read(self, document: object, start: int, stop: int | None, text: str) -> None:
+        """Take down a text that was read; `start` and `stop` count as in a slice."""
+        info = self._shelf.named(document)
+        first, _, _ = slice(start, stop).indices(info.n_chars)
+        self.texts([TextSpan(info.id, first, text)])
 
-    async def _queried_batch(self, arguments: _Arguments, results: Sequence[_Arguments]) -> None:
-        prompts, texts = as_list(arguments["prompts"]), arguments.get("texts")
-        given = [None] * len(prompts) if texts is None else as_list(texts)
-        for prompt, text, result in zip(prompts, given, results, strict=True):
-            if result["ok"]:
-                self._answered(prompt, text, result["value"])
-
-    async def _recursed(self, arguments: _Arguments, answer: str) -> None:
-        self._cited("child", arguments["question"], answer)
-
-    async def _recursed_batch(self, arguments: _Arguments, results: Sequence[_Arguments]) -> None:
-        for question, result in zip(as_list(arguments["questions"]), results, strict=True):
-            if result["ok"]:
-                self._cited("child", question, result["value"])
-
-    def _answered(self, prompt: str, text: object, value: object) -> None:
-        """A sub-model's answer counts where it is known which text it was given."""
+    def sub_call(self, prompt: str, text: object, value: object) -> None:
+        """Take down a sub-model's answer, if it is known which text of a document it was given."""
         if not isinstance(text, str) or len(text) > MAX_READ_CHARS or self._learnt is None:
             return
-        if (place := self._handed.find(text)) is not None:
+        if (place := self._provenance.find(text)) is not None:
             document_id, start = place
             info, stop = self._shelf.info(document_id), start + len(text)
             title = info.title[:MAX_TITLE_CHARS]
             source = SupportingSpan(document_id, info.version, start, stop, fingerprint_of_text(text), title)
             self._learnt.add("sub-call", prompt, answer_text(value), [source])
 
-    def _cited(self, kind: FindingKind, asked: str, text: str) -> None:
-        """Words count with what their markers stand for."""
+    def words(self, kind: FindingKind, asked: str, text: str) -> None:
+        """Take down words, with the spans that their markers stand for."""
         if self._learnt is None or text.startswith(NOT_FOUND):
             return
         cited = [citation for each in self._shelf.cited(markers_in(text)).values() for citation in each]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from funnel.errors import BadAnswer, BudgetExceeded, LLMError
 from funnel.inspector.loop import Unfinished
 from funnel.inspector.readable import Shelf
+from funnel.inspector.tools.registry import names
 from funnel.inspector.transcript import Turn, middle_out, prose
 from funnel.journal.journal import fingerprint_of
 from funnel.llm.base import Message, Request, StepId, estimated_tokens
@@ -65,7 +66,7 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
     request = _request(run, notes, ended.turns)
     try:
         completion = await run.root.complete(request, parent=run.span, place=_place(request))
-        text, value = _read(completion.text, run.schema)
+        text, value = _read(completion.text, run.schema, names(run.tools))
     except (BudgetExceeded, LLMError) as error:
         run.events.point(WorkStopped(reason=str(error)), parent=run.span)
         text = "\n".join(f"{key}: {note}" for key, note in notes.items())
@@ -111,14 +112,14 @@ def _asking(run: Run, work: str) -> Request:
     return Request(messages, "extract", max_output_tokens=OUTPUT_TOKENS, schema=schema)
 
 
-def _read(reply: str, schema: AnswerSchema | None) -> tuple[str, Any]:
+def _read(reply: str, schema: AnswerSchema | None, tools: Collection[str]) -> tuple[str, Any]:
     """The words and the value of the reply; without the object that was asked for, its words alone."""
     if schema is None:
-        return prose(reply), None
+        return prose(reply, tools), None
     try:
         told = Reply.model_validate(first_json(reply))
     except (BadAnswer, ValidationError):
-        return prose(reply), None
+        return prose(reply, tools), None
     return told.answer.strip(), told.value
 
 

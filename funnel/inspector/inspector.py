@@ -13,7 +13,7 @@ from funnel.findings.recorder import NOT_FOUND
 from funnel.inspector import extraction
 from funnel.inspector.loop import Inspection, Task, Unfinished
 from funnel.inspector.readable import Shelf
-from funnel.inspector.tools.host import Submission
+from funnel.inspector.tools.report import Submission
 from funnel.inspector.tools.sub_calls import CallSite
 from funnel.llm.limiter import Limiter
 from funnel.run.context import Draft, Run

@@ -12,8 +12,10 @@ from funnel.errors import BudgetExceeded, LLMError, SandboxDied
 from funnel.findings.recall import Recall
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.readable import Shelf
-from funnel.inspector.tools.host import Host, Submission
+from funnel.inspector.tools.host import Host
 from funnel.inspector.tools.models import Recurse
+from funnel.inspector.tools.registry import MODULES, described
+from funnel.inspector.tools.report import Submission
 from funnel.inspector.transcript import (
     Code,
     Turn,
@@ -32,8 +34,7 @@ from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 from funnel.trace.kinds import CellEnded, CellStarted, ReplyRejected, TurnStarted, WorkStopped
 
 MAX_REPAIRS = 3
-PRELUDE = "import re, json, math, collections, itertools, datetime"
-"""What models use without importing it."""
+PRELUDE = f"import {', '.join(MODULES)}"
 PLENTY = 0.5
 """With this share of every limit left, what is left makes no difference to what a model does next."""
 TURN_OUTPUT_TOKENS = 8_192
@@ -90,7 +91,10 @@ class Inspection:
         only when not even the first call was possible.
         """
         task, host = self._task, self._host
-        system = self._run.prompts.render_for(self._run.root.name, "inspector", dialect=sandbox.dialect)
+        run = self._run
+        system = run.prompts.render_for(
+            run.root.name, "inspector", tools=described(run.tools), dialect=sandbox.dialect
+        )
         context = await context_variable(task.documents, self._shelf)
         opening = await describe_context(
             task.question,
@@ -107,7 +111,7 @@ class Inspection:
         self._room = room_for_turns(
             system, opening, max_prompt_tokens=self._run.ledger.limits.max_prompt_tokens
         )
-        self._known.lessons.gave_context(context)
+        self._known.recorder.gave_context(context)
         variables = {
             "context": context,
             "question": task.question,
@@ -168,7 +172,7 @@ class Inspection:
                 return self._unfinished(f"timeout_s = {self._run.ledger.limits.timeout_s:g} is used up")
             except SandboxDied as error:
                 return self._unfinished(str(error), broken=True)
-            self._host.output = result.stdout
+            self._host.printed(result.stdout)
             self._tell(Turn(completion.text, feedback(result, self._host.remarks)))
             if self._host.submission is None and self._run.ledger.take_output(len(result.stdout)) < len(
                 result.stdout

@@ -110,14 +110,21 @@ class Shelf:
         """A document on the shelf."""
         return self._documents[name]
 
+    def named(self, document: object) -> DocumentInfo:
+        """A document on the shelf, by an id or by an element of `context`."""
+        return self._documents[_name(document)]
+
+    async def everything(self, limit: int) -> list[str]:
+        """The ids of what the asker may read, `limit` at most."""
+        ids = await asyncio.to_thread(self._view.ids)
+        return [str(name) for name in ids[:limit]]
+
     async def find(self, document: object) -> DocumentInfo:
         """The document named by an id or by an element of `context`; put on the shelf if it is not there yet.
 
         Raises: `HostError` where the asker may read no such document.
         """
-        name = document.get("id", document.get("doc")) if isinstance(document, dict) else document
-        if not isinstance(name, str):
-            raise HostError(f"a document is named by its id, a str, not by a {type(name).__name__}")
+        name = _name(document)
         if name not in self._documents:
             info = await asyncio.to_thread(self._view.info, name)
             if info is None or not await self.add([info]):
@@ -223,6 +230,14 @@ class Shelf:
             self._numbers[citation], self._by_number[number] = number, citation
             self._journal.cite(number, astuple(citation))
         return f"[{self._numbers[citation]}]"
+
+
+def _name(document: object) -> str:
+    """The id of a document that is named by it or by an element of `context`. Raises: `HostError`."""
+    name = document.get("id", document.get("doc")) if isinstance(document, dict) else document
+    if not isinstance(name, str):
+        raise HostError(f"a document is named by its id, a str, not by a {type(name).__name__}")
+    return name
 
 
 def _gone(name: str) -> HostError:

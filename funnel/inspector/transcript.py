@@ -6,7 +6,7 @@ Code out of a reply, feedback on a cell, and a transcript that stays bounded.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from funnel.errors import BudgetTooSmall
@@ -25,10 +25,8 @@ _KEEP_WHOLE = 3
 _DROPPED_CELL = "```python\n# dropped: an earlier cell, already run\n```"
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 _ANY_FENCE = re.compile(r"^[ \t]*```.*?(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_STATEMENT = re.compile(
-    r"(?:await )?(?:submit|cite|note|notes|print|read|grep|search|documents|llm_query\w*|rlm_query|budget)\("
-    r"|[A-Za-z_]\w* = .*\(|import \w+$|from \w+ import |(?:for|if|while|def|with) .*:$"
-)
+_STATEMENT = re.compile(r"[A-Za-z_]\w* = .*\(|import \w+$|from \w+ import |(?:for|if|while|def|with) .*:$")
+_CALL = re.compile(r"(?:await )?(\w+)\(")
 _PYTHON = {"", "python", "py", "python3", "repl"}
 
 
@@ -73,10 +71,16 @@ def parse(reply: str, *, cut: bool = False) -> Code | Malformed:
     )
 
 
-def prose(reply: str) -> str:
-    """What a reply says in words: the text outside its fences; nothing where that begins as code does."""
+def prose(reply: str, tools: Collection[str]) -> str:
+    """Return what a reply says in words: the text outside its fences; "" if that begins like code.
+
+    `tools`: the names of what the model's code may call, since a call of one of them is no prose.
+    """
     text = _ANY_FENCE.sub("", reply[:MAX_REPLY_CHARS]).strip()
-    return "" if _STATEMENT.match(text.partition("\n")[0].rstrip()) else text
+    line = text.partition("\n")[0].rstrip()
+    called = _CALL.match(line)
+    is_code = _STATEMENT.match(line) or (called and called[1] in {"print", *tools})
+    return "" if is_code else text
 
 
 def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str:

@@ -194,9 +194,16 @@ class Journal:
         """Write a value of the run as a whole: what stage one found, what the router decided."""
         self._enqueue({"value": name, "is": value}, None)
 
+    async def flush(self) -> None:
+        """Wait until everything is written. Raises: `RunTaken`, `MemoryFailed`."""
+        # Shielded: who waits may be cancelled, and what is to be written is written all the same.
+        if self._writer is not None:
+            await asyncio.shield(self._writer)
+        self._check()
+
     async def finish(self, answer: Mapping[str, Any]) -> None:
         """Write the answer, after everything else. Raises: `RunTaken`, `MemoryFailed`."""
-        await self._flushed()
+        await self.flush()
         await self._lease.check()
         stored = json.dumps(dict(answer)).encode()
         await self._memory.put_many(self._where, {ANSWER: stored}, ttl_s=self._ttl_s)
@@ -224,12 +231,6 @@ class Journal:
                     await self._put(len(self._pending))
         finally:
             await self._lease.release()
-
-    async def _flushed(self) -> None:
-        # Shielded: who waits may be cancelled, and what is to be written is written all the same.
-        if self._writer is not None:
-            await asyncio.shield(self._writer)
-        self._check()
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -20,7 +20,7 @@ class RunRecord:
     """The beginning of a run. `labels` is what the caller wants to find again, such as the collection's path.
 
     `schema` is the JSON Schema of a typed answer; `learn`: whether it and other runs learn from
-    each other.
+    each other. `tools`: what the model is told of each of the caller's own functions.
     """
 
     run: str
@@ -37,6 +37,7 @@ class RunRecord:
     labels: Mapping[str, str] = field(default_factory=dict)
     schema: Mapping[str, Any] | None = None
     learn: bool = True
+    tools: tuple[str, ...] = ()
 
     def dump(self) -> bytes:
         """As it is stored."""
@@ -47,7 +48,7 @@ class RunRecord:
             "where": None if self.where is None else _spelled(self.where),
             "model": self.model, "sub_model": self.sub_model, "sandbox": self.sandbox,
             "started_at": self.started_at, "labels": dict(self.labels), "schema": self.schema,
-            "learn": self.learn,
+            "learn": self.learn, "tools": list(self.tools),
         }  # fmt: skip
         return json.dumps(kept).encode()
 
@@ -72,6 +73,7 @@ class RunRecord:
             labels=kept["labels"],
             schema=kept["schema"],
             learn=kept.get("learn", True),
+            tools=tuple(kept.get("tools", ())),
         )
 
 

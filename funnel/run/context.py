@@ -12,6 +12,7 @@ from funnel.llm.budget import Ledger
 from funnel.llm.meter import Meter
 from funnel.prompts.addenda import Prompts, shipped
 from funnel.schema import AnswerSchema
+from funnel.tools import RunTools
 from funnel.trace.events import Events
 from funnel.types import Citation, Shape, Status
 from funnel.workspace.workspace import Workspace
@@ -27,6 +28,7 @@ class Run:
     Nothing outside `access` and `where` is searched, read or cited. `shape`: what kind of work the router
     takes the question for. `schema`: what the answer must be, where it is to be typed. `prompts`: what each
     model is told. `learnt`: what earlier runs learnt and this one learns; None where neither is wanted.
+    `tools`: the caller's own functions that the model's code may call.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Run:
     schema: AnswerSchema | None = None
     prompts: Prompts = field(default_factory=shipped)
     learnt: FindingStore | None = None
+    tools: RunTools = field(default_factory=RunTools)
 
 
 @dataclass(frozen=True, slots=True)

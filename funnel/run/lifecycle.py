@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BadSetting, RunChanged, RunUnknown
 from funnel.findings.store import FindingStore
 from funnel.inspector.extraction import CUT_SHORT
+from funnel.inspector.tools.registry import RESERVED
 from funnel.journal import Journal, RunRecord
 from funnel.journal.swapping import Mailbox
 from funnel.llm.budget import Ledger
@@ -31,6 +32,7 @@ from funnel.prompts.addenda import Prompts
 from funnel.run.context import Run
 from funnel.run.options import Options, ResumeOptions
 from funnel.schema import AnswerSchema
+from funnel.tools import RunTools, UserTool, user_tools
 from funnel.trace.events import Events, JsonlSink, Sink
 from funnel.trace.kinds import RunStarted
 from funnel.types import Answer
@@ -49,6 +51,18 @@ class PreparedRun:
     trace: Path
     notices: tuple[str, ...] = ()
     ended: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What a caller chose for one attempt of a run, beside what its record holds."""
+
+    asker: Asker
+    schema: AnswerSchema | None
+    tools: Sequence[UserTool]
+    trace: Path
+    sink: Sink | None
+    fresh: bool
 
 
 class RunLifecycle:
@@ -86,7 +100,11 @@ class RunLifecycle:
 
     @asynccontextmanager
     async def begin(self, question: str, options: Options, sink: Sink | None) -> AsyncIterator[PreparedRun]:
-        """A new run. Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema` before anything is written."""
+        """Begin a new run.
+
+        Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema`, `BadTool` before anything is written.
+        """
+        tools = user_tools(options.tools, RESERVED)
         schema = None if options.schema is None else AnswerSchema(options.schema)
         record = RunRecord(
             run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}",
@@ -103,16 +121,15 @@ class RunLifecycle:
             labels=options.labels,
             schema=None if schema is None else schema.json_schema,
             learn=self._learn and options.learn,
+            tools=tuple(each.line for each in tools),
         )
         for meter in self._models.meters(Ledger(record.limits), Events(record.run)):
             meter.check_start(record.limits)
         trace = options.trace or self._trace_dir / f"{record.run}.jsonl"
         async with Journal(self._memory, record.run, asker=options.asker, ttl_s=self._keep_s) as journal:
             await journal.begin(record)
-            opened = self._open(
-                record, journal, schema, trace, sink, asker=options.asker, fresh=options.fresh
-            )
-            async with opened as run:
+            how = _Chosen(options.asker, schema, tools, trace, sink, fresh=options.fresh)
+            async with self._open(record, journal, how) as run:
                 yield PreparedRun(run, record, trace)
 
     @asynccontextmanager
@@ -120,8 +137,8 @@ class RunLifecycle:
         """A run that was interrupted, or ended before it had an answer.
 
         Raises: `RunUnknown`; `RunTaken` while another process works on it; `RunChanged` when a document that
-        it had is changed, gone, or no longer for its asker; `BadSetting` for another model or sandbox;
-        `BudgetTooSmall` and `UnknownPrice` as `begin`.
+        it had is changed, gone, or no longer for its asker; `BadSetting` for another model or sandbox, or
+        other tools; `BudgetTooSmall` and `UnknownPrice` as `begin`.
         """
         proved = again.asker or LOCAL_OWNER
         async with Journal(self._memory, name, asker=proved, ttl_s=self._keep_s) as journal:
@@ -130,11 +147,13 @@ class RunLifecycle:
             if again.asker not in {None, asker}:
                 raise RunUnknown(name, self._memory.url)
             self._check_parts(record)
+            tools = _tools_again(record, again)
             await journal.resume()
             record = replace(record, limits=again.limits or record.limits)
             schema = _schema_again(record, again)
             trace = again.trace or self._trace_dir / f"{name}.{journal.attempt}.jsonl"
-            async with self._open(record, journal, schema, trace, sink, asker=asker, fresh=False) as run:
+            how = _Chosen(asker, schema, tools, trace, sink, fresh=False)
+            async with self._open(record, journal, how) as run:
                 for spent in journal.spent:
                     run.ledger.book(
                         input_tokens=spent.input_tokens,
@@ -157,24 +176,20 @@ class RunLifecycle:
         self,
         record: RunRecord,
         journal: Journal,
-        schema: AnswerSchema | None,
-        trace: Path,
-        sink: Sink | None,
-        *,
-        asker: Asker,
-        fresh: bool,
+        how: _Chosen,
     ) -> AsyncIterator[Run]:
-        """What the parts of this run share, with its trace open."""
+        """Yield what the parts of this run share, with its trace open."""
+        asker, fresh = how.asker, how.fresh
         ledger, events = Ledger(record.limits), Events(record.run)
         cache = self._cache.of(asker, fresh=fresh)
         root, sub = self._models.meters(ledger, events, cache=cache, journal=journal)
         learnt = FindingStore(self._memory, asker=asker, ttl_s=self._keep_s, steady=root.cached and not fresh)
-        with JsonlSink(trace) as file:
+        with JsonlSink(how.trace) as file:
             events.subscribe(file)
             for each in self._sinks:
                 events.subscribe(each)
-            if sink:
-                events.subscribe(sink)
+            if how.sink:
+                events.subscribe(how.sink)
             begun = RunStarted(
                 question=record.question, mode=record.mode, k=record.k, model=root.name, sub_model=sub.name,
                 sandbox=self._sandbox, memory=self._memory.url,
@@ -198,9 +213,10 @@ class RunLifecycle:
                         journal=journal,
                         span=span.id,
                         where=record.where,
-                        schema=schema,
+                        schema=how.schema,
                         prompts=self._prompts,
                         learnt=learnt if self._learn and record.learn else None,
+                        tools=RunTools(how.tools),
                     )
 
     def _mailbox(self, run: str, asker: Asker) -> AbstractAsyncContextManager[object]:
@@ -248,6 +264,16 @@ def _schema_again(record: RunRecord, again: ResumeOptions) -> AnswerSchema | Non
     if schema.json_schema != record.schema:
         raise BadSetting("schema", f"run {record.run} began with another one. Pass that one, or none.")
     return schema
+
+
+def _tools_again(record: RunRecord, again: ResumeOptions) -> tuple[UserTool, ...]:
+    """Return the caller's tools. Raises: `BadSetting` if the run began with others; `BadTool`."""
+    tools = user_tools(again.tools, RESERVED)
+    if tuple(each.line for each in tools) != record.tools:
+        began = ", ".join(record.tools) or "none"
+        reason = f"run {record.run} began with {began}. Pass the same functions, in that order."
+        raise BadSetting("tools", reason)
+    return tools
 
 
 def _notices(journal: Journal) -> tuple[str, ...]:

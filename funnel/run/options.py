@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,8 @@ class Options:
 
     `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
     is taken from the cache. `learn`: what earlier runs learnt is offered to this one, and what it learns is
-    kept for later ones. `labels` are kept with the run, for whoever resumes it.
+    kept for later ones. `labels` are kept with the run, for whoever resumes it. `tools`: functions with type
+    hints and a docstring that the model's code may call; `funnel.tool` says more about one.
     """
 
     mode: Mode = "auto"
@@ -35,6 +36,7 @@ class Options:
     fresh: bool = False
     learn: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
+    tools: Sequence[Callable[..., Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,11 @@ class ResumeOptions:
 
     A server that resumes for an asker passes `asker`: it must be the one that the run began with. A typed
     answer is checked with the JSON Schema of the run's beginning; with a model class where `schema` is one.
+    `tools`: those that the run began with.
     """
 
     limits: Limits | None = None
     asker: Asker | None = None
     trace: Path | None = None
     schema: type[BaseModel] | None = None
+    tools: Sequence[Callable[..., Any]] = ()

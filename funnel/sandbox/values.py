@@ -71,11 +71,11 @@ def text_bytes(value: Any) -> int:
     return 0
 
 
-def truncate_middle(text: str) -> str:
+def truncate_middle(text: str, limit: int = MAX_MESSAGE) -> str:
     """Keep both ends of a long text, because an error message may quote a whole document."""
-    if len(text) <= MAX_MESSAGE:
+    if len(text) <= limit:
         return text
-    half = MAX_MESSAGE // 2
+    half = limit // 2
     return f"{text[:half]} [... {len(text):,} characters ...] {text[-half:]}"
 
 

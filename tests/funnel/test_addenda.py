@@ -31,7 +31,7 @@ def test_an_addendum_is_a_paragraph_after_the_prompt():
 
 
 def test_a_model_without_an_addendum_gets_the_common_prompt():
-    for name, values in (("inspector", {"dialect": "d"}), ("sub_call", {}), ("reader", {})):
+    for name, values in (("inspector", {"tools": "t", "dialect": "d"}), ("sub_call", {}), ("reader", {})):
         assert shipped().render_for("gpt-6.1-sol", name, **values) == render(name, **values)
 
 
@@ -49,7 +49,7 @@ def test_a_model_without_an_addendum_gets_the_common_prompt():
     ],
 )
 def test_what_is_published_of_a_family_is_told_to_it(model, purpose, told):
-    assert told in shipped().render_for(model, purpose, dialect="d")
+    assert told in shipped().render_for(model, purpose, tools="t", dialect="d")
 
 
 @pytest.mark.parametrize(

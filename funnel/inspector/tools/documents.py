@@ -1,4 +1,4 @@
-"""The host functions by which the model's code looks at documents; knows the shelf, no model."""
+"""The tools by which the model's code finds and reads documents; asks no model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from funnel.errors import BadPattern
 from funnel.findings.recall import Recall
+from funnel.findings.recorder import FindingRecorder, TextSpan
 from funnel.inspector.opening import TITLE_CHARS
 from funnel.inspector.readable import Shelf
 from funnel.inspector.tools.arguments import as_list, require_integers, require_numbers, require_text
+from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
 from indexes.errors import IndexesError
@@ -26,6 +28,30 @@ LOOK_AGAIN_CHARS = 20_000_000
 """In no more than that another look is taken, without regard to case, where a first found nothing."""
 
 
+def _record_read(recorder: FindingRecorder, arguments: Arguments, text: str) -> None:
+    recorder.read(arguments["doc"], arguments.get("start", 0), arguments.get("stop"), text)
+
+
+def _record_hits(recorder: FindingRecorder, _arguments: Arguments, hits: Sequence[Arguments]) -> None:
+    recorder.texts(TextSpan(hit["id"], hit["start"], hit["text"]) for hit in hits)
+
+
+def _record_matches(recorder: FindingRecorder, _arguments: Arguments, matches: Sequence[Arguments]) -> None:
+    recorder.texts(
+        TextSpan(
+            match["id"],
+            match["start"] - len(match["before"]),
+            match["before"] + match["text"] + match["after"],
+        )
+        for match in matches
+    )
+
+
+def _over_everything(arguments: Arguments) -> bool:
+    """Whether the collection, which may change before a resume, is gone through as a whole."""
+    return bool(arguments.get("docs") == "all")
+
+
 @dataclass
 class DocumentTools:
     """Of one inspector. `mine`: what it was given and what it found, which is what it greps by default.
@@ -39,11 +65,61 @@ class DocumentTools:
     mine: dict[str, None]
     remarks: list[str] = field(default_factory=list)
 
+    def _add_found(self, _arguments: Arguments, hits: Sequence[Arguments]) -> None:
+        self.mine |= dict.fromkeys(hit["doc"] for hit in hits)
+
+    @tool(
+        prompt="- `search(query, k=10)` -> dicts id, title, n_chars, score, start, stop, text: best passages "
+        "of ALL documents.",
+        replayed=always,
+        exposes=Exposes.RECORDED,
+        records=_record_hits,
+        then=_add_found,
+    )
+    async def search(self, query: str, k: int = 10) -> list[dict[str, Any]]:
+        """The best documents of the whole collection, each with its best passage."""
+        require_text(query=query)
+        require_numbers(k=k)
+        if k > MAX_RESULTS:
+            self.remarks.append(f"search() returns at most {MAX_RESULTS} documents, not {k}.")
+        try:
+            hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
+        except IndexesError as error:
+            raise HostError(f"search failed: {error}") from error
+        return [_found(hit) for hit in hits]
+
+    @tool(
+        prompt="- `documents(start=0, limit=1000)` -> id, title, n_chars of all.",
+        replayed=always,
+        exposes=Exposes.RECORDED,
+    )
+    async def documents(self, start: int = 0, limit: int = MAX_LISTED) -> list[dict[str, Any]]:
+        """Every document of the collection that the asker may read, by id, in pages."""
+        require_numbers(start=start, limit=limit)
+        listed = await self.shelf.listed(max(0, start), max(1, min(limit, MAX_LISTED)))
+        return [
+            {"id": info.id, "title": info.title[:TITLE_CHARS], "n_chars": info.n_chars} for info in listed
+        ]
+
+    @tool(
+        prompt="- `read(doc, start=0, stop=None)` -> str, 200,000 characters or an error; doc: an id or any "
+        "of these dicts.",
+        exposes=Exposes.RECORDED,
+        records=_record_read,
+    )
     async def read(self, doc: Any, start: int = 0, stop: int | None = None) -> str:
         """Characters start to stop of a document."""
         require_integers(start=start, stop=stop)
         return await self.shelf.read(doc, start, stop)
 
+    @tool(
+        prompt="- `grep(regex, docs=None, context=80, ignore_case=False)` -> dicts id, title, start, stop, "
+        'text, before, after, line (print this), 200 at most (a remark tells of more); docs: ids, "all", '
+        "None (context and what search found).",
+        replayed=_over_everything,
+        exposes=Exposes.RECORDED,
+        records=_record_matches,
+    )
     async def grep(
         self,
         pattern: str,
@@ -87,6 +163,18 @@ class DocumentTools:
             for match in found.matches
         ]
 
+    @tool(
+        prompt="- `recall(query, k=10)` -> dicts text, asked, id, start, stop of what earlier runs found; "
+        "check and cite(it).",
+        replayed=always,
+        exposes=Exposes.RECORDED,
+    )
+    async def recall(self, query: str, k: int = 10) -> list[dict[str, Any]]:
+        """What earlier runs learnt about documents as they are now, best first, each with its place."""
+        require_text(query=query)
+        require_numbers(k=k)
+        return await self.known.recall(query, max(0, min(k, MAX_RECALLED)))
+
     async def _nothing(self, pattern: str, ids: Sequence[str]) -> str:
         """What a model should know before it takes "no match" for an answer."""
         total = 0
@@ -112,32 +200,6 @@ class DocumentTools:
                 "pass docs=[hit['id'] for hit in search(query, k=500)]"
             )
         return list(await self.shelf.add(everything))
-
-    async def search(self, query: str, k: int = 10) -> list[dict[str, Any]]:
-        """The best documents of the whole collection, each with its best passage."""
-        require_text(query=query)
-        require_numbers(k=k)
-        if k > MAX_RESULTS:
-            self.remarks.append(f"search() returns at most {MAX_RESULTS} documents, not {k}.")
-        try:
-            hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
-        except IndexesError as error:
-            raise HostError(f"search failed: {error}") from error
-        return [_found(hit) for hit in hits]
-
-    async def recall(self, query: str, k: int = 10) -> list[dict[str, Any]]:
-        """What earlier runs learnt about documents as they are now, best first, each with its place."""
-        require_text(query=query)
-        require_numbers(k=k)
-        return await self.known.recall(query, max(0, min(k, MAX_RECALLED)))
-
-    async def documents(self, start: int = 0, limit: int = MAX_LISTED) -> list[dict[str, Any]]:
-        """Every document of the collection that the asker may read, by id, in pages."""
-        require_numbers(start=start, limit=limit)
-        listed = await self.shelf.listed(max(0, start), max(1, min(limit, MAX_LISTED)))
-        return [
-            {"id": info.id, "title": info.title[:TITLE_CHARS], "n_chars": info.n_chars} for info in listed
-        ]
 
 
 def _found(hit: DocumentHit) -> dict[str, Any]:

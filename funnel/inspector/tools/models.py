@@ -1,4 +1,4 @@
-"""The host functions by which the model's code asks other models; knows no document's text."""
+"""The tools by which the model's code asks other models; read no document's text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from funnel.findings.recorder import FindingRecorder
 from funnel.inspector.readable import Shelf
 from funnel.inspector.tools.arguments import as_list, require_text
+from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
 from funnel.inspector.tools.sub_calls import CallSite, SubCallResult, sub_call, sub_request, sub_schema
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
@@ -22,6 +24,32 @@ Recurse = Callable[[str, Sequence[str], CallSite], Awaitable[str]]
 """(question, document ids, where) → the child's answer."""
 
 
+def _record_answer(recorder: FindingRecorder, arguments: Arguments, value: Any) -> None:
+    recorder.sub_call(arguments["prompt"], arguments.get("text"), value)
+
+
+def _record_answers(
+    recorder: FindingRecorder, arguments: Arguments, results: Sequence[SubCallResult]
+) -> None:
+    prompts, texts = as_list(arguments["prompts"]), arguments.get("texts")
+    given = [None] * len(prompts) if texts is None else as_list(texts)
+    for prompt, text, result in zip(prompts, given, results, strict=True):
+        if result["ok"]:
+            recorder.sub_call(prompt, text, result["value"])
+
+
+def _record_child(recorder: FindingRecorder, arguments: Arguments, answer: str) -> None:
+    recorder.words("child", arguments["question"], answer)
+
+
+def _record_children(
+    recorder: FindingRecorder, arguments: Arguments, results: Sequence[SubCallResult]
+) -> None:
+    for question, result in zip(as_list(arguments["questions"]), results, strict=True):
+        if result["ok"]:
+            recorder.words("child", question, result["value"])
+
+
 @dataclass(frozen=True)
 class ModelTools:
     """Of one inspector. `given`: the documents that a child gets when none are named."""
@@ -31,6 +59,12 @@ class ModelTools:
     recurse: Recurse | None
     given: tuple[str, ...]
 
+    @tool(
+        prompt="- `llm_query(prompt, text=None, schema=None)` -> answer of a sub-model that sees only this; "
+        "with a JSON Schema a parsed value.",
+        exposes=Exposes.NOTHING,
+        records=_record_answer,
+    )
     async def llm_query(
         self, prompt: str, text: str | None = None, schema: Any = None, *, at: CallSite
     ) -> Any:
@@ -44,6 +78,11 @@ class ModelTools:
             raise HostError(f"llm_query failed, and nothing was answered: {result['error']}")
         return result["value"]
 
+    @tool(
+        prompt="`llm_query_batched(prompts, texts=None, schema=None)`: at once -> dicts ok, value, error.",
+        exposes=Exposes.NOTHING,
+        records=_record_answers,
+    )
     async def llm_query_batched(
         self, prompts: Any, texts: Any = None, schema: Any = None, *, at: CallSite
     ) -> list[SubCallResult]:
@@ -78,10 +117,23 @@ class ModelTools:
             batch.end_with(BatchEnded(failed=sum(not result["ok"] for result in results)))
             return results
 
+    @tool(
+        prompt="- `rlm_query(question, docs)`,",
+        replayed=always,
+        exposes=Exposes.RECORDED,
+        records=_record_child,
+    )
     async def rlm_query(self, question: str, documents: Any = None, *, at: CallSite) -> str:
         """A child inspector's answer over some of the documents; its markers are this run's markers."""
         return await self._child(question, documents, at.part(0))
 
+    @tool(
+        prompt="`rlm_query_batched(questions, lists_of_docs)`: copies of you with their own REPL, for parts "
+        "of several steps; costly. Their [n] hold here.",
+        replayed=always,
+        exposes=Exposes.RECORDED,
+        records=_record_children,
+    )
     async def rlm_query_batched(
         self, questions: Any, documents: Any = None, *, at: CallSite
     ) -> list[SubCallResult]:

@@ -141,8 +141,8 @@ async def test_a_document_that_went_before_the_first_turn_is_not_in_context(sand
     async with a_run(model, documents=DOCUMENTS[1:3]) as bench:
         info = bench.source.info
 
-        def gone_after_a_look(name, **options):
-            told = info(name, **options)
+        def gone_after_a_look(name, scope):
+            told = info(name, scope)
             bench.source._documents.pop(name, None)
             return told
 

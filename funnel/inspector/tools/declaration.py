@@ -1,0 +1,109 @@
+"""What a tool is: one declaration of all that the prompt, the journal and the findings know about it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from funnel.findings.recorder import FindingRecorder
+
+Arguments = Mapping[str, Any]
+"""What a tool was called with, by parameter; defaults are left out."""
+
+
+class Exposes(Enum):
+    """Which documents a result may hold text of, where the tool does not name them."""
+
+    NOTHING = auto()
+    RECORDED = auto()
+    """Only documents whose text it took through the run's documents, which keep a record by themselves."""
+    EVERYTHING = auto()
+    """Whatever the asker may read: what is assumed of a tool that does not say."""
+
+
+def always(_arguments: Arguments) -> bool:
+    """Every result is answered from the journal when the run is resumed."""
+    return True
+
+
+def never(_arguments: Arguments) -> bool:
+    """The tool gives the same again, or its parts are in the journal by themselves."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model's code may call.
+
+    `signature`: as the model's code sees it. `prompt`: what the first prompt says of it; text that begins
+    with "- " begins a line, any other continues the line before. `replayed`: whether a call with these
+    arguments is answered from the journal when the run is resumed; failures always are. `exposes`: which
+    documents a result may hold text of, or a function that tells their ids from the result; None for any.
+
+    `records`: takes down where texts of a result come from, and what was found out. `then`: what else
+    follows from a result for the owner of the tool; `refused`: what follows from an error. These three also
+    hear of results that come from the journal.
+    """
+
+    name: str
+    function: Callable[..., Awaitable[Any]]
+    signature: inspect.Signature
+    prompt: str
+    replayed: Callable[[Arguments], bool] = never
+    exposes: Exposes | Callable[[Any], Iterable[str] | None] = Exposes.EVERYTHING
+    records: Callable[[FindingRecorder, Arguments, Any], None] | None = None
+    then: Callable[[Any, Arguments, Any], None] | None = None
+    refused: Callable[[Any, str], None] | None = None
+    sited: bool = False
+    """Whether the function takes the call site as `at`."""
+    counts: Callable[[], None] | None = None
+    """Counts a call, also one that the journal answers. Raises: `HostError` over a limit."""
+    durable: bool = False
+    """Whether the code goes on only after the result is written, so that it is not called again."""
+
+
+def tool(
+    *,
+    prompt: str,
+    replayed: Callable[[Arguments], bool] = never,
+    exposes: Exposes = Exposes.EVERYTHING,
+    records: Callable[[FindingRecorder, Arguments, Any], None] | None = None,
+    then: Callable[[Any, Arguments, Any], None] | None = None,
+    refused: Callable[[Any, str], None] | None = None,
+) -> Callable[[Callable[..., Awaitable[Any]]], Tool]:
+    """Declare a method as the tool of its name."""
+
+    def declare(function: Callable[..., Awaitable[Any]]) -> Tool:
+        return Tool(
+            function.__name__,
+            function,
+            _signature(function),
+            prompt,
+            replayed=replayed,
+            exposes=exposes,
+            records=records,
+            then=then,
+            refused=refused,
+            sited="at" in inspect.signature(function).parameters,
+        )
+
+    return declare
+
+
+def _signature(function: Callable[..., Awaitable[Any]]) -> inspect.Signature:
+    """The signature without `self`, `at` and annotations."""
+    signature = inspect.signature(function)
+    shown = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for parameter in signature.parameters.values()
+        if parameter.name not in {"self", "at"}
+    ]
+    return signature.replace(parameters=shown, return_annotation=inspect.Signature.empty)
+
+
+def declared(owner: type[Any]) -> tuple[Tool, ...]:
+    """The tools that a class declares, in the order in which they stand there."""
+    return tuple(each for each in vars(owner).values() if isinstance(each, Tool))

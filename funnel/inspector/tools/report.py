@@ -1,0 +1,170 @@
+"""The tools by which the model's code tells what it found: citations, notes and the answer; asks no model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from funnel.errors import BadAnswer
+from funnel.findings.recorder import FindingRecorder
+from funnel.inspector.readable import Shelf
+from funnel.inspector.tools.arguments import as_list, markers, require_integers, require_text
+from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
+from funnel.run.context import Run
+from funnel.sandbox.base import HostError
+from funnel.schema import AnswerSchema
+from funnel.text.citations import answer_text, markers_in
+from funnel.trace.kinds import AnswerSubmitted, NoteWritten
+
+MAX_ANSWER_CHARS = 100_000
+MAX_NOTE_CHARS, MAX_NOTE_KEY_CHARS = 200_000, 500
+CITES_NOTHING = (
+    "the answer cites nothing. Put the markers that cite() returns into the text, "
+    "or submit(answer, citations=[]) if nothing can be cited"
+)
+"""Said once; whoever submits the same again is taken at their word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What `submit` was given, checked."""
+
+    answer: Any
+    text: str
+    numbers: tuple[int, ...]
+    found: bool
+
+
+def _record_note(recorder: FindingRecorder, arguments: Arguments, _result: None) -> None:
+    recorder.words("note", arguments["key"], arguments["text"])
+
+
+@dataclass
+class ReportTools:
+    """The tools of one inspector; `parent` is the event under which their events belong.
+
+    `left`: what `budget()` returns. `schema`: what `submit` takes for an answer; None for anything.
+    """
+
+    run: Run
+    shelf: Shelf
+    left: Callable[[], dict[str, Any]]
+    schema: AnswerSchema | None = None
+    parent: int = 0
+    output: str = ""
+    submission: Submission | None = None
+    _uncited: bool = False
+
+    @tool(
+        prompt='- `cite(match)` (the sentence around it), `cite(doc, start, stop)`, `cite(doc, quote="exact '
+        'words")` (spaces aside) -> "[3]".',
+        exposes=Exposes.RECORDED,
+    )
+    async def cite(
+        self, doc: Any, start: Any = None, stop: int | None = None, quote: str | None = None
+    ) -> str:
+        """Return a marker like "[3]" for a span, or for a quote that stands in the document word for word."""
+        if isinstance(start, str):
+            start, quote = None, start
+        elif isinstance(doc, dict) and start is None and quote is None and "start" in doc:
+            require_integers(start=doc["start"], stop=doc.get("stop"))
+            return await self.shelf.cite_sentence(doc, doc["start"], doc.get("stop"))
+        if quote is not None:
+            require_text(quote=quote)
+            return await self.shelf.cite_quote(doc, quote)
+        require_integers(start=start, stop=stop)
+        if start is None or stop is None:
+            raise HostError('cite(match), cite(doc, start, stop) or cite(doc, quote="exact words")')
+        return await self.shelf.cite(doc, start, stop)
+
+    def _count_note(self, arguments: Arguments, _result: None) -> None:
+        """A note is stored and traced like printed output, and counted in every attempt of the run."""
+        self.run.ledger.take_output(sum(map(len, arguments.values())))
+
+    @tool(
+        prompt="- `note(key, text)`,",
+        # Not written again: a child whose result is replayed wrote its own later, maybe under the same key.
+        replayed=always,
+        exposes=Exposes.NOTHING,
+        records=_record_note,
+        then=_count_note,
+    )
+    async def note(self, key: str, text: str) -> None:
+        """Keep a text for later turns, and for the answer if the budget ends first."""
+        require_text(key=key, text=text)
+        if len(key) > MAX_NOTE_KEY_CHARS or len(text) > MAX_NOTE_CHARS:
+            raise HostError(
+                f"a note has at most {MAX_NOTE_CHARS:,} characters and its key {MAX_NOTE_KEY_CHARS}: "
+                "note what was found, not the text that it was found in"
+            )
+        if self.run.ledger.remaining_output_chars() == 0:
+            raise HostError(f"{self.run.ledger.out_of_output()} No more is noted: submit what you have")
+        await self.run.workspace.note(key, text)
+        self.run.events.point(NoteWritten(key=key, text=text), parent=self.parent)
+
+    @tool(prompt="`notes()`: kept if the budget ends.", replayed=always, exposes=Exposes.NOTHING)
+    async def notes(self) -> dict[str, str]:
+        """Return every note of this run, by key."""
+        return await self.run.workspace.notes()
+
+    @tool(prompt="`last_output()`, whole.", exposes=Exposes.NOTHING)
+    async def last_output(self) -> str:
+        """Return all that the previous cell printed, however much of it was shown."""
+        return self.output
+
+    @tool(prompt="`budget()`.", replayed=always, exposes=Exposes.NOTHING)
+    async def budget(self) -> dict[str, Any]:
+        """Return what is left: turns, calls, seconds, dollars, tokens; None where there is no limit."""
+        return self.left()
+
+    def _note_refusal(self, error: str) -> None:
+        self._uncited |= error == CITES_NOTHING
+
+    @tool(
+        prompt="- `submit(answer, citations=None, found=True)`: text with markers, or a value and its "
+        'markers in citations. If the documents lack it: submit("It is not said. ...", found=False).',
+        exposes=Exposes.NOTHING,
+        refused=_note_refusal,
+    )
+    async def submit(self, answer: Any, citations: Any = None, *, found: bool = True) -> None:
+        """End the run with this answer."""
+        try:
+            text = answer_text(answer)
+        except ValueError:
+            raise HostError(
+                "the answer holds nan or inf, which JSON has not; submit None or text there"
+            ) from None
+        if answer is None or not text.strip():
+            raise HostError(
+                "the answer is empty; to say that there is none: submit('what is missing', found=False)"
+            )
+        if len(text) > MAX_ANSWER_CHARS:
+            raise HostError(f"the answer has {len(text):,} characters; at most {MAX_ANSWER_CHARS:,}")
+        if found and self.schema is not None:
+            await _check(answer, self.schema)
+        numbers = markers_in(answer)
+        for marker in as_list(citations if citations is not None else []):
+            numbers += markers(marker)
+        known = self.shelf.cited(numbers)
+        if unknown := sorted(set(numbers) - set(known)):
+            raise HostError(
+                f"no citation {', '.join(f'[{n}]' for n in unknown)}: markers come from cite(). "
+                "Do not invent them, and write other numbers without square brackets."
+            )
+        if found and not known and citations is None and not self._uncited:
+            raise HostError(CITES_NOTHING)
+        self.submission = Submission(answer, text, tuple(dict.fromkeys(numbers)), bool(found))
+        submitted = AnswerSubmitted(answer=text, citations=tuple(known), found=bool(found))
+        self.run.events.point(submitted, parent=self.parent)
+
+
+async def _check(answer: Any, schema: AnswerSchema) -> None:
+    try:
+        await asyncio.to_thread(schema.check, answer)
+    except BadAnswer as error:
+        raise HostError(
+            f"the answer does not meet the schema in the first message: {error}. Submit the "
+            "corrected value itself; or, if the documents do not hold it, say so with found=False"
+        ) from error
