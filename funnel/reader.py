@@ -13,7 +13,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from funnel.errors import BadAnswer, BudgetExceeded, LLMError
-from funnel.journal.journal import fingerprint_of
 from funnel.llm.base import MAX_REPLY_CHARS, Message, Request, StepId
 from funnel.prompts import fence, render
 from funnel.run.context import Draft, Run
@@ -21,6 +20,7 @@ from funnel.schema import AnswerSchema
 from funnel.text.citations import MARKER, CitableText, cite, renumber, renumber_value
 from funnel.trace.kinds import ReplyRejected
 from funnel.types import Citation
+from indexes.fingerprint import joint_fingerprint
 from indexes.types import DocumentHit, Hit
 
 _QUOTE = {
@@ -92,7 +92,7 @@ class Reader:
 
 def _place(path: tuple[int, ...], request: Request) -> StepId:
     """Where the journal has the call."""
-    return StepId(path, fingerprint_of(*(message.content for message in request.messages)))
+    return StepId(path, joint_fingerprint(*(message.content for message in request.messages)))
 
 
 def _request(run: Run, sources: Sequence[CitableText]) -> Request:

@@ -6,12 +6,13 @@ is better.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NewType
+
+from indexes.fingerprint import fingerprint
 
 DocumentId = NewType("DocumentId", str)
 PassageId = NewType("PassageId", str)
@@ -75,7 +76,7 @@ class Document:
     @cached_property
     def version(self) -> str:
         """First 16 hex digits of the SHA-256 of the text: offsets belong to one version."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return fingerprint(self.text)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -89,7 +90,7 @@ class Document:
             [(s.start, s.stop, s.title, s.page, s.line) for s in self.sections],
         ]
         blob = json.dumps(parts, sort_keys=True, ensure_ascii=True, default=str)
-        return hashlib.sha256(blob.encode()).hexdigest()[:16]
+        return fingerprint(blob)
 
     @property
     def info(self) -> DocumentInfo:

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from funnel.cli import embed, scope, show
 from funnel.cli import rerank as reranking
 from funnel.cli.errors import one_line
+from indexes.counting import counted
 
 if TYPE_CHECKING:
     from indexes.loaders import Loading
@@ -121,8 +122,7 @@ def skipped(unknown: Counter[str]) -> str:
     ]
     if (more := len(unknown) - TYPES_SHOWN) > 0:
         common.append(f"{more} more")
-    n_files = unknown.total()
-    return f"{n_files:,} {'file' if n_files == 1 else 'files'} of unknown type ({', '.join(common)})"
+    return f"{counted(unknown.total(), 'file')} of unknown type ({', '.join(common)})"
 
 
 def check(loading: Loading, on_progress: ProgressCallback) -> None:

@@ -17,6 +17,7 @@ import typer
 from funnel.cli import embed, show
 from funnel.cli.collection import bars
 from funnel.cli.errors import FAILED, one_line
+from indexes.counting import plural
 
 if TYPE_CHECKING:
     from indexes.errors import IndexesError
@@ -268,7 +269,7 @@ def _print_proof(proved: Proof) -> None:
     show.OUT.print(
         f"Searched for {proved.sequences} word sequences and names{shared}, and {proved.terms} search terms, "
         f"in {proved.files} files, {show_bytes(proved.size_bytes)}: "
-        f"{len(proved.traces) or 'no'} trace{'' if len(proved.traces) == 1 else 's'}.",
+        f"{len(proved.traces) or 'no'} {plural(len(proved.traces), 'trace')}.",
         markup=False,
     )
     for trace in proved.traces:

@@ -18,6 +18,7 @@ from rich.table import Table
 from funnel.cli import show
 from funnel.cli.errors import FAILED, one_line
 from funnel.errors import BadSetting
+from indexes.counting import counted
 
 if TYPE_CHECKING:
     from funnel.journal.housekeeping import Removed
@@ -59,7 +60,7 @@ def ls(memory: MemoryOption = None, as_json: JsonOption = False) -> None:
                 run["run"], run["status"], str(run["model_calls"]), escape(run["question"][:QUESTION_CHARS])
             )
         show.OUT.print(table)
-        show.OUT.print(f"[dim]{escape(found['url'])}: {_counted(found['holds'])}[/]")
+        show.OUT.print(f"[dim]{escape(found['url'])}: {_holds(found['holds'])}[/]")
 
 
 @app.command(name="show")
@@ -148,9 +149,10 @@ def rm(
         if as_json:
             show.print_json({"runs": list(removed.runs), "documents": removed.documents})
         else:
-            n = len(removed.runs)
-            versions = f"{removed.documents:,} document version{'s' * (removed.documents != 1)}"
-            show.OUT.print(f"Removed {n:,} run{'s' * (n != 1)} and {versions} that no other run had.")
+            versions = counted(removed.documents, "document version")
+            show.OUT.print(
+                f"Removed {counted(len(removed.runs), 'run')} and {versions} that no other run had."
+            )
 
 
 @asynccontextmanager
@@ -250,6 +252,6 @@ def _kind(where: str) -> str:
     return unquote(parts[1]) if len(parts) > 1 else parts[0]
 
 
-def _counted(holds: dict[str, int]) -> str:
+def _holds(holds: dict[str, int]) -> str:
     names = {"run": "runs", "document": "document versions", "cache": "caches", "learnt": "learnt from"}
     return ", ".join(f"{count:,} {names.get(kind, kind)}" for kind, count in sorted(holds.items())) or "empty"

@@ -14,6 +14,7 @@ from rich.tree import Tree
 
 from funnel.text.citations import answer_text
 from funnel.types import Answer, Citation, Span, Usage
+from indexes.counting import counted
 from indexes.types import DocumentHit
 
 PIPED_COLUMNS = 200
@@ -124,7 +125,7 @@ def _name(document_id: str) -> str:
 def usage(used: Usage) -> str:
     """Format calls, tokens, dollars and seconds on one line."""
     cost = "price unknown" if used.cost_usd is None else dollars(used.cost_usd)
-    calls = f"{used.model_calls} call{'' if used.model_calls == 1 else 's'}"
+    calls = counted(used.model_calls, "call")
     calls += f" ({used.cached_calls} cached)" if used.cached_calls else ""
     tokens = f"{used.input_tokens:,} in + {used.output_tokens:,} out tokens"
     return f"{calls} · {tokens} · {cost} · {used.wall_s:.1f} s"

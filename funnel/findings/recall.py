@@ -12,15 +12,15 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from funnel.findings.recorder import FindingRecorder
-from funnel.findings.store import Finding, FindingStore, Version, fingerprint_of_text
+from funnel.findings.store import Finding, FindingStore, Version
 from funnel.inspector.readable import Shelf
-from funnel.journal.journal import fingerprint_of
 from funnel.llm.base import estimated_tokens
 from funnel.memory import terms
 from funnel.prompts import fence
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
 from funnel.workspace.passages import PASSAGE_CHARS, best_passage
+from indexes.fingerprint import fingerprint, joint_fingerprint
 
 SHOWN, SHOWN_TOKENS, SHOWN_CHARS = 5, 600, 300
 """So many facts the first message tells, within so many estimated tokens, each cut to so many characters."""
@@ -68,7 +68,7 @@ class Recall:
         if learnt is None:
             return ""
         versions = frozenset(self._version(name) for name in documents)
-        key = fingerprint_of(self._run.root.name, question, json.dumps(sorted(versions)))
+        key = joint_fingerprint(self._run.root.name, question, json.dumps(sorted(versions)))
         journal, value = self._run.journal, f"known {key}"
         before = journal.value(value) or await learnt.opening(key)
         if before is not None and await self._shelf.readable(before[1]):
@@ -135,7 +135,7 @@ class Recall:
                 text = await self._shelf.read(info.id, source.start, source.stop)
             except HostError:
                 return None
-            if info.version != source.version or fingerprint_of_text(text) != source.check:
+            if info.version != source.version or fingerprint(text) != source.check:
                 return None
             start, stop = await asyncio.to_thread(_place, text, fact)
             places.append(

@@ -16,11 +16,11 @@ from funnel.findings.store import (
     FindingKind,
     FindingStore,
     SupportingSpan,
-    fingerprint_of_text,
     supporting_span,
 )
 from funnel.inspector.readable import MAX_READ_CHARS, Shelf
 from funnel.text.citations import answer_text, markers_in, renumber
+from indexes.fingerprint import fingerprint
 
 NOT_FOUND = "NOT FOUND: "
 """How a child's answer begins that is none."""
@@ -112,7 +112,7 @@ class FindingRecorder:
             document_id, start = place
             info, stop = self._shelf.info(document_id), start + len(text)
             title = info.title[:MAX_TITLE_CHARS]
-            source = SupportingSpan(document_id, info.version, start, stop, fingerprint_of_text(text), title)
+            source = SupportingSpan(document_id, info.version, start, stop, fingerprint(text), title)
             self._learnt.add("sub-call", prompt, answer_text(value), [source])
 
     def words(self, kind: FindingKind, asked: str, text: str) -> None:

@@ -13,7 +13,6 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from hashlib import sha256
 from typing import Literal
 from urllib.parse import unquote
 
@@ -24,6 +23,7 @@ from funnel.memory.base import TERMS, Memory, Namespace
 from funnel.text.citations import markers_in, renumber
 from funnel.text.sentences import statements
 from funnel.types import Citation
+from indexes.fingerprint import fingerprint
 
 FindingKind = Literal["note", "sub-call", "child", "answer"]
 
@@ -98,7 +98,7 @@ class Finding:
             self.text,
             *(list(asdict(source).values()) for source in self.sources),
         ]
-        return sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return fingerprint(json.dumps(parts))
 
 
 class FindingStore:
@@ -245,14 +245,9 @@ class FindingStore:
 
 def supporting_span(citation: Citation, version: str) -> SupportingSpan:
     """What a citation rests on."""
-    check = fingerprint_of_text(citation.quote)
+    check = fingerprint(citation.quote)
     title = citation.title[:MAX_TITLE_CHARS]
     return SupportingSpan(citation.document_id, version, citation.start, citation.stop, check, title)
-
-
-def fingerprint_of_text(text: str) -> str:
-    """By which a text is known again."""
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _version(rest: str) -> Version:

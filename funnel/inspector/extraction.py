@@ -13,7 +13,6 @@ from funnel.inspector.loop import Unfinished
 from funnel.inspector.readable import Shelf
 from funnel.inspector.tools.registry import names
 from funnel.inspector.transcript import Turn, middle_out, prose
-from funnel.journal.journal import fingerprint_of
 from funnel.llm.base import Message, Request, StepId, estimated_tokens
 from funnel.llm.budget import Reservation
 from funnel.prompts import fence, render
@@ -22,6 +21,8 @@ from funnel.schema import AnswerSchema
 from funnel.schema.plain import first_json
 from funnel.text.citations import markers_in, renumber_value
 from funnel.trace.kinds import WorkStopped
+from indexes.counting import counted
+from indexes.fingerprint import joint_fingerprint
 
 INPUT_TOKENS = 8_000
 LEAST_TOKENS = 1_000
@@ -72,8 +73,8 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
         text = "\n".join(f"{key}: {note}" for key, note in notes.items())
     if not text or text.startswith("NOT FOUND"):
         looked = (
-            f"No answer was found in {_counted(len(shelf.ids), 'document')} "
-            f"and {_counted(sum(turn.count for turn in ended.turns), 'turn')}."
+            f"No answer was found in {counted(len(shelf.ids), 'document')} "
+            f"and {counted(sum(turn.count for turn in ended.turns), 'turn')}."
         )
         return Draft(looked, "failed" if ended.broken else "declined", notices=tuple(notices))
     if run.schema is not None:
@@ -90,7 +91,7 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
 
 def _place(request: Request) -> StepId:
     """By what it is asked: a run that was resumed may come to its end again, and with more in its notes."""
-    check = fingerprint_of(*(message.content for message in request.messages))
+    check = joint_fingerprint(*(message.content for message in request.messages))
     return StepId((*EXTRACTION, int(check, 16)), check)
 
 
@@ -134,7 +135,3 @@ def _material(notes: Mapping[str, str], turns: Sequence[Turn], tokens: int) -> s
             break
         latest.insert(0, f"{turn.reply}\n{turn.feedback}")
     return middle_out("\n\n".join([*parts, *latest]), tokens)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

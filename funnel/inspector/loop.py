@@ -26,12 +26,12 @@ from funnel.inspector.transcript import (
     shorten,
     transcript,
 )
-from funnel.journal.journal import fingerprint_of
 from funnel.llm.base import MAX_REPLY_CHARS, Request, StepId
 from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 from funnel.trace.kinds import CellEnded, CellStarted, ReplyRejected, TurnStarted, WorkStopped
+from indexes.fingerprint import joint_fingerprint
 
 MAX_REPAIRS = 3
 PRELUDE = f"import {', '.join(MODULES)}"
@@ -78,7 +78,7 @@ class Inspection:
         self._schema = run.schema if task.depth == 0 else None
         self._host = Host(run, shelf, known, recurse, task.documents, self._left, self._schema)
         self._turns: tuple[Turn, ...] = ()
-        self._told = fingerprint_of()
+        self._told = joint_fingerprint()
         self._number = 0
         self._repairs = 0
         self._room = 0
@@ -183,7 +183,7 @@ class Inspection:
     def _tell(self, turn: Turn) -> None:
         """Add a turn, also to the check of all that was said, which no compaction changes."""
         self._turns = (*self._turns, turn)
-        self._told = fingerprint_of(self._told, turn.reply, turn.feedback)
+        self._told = joint_fingerprint(self._told, turn.reply, turn.feedback)
 
     async def _cell(self, session: Session, code: Code, parent: int, path: tuple[int, ...]) -> CellResult:
         """Run one cell until the deadline at the latest."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -341,13 +340,3 @@ def _both(first: Outcome, second: Outcome) -> Outcome:
         cost_usd=None if None in costs else math.fsum(cost or 0.0 for cost in costs),
         calls=first.calls + second.calls,
     )
-
-
-def fingerprint_of(*texts: str) -> str:
-    """A short name of what was asked, to tell on a resume whether it is asked again."""
-    digest = hashlib.sha256()
-    for text in texts:
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "big"))
-        digest.update(encoded)
-    return digest.hexdigest()[:16]

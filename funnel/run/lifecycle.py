@@ -37,6 +37,7 @@ from funnel.trace.events import Events, JsonlSink, Sink
 from funnel.trace.kinds import RunStarted
 from funnel.types import Answer
 from funnel.workspace.workspace import Workspace
+from indexes.counting import counted
 from indexes.source import Source
 
 _SHOWN = 3
@@ -280,14 +281,10 @@ def _notices(journal: Journal) -> tuple[str, ...]:
     """What whoever resumed the run should know of its bill."""
     paid = sum(outcome.completion is not None and not outcome.cached for outcome in journal.spent)
     unknown = sum(outcome.calls for outcome in journal.spent if not (outcome.completion or outcome.failure))
-    notices = [f"Resumed: {_counted(paid, 'model call')} made before and not again."]
+    notices = [f"Resumed: {counted(paid, 'model call')} made before and not again."]
     if unknown:
         notices.append(
-            f"{_counted(unknown, 'call')} under way when the run stopped: counted at the worst case, and "
+            f"{counted(unknown, 'call')} under way when the run stopped: counted at the worst case, and "
             "maybe paid for twice."
         )
     return tuple(notices)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from indexes.counting import plural
 from indexes.errors import BadFile, DuplicateId, MissingExtra, NothingToIndex
 from indexes.loaders import discovery as kinds
 from indexes.loaders.decoding import read_text
@@ -117,7 +118,7 @@ def _missing(root: Root) -> Counter[str]:
 
 
 def _left_out(root: Root, suffix: str, n_files: int) -> BadFile:
-    what = f"reading its {n_files} {suffix} {'file' if n_files == 1 else 'files'}"
+    what = f"reading its {n_files} {suffix} {plural(n_files, 'file')}"
     return BadFile(root.path, str(MissingExtra(what, EXTRA)).removesuffix("."))
 
 

@@ -7,15 +7,16 @@ import logging
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed
 from funnel.findings import store as module
-from funnel.findings.store import MAX_CHARS, MAX_FACTS, FindingStore, SupportingSpan, fingerprint_of_text
+from funnel.findings.store import MAX_CHARS, MAX_FACTS, FindingStore, SupportingSpan
 from funnel.memory import InMemory, SqliteMemory
 from funnel.types import Citation
+from indexes.fingerprint import fingerprint
 
 V1 = ("leases", "v1")
 
 
 def source(version=V1, start=0, text="The lease ends in May."):
-    return SupportingSpan(*version, start, start + len(text), fingerprint_of_text(text), version[0].title())
+    return SupportingSpan(*version, start, start + len(text), fingerprint(text), version[0].title())
 
 
 def a_store(memory, asker=LOCAL_OWNER, **how):

@@ -21,12 +21,13 @@ from funnel.inspector.tools.models import ModelTools, Recurse
 from funnel.inspector.tools.registry import of_user
 from funnel.inspector.tools.report import ReportTools, Submission
 from funnel.inspector.tools.sub_calls import CallSite
-from funnel.journal.journal import Kept, fingerprint_of
+from funnel.journal.journal import Kept
 from funnel.llm.base import StepId
 from funnel.run.context import Run
 from funnel.sandbox.base import EndCell, HostError, HostFunction
 from funnel.schema import AnswerSchema
 from funnel.trace.kinds import HostCallEnded, HostCallStarted
+from indexes.fingerprint import joint_fingerprint
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Host:
         journal = self.run.journal
 
         def step() -> StepId:
-            return StepId(path, fingerprint_of(tool.name, json.dumps(arguments)))
+            return StepId(path, joint_fingerprint(tool.name, json.dumps(arguments)))
 
         if journal.resumed and (kept := journal.kept(step())) is not None:
             self.remarks += kept.remarks

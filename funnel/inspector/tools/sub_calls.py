@@ -11,13 +11,13 @@ from typing import Any
 
 from funnel.errors import BadAnswer, BadSchema, BudgetExceeded, LLMError
 from funnel.inspector.tools.arguments import require_text
-from funnel.journal.journal import fingerprint_of
 from funnel.llm.base import Message, Request, StepId
 from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
 from funnel.schema import AnswerSchema
 from funnel.trace.kinds import ReplyRejected
+from indexes.fingerprint import joint_fingerprint
 
 MAX_SUB_CALL_CHARS = 400_000
 MAX_REPAIRS = 2
@@ -104,7 +104,7 @@ async def sub_call(run: Run, request: Request, at: CallSite, schema: AnswerSchem
 
 
 async def _complete(run: Run, request: Request, at: CallSite) -> SubCallResult:
-    place = StepId(at.path, fingerprint_of(*(message.content for message in request.messages)))
+    place = StepId(at.path, joint_fingerprint(*(message.content for message in request.messages)))
     try:
         completion = await run.sub.complete(request, parent=at.span, place=place)
     except (LLMError, BudgetExceeded) as error:

@@ -19,6 +19,7 @@ from funnel.llm.base import CallOptions, Completion, OnRetry, Request, Retry
 from funnel.llm.openai.client import CALL_ERRORS, OPENAI_URL, client
 from funnel.llm.openai.failures import FailedAttempt, failed_attempt, rejected_parameter
 from funnel.llm.openai.wire import model_names, parse_completion, request_body
+from indexes.fingerprint import fingerprint
 
 _SALT = secrets.token_bytes(32)
 LONGEST_WAIT_S = 60.0
@@ -59,7 +60,7 @@ class OpenAIChat:
         self._endpoint = endpoint_name(base_url)
         self._account = account_name(base_url, api_key)
         query = urlsplit(base_url or "").query
-        self._query = hashlib.sha256(query.encode()).hexdigest()[:16] if query else ""
+        self._query = fingerprint(query) if query else ""
         self._max_retries = max_retries
         self._attempt_timeout_s = attempt_timeout_s
         self._backoff_s = backoff_s

@@ -10,10 +10,11 @@ import pytest
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed, RunTaken, RunUnknown
 from funnel.journal import Journal, RunRecord, listing
-from funnel.journal.journal import Kept, fingerprint_of
+from funnel.journal.journal import Kept
 from funnel.llm.base import Completion, Outcome, StepId
 from funnel.llm.budget import Limits
 from funnel.memory import InMemory, namespace
+from indexes.fingerprint import joint_fingerprint
 from indexes.types import OWNER
 
 HERE = namespace("local", "run", "r")
@@ -287,11 +288,11 @@ async def test_a_run_that_there_is_not_is_unknown(memory):
 
 def test_a_check_tells_texts_apart_wherever_they_are_cut():
     checks = [
-        fingerprint_of(),
-        fingerprint_of(""),
-        fingerprint_of("", ""),
-        fingerprint_of("ab"),
-        fingerprint_of("a", "b"),
-        fingerprint_of("\ud800"),
+        joint_fingerprint(),
+        joint_fingerprint(""),
+        joint_fingerprint("", ""),
+        joint_fingerprint("ab"),
+        joint_fingerprint("a", "b"),
+        joint_fingerprint("\ud800"),
     ]
     assert len(set(checks)) == len(checks)
