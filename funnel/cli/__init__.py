@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from funnel.cli.signals import exit_status, take_signals
+
 if TYPE_CHECKING:
     from funnel.cli.commands import app as app
 
@@ -16,11 +18,17 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the installed script `funnel`."""
+    take_signals()
     try:
         _run()
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(exit_status()) from None
+    except SystemExit as ended:
+        # Commands and typer end with this status whichever signal it was.
+        if ended.code == _INTERRUPTED:
+            raise SystemExit(exit_status()) from None
+        raise
 
 
 def _run() -> None:

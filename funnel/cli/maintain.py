@@ -62,8 +62,8 @@ WATCH_EPILOG = """Examples:
 
 funnel watch docs/ notes.md --kb kb
 
-Stop it with Ctrl-C. If a folder disappears, or loses over 30 % of its documents at once, nothing is removed
-from the collection."""
+Ctrl-C or SIGTERM ends it, with exit status 0. If a folder disappears, or loses over 30 % of its documents at
+once, nothing is removed from the collection."""
 
 SQLITE = "sqlite:///"
 Kb = Annotated[Path, typer.Option(help="The collection's directory.")]

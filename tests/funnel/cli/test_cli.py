@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from chat_server import Reply, error
+from processes import PIPES, started
 from second_stage import reading
 from typer.testing import CliRunner
 
@@ -542,16 +543,21 @@ def test_the_installed_script_ends_wrong_input_with_one_line(tmp_path):
 
 @pytest.mark.skipif(not SCRIPT.exists(), reason="the package is not installed as a script")
 @pytest.mark.parametrize(
-    ("sent", "code", "told"), [(signal.SIGINT, 130, "Stopped.\n"), (signal.SIGKILL, -signal.SIGKILL, "")]
+    ("sent", "code", "told"),
+    [
+        (signal.SIGINT, 130, "Stopped.\n"),
+        (signal.SIGTERM, 143, "Stopped.\n"),
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+    ],
 )
 def test_a_run_that_is_stopped_leaves_a_trace_to_read(kb, tmp_path, chat_server, sent, code, told):
-    chat_server.default = lambda body: Reply("late", delay_s=60)
+    chat_server.default = lambda body: Reply("late", delay_s=600)
     env = {**os.environ, "OPENAI_BASE_URL": chat_server.url, "FUNNEL_MODEL": "m"}
     command = [SCRIPT, "ask", QUESTION, "--kb", kb, "--mode", "deep", "--trace", tmp_path / "t.jsonl"]
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ask:
-        assert chat_server.called.wait(60)
+    with started(command, env=env, **PIPES) as ask:
+        assert chat_server.called.wait(120)
         ask.send_signal(sent)
-        shown, errors = ask.communicate(timeout=60)
+        shown, errors = ask.communicate(timeout=120)
     assert (ask.returncode, shown, errors) == (code, "", told)
     assert "model call turn m" in done("trace", tmp_path / "t.jsonl")
 

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from processes import IGNORING_SIGINT, started
 from typer.testing import CliRunner
 
 from funnel.cli import app
@@ -100,23 +101,26 @@ def test_waiting_for_the_model_embeds_too(docs, tmp_path):
 
 STOPPED = """
 import sys
-sys.path.insert(0, sys.argv[1])
 import indexes.collection
 from test_embed import Letters
 indexes.collection.embedder_named = Letters
-from funnel.cli import app
-app(["embed", "--kb", sys.argv[2]])
+from funnel.cli import main
+sys.argv[1:] = ["embed", "--kb", sys.argv[1]]
+main()
 """
 
 
-def test_ctrl_c_says_that_what_was_done_is_kept(kb, request):
-    command = [sys.executable, "-c", STOPPED, str(request.path.parent), str(kb)]
-    env = {**os.environ, "LETTERS_S": "60"}
-    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as worker:
+@pytest.mark.parametrize("start", [(), IGNORING_SIGINT], ids=["as usual", "SIGINT ignored"])
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_says_that_what_was_done_is_kept(kb, request, start, sent, status):
+    command = [*start, sys.executable, "-c", STOPPED, kb]
+    tests = os.pathsep.join(map(str, (request.path.parent, request.path.parents[2])))
+    env = {**os.environ, "LETTERS_S": "600", "PYTHONPATH": tests}
+    with started(command, env=env, stderr=subprocess.PIPE, text=True) as worker:
         wait_until((kb / "dense" / "writer").exists, worker)
-        worker.send_signal(signal.SIGINT)
+        worker.send_signal(sent)
         told = worker.stderr.read()
-    assert worker.returncode == 130
+        assert worker.wait(120) == status
     assert f"{MANY} of {MANY} passages wait for letters. The next run continues from there." in told
     assert "Traceback" not in told
 
