@@ -79,7 +79,7 @@ def test_a_stopped_question_says_how_to_go_on(docs, tmp_path, chat_server, start
         shown, errors = ended(asking)
     assert (asking.returncode, shown) == (status, "")
     resume, last = errors.splitlines()
-    assert resume.startswith("Go on where it stopped: funnel ask --resume ")
+    assert resume.startswith("To continue where it stopped: funnel ask --resume ")
     assert last == "Stopped."
 
 
