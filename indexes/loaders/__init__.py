@@ -1,4 +1,4 @@
-"""Files and folders to Documents: `load(paths)` is the way in; each format family has a file of its own."""
+"""Loads files and folders as Documents with `load(paths)`; each family of formats has its own file."""
 
 from indexes.loaders.loading import Loading, load
 

@@ -1,4 +1,4 @@
-"""Whether an Office file is a zip that is safe to unpack; knows zips, not what is in them."""
+"""Checks that an Office file is a zip that is safe to unpack; knows zips, not their contents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from indexes.loaders.assembly import Unreadable
 MAX_MEMBERS = 20_000
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_RATIO = 200
-"""Office's XML packs 5 to 60 to one; a bomb, up to 1,000 to one."""
+"""Maximum compression ratio. Office's XML reaches 5 to 60; a zip bomb up to 1,000."""
 
 _RATIO_FROM_BYTES = 32 << 20
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -18,24 +18,24 @@ _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 
 
 def check_archive(data: bytes) -> None:
-    """Pass a zip whose members stay within limits when unpacked.
+    """Check that the members of a zip stay within limits when unpacked.
 
-    The sizes are those that it declares: `zipfile`, by which every reader here unpacks, gives no member
-    more bytes than it declares.
+    Checks the declared sizes. That is safe, because every reader here unpacks with `zipfile`, which never
+    returns more bytes of a member than it declares.
 
     Raises: `Unreadable` with the reason.
     """
     if data.startswith(_OLE):
         if _ENCRYPTED in data:
             raise Unreadable("it is encrypted; save it without a password")
-        raise Unreadable("it is in the format before 2007 under a new name; open it and save it anew")
+        raise Unreadable("it is in the format before 2007, with a new extension; open it and save it again")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as exc:
         raise Unreadable(f"it is damaged, or not of the type that its name says ({exc})") from exc
     if len(members) > MAX_MEMBERS:
-        raise Unreadable(f"it packs {len(members):,} files, more than the {MAX_MEMBERS:,} that are unpacked")
+        raise Unreadable(f"it contains {len(members):,} files, more than the {MAX_MEMBERS:,} allowed")
     total = sum(member.file_size for member in members)
     if total > MAX_UNPACKED_BYTES:
         raise Unreadable(

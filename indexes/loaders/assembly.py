@@ -1,4 +1,4 @@
-"""Text and its sections put together block by block; knows offsets, no file format."""
+"""Builds a document's text and sections block by block; knows offsets, no file format."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffe\uffff]+")
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a file's format gives: canonical text, its sections in order, and what the file says of itself.
+    """A parsed file: canonical text, its sections in order, and the file's own metadata.
 
-    `title` is empty where the file states none.
+    `title` is empty if the file has none.
     """
 
     text: str
@@ -27,26 +27,26 @@ class Parsed:
     metadata: Metadata = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON types, for `from_json`."""
+        """Return the fields as JSON types, for `from_json`."""
         sections = [[s.start, s.stop, s.title, s.page, s.line] for s in self.sections]
         return {"text": self.text, "title": self.title, "sections": sections, "metadata": dict(self.metadata)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Parsed:
-        """What `as_json` made."""
+        """Restore a parsed file from the result of `as_json`."""
         sections = tuple(Section(*fields) for fields in value["sections"])
         return cls(value["text"], value["title"], sections, value["metadata"])
 
 
 class Unreadable(ValueError):
-    """A file is at fault; `str(error)` says how, to stand after its name."""
+    """The file cannot be read through a fault of its own; the message completes "FILE: …"."""
 
 
 class Assembly:
-    """Builds a `Parsed`: each block becomes a section of its own, with an empty line between two.
+    """Builds a `Parsed`: each block becomes a section, with an empty line between blocks.
 
-    Blocks without words leave nothing, so that an empty page moves no offset. Newlines become line feeds,
-    control characters and halves of surrogate pairs go: what is stored is what can be cited.
+    Blocks without words are dropped, so that an empty page shifts no offset. Newlines become line feeds,
+    control characters are removed and lone surrogates replaced, so that exactly the stored text can be cited.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Assembly:
         self.sections.append(Section(start, self._length, " ".join(clean(title).split()), page, line))
 
     def add_parsed(self, parsed: Parsed, *, title: str) -> None:
-        """Append a whole document under `title`, which the titles of its sections follow."""
+        """Append a whole document; the titles of its sections are prefixed with `title`."""
         position = 0
         for section in parsed.sections:
             self.add(parsed.text[position : section.start], title=title)
@@ -85,7 +85,7 @@ class Assembly:
         self.add(parsed.text[position:], title=title)
 
     def parsed(self, *, title: str = "", metadata: Mapping[str, Scalar | list[str]] | None = None) -> Parsed:
-        """What was put together; metadata without a value are left out."""
+        """Return the result, without metadata that have no value."""
         stated = {
             key: _cleaned(value) for key, value in (metadata or {}).items() if value not in ("", None, [])
         }
@@ -103,5 +103,5 @@ def _cleaned(value: Scalar | list[str]) -> Scalar | list[str]:
 
 
 def clean(text: str) -> str:
-    """`text` without what cannot be stored or seen, every newline a line feed."""
+    """Remove control characters, replace lone surrogates, and turn every newline into a line feed."""
     return _CONTROLS.sub("", _UNSTORABLE.sub("\ufffd", with_newlines(text.replace("\v", "\n"))))

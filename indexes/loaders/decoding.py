@@ -1,4 +1,4 @@
-"""Bytes of a file to its canonical text; knows encodings and newlines, no format."""
+"""Decodes a file's bytes to its canonical text; knows encodings and newlines, no format."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NEWLINES = re.compile(r"\r\n?")
 
 
 def read_text(path: Path) -> str:
-    """The text of a file: UTF-8, or UTF-16 with a byte order mark, every newline a line feed.
+    """Read a file in UTF-8, or in UTF-16 with a byte order mark; every newline becomes a line feed.
 
-    Raises: `BadFile` when it cannot be opened, is binary, or is in another encoding.
+    Raises: `BadFile` if it cannot be opened, is binary, or is in another encoding.
     """
     try:
         data = path.read_bytes()
@@ -36,17 +36,17 @@ def read_text(path: Path) -> str:
 
 
 def encoding_of(head: bytes) -> str:
-    """The encoding that a file's first bytes announce."""
+    """Return the encoding that a file's first bytes declare."""
     return next((name for mark, name in _ENCODINGS if head.startswith(mark)), "utf-8")
 
 
 def unreadable(path: Path, error: OSError) -> BadFile:
-    """What the operating system said, as our error."""
+    """Return an error of the operating system as a `BadFile`."""
     return BadFile(path, f"it cannot be read ({error.strerror or error})")
 
 
 def undecodable(path: Path, error: UnicodeDecodeError, *, line: int) -> BadFile:
-    """A byte that the encoding does not allow, as our error: binary where the data holds a zero byte."""
+    """Return a decoding error as a `BadFile`; data with a zero byte is called binary."""
     if error.encoding == "utf-8" and b"\0" in error.object:
         return BadFile(path, "it is binary, not text")
     bad = error.object[error.start]
@@ -56,5 +56,5 @@ def undecodable(path: Path, error: UnicodeDecodeError, *, line: int) -> BadFile:
 
 
 def with_newlines(text: str) -> str:
-    """`text` with every newline a line feed."""
+    """Return the text with every newline as a line feed."""
     return _NEWLINES.sub("\n", text) if "\r" in text else text

@@ -1,8 +1,8 @@
-"""CSV and TSV: one document a row where the columns say so, else readable lines; knows no other format.
+"""Loads CSV and TSV: a document per row if the header allows it, else readable lines; knows nothing else.
 
-A header with the columns `_id` or `id`, and `text`, makes each row a document, as a line of JSONL is;
-`title`, `url` or `uri`, and `readers` (separated by commas or semicolons) mean the same there, and every
-other column is metadata: numbers where all its cells are numbers.
+If the header has the columns `_id` or `id`, and `text`, each row is a document, like a line of JSONL.
+`title`, `url` or `uri`, and `readers` (separated by commas or semicolons) mean the same as in JSONL. Every
+other column is metadata: numbers if all its cells are numbers.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from indexes.types import MAX_ID_CHARS, Document, DocumentId, Metadata, Scalar
 _DELIMITERS = ",;\t|"
 _SAMPLE_CHARS = 32_768
 _SAMPLE_ROWS = 20
-_STATED = re.compile(r"sep=([^\n\w\"])\n", re.IGNORECASE)
-"""The line by which Excel states the delimiter."""
+_SEPARATOR_LINE = re.compile(r"sep=([^\n\w\"])\n", re.IGNORECASE)
+"""The line in which Excel states the delimiter."""
 
 _END = "\ue000end\ue000"
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
@@ -38,18 +38,18 @@ TableRow = tuple[int, list[str]]
 
 
 def parse_table(text: str) -> Parsed:
-    """The rows as lines with the header's names, in sections that know their line. Never raises."""
+    """Return the rows as lines with the header's names, in sections with their line numbers. Never raises."""
     assembly = Assembly()
     add_rows(assembly, _Table(text).rows())
     return assembly.parsed()
 
 
 def read_rows(source: SourceFile) -> Iterator[tuple[Document, int]] | None:
-    """One document a row with its line number (from 1), or None where the header has no id and text.
+    """Yield a document per row with its line number (from 1); returns None if the header lacks id or text.
 
-    The file is checked whole before the first document leaves.
+    The whole file is checked before the first document is yielded.
 
-    Raises: `BadFile` with the line: a row without id, one wider than the header, a quote left open.
+    Raises: `BadFile` with the line, if a row has no id or is wider than the header, or a quote is not closed.
     """
     table = _Table(read_text(source.path))
     columns = _Columns.of(next(table.rows(), (0, []))[1])
@@ -57,18 +57,18 @@ def read_rows(source: SourceFile) -> Iterator[tuple[Document, int]] | None:
         return None
     if table.open_quote_line:
         raise BadFile(source.path, "a quotation mark is never closed", line=table.open_quote_line)
-    kinds = _kinds(source, columns, table)
+    kinds = _check_rows(source, columns, table)
     return ((_document(source, columns, kinds, row), row[0]) for row in _data_rows(table))
 
 
 class _Table:
-    """The rows of a text, each time afresh. Where a quote is left open, quotes are ordinary characters."""
+    """Iterates over the rows of a text. If a quote is never closed, quotes count as ordinary characters."""
 
     def __init__(self, text: str) -> None:
-        stated = _STATED.match(text)
+        stated = _SEPARATOR_LINE.match(text)
         self._skipped = 1 if stated else 0
         self._text = text[stated.end() :] if stated else text
-        # The limit is one for the process, and a longer cell is no error to anyone.
+        # The limit is global to the process. It is only raised, which no other user of csv will mind.
         csv.field_size_limit(max(csv.field_size_limit(), min(sys.maxsize, 2**31 - 1)))
         self._delimiter = stated[1] if stated else _delimiter(self._text[:_SAMPLE_CHARS])
         self._quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
@@ -77,7 +77,7 @@ class _Table:
             self._quoting = csv.QUOTE_NONE
 
     def rows(self) -> Iterator[TableRow]:
-        """Every row that is not blank, with the line on which it begins, from 1."""
+        """Yield every row that is not blank, with the line on which it begins (from 1)."""
         return self._read(self._text)
 
     def _read(self, text: str) -> Iterator[TableRow]:
@@ -94,7 +94,7 @@ class _Table:
             line = self._skipped + reader.line_num + 1
 
     def _find_open_quote(self) -> int:
-        # A reader that is inside a quote at the end swallows a line that stands after it.
+        # If the reader is inside a quote at the end, it swallows the line appended here.
         if '"' not in self._text:
             return 0
         line, row = deque(self._read(f"{self._text}\n{_END}"), maxlen=1)[0]
@@ -102,7 +102,7 @@ class _Table:
 
 
 def _delimiter(sample: str) -> str:
-    """The delimiter by which most rows of the sample have as many cells as its first row."""
+    """Return the delimiter with which most rows of the sample have as many cells as the first row."""
 
     def agreement(delimiter: str) -> tuple[float, int]:
         reader = csv.reader(io.StringIO(sample, newline="\n"), delimiter=delimiter)
@@ -148,12 +148,12 @@ def _data_rows(table: _Table) -> Iterator[TableRow]:
     return rows
 
 
-def _kinds(source: SourceFile, columns: _Columns, table: _Table) -> dict[int, Callable[[str], Scalar]]:
-    """How to read the cells of each other column; also the check of every row."""
+def _check_rows(source: SourceFile, columns: _Columns, table: _Table) -> dict[int, Callable[[str], Scalar]]:
+    """Check every row, and return for each metadata column how to convert its cells."""
     integers, numbers = set(columns.others), set(columns.others)
     for line, row in _data_rows(table):
         if len(row) > len(columns.header):
-            # Cells in the wrong columns could open a document to the wrong readers.
+            # If cells slipped into the wrong columns, the wrong readers could get access.
             reason = f"the row has {len(row)} cells, the header {len(columns.header)}"
             raise BadFile(source.path, reason, line=line)
         id_ = _cell(row, columns.id)

@@ -1,7 +1,7 @@
-"""One file to read, and which files a path stands for; knows names and folders, not what is in a file.
+"""Finds the files to load under each path; knows names and folders, not the contents of files.
 
-A walk is sorted, stays under its root's real path, reads no real folder twice (so symlink loops end), and
-leaves out hidden entries, dependency and cache folders, collections, and files of unknown type.
+A walk is sorted, stays under its root's real path, and reads no real folder twice, so that symlink loops end.
+It skips hidden entries, dependency and cache folders, collections, and files of unknown type.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ _KNOWN = TEXT | READERS.keys() | ALIASES.keys() | SUCCESSORS.keys()
 
 _JUNK_FOLDERS = frozenset({"__pycache__", "node_modules", "__macosx"})
 _COLLECTION = "catalog.sqlite"
-"""The catalog's own name: its module brings numpy, which a loader's process does without."""
+"""The catalog's file name. Not imported from its module, which would load numpy into the loader's process."""
 
 _BEIR_QUESTIONS = ("queries", "questions", "qrels")
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to read. `name` is its POSIX path under the root that was given, the root's own name first."""
+    """A file to read. `name` is its POSIX path under the given root, beginning with the root's own name.
+
+    `explicit`: the caller named the file itself, not a folder above it.
+    """
 
     path: Path
     name: str
@@ -54,7 +57,7 @@ class SourceFile:
 
     @property
     def suffix(self) -> str:
-        """The lower-case extension without a trailing `.gz`: what the format is told by."""
+        """The lower-case extension without a trailing `.gz`, which determines the format."""
         return _suffix(self.path.name)
 
     @property
@@ -65,10 +68,10 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A path as the caller gave it, and the files that it stands for.
+    """A path as the caller gave it, and the files found under it.
 
-    `unknown` counts the files left out for their type, by extension; `problems` holds the folders that cannot
-    be listed and the links that lead out.
+    `unknown` counts the files skipped for their type, by extension. `problems` holds the folders that cannot
+    be listed and the links that lead out of the root.
     """
 
     path: Path
@@ -78,10 +81,10 @@ class Root:
 
 
 def find(paths: Sequence[Path]) -> tuple[Root, ...]:
-    """The files behind each path, in order; a file that two paths reach belongs to the first.
+    """Find the files under each path, in order. A file under two paths belongs to the first.
 
-    Raises: `SourceNotFound`; `NothingToIndex` for a folder without a file of a known type, or that is itself
-    a collection; `BadFile` for a path that cannot be reached or is neither file nor folder.
+    Raises: `SourceNotFound`; `NothingToIndex` if a folder has no file of a known type or is itself a
+    collection; `BadFile` if a path cannot be reached or is neither file nor folder.
     """
     seen: set[Path] = set()
     return tuple(_root(Path(path), seen) for path in paths)
@@ -95,7 +98,7 @@ def _root(path: Path, seen: set[Path]) -> Root:
     except OSError as exc:
         raise unreadable(path, exc) from exc
     if path.is_file():
-        # The name is the one that the user typed, also where it is a link to another.
+        # The name is as the user typed it, even if it is a link.
         source = SourceFile(real, _printable(path.absolute().name), explicit=True)
         sources = [] if real in seen else [source]
         seen.add(real)
@@ -112,7 +115,7 @@ def _root(path: Path, seen: set[Path]) -> Root:
         reason = (
             f"none of its {walk.unknown.total()} files is of a known type"
             if walk.unknown
-            else "no file is in it"
+            else "it contains no file"
         )
         raise NothingToIndex(path, reason=reason)
     return Root(path, tuple(sources), walk.unknown, tuple(walk.problems))
@@ -168,7 +171,7 @@ class _Walk:
             if entry.is_symlink():
                 path = Path(os.path.realpath(path))
                 if not path.is_relative_to(self._root):
-                    # Whoever may write into a folder must not choose what else is read.
+                    # Whoever can write into a folder must not be able to choose what else is read.
                     reason = "it is a link that leads out of the folder; name its target to index that too"
                     self.problems.append(BadFile(entry.path, reason))
                     continue
@@ -190,5 +193,5 @@ def _suffix(name: str) -> str:
 
 
 def _printable(name: str) -> str:
-    """A file name as text that can be stored: bytes that are no UTF-8 are spelt in hexadecimal."""
+    """Return a file name as text that can be stored; bytes that are not UTF-8 become hexadecimal escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""The formats that are not text: which module reads each, and what it needs; reads nothing itself.
+"""Registry of the formats that are not text: the module that reads each, and its needs; reads nothing.
 
 To add one: a module with `read(data: bytes) -> Parsed`, which raises `Unreadable` where the file
 is at fault, and one line in `READERS`.
@@ -20,9 +20,9 @@ EXTRA = "documents"
 
 @dataclass(frozen=True, slots=True)
 class DocumentFormat:
-    """A format: what it is called, the module that reads it, and what that one needs, if anything.
+    """A format: its name, the module that reads it, and the package that this module needs, if any.
 
-    `package` is the name that is imported, `distribution` the one that is installed.
+    `package` is the name to import, `distribution` the name to install.
     """
 
     name: str
@@ -32,20 +32,23 @@ class DocumentFormat:
 
     @property
     def available(self) -> bool:
-        """Whether the package that it needs is installed."""
+        """Whether the package that the format needs is installed."""
         return not self.package or find_spec(self.package) is not None
 
     @property
     def detail(self) -> str:
-        """What reads it, with its version. Raises: `PackageNotFoundError` unless `available`."""
+        """The library that reads the format, with its version.
+
+        Raises: `PackageNotFoundError` unless `available`.
+        """
         if not self.distribution:
             return "the standard library"
         return f"{self.distribution} {version(self.distribution)}"
 
     def read(self, data: bytes) -> Parsed:
-        """Parse a whole file. Call it in a process that may die: `indexes.loaders.isolation`.
+        """Parse a whole file. Call it only in a process that may die: `indexes.loaders.isolation`.
 
-        Raises: `Unreadable`, and for a damaged file whatever its parser makes of it.
+        Raises: `Unreadable`; for a damaged file, any exception of its parser.
         """
         read = cast("Callable[[bytes], Parsed]", import_module(self.module).read)
         return read(data)
@@ -60,9 +63,9 @@ READERS: dict[str, DocumentFormat] = {
 }
 ALIASES = {".pptm": ".pptx", ".xlsm": ".xlsx"}
 SUCCESSORS = {".doc": ".docx", ".docm": ".docx", ".ppt": ".pptx", ".xls": ".xlsx", ".xlsb": ".xlsx"}
-"""What nothing reads here, mostly formats from before 2007, and what it can be saved as."""
+"""Extensions that cannot be read, mostly of formats from before 2007, and what to save them as."""
 
 
 def format_of(suffix: str) -> DocumentFormat | None:
-    """The reader of files with this extension."""
+    """Return the format of files with this extension; None if it is text or unknown."""
     return READERS.get(ALIASES.get(suffix, suffix))

@@ -1,7 +1,8 @@
-"""DOCX to text, by python-docx; knows paragraphs, headings, tables and notes, no files.
+"""Parses DOCX with python-docx; knows paragraphs, headings, tables and notes, no files.
 
-What a reader sees of the body: text in tables, text boxes and content controls, insertions that are not yet
-accepted; not deletions, field codes, headers and footers. Foot- and endnotes stand at the end.
+Takes what a reader sees of the body: including text in tables, text boxes and content controls, and
+insertions not yet accepted; without deletions, field codes, headers and footers. Footnotes and endnotes
+follow at the end.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 _PARAGRAPH, _TABLE, _ROW, _CELL = qn("w:p"), qn("w:tbl"), qn("w:tr"), qn("w:tc")
 _TEXT, _STYLE, _LEVEL, _VALUE = qn("w:t"), qn("w:pStyle"), qn("w:outlineLvl"), qn("w:val")
-_SIGNS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
-_UNSEEN = {
+_CHARACTERS = {qn("w:tab"): "\t", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
+_INVISIBLE = {
     qn("w:del"), qn("w:moveFrom"), qn("w:pPr"), qn("w:rPr"), qn("w:sdtPr"), qn("w:tblPr"), qn("w:trPr"),
     qn("w:tcPr"), "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",
 }  # fmt: skip
@@ -33,7 +34,7 @@ _BODY_LEVEL = 9
 
 
 def read(data: bytes) -> Parsed:
-    """The text, a section for each heading. Raises: `Unreadable` with the reason."""
+    """Parse a file into text with a section for each heading. Raises: `Unreadable` with the reason."""
     check_archive(data)
     document = docx.Document(io.BytesIO(data))
     headings = _heading_styles(document)
@@ -55,30 +56,30 @@ def read(data: bytes) -> Parsed:
 
 
 def _blocks(body: Element) -> Iterator[Element]:
-    """Paragraphs and table rows that are in nothing but containers, in order."""
-    # A stack of our own: a file decides how deep it nests.
+    """Yield the outermost paragraphs and table rows, in order."""
+    # An explicit stack, because a file may nest more deeply than Python recurses.
     pending = list(reversed(body))
     while pending:
         element = pending.pop()
         if element.tag in {_PARAGRAPH, _ROW}:
             yield element
-        elif element.tag not in _UNSEEN:
+        elif element.tag not in _INVISIBLE:
             pending.extend(reversed(element))
 
 
 def _line(element: Element) -> str:
-    """The visible text of a paragraph, or of a table's row with tabs between its cells."""
+    """Return the visible text of a paragraph, or of a table row with tabs between its cells."""
     parts: list[str] = []
     n_cells = 0
     pending = [element]
     while pending:
         node = pending.pop()
-        if node.tag in _UNSEEN or not isinstance(node.tag, str):
+        if node.tag in _INVISIBLE or not isinstance(node.tag, str):
             continue
         if node.tag == _TEXT:
             parts.append(node.text or "")
-        elif node.tag in _SIGNS:
-            parts.append(_SIGNS[node.tag])
+        elif node.tag in _CHARACTERS:
+            parts.append(_CHARACTERS[node.tag])
         elif node.tag == _CELL:
             parts.append("\t" if n_cells else "")
             n_cells += 1
@@ -95,7 +96,7 @@ def _line(element: Element) -> str:
 
 
 def _heading_styles(document: DocxDocument) -> set[str]:
-    """The ids of the styles that make a paragraph a heading, whatever their names are in its language."""
+    """Return the ids of the styles that make a paragraph a heading, whatever the document's language."""
     found: set[str] = set()
     for style in document.styles.element.findall(qn("w:style")):
         name = style.find(qn("w:name"))

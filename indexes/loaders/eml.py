@@ -1,8 +1,8 @@
-"""EML to text, by the standard library; knows headers, bodies and attachments, no files.
+"""Parses EML with the standard library; knows headers, bodies and attachments, no files.
 
-The headers stand in the first lines and in the metadata. Of a text that comes both plain and as HTML the
-plain one is taken. Attachments of a type that is read here are further sections, headed by their names;
-every attachment is listed by name at the end, with the reason where it was not read.
+The headers are in the first lines and in the metadata. If a text is both plain and HTML, the plain one is
+used. Attachments of a readable type become further sections, titled with their names. All attachments are
+listed by name at the end, with the reason if one was not read.
 """
 
 from __future__ import annotations
@@ -37,29 +37,29 @@ _HEAD_BYTES = 65_536
 
 
 def read(data: bytes) -> Parsed:
-    """The mail with what is attached. Raises: `Unreadable` with the reason."""
+    """Parse an email with its attachments. Raises: `Unreadable` with the reason."""
     if not _HEADER.search(data[:_HEAD_BYTES]):
-        raise Unreadable("it is damaged, or no mail: it has none of a mail's headers")
+        raise Unreadable("it is damaged, or not an email: it has none of an email's headers")
     mail = message_from_bytes(data)
     subject = _header(mail, "subject")
-    reading = _Reading()
-    reading.message(mail, title=subject, depth=0)
-    if reading.listed:
-        reading.assembly.add("\n".join(["Attachments:", *reading.listed]), title=subject)
+    reader = _MailReader()
+    reader.add_message(mail, title=subject, depth=0)
+    if reader.listed:
+        reader.assembly.add("\n".join(["Attachments:", *reader.listed]), title=subject)
     stated = {name: _header(mail, name) for name in ("subject", "message-id")}
     people = {name: _people(mail, name) for name in _ADDRESSES}
-    metadata: Metadata = {**stated, **people, "date": _date(mail), "attachments": reading.names}
-    return reading.assembly.parsed(title=subject, metadata=metadata)
+    metadata: Metadata = {**stated, **people, "date": _date(mail), "attachments": reader.names}
+    return reader.assembly.parsed(title=subject, metadata=metadata)
 
 
 @dataclass(slots=True)
-class _Reading:
+class _MailReader:
     assembly: Assembly = field(default_factory=Assembly)
     names: list[str] = field(default_factory=list)
     listed: list[str] = field(default_factory=list)
 
-    def message(self, mail: Message, *, title: str, depth: int) -> None:
-        """Append headers and text as one section, then what is attached."""
+    def add_message(self, mail: Message, *, title: str, depth: int) -> None:
+        """Append headers and text as one section, then the attachments."""
         texts = ["\n".join(_shown_headers(mail))]
         attachments: list[tuple[str, Message]] = []
         for part in _leaves(mail):
@@ -72,16 +72,16 @@ class _Reading:
             self.names.append(name)
             place = len(self.listed)
             self.listed.append(f"- {name}")
-            if reason := self._attached(name, part, depth + 1):
+            if reason := self._add_attachment(name, part, depth + 1):
                 self.listed[place] += f" (not read: {reason})"
 
-    def _attached(self, name: str, part: Message, depth: int) -> str:
-        """Append what an attachment says. Returns why it could not be read, or nothing."""
-        if inner := _mails(name, part):
+    def _add_attachment(self, name: str, part: Message, depth: int) -> str:
+        """Append the text of an attachment. Returns the reason if it could not be read, else ""."""
+        if inner := _attached_mails(name, part):
             if depth > _MAX_DEPTH:
                 return f"more than {_MAX_DEPTH} mails deep"
             for mail in inner:
-                self.message(mail, title=name, depth=depth)
+                self.add_message(mail, title=name, depth=depth)
             return ""
         try:
             parsed = _parse(PurePath(name.lower()).suffix, part)
@@ -96,7 +96,7 @@ class _Reading:
 
 
 def _leaves(mail: Message) -> Iterator[Message]:
-    """The parts that are no containers, in order; of alternatives the one to be shown."""
+    """Yield the parts that are not containers, in order; of alternatives only the preferred one."""
     pending = [mail]
     n_parts = 0
     while pending:
@@ -106,15 +106,15 @@ def _leaves(mail: Message) -> Iterator[Message]:
             raise Unreadable(f"it has more than {_MAX_PARTS:,} parts")
         kind = part.get_content_type()
         if kind == "multipart/alternative":
-            pending.extend(_best(part))
+            pending.extend(_preferred(part))
         elif kind == _MAIL or not part.is_multipart():
             yield part
         else:
             pending.extend(reversed(list(_children(part))))
 
 
-def _mails(name: str, part: Message) -> list[Message]:
-    """The mails that an attachment is, forwarded or as a file; empty for any other."""
+def _attached_mails(name: str, part: Message) -> list[Message]:
+    """Return the emails in an attachment, forwarded or as an .eml file; empty for any other attachment."""
     if part.get_content_type() == _MAIL:
         return list(_children(part))
     data = part.get_payload(decode=True) if name.lower().endswith(".eml") else None
@@ -122,7 +122,7 @@ def _mails(name: str, part: Message) -> list[Message]:
 
 
 def _parse(suffix: str, part: Message) -> Parsed | None:
-    """What an attachment with this extension says; None for a type that is not read."""
+    """Parse an attachment with this extension; returns None if its type is not supported."""
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return None
@@ -142,8 +142,8 @@ def _children(part: Message) -> Iterator[Message]:
         yield from (child for child in inner if isinstance(child, Message))
 
 
-def _best(part: Message) -> list[Message]:
-    """The plain text if it says anything, else the richest that is left."""
+def _preferred(part: Message) -> list[Message]:
+    """Return the plain-text alternative if it has any text, else the last one, which is the richest."""
     choices = list(_children(part))
     plain = [c for c in choices if c.get_content_type() == "text/plain" and _body(c).strip()]
     return plain[:1] or choices[-1:]
@@ -161,7 +161,7 @@ def _body(part: Message) -> str:
 
 
 def _name(part: Message) -> str:
-    """The name of an attachment; empty for a text that is to be shown."""
+    """Return the name of an attachment; "" if the part belongs to the email's own text."""
     name = " ".join(clean(_decoded(part.get_filename() or "")).split())
     if name:
         return PurePath(name.replace("\\", "/")).name or name
@@ -179,8 +179,8 @@ def _shown_headers(mail: Message) -> Iterator[str]:
         if people := _people(mail, name):
             yield f"{name.capitalize()}: {', '.join(people)}"
     for name in ("date", "subject"):
-        if said := _header(mail, name):
-            yield f"{name.capitalize()}: {said}"
+        if value := _header(mail, name):
+            yield f"{name.capitalize()}: {value}"
 
 
 def _header(mail: Message, name: str) -> str:
@@ -190,7 +190,7 @@ def _header(mail: Message, name: str) -> str:
 def _decoded(value: object) -> str:
     try:
         return str(make_header(decode_header(str(value))))
-    except (LookupError, ValueError, MessageError):  # an unknown encoding, or none of any sort
+    except (LookupError, ValueError, MessageError):  # an unknown or malformed encoding
         return str(value)
 
 
@@ -207,7 +207,7 @@ def _people(mail: Message, name: str) -> list[str]:
 
 
 def _date(mail: Message) -> str:
-    """In UTC and ISO 8601, so that strings sort as times do; as it stands where it is no date."""
+    """Return the date in UTC and ISO 8601, so that strings sort as times; unchanged if it is not a date."""
     stated = _header(mail, "date")
     try:
         date = parsedate_to_datetime(stated)

@@ -1,4 +1,4 @@
-"""HTML to its visible text, with headings; knows elements, no files."""
+"""Extracts the visible text and headings of HTML; knows elements, no files."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ _CELLS = frozenset({"td", "th"})
 _SPACE = re.compile(r"[ \t\n\f\r]+")
 _SPACES = " \t\n\f\r"
 _BREAKS = ("", " ", "\t", "\n", "\n\n")
-"""From weak to strong: where several meet, the strongest is written."""
+"""Breaks from weak to strong. Where several meet, the strongest is written."""
 
 
 def read_html(source: str) -> tuple[str, str, list[Heading]]:
-    """The visible text, the title (`<title>`, else the first heading, else empty) and the headings.
+    """Return the visible text, the title (`<title>`, else the first heading, else empty) and the headings.
 
-    Block elements stand on lines of their own, paragraphs with an empty line between; `<pre>` keeps its
-    white space. Raises: `ValueError` for markup that the parser rejects.
+    Block elements are on lines of their own, and paragraphs are separated by an empty line. `<pre>` keeps its
+    white space.
+    Raises: `ValueError` if the parser rejects the markup.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # bs4 wonders aloud about input that looks like a path or XML
+        warnings.simplefilter("ignore")  # bs4 warns of input that looks like a path or XML
         try:
             soup = BeautifulSoup(source, "html.parser")
         except (ParserRejectedMarkup, AssertionError) as exc:
@@ -50,8 +51,8 @@ def read_html(source: str) -> tuple[str, str, list[Heading]]:
 
 
 def _walk(soup: BeautifulSoup, writer: _Writer) -> None:
-    # A stack of our own: nesting in the wild is deeper than Python recurses. A tag is met twice, the
-    # second time to close it.
+    # An explicit stack, because real pages nest more deeply than Python recurses. Each tag is visited twice,
+    # the second time to close it.
     pending: list[tuple[Tag | NavigableString, bool]] = [(soup, False)]
     while pending:
         node, closing = pending.pop()
@@ -71,7 +72,7 @@ def _walk(soup: BeautifulSoup, writer: _Writer) -> None:
 
 
 class _Writer:
-    """Builds the text; a break is written only once words follow it, so that none stands at the ends."""
+    """Builds the text. A break is written only when words follow, so that there is none at either end."""
 
     def __init__(self) -> None:
         self.headings: list[Heading] = []

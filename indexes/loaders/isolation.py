@@ -1,7 +1,7 @@
-"""Parses documents in a process of their own, so that none takes this one down; knows no format.
+"""Parses documents in a worker process, so that none can crash this one; knows no format.
 
-Parsers of PDF and Office files are large, written in C in part, and read what strangers made: a file may
-crash them, keep them busy for ever or fill the memory. What happens then is one `BadFile`.
+Parsers of PDF and Office files are large, partly written in C, and read untrusted files: a file may crash
+them, keep them busy forever or exhaust the memory. All of that ends in a `BadFile`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LIMIT_S = 120.0
 MEMORY_BYTES = 2 << 30
 
 _MAX_ANSWER_BYTES = 1 << 30
-_START = "from indexes.loaders.worker import main; main()"
+_MAIN = "from indexes.loaders.worker import main; main()"
 
 
 class Isolation:
-    """One worker process, started at the first document and used for all that follow. One thread at a time.
+    """A worker process, started for the first document and reused for the others. Not thread-safe.
 
-    A document may take `limit_s` seconds and the worker `memory_bytes` of address space (where the operating
-    system can limit that: Linux does).
+    A document may take `limit_s` seconds, and the worker `memory_bytes` of address space if the operating
+    system supports that limit, as Linux does.
     """
 
     def __init__(self, *, limit_s: float = LIMIT_S, memory_bytes: int = MEMORY_BYTES) -> None:
@@ -38,18 +38,18 @@ class Isolation:
         self._process: subprocess.Popen[bytes] | None = None
 
     def parse(self, path: Path, suffix: str) -> Parsed:
-        """The document in a file, read as its extension says.
+        """Parse a file in the format of its extension.
 
-        Raises: `BadFile` with the reason, also when the parser crashed or passed a limit.
+        Raises: `BadFile` with the reason, also if the parser crashes or exceeds a limit.
         """
         is_fresh = self._process is None
-        reason, answer = self._ask(path, suffix)
+        reason, answer = self._request(path, suffix)
         if reason in {"memory", "crash"} and not is_fresh:
-            # The worker may have been worn out by the files before this one.
-            reason, answer = self._ask(path, suffix)
+            # Earlier files may have left the worker in a bad state, so try once in a fresh one.
+            reason, answer = self._request(path, suffix)
         if answer is not None:
             return Parsed.from_json(answer)
-        raise BadFile(path, self._explained(reason))
+        raise BadFile(path, self._describe_reason(reason))
 
     def close(self) -> None:
         """End the worker; a second call does nothing."""
@@ -62,7 +62,7 @@ class Isolation:
             if pipe is not None:
                 try:
                     pipe.close()
-                except BrokenPipeError:  # a request that it did not live to read
+                except BrokenPipeError:  # a request that the worker did not read before it died
                     continue
 
     def __enter__(self) -> Self:
@@ -73,34 +73,34 @@ class Isolation:
     ) -> None:
         self.close()
 
-    def _ask(self, path: Path, suffix: str) -> tuple[str, dict[str, Any] | None]:
-        """An answer, or None and why: "time", "memory", "crash", or what the worker said of the file."""
-        process = self._process = self._process or self._started()
-        is_late = threading.Event()
+    def _request(self, path: Path, suffix: str) -> tuple[str, dict[str, Any] | None]:
+        """Return ("", answer), or the reason and None: "time", "memory", "crash", or the worker's message."""
+        process = self._process = self._process or self._start_worker()
+        timed_out = threading.Event()
 
         def stop() -> None:
-            is_late.set()
+            timed_out.set()
             process.kill()
 
         timer = threading.Timer(self._limit_s, stop)
         timer.start()
         try:
-            line = _exchange(process, {"path": _spelt(path), "suffix": suffix})
+            line = _exchange(process, {"path": _json_path_text(path), "suffix": suffix})
         finally:
             timer.cancel()
             timer.join()
         if not line.endswith(b"\n"):
             self.close()
-            return "time" if is_late.is_set() else "crash", None
+            return "time" if timed_out.is_set() else "crash", None
         answer: dict[str, Any] = json.loads(line)
         reason = answer.get("error", "")
-        if reason == "memory" or is_late.is_set():
+        if reason == "memory" or timed_out.is_set():
             self.close()
         return reason, None if reason else answer
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        # -P: no module is taken from the current folder, which may be the very one that is indexed.
-        command = [sys.executable, "-P", "-c", _START, str(self._memory_bytes), str(self._limit_s)]
+    def _start_worker(self) -> subprocess.Popen[bytes]:
+        # -P: import no module from the current folder, which may be the one that is being indexed.
+        command = [sys.executable, "-P", "-c", _MAIN, str(self._memory_bytes), str(self._limit_s)]
         search_path = os.pathsep.join(folder for folder in sys.path if folder)
         return subprocess.Popen(  # noqa: S603  (our own interpreter and code)
             command,
@@ -108,11 +108,11 @@ class Isolation:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": search_path},
-            # Ctrl-C is for the parent, which then ends the worker.
+            # So that Ctrl-C reaches only the parent, which then ends the worker.
             start_new_session=True,
         )
 
-    def _explained(self, reason: str) -> str:
+    def _describe_reason(self, reason: str) -> str:
         memory = f"{self._memory_bytes >> 20:,} MiB"
         explanations = {
             "time": f"reading it took longer than {self._limit_s:g} s",
@@ -123,7 +123,7 @@ class Isolation:
 
 
 def _exchange(process: subprocess.Popen[bytes], request: dict[str, str]) -> bytes:
-    """The worker's answer, cut short where it died."""
+    """Send a request and return the answer, which is incomplete if the worker died."""
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the worker was started without pipes")
     try:
@@ -134,6 +134,6 @@ def _exchange(process: subprocess.Popen[bytes], request: dict[str, str]) -> byte
         return b""
 
 
-def _spelt(path: Path) -> str:
-    """A path as JSON can carry it: bytes that are no UTF-8 as halves of surrogate pairs."""
+def _json_path_text(path: Path) -> str:
+    """Return a path as text for JSON; bytes that are not UTF-8 become lone surrogates."""
     return os.fsencode(path.absolute()).decode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
-"""Reads what `find` found, document by document, and keeps account of what was left out; holds no text.
+"""Reads the found files document by document and records what was skipped; keeps no text.
 
-A file that the user named must read, or the error is raised; a bad file met in a folder is put down in
-`problems` and the others are read.
+If a file that the user named cannot be read, the error is raised. A bad file inside a folder is added to
+`problems`, and the others are read.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from indexes.types import MAX_ID_CHARS, Document, DocumentId
 
 
 def load(paths: Sequence[Path]) -> Loading:
-    """The documents behind files and folders, found now and read while they are iterated.
+    """Find the documents in files and folders; they are read during iteration.
 
         loading = load([Path("guide"), Path("corpus.jsonl")])
         collection.sync(loading, source="guide")
         for problem in loading.problems: print(problem)
 
-    Raises: `SourceNotFound`, `NothingToIndex` and `BadFile` for paths that cannot be walked.
+    Raises: `SourceNotFound`, `NothingToIndex` or `BadFile` if a path cannot be walked.
     """
     return Loading(find(paths))
 
 
 class Loading:
-    """An iterable of documents, one file in memory at a time; each iteration reads afresh.
+    """An iterable of documents that keeps one file in memory at a time. Each iteration reads the files again.
 
-    While and after it is iterated: `done` files of `len(files)` are read, `problems` names the files and
-    folders inside a folder that could not be (and each type that needs an extra, once), `empty` counts files
-    and records without words. `unknown` counts files that were left out for their type, by extension.
+    During and after iteration, `done` of `len(files)` files have been read. `problems` lists the files and
+    folders inside a folder that could not be read, and once each type that needs an extra. `empty` counts
+    files and records without words. `unknown` counts files skipped for their type, by extension.
 
-    Iterating raises: `BadFile` and `MissingExtra` for a file named by the caller, `DuplicateId`, and
-    `NothingToIndex` once a path has given no document at all.
+    Iterating raises: `BadFile` or `MissingExtra` for a file named by the caller; `DuplicateId`;
+    `NothingToIndex` if a path yields no document at all.
     """
 
     def __init__(self, roots: Sequence[Root]) -> None:
@@ -57,11 +57,11 @@ class Loading:
 
     @property
     def unread(self) -> tuple[str, ...]:
-        """URIs of the files behind `problems`: what they may hold is not known this time."""
+        """URIs of the files in `problems`, whose documents are unknown in this iteration."""
         return tuple(problem.path.absolute().as_uri() for problem in self.problems)
 
     def __iter__(self) -> Iterator[Document]:
-        """Read every file and give its documents, in the order of the paths and of names within them."""
+        """Read every file and yield its documents, in the order of the paths and of the names in them."""
         self.problems = [problem for root in self._roots for problem in root.problems]
         self.done = self.empty = 0
         places: dict[DocumentId, tuple[Path, int]] = {}
@@ -70,18 +70,20 @@ class Loading:
                 n_before = len(places)
                 missing = _missing(root)
                 for suffix, n_files in missing.items():
-                    self.problems.append(_left_out(root, suffix, n_files))
+                    self.problems.append(_missing_extra_problem(root, suffix, n_files))
                 for source in root.sources:
                     if source.suffix not in missing:
                         for document, line in self._documents(source, isolation):
                             place = (source.path, line)
                             if document.id in places:
-                                raise DuplicateId(document.id, _say(places[document.id]), _say(place))
+                                raise DuplicateId(
+                                    document.id, _place_text(places[document.id]), _place_text(place)
+                                )
                             places[document.id] = place
                             yield document
                     self.done += 1
                 if root.sources and len(places) == n_before:
-                    raise NothingToIndex(root.path, reason=self._why_nothing(root))
+                    raise NothingToIndex(root.path, reason=self._reason_for_nothing(root))
 
     def _documents(self, source: SourceFile, isolation: Isolation) -> Iterator[tuple[Document, int]]:
         try:
@@ -95,16 +97,16 @@ class Loading:
                 raise
             self.problems.append(problem)
 
-    def _why_nothing(self, root: Root) -> str:
+    def _reason_for_nothing(self, root: Root) -> str:
         if not self.problems:
             return "it is empty" if root.path.is_file() else f"all {len(root.sources)} files in it are empty"
-        return f"no file in it reads; the first says: {self.problems[0]}".removesuffix(".")
+        return f"no file in it can be read; the first: {self.problems[0]}".removesuffix(".")
 
 
 def _missing(root: Root) -> Counter[str]:
-    """How many files of each type need a package that is not installed.
+    """Count the files of each type whose package is not installed.
 
-    Raises: `MissingExtra` where the caller named one.
+    Raises: `MissingExtra` if the caller named one of them.
     """
     missing: Counter[str] = Counter()
     readers = {suffix: format_of(suffix) for suffix in {source.suffix for source in root.sources}}
@@ -117,7 +119,7 @@ def _missing(root: Root) -> Counter[str]:
     return missing
 
 
-def _left_out(root: Root, suffix: str, n_files: int) -> BadFile:
+def _missing_extra_problem(root: Root, suffix: str, n_files: int) -> BadFile:
     what = f"reading its {n_files} {suffix} {plural(n_files, 'file')}"
     return BadFile(root.path, str(MissingExtra(what, EXTRA)).removesuffix("."))
 
@@ -144,7 +146,7 @@ def _read_file(source: SourceFile, isolation: Isolation) -> Document:
             parsed = parse_text(source.suffix, text)
         except ValueError as exc:
             raise BadFile(source.path, str(exc)) from exc
-    # A file of code is known by its path: half of all packages have an `__init__.py`.
+    # The title of a file of code is its path, because a name such as `__init__.py` says little.
     is_code = source.suffix in kinds.TEXT and source.suffix not in _PROSE
     return Document(
         id=DocumentId(source.name),
@@ -159,6 +161,6 @@ def _read_file(source: SourceFile, isolation: Isolation) -> Document:
 _PROSE = kinds.MARKDOWN | kinds.RST | kinds.HTML | kinds.DELIMITED | {".txt", ".text"}
 
 
-def _say(place: tuple[Path, int]) -> str:
+def _place_text(place: tuple[Path, int]) -> str:
     path, line = place
     return f"{path}, line {line}" if line else os.fspath(path)

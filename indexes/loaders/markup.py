@@ -1,4 +1,4 @@
-"""The headings of Markdown and reStructuredText; knows their syntax, no files."""
+"""Finds the headings of Markdown and reStructuredText; knows their syntax, no files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1*[ \t]*\Z")
 
 
 def markdown_headings(text: str) -> list[Heading]:
-    """`# ATX` and underlined headings outside lists, quotes and code, as CommonMark sees them."""
+    """Return `# ATX` and underlined headings outside lists, quotes and code, as CommonMark defines them."""
     front = _FRONT_MATTER.match(text)
     skipped = text[: front.end()].count("\n") if front else 0
     starts = line_starts(text)
@@ -37,7 +37,7 @@ def _markdown() -> MarkdownIt:
 
 
 def rst_headings(text: str) -> list[Heading]:
-    """Titles with a line of punctuation below, or above and below, at least as long as the title."""
+    """Return titles with a line of punctuation below, or above and below, at least as long as the title."""
     starts = line_starts(text)
     lines = text.split("\n")
     found: list[Heading] = []

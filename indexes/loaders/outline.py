@@ -1,4 +1,4 @@
-"""Headings to Sections: a text cut at each heading; knows lines and offsets, no syntax."""
+"""Cuts a text into sections at its headings; knows lines and offsets, no syntax."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from indexes.types import Section
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Where a section begins in the text, under which title, and on which line of the source (from 1)."""
+    """A heading: the offset of its section in the text, its title, and its line in the source (from 1)."""
 
     start: int
     title: str
@@ -18,7 +18,7 @@ class Heading:
 
 
 def line_starts(text: str) -> list[int]:
-    """The offset at which each line begins, and after them the length of the text."""
+    """Return the offset at which each line begins, followed by the length of the text."""
     starts = [0]
     position = text.find("\n")
     while position >= 0:
@@ -30,9 +30,9 @@ def line_starts(text: str) -> list[int]:
 
 
 def sections(text: str, headings: Sequence[Heading]) -> tuple[Section, ...]:
-    """One section from each heading to the next, and an untitled one for words before the first.
+    """Return one section from each heading to the next, and an untitled one for text before the first.
 
-    `headings` are in the order of the text. No heading, no section.
+    `headings` are in the order of the text. Without headings there are no sections.
     """
     if not headings:
         return ()

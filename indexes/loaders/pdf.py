@@ -1,7 +1,7 @@
-"""PDF to text, page by page, by PDFium; knows pages and bookmarks, no files.
+"""Parses PDF page by page with PDFium; knows pages and bookmarks, no files.
 
-A page is a section with its number and the bookmark that it stands under. Encrypted files open where no
-password is needed to read.
+Each page is a section with its number and the title of its bookmark. Encrypted files can be read if they need
+no password for reading.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HYPHEN = re.compile("[\x02\ufffe](?:\r\n?|\n)?")
-"""PDFium's mark for the hyphen of a word that runs on in the next line."""
+"""PDFium's mark for the hyphen of a word that continues on the next line."""
 
 _JUNK_TITLE = re.compile(r"^(?:untitled\b|microsoft |slide 1$|.*\.\w{2,4}$)", re.IGNORECASE)
-"""What programs write for a title: their own name, or the file's."""
+"""Titles that programs write by default: their own name, or the file's."""
 
 _MAX_BOOKMARKS = 20_000
 
 
 def read(data: bytes) -> Parsed:
-    """The text of every page. Raises: `Unreadable` with the reason."""
+    """Parse the text of every page. Raises: `Unreadable` with the reason."""
     try:
         pdf = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as exc:
         if exc.err_code == FPDF_ERR_PASSWORD:
             raise Unreadable("it is encrypted; save it without a password") from exc
-        raise Unreadable(f"it is damaged, or no PDF ({exc})") from exc
+        raise Unreadable(f"it is damaged, or not a PDF ({exc})") from exc
     with pdf:
         return _pages(pdf)
 
@@ -75,7 +75,7 @@ def _page(pdf: pypdfium2.PdfDocument, number: int) -> str:
 
 
 def _titles(pdf: pypdfium2.PdfDocument) -> dict[int, str]:
-    """For each page the first bookmark on it, else the last one before it."""
+    """Return a title for each page: the first bookmark on it, else the last one before it."""
     first: dict[int, str] = {}
     last: dict[int, str] = {}
     for page, title in _bookmarks(pdf):

@@ -1,4 +1,4 @@
-"""PPTX to text, slide by slide, by python-pptx; knows shapes, tables and notes, no files."""
+"""Parses PPTX slide by slide with python-pptx; knows shapes, tables and notes, no files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def read(data: bytes) -> Parsed:
-    """The text of every slide with its notes, a section a slide, `page` its number.
+    """Parse every slide with its notes into one section, whose `page` is the slide's number.
 
     Raises: `Unreadable` with the reason.
     """
@@ -44,7 +44,7 @@ def _title(slide: Slide) -> str:
 
 
 def _shapes(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
-    """Every shape, those in groups in the group's place."""
+    """Yield every shape in order; a group is replaced by its members."""
     pending = list(reversed(list(shapes)))
     while pending:
         shape = pending.pop()
@@ -56,7 +56,7 @@ def _shapes(shapes: Iterable[BaseShape]) -> Iterator[BaseShape]:
 
 def _texts(shape: BaseShape) -> Iterator[str]:
     if shape.has_text_frame:
-        yield shape.text_frame.text  # type: ignore[attr-defined]  # what has_text_frame says
+        yield shape.text_frame.text  # type: ignore[attr-defined]  # has_text_frame guarantees it
     elif isinstance(shape, GraphicFrame) and shape.has_table:
         for row in shape.table.rows:
             yield "\t".join(" ".join(cell.text_frame.text.split()) for cell in row.cells).rstrip()

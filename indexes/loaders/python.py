@@ -1,4 +1,4 @@
-"""The definitions in Python source as sections; parses, never imports or runs."""
+"""Cuts Python source into sections at its definitions; parses it, never imports or runs it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def parse(source: str) -> ast.Module | None:
-    """The syntax tree, or None for what this Python does not read (Python 2, a template, a fragment)."""
+    """Return the syntax tree; None if this Python cannot parse it (Python 2, a template, a fragment)."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an old escape sequence is no concern of a reader
+        warnings.simplefilter("ignore")  # invalid escape sequences do not matter here
         try:
             return ast.parse(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -24,7 +24,7 @@ def parse(source: str) -> ast.Module | None:
 
 
 def python_sections(text: str) -> tuple[Section, ...]:
-    """Functions, classes and methods (`Class.method`), and the code between them, in order, side by side."""
+    """Return functions, classes, methods (`Class.method`) and the code between them as adjacent sections."""
     tree = parse(text)
     if tree is None:
         return ()
@@ -34,20 +34,20 @@ def python_sections(text: str) -> tuple[Section, ...]:
 
 
 def first_line(node: Definition) -> int:
-    """The line on which a definition begins, its decorators included."""
+    """Return the line on which a definition begins, including its decorators."""
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
 
 
 def _split(
     text: str, starts: list[int], body: Sequence[ast.stmt], start: int, stop: int, title: str = ""
 ) -> Iterator[Section]:
-    """The stretch from `start` to `stop`, which is `title`'s, cut at the definitions in its body."""
+    """Yield the sections of the text from `start` to `stop`, which belongs to `title`, cut at definitions."""
     position = start
     for node in body:
         if not isinstance(node, Definition) or node.end_lineno is None:
             continue
         first, last = starts[first_line(node) - 1], starts[min(node.end_lineno, len(starts) - 1)]
-        # Two definitions can share a line; the second then belongs to the first.
+        # If two definitions share a line, the second belongs to the first one's section.
         if first < position or last > stop:
             continue
         yield from _gap(text, starts, position, first, title)

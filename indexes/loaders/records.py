@@ -1,6 +1,6 @@
-"""Lines of JSON to Documents, one record a line, plain or gzipped; BEIR corpora are of this form.
+"""Loads JSON Lines, one record per line, plain or gzipped, as in BEIR corpora; knows no other format.
 
-A record holds `_id` or `id`, `text`, and, where known, `title`, `metadata`, `readers`, `url`.
+A record holds `_id` or `id`, `text`, and optionally `title`, `metadata`, `readers`, `url`.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class _Record(BaseModel):
 
 
 def read_records(source: SourceFile) -> Iterator[tuple[Document, int]]:
-    """Each record and its line number (from 1). Records may have empty text; blank lines are passed over.
+    """Yield each record with its line number (from 1). The text may be empty; blank lines are skipped.
 
-    The file is read twice, so that a malformed line is found before the first record leaves.
+    The file is read twice, so that a malformed line is found before the first record is yielded.
 
     Raises: `BadFile` with the line.
     """
@@ -74,7 +74,7 @@ def _records(path: Path) -> Iterator[tuple[_Record, int]]:
 def _json(text: str) -> Any:
     value = json.loads(text)
     if "\\ud" in text.lower():
-        # Half a surrogate pair can be spelt in JSON, and no encoding can store it.
+        # JSON can contain an escaped lone surrogate, which no encoding can store.
         return json.loads(_LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     return value
 
@@ -91,7 +91,7 @@ def _lines(path: Path) -> Iterator[tuple[str, int]]:
                 if text.strip():
                     yield text, line
     except UnicodeDecodeError as exc:
-        # The decoder works ahead: the bad byte is that many lines into what it was given.
+        # The decoder reads ahead: the bad byte is this many lines into its current chunk.
         raise undecodable(path, exc, line=line + 1 + exc.object.count(b"\n", 0, exc.start)) from exc
     except (gzip.BadGzipFile, EOFError, zlib.error) as exc:
         raise BadFile(path, f"its gzip data is damaged ({exc})", line=line or None) from exc
@@ -105,7 +105,7 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"the record has no {'`_id` or `id`' if where in {'_id', 'id'} else f'`{where}`'}"
     if not where:
-        return "the line is no JSON object"
+        return "the line is not a JSON object"
     return f"`{where}`: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
@@ -131,5 +131,5 @@ def _metadata_value(value: Any) -> Scalar | list[str]:
         return value
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
-    # Metadata is flat; what is nested is kept as the JSON that it was.
+    # Metadata is flat; a nested value is kept as JSON text.
     return json.dumps(value, ensure_ascii=False)

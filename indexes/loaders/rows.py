@@ -1,4 +1,4 @@
-"""Rows of cells to lines that read alone: "name: Ada; born: 1815"; knows tables, no file format."""
+"""Turns table rows into self-contained lines, "name: Ada; born: 1815"; knows tables, no file format."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from indexes.loaders.assembly import Assembly
 
 _BLOCK_CHARS = 1500
-"""Rows are put together to sections of about this length, so that a passage knows its line to within it."""
+"""Target length of a section of rows; a passage's line number is exact to within one section."""
 
 
 def add_rows(assembly: Assembly, rows: Iterable[tuple[int, Sequence[str]]], *, title: str = "") -> None:
-    """Append numbered rows, in sections whose `line` is the number of their first row.
+    """Append numbered rows in sections whose `line` is the number of their first row.
 
-    A first row that `is_header` names the cells of the others; without one, cells stand between tabs.
-    White space inside a cell is collapsed, rows without a word are passed over.
+    If the first row is a header (`is_header`), it names the cells of the other rows; otherwise cells are
+    separated by tabs. White space in a cell is collapsed, and empty rows are skipped.
     """
     header: tuple[str, ...] | None = None
     block: list[str] = []
@@ -40,7 +40,7 @@ def add_rows(assembly: Assembly, rows: Iterable[tuple[int, Sequence[str]]], *, t
 
 
 def is_header(cells: Sequence[str]) -> bool:
-    """Whether a first row names the columns: two or more cells, none empty, equal or a number."""
+    """Whether a first row names the columns: two or more cells, all different, none empty or a number."""
     return len(cells) > 1 and len(set(cells)) == len(cells) and all(map(_is_name, cells))
 
 
@@ -50,6 +50,6 @@ def _is_name(cell: str) -> bool:
 
 def _named(header: Sequence[str], cells: Sequence[str]) -> str:
     names = (*header, *[""] * (len(cells) - len(header)))
-    # A row may be wider than its header; a cell without a name is still worth finding.
+    # A row may be wider than the header; cells without a name are kept too.
     pairs = zip(names, cells, strict=False)
     return "; ".join(f"{name}: {cell}" if name else cell for name, cell in pairs if cell)

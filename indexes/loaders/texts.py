@@ -1,4 +1,4 @@
-"""The formats that are text: canonical text and sections by extension; knows no files."""
+"""Parses text formats by their extension into canonical text and sections; knows no files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from indexes.loaders.python import python_sections
 
 
 def parse_text(suffix: str, text: str) -> Parsed:
-    """`text` as files with this extension are read; plain text where nothing else is known.
+    """Parse text in the format of an extension; an unknown extension means plain text.
 
-    Raises: `ValueError` for what its format does not allow.
+    Raises: `ValueError` if the text is malformed.
     """
     return _PARSERS.get(suffix, Parsed)(text)
 

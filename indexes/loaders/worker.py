@@ -1,7 +1,7 @@
-"""The process that parses documents and may die of it; knows the readers and its own limits.
+"""The process that parses documents, and may die of one; knows the readers and its own limits.
 
-Reads a request a line from stdin, `{"path": ..., "suffix": ...}`, and answers a line on stdout: the parsed
-document, or `{"error": reason}`. Started by `indexes.loaders.isolation`, and by nothing else.
+Reads one request per line from stdin, `{"path": ..., "suffix": ...}`, and answers on one line of stdout with
+the parsed document or `{"error": reason}`. Only `indexes.loaders.isolation` starts it.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ MAX_TEXT_CHARS = 50_000_000
 
 
 def main() -> None:
-    """Answer requests until stdin ends. Arguments: the memory in bytes and the seconds a request may take."""
+    """Answer requests until stdin ends. Arguments: memory limit (bytes), time limit per request (seconds)."""
     memory_bytes, limit_s = int(sys.argv[1]), float(sys.argv[2])
-    # What a parser prints must not stand among the answers.
+    # The output of a parser must not mix with the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     limits = _Limits(memory_bytes, limit_s)
     for request in sys.stdin.buffer:
         limits.renew()
         answer = json.dumps(_answer(json.loads(request)), ensure_ascii=False)
-        # What a library says of a damaged file may hold what no encoding can.
+        # A library's message about a damaged file may contain lone surrogates.
         answers.write(answer.encode("utf-8", "replace") + b"\n")
         answers.flush()
 
 
 class _Limits:
-    """What the operating system enforces, where it can; the parent's clock holds everywhere."""
+    """Limits that the operating system enforces, if it can. The parent's timer works everywhere."""
 
     def __init__(self, memory_bytes: int, limit_s: float) -> None:
         self._limit_s = limit_s
@@ -49,7 +49,7 @@ class _Limits:
         self._set(resource.RLIMIT_AS, memory_bytes)
 
     def renew(self) -> None:
-        """Give the next request its CPU time: so that it ends even if the parent was killed."""
+        """Set the CPU time limit for the next request, so that it ends even if the parent is killed."""
         if self._resource:
             used = self._resource.getrusage(self._resource.RUSAGE_SELF)
             self._set(self._resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + self._limit_s) + 2)
@@ -61,7 +61,7 @@ class _Limits:
             try:
                 self._resource.setrlimit(kind, (value, hard))
             except (ValueError, OSError):
-                return  # macOS knows the name and refuses the limit
+                return  # macOS defines the limit but refuses to set it
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -86,9 +86,9 @@ def _parse(path: Path, suffix: str) -> dict[str, Any]:
         raise Unreadable(f"nothing reads {suffix} files")
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-            raise Unreadable(f"it is larger than the {MAX_FILE_BYTES >> 20:,} MiB that are read")
+            raise Unreadable(f"it is larger than the limit of {MAX_FILE_BYTES >> 20:,} MiB")
         data = file.read()
     parsed = reader.read(data)
     if len(parsed.text) > MAX_TEXT_CHARS:
-        raise Unreadable(f"its text has more than the {MAX_TEXT_CHARS:,} characters that are read")
+        raise Unreadable(f"its text is longer than the limit of {MAX_TEXT_CHARS:,} characters")
     return parsed.as_json()

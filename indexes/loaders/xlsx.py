@@ -1,6 +1,6 @@
-"""XLSX to text, sheet by sheet, by openpyxl; knows sheets and cells, no files.
+"""Parses XLSX sheet by sheet with openpyxl; knows sheets and cells, no files.
 
-Formulas stand as the values that were stored with them; hidden sheets are read too.
+A formula is read as the value stored with it. Hidden sheets are read too.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from indexes.loaders.rows import add_rows
 
 
 def read(data: bytes) -> Parsed:
-    """The rows of every sheet as lines; sections have the sheet's name and the number of their first row.
+    """Parse the rows of every sheet into lines; sections have the sheet's name and their first row's number.
 
     Raises: `Unreadable` with the reason.
     """
     check_archive(data)
     assembly = Assembly()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # openpyxl tells of styles and extensions that it does not keep
+        warnings.simplefilter("ignore")  # openpyxl warns of styles and extensions that it drops
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
         try:
             for sheet in book.worksheets:
@@ -39,20 +39,20 @@ def read(data: bytes) -> Parsed:
 
 
 def _rows(sheet: ReadOnlyWorksheet) -> Iterator[tuple[int, list[str]]]:
-    # The size that a sheet states may be wrong; it is read to its end instead.
+    # The dimensions that a sheet states may be wrong, so read it to its end.
     sheet.reset_dimensions()
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         if row:
-            yield number, [_said(value) for value in row]
+            yield number, [_cell_text(value) for value in row]
 
 
-def _said(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float):
-        # 15 digits are what the program itself shows; 0.1 + 0.2 is 0.3 there.
+        # 15 digits, as spreadsheet programs show: there 0.1 + 0.2 is 0.3.
         return f"{value:.15g}"
     if isinstance(value, datetime):
         is_date = value.time() == time()

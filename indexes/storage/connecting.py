@@ -1,9 +1,9 @@
-"""How a SQLite file is opened, to write or only to read; knows no table.
+"""Opens a SQLite file for writing or, if its directory is not writable, for reading; knows no table.
 
-A directory that may not be written to (another user's, a read-only disk) has no room for the shared memory
-of a write-ahead log. Where its owner has a log open, that is read along with the file; where there is none,
-the file is opened as one that does not change, without locks. Such a connection is to be closed after one
-use, for only the next one sees that the owner has begun to write.
+In a directory that is not writable (another user's, a read-only disk), the shared-memory file of a
+write-ahead log cannot be created. If the owner has a log open, it is read together with the file. Otherwise
+the file is opened as immutable, without locks; close such a connection after one use, because only a new one
+notices that the owner has begun to write.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _BUSY_S = 30.0
 
 
 def may_write(directory: Path) -> bool:
-    """Whether this process may make files in `directory`."""
+    """Whether this process may create files in `directory`."""
     return os.access(directory, os.W_OK | os.X_OK)
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection to the file `path`, in autocommit, for any thread. Raises: `sqlite3.Error`."""
+    """Open a connection in autocommit mode, usable from any thread. Raises: `sqlite3.Error`."""
     writable = may_write(path.parent)
     wal, shm = (path.with_name(f"{path.name}-{kind}") for kind in ("wal", "shm"))
     is_live = shm.exists() or (wal.is_file() and wal.stat().st_size > 0)

@@ -1,6 +1,6 @@
-"""Named steps of a write at which a test lets the process die or the disk fill; idle unless a test arms it.
+"""Named steps of a write at which a test injects a fault: a crash, a full disk; does nothing unless armed.
 
-Each step is one after which the files differ from before. What happens there is the test's own function.
+At each step the files differ from those at the step before. The test's own function decides what happens.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ STEPS = frozenset({
     "dense.pruned",
     "backup.copied", "backup.packed", "backup.named", "restore.unpacked", "restore.checked", "restore.named",
 })  # fmt: skip
-"""Every step, so that a test can show that it has been at each of them."""
+"""All steps, so that a test can show that it covers each of them."""
 
-_react: Callable[[str], None] | None = None
+_observer: Callable[[str], None] | None = None
 
 
 def step(name: str) -> None:
-    """The process has come to the step `name`."""
-    if _react is not None:
-        _react(name)
+    """Report that the process has reached the step `name`."""
+    if _observer is not None:
+        _observer(name)
 
 
-def arm(react: Callable[[str], None] | None) -> None:
-    """Call `react` at every step from now on; None disarms."""
-    global _react  # noqa: PLW0603  # one process, one observer; an argument would run through every signature
-    _react = react
+def arm(observer: Callable[[str], None] | None) -> None:
+    """Call `observer` at every step from now on; None disarms."""
+    global _observer  # noqa: PLW0603  # the alternative is an argument in every signature
+    _observer = observer

@@ -1,4 +1,4 @@
-"""One writer at a time to a directory, across processes; knows nothing of what is written."""
+"""A lock that allows one writer to a directory at a time, across processes; knows nothing of the data."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from indexes.errors import CollectionLocked, CollectionNotWritable
 from indexes.storage import faults
 
 WAIT_S = 1.0
-"""A search that mends an engine after a crash is done in less."""
+"""Longer than a search takes to repair an engine after a crash."""
 
 _UNKNOWN = "Another process"
 
 
 class WriterLock:
-    """The right to write to `directory`. The system takes it back when its holder dies."""
+    """The right to write to a directory. The operating system releases it if its holder dies."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -31,20 +31,20 @@ class WriterLock:
 
     @contextmanager
     def hold(self, *, wait_s: float = WAIT_S) -> Iterator[None]:
-        """Hold the lock for a block; a block inside another of the same object goes on at once.
+        """Hold the lock for the duration of a block. It is reentrant within one object.
 
-        Raises: `CollectionLocked`, naming the process that has it; `CollectionNotWritable`.
+        Raises: `CollectionLocked`, which names the process that holds it; `CollectionNotWritable`.
         """
         try:
             self._file.acquire(timeout=wait_s)
         except Timeout as exc:
-            raise CollectionLocked(self._directory, self._named()) from exc
+            raise CollectionLocked(self._directory, self._holder_name()) from exc
         except OSError as exc:
-            raise self._refused(exc) from exc
+            raise self._not_writable(exc) from exc
         faults.step("lock.held")
         try:
             if self._file.lock_counter == 1:
-                self._sign()
+                self._write_holder()
             yield
         finally:
             if self._file.lock_counter == 1:
@@ -52,8 +52,8 @@ class WriterLock:
                 faults.step("lock.free")
             self._file.release()
 
-    def _sign(self) -> None:
-        """Say who holds the lock. Who waits for it reads a line that is whole, or none."""
+    def _write_holder(self) -> None:
+        """Write down who holds the lock, atomically: other processes read a complete line or none."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         temporary = self._holder.with_suffix(".tmp")
@@ -61,24 +61,24 @@ class WriterLock:
             temporary.write_text(json.dumps(holder), encoding="utf-8")
             temporary.replace(self._holder)
         except OSError as exc:
-            raise self._refused(exc) from exc
+            raise self._not_writable(exc) from exc
         faults.step("lock.named")
 
-    def _named(self) -> str:
+    def _holder_name(self) -> str:
         try:
             holder = json.loads(self._holder.read_text(encoding="utf-8"))
             pid, host, since = int(holder["pid"]), str(holder["host"]), str(holder["since"])
         except (OSError, ValueError, TypeError, KeyError):
             return _UNKNOWN
-        if host == socket.gethostname() and not _lives(pid):
-            return _UNKNOWN  # the name of a holder that died; the next one has not signed yet
+        if host == socket.gethostname() and not _is_running(pid):
+            return _UNKNOWN  # the file names a holder that died; the new one has not written its name yet
         return f"Process {pid} on {host} (since {since})"
 
-    def _refused(self, error: OSError) -> CollectionNotWritable:
+    def _not_writable(self, error: OSError) -> CollectionNotWritable:
         return CollectionNotWritable(self._directory, error.strerror or str(error))
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

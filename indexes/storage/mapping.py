@@ -1,4 +1,4 @@
-"""An array of an .npz file that stays in its file; knows the format, not what the numbers mean."""
+"""Maps an array of an .npz file into memory; knows the format, not the meaning of the numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 _BLOCK_BYTES = 1 << 20
 _HEADER = struct.Struct("<26xHH")
-"""Of a member of a ZIP archive, up to the lengths of its name and of what comes before its content."""
+"""Local header of a ZIP member: skips to the lengths of its name and of its extra field."""
 
 
-def mapped(path: Path, name: str) -> NDArray[Any]:
-    """The array `name` of an archive as `numpy.savez` writes it, read-only, its checksum held against it.
+def memory_mapped(path: Path, name: str) -> NDArray[Any]:
+    """Map the array `name` of an archive written by `numpy.savez`, read-only, after verifying its checksum.
 
-    An array that cannot be used where it lies, because it begins between two numbers, is read into memory.
+    An array that cannot be mapped, because it is not aligned in the file, is read into memory.
 
     Raises: as `numpy.load` without pickles.
     """
@@ -32,7 +32,7 @@ def mapped(path: Path, name: str) -> NDArray[Any]:
             shape, columns_first, dtype = npy.read_array_header_1_0(file)
             start = file.tell()
             while file.read(_BLOCK_BYTES):
-                pass  # to the end, where the archive compares its checksum
+                pass  # read to the end, where the checksum is verified
     with path.open("rb") as file:
         file.seek(info.header_offset)
         start += info.header_offset + _HEADER.size + sum(_HEADER.unpack(file.read(_HEADER.size)))

@@ -69,9 +69,9 @@ def test_bookmarks_in_a_circle_end():
     ("data", "reason"),
     [
         (pdf([]), "none of its 1 pages holds text; if they are scanned, run OCR"),
-        (b"%PDF-1.7\nnonsense", "it is damaged, or no PDF"),
-        (pdf(["a"])[:400], "it is damaged, or no PDF"),
-        (b"", "it is damaged, or no PDF"),
+        (b"%PDF-1.7\nnonsense", "it is damaged, or not a PDF"),
+        (pdf(["a"])[:400], "it is damaged, or not a PDF"),
+        (b"", "it is damaged, or not a PDF"),
         (
             assembled(["<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [2 0 R] /Count 9 >>"]),
             "it is damaged",

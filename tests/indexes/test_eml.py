@@ -86,5 +86,5 @@ def test_odd_headers_leave_a_mail_readable(header):
 
 
 def test_what_is_no_mail_says_so():
-    with pytest.raises(Unreadable, match="no mail"):
+    with pytest.raises(Unreadable, match="not an email"):
         eml_loader.read(b"\x89PNG\r\n\x1a\n" * 9)

@@ -168,7 +168,7 @@ def test_no_such_path_is_an_error_at_once(tmp_path):
 
 
 def test_an_empty_folder_is_an_error_at_once(tmp_path):
-    with pytest.raises(NothingToIndex, match="no file is in it"):
+    with pytest.raises(NothingToIndex, match="it contains no file"):
         load([tmp_path])
 
 
@@ -233,7 +233,7 @@ def test_an_empty_file_named_by_the_user_is_an_error(tmp_path):
 
 def test_a_folder_where_nothing_reads_says_why(tmp_path):
     write(tmp_path / "a.txt", b"\0")
-    with pytest.raises(NothingToIndex, match=r"no file in it reads; the first says: .*a\.txt: it is binary"):
+    with pytest.raises(NothingToIndex, match=r"no file in it can be read; the first: .*a\.txt: it is binary"):
         list(load([tmp_path]))
 
 
@@ -314,7 +314,7 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(tmp_path):
     ("line", "reason"),
     [
         ("{", "malformed JSON"),
-        ("[1]", "the line is no JSON object"),
+        ("[1]", "the line is not a JSON object"),
         ('{"text": "x"}', "the record has no `_id` or `id`"),
         ('{"id": "x"}', "the record has no `text`"),
         ('{"id": "x", "text": 5}', "`text`: input should be a valid string"),

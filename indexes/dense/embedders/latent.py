@@ -24,7 +24,7 @@ from indexes.dense.base import Vectors
 from indexes.errors import EmbedderFailed
 from indexes.retrieval.analysis import analyse, words
 from indexes.storage.files import MAPS_FILES
-from indexes.storage.mapping import mapped
+from indexes.storage.mapping import memory_mapped
 
 NAME = "latent"
 DIMENSION = 256
@@ -139,7 +139,7 @@ class LatentEmbedder:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 listed = json.loads(found["terms"].tobytes())
                 idf = found["idf"]
-                components = mapped(path, _COMPONENTS) if MAPS_FILES else found[_COMPONENTS]
+                components = memory_mapped(path, _COMPONENTS) if MAPS_FILES else found[_COMPONENTS]
         except _UNREADABLE as exc:
             raise EmbedderFailed(NAME, f"{path} does not read as its space: {exc}") from exc
         shapes = (idf.shape, components.shape[:1], components.ndim, idf.dtype, components.dtype)
