@@ -117,7 +117,7 @@ class Funnel:
 
         texts = job.texts
         with Collection.open(job.files) as kb:
-            space = kb._engines.retrievers["dense"]._space
+            space = kb._retrievers.by_name["dense"]._space
             np.save(job.folder / "vectors.npy", space.embedder.embed_documents(texts))
             asked = np.stack([space.embedder.embed_query(query) for query in job.queries])
             np.save(job.folder / "query_vectors.npy", asked)
@@ -135,7 +135,7 @@ class Funnel:
         kb.as_owner().search(job.queries[0], K)
         open_s = time.perf_counter() - started
         scope = EVERYTHING
-        lexical, dense = (kb._engines.retrievers[name] for name in ("lexical", "dense"))
+        lexical, dense = (kb._retrievers.by_name[name] for name in ("lexical", "dense"))
         retrievers: dict[str, Ask] = {
             "lexical": lambda i: lexical.search(job.queries[i], K, scope=scope),
             "dense": lambda i: dense.search(job.queries[i], K, scope=scope),

@@ -12,10 +12,13 @@ from typing import Self
 from indexes.catalog import batch
 from indexes.catalog.batch import Prune
 from indexes.catalog.catalog import CATALOG, Catalog
+from indexes.catalog.reader import CatalogReader
 from indexes.dense import embedder as embedder_named
 from indexes.dense.base import Embedder, FittedEmbedder
+from indexes.dense.engines import VECTOR_ENGINES
 from indexes.errors import BadQuery, CollectionError, CollectionMismatch, CollectionNotFound
-from indexes.lexical import lexical_engine
+from indexes.lexical import LEXICAL_ENGINES
+from indexes.lexical.retriever import LexicalRetriever
 from indexes.maintenance import verify
 from indexes.retrieval import analysis, fusion
 from indexes.retrieval.base import ProgressCallback
@@ -28,6 +31,7 @@ from indexes.types import Changes, Document, DocumentHit, DocumentId, DocumentIn
 
 DEFAULT_EMBEDDER = "latent"
 DEFAULT_LEXICAL = "tantivy"
+DEFAULT_DENSE = "faiss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +62,17 @@ class Collection(Source):
     off.
     """
 
-    mended: tuple[str, ...] = ()
-    """The retrievers that were damaged or behind when the collection was opened, and were made to follow."""
+    recovered: tuple[str, ...] = ()
+    """The retrievers that were damaged or behind on opening; they were brought up to date."""
 
-    def __init__(self, catalog: Catalog, embedder: Embedder) -> None:
+    def __init__(self, catalog: Catalog, retrievers: Retrievers) -> None:
         self.path = catalog.path.parent
         self._catalog = catalog
         with catalog.read() as reader:
-            self.embedder, self.lexical = reader.setting("embedder") or "", reader.setting("lexical") or ""
-        self._engines = Retrievers(catalog, embedder, self.lexical)
-        self._searcher = Searcher(catalog, self._engines)
+            names = _names(reader)
+        self.embedder, self.lexical, self.dense = names["embedder"], names["lexical"], names["dense"]
+        self._retrievers = retrievers
+        self._searcher = Searcher(catalog, retrievers)
 
     @property
     def fuse(self) -> fusion.Fuse | None:
@@ -89,17 +94,25 @@ class Collection(Source):
 
     @classmethod
     def create(
-        cls, path: Path | str, *, embedder: str | Embedder = DEFAULT_EMBEDDER, lexical: str = DEFAULT_LEXICAL
+        cls,
+        path: Path | str,
+        *,
+        embedder: str | Embedder = DEFAULT_EMBEDDER,
+        lexical: str = DEFAULT_LEXICAL,
+        dense: str = DEFAULT_DENSE,
     ) -> Self:
-        """An empty collection in the directory `path`.
+        """Create an empty collection in the directory `path`.
 
-        Raises: `UnknownName`, `MissingExtra`, `EmbedderFailed`, `CollectionError` where there is one already.
+        `lexical` and `dense` name the engines of terms and of vectors, built in or from an installed plug-in.
+
+        Raises: `UnknownName`, `MissingExtra`, `EmbedderFailed`; `CollectionError` if there is one already.
         """
         path = Path(path).absolute()
-        lexical_engine(lexical)
+        LEXICAL_ENGINES.get(lexical)
+        VECTOR_ENGINES.get(dense)
         made = embedder_named(embedder) if isinstance(embedder, str) else embedder
         if not isinstance(made, FittedEmbedder):
-            _ = made.dimension  # a model that cannot be loaded is told before anything is written
+            _ = made.dimension  # a model that cannot be loaded is reported before anything is written
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
@@ -109,48 +122,73 @@ class Collection(Source):
                 raise CollectionError(
                     f"There is a collection in {path} already. Open it, or name another directory."
                 )
-            settings = {"embedder": made.name, "lexical": lexical, "analyser": str(analysis.VERSION)}
-            catalog = Catalog.create(path / CATALOG, settings)
-        return cls._ready(catalog, made)
+            names = {"embedder": made.name, "lexical": lexical, "dense": dense}
+            catalog = Catalog.create(path / CATALOG, {**names, "analyser": str(analysis.VERSION)})
+        return cls._ready(catalog, made, names)
 
     @classmethod
     def open(
-        cls, path: Path | str, *, embedder: str | Embedder | None = None, lexical: str | None = None
+        cls,
+        path: Path | str,
+        *,
+        embedder: str | Embedder | None = None,
+        lexical: str | None = None,
+        dense: str | None = None,
     ) -> Self:
-        """The collection in the directory `path`, its engines caught up.
+        """Open the collection in the directory `path` and bring its engines up to date.
 
-        Raises: `CollectionNotFound`, `CollectionMismatch` when a name is given that it was not built with,
-        `CollectionTooNew`, `CollectionDamaged`, `CollectionNotReadable`. Where the directory may not be
-        written to the collection is there to be searched; `CollectionNotWritable` where it lacks an engine.
+        If the directory may not be written to, the collection can be searched all the same.
+
+        Raises: `CollectionNotFound`, `CollectionTooNew`, `CollectionDamaged`, `CollectionNotReadable`;
+        `CollectionMismatch` if a name is given that it was not built with; `CollectionNotWritable` if an
+        engine is missing and cannot be built.
         """
         path = Path(path).absolute()
         catalog = Catalog.open(path / CATALOG)
         try:
             with catalog.read() as reader:
-                built = {kind: reader.setting(kind) or "" for kind in ("embedder", "lexical")}
+                built = _names(reader)
             wanted = built["embedder"] if embedder is None else embedder
             made = embedder_named(wanted) if isinstance(wanted, str) else wanted
-            _same(path, built, {"embedder": made.name, "lexical": lexical or built["lexical"]})
+            asked = {"embedder": made.name, "lexical": lexical, "dense": dense}
+            _check_names(path, built, {kind: name for kind, name in asked.items() if name is not None})
         except BaseException:
             catalog.close()
             raise
-        return cls._ready(catalog, made)
+        return cls._ready(catalog, made, built)
 
     @classmethod
     def open_or_create(
-        cls, path: Path | str, *, embedder: str | Embedder | None = None, lexical: str | None = None
+        cls,
+        path: Path | str,
+        *,
+        embedder: str | Embedder | None = None,
+        lexical: str | None = None,
+        dense: str | None = None,
     ) -> Self:
-        """The collection in `path`, made there with these names or the defaults when there is none."""
+        """Open the collection in `path`, or create it there with these names or the defaults."""
         try:
-            return cls.open(path, embedder=embedder, lexical=lexical)
+            return cls.open(path, embedder=embedder, lexical=lexical, dense=dense)
         except CollectionNotFound:
-            return cls.create(path, embedder=embedder or DEFAULT_EMBEDDER, lexical=lexical or DEFAULT_LEXICAL)
+            return cls.create(
+                path,
+                embedder=embedder or DEFAULT_EMBEDDER,
+                lexical=lexical or DEFAULT_LEXICAL,
+                dense=dense or DEFAULT_DENSE,
+            )
 
     @classmethod
-    def _ready(cls, catalog: Catalog, embedder: Embedder) -> Self:
+    def _ready(cls, catalog: Catalog, embedder: Embedder, names: Mapping[str, str]) -> Self:
+        from indexes.dense.pretrained import dense_retriever  # noqa: PLC0415  # SciPy takes a while to import
+
+        path = catalog.path.parent
         try:
-            collection = cls(catalog, embedder)
-            collection.mended = collection._engines.make_ready()
+            engine = LEXICAL_ENGINES.get(names["lexical"])(path / "lexical")
+            vectors = VECTOR_ENGINES.get(names["dense"])
+            lexical = LexicalRetriever(engine, analysis.analyse)
+            dense = dense_retriever(path / "dense", embedder, catalog, vectors)
+            collection = cls(catalog, Retrievers(catalog, lexical, dense))
+            collection.recovered = collection._retrievers.make_ready()
         except BaseException:
             catalog.close()
             raise
@@ -162,8 +200,8 @@ class Collection(Source):
         Raises: `DuplicateId`, `CollectionLocked`, and what the iterable raises. A pretrained embedder refuses
         no write: what it could not embed waits for `embed`.
         """
-        return self._engines.write(
-            lambda writer, tell: batch.upsert(writer, documents, source=None, prune=None, tell=tell),
+        return self._retrievers.write(
+            lambda writer, report: batch.upsert(writer, documents, source=None, prune=None, progress=report),
             progress,
         )
 
@@ -184,14 +222,16 @@ class Collection(Source):
         when ten documents or more and over 30 % of the source would go, unless that is allowed.
         """
         prune = Prune(tuple(unread), allow_mass_delete)
-        return self._engines.write(
-            lambda writer, tell: batch.upsert(writer, documents, source=source, prune=prune, tell=tell),
+        return self._retrievers.write(
+            lambda writer, report: batch.upsert(
+                writer, documents, source=source, prune=prune, progress=report
+            ),
             progress,
         )
 
     def delete(self, ids: Iterable[str]) -> Changes:
         """Remove documents; an id that is not there is passed over. Raises: `CollectionLocked`."""
-        return self._engines.write(lambda writer, _: batch.delete(writer, ids), None)
+        return self._retrievers.write(lambda writer, _: batch.delete(writer, ids), None)
 
     def embed(self, *, progress: ProgressCallback | None = None) -> None:
         """Embed what waits for the pretrained model while others search and write; then its vectors serve.
@@ -199,7 +239,7 @@ class Collection(Source):
         What is embedded is kept at once: a run that was cut off goes on where it stopped.
         Raises: `EmbedderFailed`, `AlreadyEmbedding`.
         """
-        self._engines.embed(progress)
+        self._retrievers.embed(progress)
 
     def erase(self, ids: Iterable[str], *, progress: ProgressCallback | None = None) -> Changes:
         """Remove documents and every trace of them: engines are built anew, free space is written over.
@@ -209,7 +249,7 @@ class Collection(Source):
         Raises: `UnknownDocument`, `CollectionLocked`, `AlreadyEmbedding`; `CollectionError` where a reader
         holds on to the old state for too long.
         """
-        return self._engines.erase(ids, progress)
+        return self._retrievers.erase(ids, progress)
 
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
         """Return the best `k` documents within `scope`, best first; ties break by id.
@@ -223,7 +263,7 @@ class Collection(Source):
             raise BadQuery("The query is empty. Ask with at least one word.")
         if k < 1:
             raise BadQuery(f"k = {k} asks for no result. Ask for at least one.")
-        self._engines.follow()
+        self._retrievers.follow()
         return self._searcher.search(query, k, scope)
 
     def weighted(self, weight: float | None) -> AbstractContextManager[None]:
@@ -276,7 +316,7 @@ class Collection(Source):
         """
         with self._catalog.read() as reader:
             counts, generation = reader.counts(), reader.generation
-            embedded = self._engines.dense.embedded(reader)
+            embedded = self._retrievers.dense.embedded(reader)
             sources, written = reader.sources(), reader.setting("written")
         return Status(
             counts.documents,
@@ -285,9 +325,9 @@ class Collection(Source):
             self.embedder,
             self.lexical,
             generation,
-            {name: retriever.generation for name, retriever in self._engines.retrievers.items()},
+            {name: retriever.generation for name, retriever in self._retrievers.by_name.items()},
             embedded,
-            self._engines.dense.serving,
+            self._retrievers.dense.serving,
             sources,
             written,
         )
@@ -297,12 +337,12 @@ class Collection(Source):
 
         A sample of passages, evenly spread, is searched for by its own words.
         """
-        with self._engines.writing, self._catalog.read() as reader:
-            return list(verify.problems(reader, self._engines))
+        with self._retrievers.writing, self._catalog.read() as reader:
+            return list(verify.problems(reader, self._retrievers))
 
     def close(self) -> None:
         """Let go of files; the collection is not to be used afterwards."""
-        self._engines.close()
+        self._retrievers.close()
         self._catalog.close()
 
     def __enter__(self) -> Self:
@@ -322,7 +362,16 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _same(path: Path, built: dict[str, str], asked: dict[str, str]) -> None:
+def _names(reader: CatalogReader) -> dict[str, str]:
+    """The embedder and the engines that the collection was built with, by kind."""
+    return {
+        "embedder": reader.setting("embedder") or "",
+        "lexical": reader.setting("lexical") or "",
+        "dense": reader.setting("dense") or DEFAULT_DENSE,  # not recorded while there was no other
+    }
+
+
+def _check_names(path: Path, built: Mapping[str, str], asked: Mapping[str, str]) -> None:
     for kind, name in asked.items():
         if name != built[kind]:
             raise CollectionMismatch(path, kind, built[kind], name)

@@ -6,16 +6,18 @@ a book that is asked a few questions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from indexes.chunking import chunk
 from indexes.errors import DuplicateId
 from indexes.lexical.base import LexicalEntry
 from indexes.retrieval.analysis import analyse
-from indexes.scope import Scope
+from indexes.scope import Keys, Scope
 from indexes.source import Source
 from indexes.types import (
     Document,
@@ -50,10 +52,8 @@ class RawDocuments(Source):
         """
         engine, passages = self._engine
         found: dict[DocumentId, list[tuple[Passage, float]]] = {}
-        for key, score in engine.search(analyse(query), len(passages), access=scope.access):
-            passage = passages[key]
-            if scope.admits(self._documents[passage.document_id]):
-                found.setdefault(passage.document_id, []).append((passage, score))
+        for key, score in engine.search(analyse(query), len(passages), scope=scope.bound(self._keys(scope))):
+            found.setdefault(passages[key].document_id, []).append((passages[key], score))
         hits = [
             _hit(self._documents[name], rank, found[name][:PASSAGES_EACH])
             for rank, name in enumerate(list(found)[:k], start=1)
@@ -73,6 +73,13 @@ class RawDocuments(Source):
         """Return the whole document; None if there is no such document within `scope`."""
         document = self._documents.get(DocumentId(document_id))
         return document if document is not None and scope.admits(document) else None
+
+    def _keys(self, scope: Scope) -> Callable[[], Keys]:
+        """What computes the keys of the passages within `scope`."""
+        _, passages = self._engine
+        return lambda: np.array(
+            [key for key, p in enumerate(passages) if scope.admits(self._documents[p.document_id])], np.int64
+        )
 
     @cached_property
     def _engine(self) -> tuple[RankBM25Engine, list[Passage]]:

@@ -22,7 +22,7 @@ from indexes.counting import plural
 if TYPE_CHECKING:
     from indexes.errors import IndexesError
     from indexes.maintenance.erasure import Proof
-    from indexes.maintenance.operations import Standing
+    from indexes.maintenance.operations import StorageStatus
     from indexes.maintenance.watch import Synced
 
 STATUS_EPILOG = """Examples:
@@ -77,11 +77,11 @@ def status(kb: Kb, as_json: Json = False) -> None:
         from indexes.maintenance.operations import describe
 
         with Collection.open(kb) as collection:
-            standing = describe(collection)
+            stored = describe(collection)
     if as_json:
-        show.print_json({**asdict(standing), "total_bytes": standing.total_bytes})
+        show.print_json({**asdict(stored), "total_bytes": stored.total_bytes})
         return
-    for name, value in _lines(standing):
+    for name, value in _lines(stored):
         show.OUT.print(f"{name:<12} {value}", markup=False)
 
 
@@ -91,11 +91,11 @@ def verify(kb: Kb, as_json: Json = False) -> None:
         from indexes import Collection
 
         with Collection.open(kb) as collection:
-            problems, mended, n_documents = collection.verify(), collection.mended, len(collection)
+            problems, recovered, n_documents = collection.verify(), collection.recovered, len(collection)
     if as_json:
-        show.print_json({"problems": problems, "mended": mended, "documents": n_documents})
+        show.print_json({"problems": problems, "mended": recovered, "documents": n_documents})
     else:
-        for name in mended:
+        for name in recovered:
             show.OUT.print(f"Repaired on opening: the {name} retriever was damaged or behind.", markup=False)
         for problem in problems:
             show.OUT.print(problem, markup=False)
@@ -240,15 +240,15 @@ def show_bytes(size: float) -> str:
     return f"{size:.1f} GB"
 
 
-def _lines(standing: Standing) -> list[tuple[str, Any]]:
-    held = standing.status
-    parts = ", ".join(f"{name} {show_bytes(size)}" for name, size in standing.size_bytes.items() if size)
+def _lines(stored: StorageStatus) -> list[tuple[str, Any]]:
+    held = stored.status
+    parts = ", ".join(f"{name} {show_bytes(size)}" for name, size in stored.size_bytes.items() if size)
     retrievers = ", ".join(f"{name} {generation}" for name, generation in held.retrievers.items())
     lines = [
         ("documents", f"{held.documents:,}"),
         ("passages", f"{held.passages:,}"),
         ("characters", f"{held.chars:,}"),
-        ("size", f"{show_bytes(standing.total_bytes)}: {parts}"),
+        ("size", f"{show_bytes(stored.total_bytes)}: {parts}"),
         ("embedder", embed.embedding_progress(held)),
         ("lexical", held.lexical),
         ("generation", f"{held.generation}; engines: {retrievers}"),

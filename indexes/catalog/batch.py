@@ -37,7 +37,7 @@ def upsert(
     *,
     source: str | None,
     prune: Prune | None,
-    tell: ProgressCallback,
+    progress: ProgressCallback,
 ) -> Changes:
     """Store the documents that are new or changed; those that went are pruned as told.
 
@@ -65,7 +65,7 @@ def upsert(
                 writer.remove(stored.number)
                 writer.put(document, chunk(document), source=stored.source)
                 updated.append(document.id)
-        tell("reading", done, None)
+        progress("reading", done, None)
     gone = () if source is None or prune is None else _gone(writer, source, seen, len(added), prune)
     return Changes(
         tuple(added),

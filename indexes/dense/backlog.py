@@ -45,7 +45,7 @@ class EmbeddingBacklog:
         missing = self._cache.missing(digest for _, digest in stored)
         return sum(digest not in missing for _, digest in stored)
 
-    def embed_all(self, tell: ProgressCallback) -> None:
+    def embed_all(self, progress: ProgressCallback) -> None:
         """Embed until nothing waits, whatever comes or goes meanwhile; no lock is held.
 
         Raises: `EmbedderFailed`, also when the model's vectors do not go with those that are kept.
@@ -58,14 +58,14 @@ class EmbeddingBacklog:
                 return
             done = len(stored) - len(waiting)
             total = len(stored)
-            tell(STAGE, done, total)
+            progress(STAGE, done, total)
             todo = iter(waiting)
             while batch := list(islice(todo, BATCH)):
                 with self._catalog.read() as catalog:
                     rows, generation = catalog.rows(batch), catalog.generation
                 self.embed(rows, generation)
                 done += len(batch)
-                tell(STAGE, done, total)
+                progress(STAGE, done, total)
 
     def embed(self, rows: Sequence[PassageRow], generation: int) -> None:
         """Embed these rows of that catalog generation and keep their vectors. Raises: `EmbedderFailed`."""

@@ -9,7 +9,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.scope import Keys
+from indexes.retrieval.base import Scored
+from indexes.scope import Keys, Scope
 
 Vectors = NDArray[np.float32]
 
@@ -57,11 +58,28 @@ class VectorEngine(Protocol):
     def generation(self) -> int:
         """The catalog generation that the engine covers; -1 when it is empty or unreadable."""
 
+    @property
+    def space(self) -> str:
+        """The name of the embedding space of its vectors: scores of two spaces do not compare."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors held; 0 if it holds nothing."""
+
+    @property
+    def count(self) -> int:
+        """Number of passages held."""
+
     def refresh(self) -> None:
         """Look at the files again: another process may have written."""
 
     def apply(self, keys: Keys, vectors: Vectors, removed: Iterable[int], *, generation: int) -> None:
-        """Take in `vectors` (n, dimension) under `keys` (n,), drop `removed`, and cover `generation`."""
+        """Take in `vectors` (n, dimension) under `keys` (n,), drop `removed`, and cover `generation`.
+
+        After a crash, all of it is there or none.
+
+        Raises: `IndexesError` if the vectors have another length than those held.
+        """
 
     def clear(self) -> None:
         """Forget everything; `generation` is -1 afterwards."""
@@ -69,8 +87,22 @@ class VectorEngine(Protocol):
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
 
-    def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> list[tuple[int, float]]:
-        """(passage key, inner product), best first, ties by key; only among `allowed` keys when given."""
+    def search(self, query: Vectors, k: int, *, scope: Scope) -> Scored:
+        """Return the best `k` (passage key, inner product) within `scope`, best first; ties break by key.
+
+        An engine that does not know readers and metadata narrows the search by `scope.keys()`. The zero query
+        finds nothing.
+        """
 
     def close(self) -> None:
         """Let go of files and threads."""
+
+
+class VectorEngineFactory(Protocol):
+    """What the registry holds under an engine's name: usually the engine's class."""
+
+    def __call__(self, directory: Path, space: str, /) -> VectorEngine:
+        """Return the engine over `directory` with its vectors of the embedding space `space`."""
+
+    def space_in(self, directory: Path, /) -> str | None:
+        """Return the embedding space of the vectors in `directory`; None if there are none that read."""

@@ -17,22 +17,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from indexes.dense.backlog import EmbeddingBacklog
-from indexes.dense.base import Embedder, FittedEmbedder, Vectors
+from indexes.dense.base import Embedder, FittedEmbedder, VectorEngineFactory, Vectors
 from indexes.dense.embedders.latent import LatentEmbedder
-from indexes.dense.engines.faiss.engine import FaissEngine
 from indexes.dense.feedback import NOTHING_NEAR, Near
 from indexes.dense.retriever import DenseRetriever, EmbeddingSpace, FittedRetriever
 from indexes.dense.vector_cache import VECTORS, VectorCache
 from indexes.errors import AlreadyEmbedding, CollectionLocked, EmbedderFailed
-from indexes.retrieval.base import ProgressCallback, since
-from indexes.scope import Keys
+from indexes.retrieval.base import ProgressCallback, Scored, since
+from indexes.scope import Keys, Scope
 from indexes.storage.lock import WriterLock
 
 if TYPE_CHECKING:
     from indexes.catalog.catalog import Catalog
     from indexes.catalog.reader import CatalogReader, PassageRow
-    from indexes.lexical.base import Scored
-    from indexes.scope import Scope
 
 AT_ONCE = 32
 """So many new texts at most are embedded within the write: one batch of the model, one to two seconds on two
@@ -79,11 +76,18 @@ class _Queries:
 class _CachedRetriever(DenseRetriever):
     """Vectors of a model that knows no corpus, as they stand in the cache."""
 
-    def __init__(self, directory: Path, embedder: Embedder, catalog: Catalog, cache: VectorCache) -> None:
-        super().__init__(directory, catalog)
+    def __init__(
+        self,
+        directory: Path,
+        embedder: Embedder,
+        catalog: Catalog,
+        cache: VectorCache,
+        engines: VectorEngineFactory,
+    ) -> None:
+        super().__init__(directory, catalog, engines)
         self._embedder = embedder
         self._cache = cache
-        self._engine = FaissEngine(directory, embedder.name)
+        self._engine = engines(directory, embedder.name)
         self._space = EmbeddingSpace(_Queries(embedder, lambda: self._engine.dimension), self._engine)
 
     def _vectors(self, space: EmbeddingSpace, rows: Sequence[PassageRow]) -> Vectors:
@@ -94,7 +98,7 @@ class _CachedRetriever(DenseRetriever):
         """Look at the files again."""
         self._engine.refresh()
 
-    def follow(self, catalog: CatalogReader, _tell: ProgressCallback) -> None:
+    def follow(self, catalog: CatalogReader, _progress: ProgressCallback) -> None:
         """Bring the vectors to the catalog's generation; each must be in the cache."""
         past = since(self, catalog)
         stored = catalog.digests(past)
@@ -111,14 +115,17 @@ class PretrainedRetriever:
 
     shared = True
 
-    def __init__(self, directory: Path, embedder: Embedder, catalog: Catalog, cache: VectorCache) -> None:
+    def __init__(
+        self, directory: Path, embedder: Embedder, catalog: Catalog, engines: VectorEngineFactory
+    ) -> None:
+        cache = VectorCache(directory.parent / VECTORS, embedder.name)
         self._directory = directory
         self._catalog = catalog
         self._cache = cache
         self._name = embedder.name
         self._waiting = EmbeddingBacklog(embedder, cache, catalog)
-        self._own = _CachedRetriever(directory, embedder, catalog, cache)
-        self._stand_in = FittedRetriever(directory / _STAND_IN, LatentEmbedder(), catalog)
+        self._own = _CachedRetriever(directory, embedder, catalog, cache, engines)
+        self._stand_in = FittedRetriever(directory / _STAND_IN, LatentEmbedder(), catalog, engines)
 
     @property
     def generation(self) -> int:
@@ -145,7 +152,7 @@ class PretrainedRetriever:
         self._own.refresh()
         self._stand_in.refresh()
 
-    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
+    def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
         """Take in what came; the model's vectors serve if few texts wait, which are then embedded at once."""
         past = self._stand_in.generation
         complete = self._completed(catalog)
@@ -153,15 +160,15 @@ class PretrainedRetriever:
         self._catalog.set(_SERVES, self._name if complete else self._stand_in.serving)
         for retriever in (self._own, self._stand_in) if complete else (self._stand_in,):
             if retriever.generation != catalog.generation:
-                retriever.follow(catalog, tell)
+                retriever.follow(catalog, progress)
         self._cache.forget(catalog.forgotten(past))
 
-    def embed(self, tell: ProgressCallback) -> bool:
+    def embed(self, progress: ProgressCallback) -> bool:
         """Embed what waits, without holding up any writer; whether `follow` is to let the vectors serve now.
 
         Raises: `EmbedderFailed`; what was embedded until then is kept.
         """
-        self._waiting.embed_all(tell)
+        self._waiting.embed_all(progress)
         with self._catalog.read() as catalog:
             return self.fitted and catalog.n_added(-1) > 0
 
@@ -222,10 +229,9 @@ class PretrainedRetriever:
 
 
 def dense_retriever(
-    directory: Path, embedder: Embedder, catalog: Catalog
+    directory: Path, embedder: Embedder, catalog: Catalog, engines: VectorEngineFactory
 ) -> FittedRetriever | PretrainedRetriever:
-    """The retriever that goes with this embedder."""
+    """Return the retriever that goes with this embedder, over engines that `engines` makes."""
     if isinstance(embedder, FittedEmbedder):
-        return FittedRetriever(directory, embedder, catalog)
-    cache = VectorCache(directory.parent / VECTORS, embedder.name)
-    return PretrainedRetriever(directory, embedder, catalog, cache)
+        return FittedRetriever(directory, embedder, catalog, engines)
+    return PretrainedRetriever(directory, embedder, catalog, engines)

@@ -14,20 +14,17 @@ from uuid import uuid4
 
 import numpy as np
 
-from indexes.dense.base import Embedder, FittedEmbedder, Vectors
-from indexes.dense.engines.faiss.engine import FaissEngine, read_manifest
+from indexes.dense.base import Embedder, FittedEmbedder, VectorEngine, VectorEngineFactory, Vectors
 from indexes.dense.feedback import NOTHING_NEAR, SHARE_LATENT, SHARE_PRETRAINED, Near, with_feedback
 from indexes.errors import EmbedderFailed
-from indexes.retrieval.base import ProgressCallback, since
-from indexes.scope import Keys
+from indexes.retrieval.base import ProgressCallback, Scored, since
+from indexes.scope import Keys, Scope
 from indexes.storage import faults
 from indexes.storage.files import fsync
 
 if TYPE_CHECKING:
     from indexes.catalog.catalog import Catalog
     from indexes.catalog.reader import CatalogReader, PassageRow
-    from indexes.lexical.base import Scored
-    from indexes.scope import Scope
 
 FIT_PASSAGES = 20_000
 """A space is fitted to this many passages at most, evenly spread over the collection."""
@@ -47,7 +44,7 @@ class EmbeddingSpace:
     """An embedder and the engine with its vectors: replaced as one, for two spaces do not compare."""
 
     embedder: Embedder
-    engine: FaissEngine
+    engine: VectorEngine
 
 
 class DenseRetriever:
@@ -59,9 +56,10 @@ class DenseRetriever:
     feedback = SHARE_PRETRAINED
     """How far a query is moved towards what another retriever found."""
 
-    def __init__(self, directory: Path, catalog: Catalog) -> None:
+    def __init__(self, directory: Path, catalog: Catalog, engines: VectorEngineFactory) -> None:
         self._directory = directory
         self._catalog = catalog
+        self._engines = engines
         self._space: EmbeddingSpace | None = None
 
     @property
@@ -72,14 +70,14 @@ class DenseRetriever:
 
     def clear(self) -> None:
         """Forget every vector."""
-        FaissEngine(self._directory, "").clear()
+        self._engines(self._directory, "").clear()
         self.refresh()
 
     def refresh(self) -> None:
         """Look at the files again."""
         raise NotImplementedError
 
-    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
+    def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
         """Take in what came and drop what went since the retriever's own generation."""
         raise NotImplementedError
 
@@ -99,7 +97,7 @@ class DenseRetriever:
         vector = space.embedder.embed_query(query)
         if near.rows:
             vector = with_feedback(vector, self._vectors(space, near.rows), near.scores, share=self.feedback)
-        scored = space.engine.search(vector, k, allowed=scope.keys())
+        scored = space.engine.search(vector, k, scope=scope)
         return [(key, score) for key, score in scored if score > _UNRELATED]
 
     def _vectors(self, space: EmbeddingSpace, rows: Sequence[PassageRow]) -> Vectors:
@@ -118,10 +116,11 @@ class FittedRetriever(DenseRetriever):
     fitted = True
     feedback = SHARE_LATENT
 
-    def __init__(self, directory: Path, embedder: FittedEmbedder, catalog: Catalog) -> None:
-        super().__init__(directory, catalog)
+    def __init__(
+        self, directory: Path, embedder: FittedEmbedder, catalog: Catalog, engines: VectorEngineFactory
+    ) -> None:
+        super().__init__(directory, catalog, engines)
         self._blank = embedder
-        self._catalog = catalog
         self.refresh()
 
     @property
@@ -133,7 +132,7 @@ class FittedRetriever(DenseRetriever):
         """How many passages have a vector: each has, from the write that brought it."""
         return catalog.n_added(-1)
 
-    def embed(self, _tell: ProgressCallback) -> bool:
+    def embed(self, _progress: ProgressCallback) -> bool:
         """Whether `follow` is to let other vectors serve: there are none."""
         return False
 
@@ -145,32 +144,32 @@ class FittedRetriever(DenseRetriever):
         return space.embedder.embed_documents([row.text for row in rows])
 
     def refresh(self) -> None:
-        """Look at the files again: the manifest names the space, and the space's file stands beside it."""
-        manifest = read_manifest(self._directory)
-        if manifest is None or not manifest.space.startswith(f"{self._blank.name}-"):
+        """Look at the files again: the engine names the space, and the space's file stands beside it."""
+        space = self._engines.space_in(self._directory)
+        if space is None or not space.startswith(f"{self._blank.name}-"):
             self._space = None
             return
-        if self._space is not None and self._space.engine.space == manifest.space:
+        if self._space is not None and self._space.engine.space == space:
             self._space.engine.refresh()
             return
         embedder = copy(self._blank)
         try:
-            embedder.load(self._file(manifest.space))
+            embedder.load(self._file(space))
         except EmbedderFailed:
             self._space = None  # generation -1 asks for a new fit
             return
-        self._space = EmbeddingSpace(embedder, FaissEngine(self._directory, manifest.space))
+        self._space = EmbeddingSpace(embedder, self._engines(self._directory, space))
 
-    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
+    def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
         """Fold in what came, or fit anew."""
         past = since(self, catalog)
         if self._space is None or past < 0 or self._outgrown(catalog, self._space.engine):
-            self._refit(catalog, tell)
+            self._refit(catalog, progress)
         else:
-            keys, vectors = _folded(self._space.embedder, catalog, past, tell)
+            keys, vectors = _folded(self._space.embedder, catalog, past, progress)
             self._space.engine.apply(keys, vectors, catalog.removed(past), generation=catalog.generation)
 
-    def _outgrown(self, catalog: CatalogReader, engine: FaissEngine) -> bool:
+    def _outgrown(self, catalog: CatalogReader, engine: VectorEngine) -> bool:
         fit = json.loads(catalog.setting(_FIT) or "{}")
         if fit.get("space") != engine.space:
             return True
@@ -181,9 +180,9 @@ class FittedRetriever(DenseRetriever):
         went = fit["passages"] - (total - came)
         return bool(max(came, went) > REFIT_SHARE * fit["passages"])
 
-    def _refit(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
+    def _refit(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
         total = catalog.n_added(-1)
-        tell("fitting", 0, total)
+        progress("fitting", 0, total)
         embedder = copy(self._blank)
         sample = catalog.keys()[:: -(-total // FIT_PASSAGES) or 1]
         embedder.fit([row.text for row in catalog.rows(sample.tolist())])
@@ -195,12 +194,12 @@ class FittedRetriever(DenseRetriever):
         faults.step("latent.saved")
         fsync(path)
         faults.step("latent.synced")
-        keys, vectors = _folded(embedder, catalog, -1, tell)
+        keys, vectors = _folded(embedder, catalog, -1, progress)
         fit = {"space": space, "passages": total, "last_key": int(keys[-1]) if total else 0}
         self._catalog.set(_FIT, json.dumps(fit))
         faults.step("latent.recorded")
-        # The manifest that `apply` replaces is what makes the new space the one in use.
-        engine = FaissEngine(self._directory, space)
+        # With `apply` the new space becomes the one in use.
+        engine = self._engines(self._directory, space)
         engine.apply(keys, vectors, (), generation=catalog.generation)
         self._space = EmbeddingSpace(embedder, engine)
         for old in self._directory.glob(f"{embedder.name}-*.npz"):
@@ -213,7 +212,7 @@ class FittedRetriever(DenseRetriever):
 
 
 def _folded(
-    embedder: Embedder, catalog: CatalogReader, past: int, tell: ProgressCallback
+    embedder: Embedder, catalog: CatalogReader, past: int, progress: ProgressCallback
 ) -> tuple[Keys, Vectors]:
     """Keys and vectors of the passages that came since, in a space as it stands."""
     rows = catalog.added(past)
@@ -226,5 +225,5 @@ def _folded(
         keys[here] = [row.key for row in block]
         vectors[here] = embedder.embed_documents([row.text for row in block])
         done += len(block)
-        tell("embedding", done, total)
+        progress("embedding", done, total)
     return keys, vectors

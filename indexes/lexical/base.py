@@ -6,11 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from indexes.scope import Keys
-from indexes.types import Access
-
-Scored = list[tuple[int, float]]
-"""(passage key, score), best first; ties broken by the smaller key."""
+from indexes.retrieval.base import Scored
+from indexes.scope import Keys, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +49,11 @@ class LexicalEngine(Protocol):
     def frequencies(self, terms: Sequence[str]) -> list[int]:
         """In how many passages each term stands, whoever may read them."""
 
-    def search(self, terms: Sequence[str], k: int, *, access: Access, allowed: Keys | None = None) -> Scored:
-        """The best `k` passages that `access` may read, trimmed inside the engine, not after it.
+    def search(self, terms: Sequence[str], k: int, *, scope: Scope) -> Scored:
+        """Return the best `k` passages within `scope`, trimmed inside the engine, not after it.
 
-        `allowed`: ascending, where given: only these of what `access` may read, or these all where they are
-        known to be among it.
+        A repeated term counts as often as it stands. An engine may narrow the search by `scope.keys()`, or by
+        the principals of `scope.access` where there is no filter; both give the same passages.
         """
 
     def close(self) -> None:

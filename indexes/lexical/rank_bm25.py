@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from rank_bm25 import BM25Okapi
 
-from indexes.lexical.base import LexicalEntry, Scored
-from indexes.scope import Keys
-from indexes.types import Access
+from indexes.lexical.base import LexicalEntry
+from indexes.retrieval.base import Scored
+from indexes.scope import Keys, Scope
 
 K1 = 1.2
 B = 0.75
@@ -91,19 +91,19 @@ class RankBM25Engine:
         model = self._state.model
         return [0 if model is None else model.n_passages.get(term, 0) for term in terms]
 
-    def search(self, terms: Sequence[str], k: int, *, access: Access, allowed: Keys | None = None) -> Scored:
-        """The best `k` passages that `access` may read; a repeated term counts as often as it stands."""
+    def search(self, terms: Sequence[str], k: int, *, scope: Scope) -> Scored:
+        """Return the best `k` passages within `scope`; a repeated term counts as often as it stands."""
         state = self._state
         if state.model is None or not terms:
             return []
         entries = state.entries
         scores = state.model.get_scores(terms)
-        if allowed is not None:
+        if (allowed := scope.keys()) is not None:
             scores = np.where(np.isin([entry.key for entry in entries], allowed), scores, 0)
         found = [
             (entries[i].key, float(scores[i]))
             for i in np.flatnonzero(scores > 0)
-            if access.may_read(entries[i].readers)
+            if scope.access.may_read(entries[i].readers)
         ]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k]
 

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from tantivy import Occur, Query
 
 from indexes.errors import IndexesError
-from indexes.lexical.base import LexicalEntry, Scored
+from indexes.lexical.base import LexicalEntry
 from indexes.lexical.segments import META, is_whole
-from indexes.scope import Keys
+from indexes.retrieval.base import Scored
+from indexes.scope import Keys, Scope
 from indexes.storage import faults
 from indexes.storage.connecting import may_write
 from indexes.types import Access
@@ -191,16 +192,19 @@ class TantivyEngine:
         searcher = self._index.searcher()
         return [searcher.doc_freq("terms", term) for term in terms]
 
-    def search(self, terms: Sequence[str], k: int, *, access: Access, allowed: Keys | None = None) -> Scored:
-        """The best `k` passages that `access` may read; a repeated term counts as often as it stands."""
-        if self._index is None or not terms or (allowed is not None and not len(allowed)):
+    def search(self, terms: Sequence[str], k: int, *, scope: Scope) -> Scored:
+        """Return the best `k` passages within `scope`; a repeated term counts as often as it stands."""
+        if self._index is None or not terms:
+            return []
+        access, allowed = scope.access, scope.keys()
+        if allowed is not None and not len(allowed):
             return []
         searcher = self._index.searcher()
         query = Query.boolean_query(
             [(Occur.Should, Query.term_query(self._schema, "terms", term, "freq")) for term in terms]
         )
         share = 1.0 if allowed is None else min(len(allowed) / searcher.num_docs, 1.0)
-        if not access.everything and (allowed is None or share < _MASKED_SHARE):
+        if not access.everything and share < _MASKED_SHARE:
             query, share = _filtered(query, self._open_to(access)), 1.0
         # Half as many again cost little and end most ties: with one more, nine searches of ten ran twice.
         first = k + k // 2 + 1 if share == 1 else int((k + _SPARE) * _SPARE_SHARE / share)

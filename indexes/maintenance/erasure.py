@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from indexes.catalog.reader import encode
 from indexes.lexical import segments
 from indexes.retrieval.analysis import analyse
+from indexes.retrieval.base import ProgressCallback
 from indexes.types import Document, DocumentId
 
 MAX_SEQUENCES = 120
@@ -29,8 +30,6 @@ _SHOWN_CHARS = 60
 _WORD = re.compile(r"\S+")
 _KEPT = frozenset({"write.lock", "writer"})
 _SPACE_SUFFIX = ".npz"
-
-Told = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,9 @@ def evidence(documents: Iterable[Document]) -> Evidence:
     return Evidence(tuple(ids), tuple(sorted(wanted)), tuple(longest))
 
 
-def prove(directory: Path, sought: Evidence, remaining: Iterable[Document], tell: Told) -> Proof:
+def prove(
+    directory: Path, sought: Evidence, remaining: Iterable[Document], progress: ProgressCallback
+) -> Proof:
     """Look for the evidence in every byte of every file of the collection in `directory`.
 
     What is found counts as a trace unless a document of `remaining` has it too. A fitted space is
@@ -101,7 +102,7 @@ def prove(directory: Path, sought: Evidence, remaining: Iterable[Document], tell
         for place, sequence in _matches(path, needles):
             found.setdefault(sequence, f"{name}{place}")
         done += path.stat().st_size
-        tell("scanning", done, total)
+        progress("scanning", done, total)
     own = _own(found, remaining)
     traces = [f"{found[sequence]}: {_shown(sequence)}" for sequence in sorted(own)]
     traces += _dead_terms(directory, sought.terms)

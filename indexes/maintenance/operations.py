@@ -11,7 +11,7 @@ from indexes.collection import Collection, Status
 from indexes.dense.vector_cache import VECTORS
 from indexes.errors import UnknownDocument
 from indexes.maintenance.erasure import Proof, evidence, prove
-from indexes.retrieval.base import ProgressCallback
+from indexes.retrieval.base import ProgressCallback, no_progress
 
 _PARTS = {
     CATALOG: "catalog",
@@ -27,7 +27,7 @@ _OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StorageStatus:
     """A collection's status, and the bytes that each part of it takes on the disk."""
 
     status: Status
@@ -39,13 +39,13 @@ class Standing:
         return sum(self.size_bytes.values())
 
 
-def describe(collection: Collection) -> Standing:
+def describe(collection: Collection) -> StorageStatus:
     """How the collection stands now."""
     sizes = dict.fromkeys(("catalog", "lexical", "dense", "vectors", _OTHER), 0)
     for path in collection.path.rglob("*"):
         part = _PARTS.get(path.relative_to(collection.path).parts[0], _OTHER)
         sizes[part] += _size(path)
-    return Standing(collection.status(), sizes)
+    return StorageStatus(collection.status(), sizes)
 
 
 def erase(collection: Collection, ids: Iterable[str], *, progress: ProgressCallback | None = None) -> Proof:
@@ -62,7 +62,7 @@ def erase(collection: Collection, ids: Iterable[str], *, progress: ProgressCallb
     collection.erase(asked, progress=progress)
     left = (documents.document(id_) for id_ in documents.ids())
     remaining = (document for document in left if document is not None)
-    return prove(collection.path, sought, remaining, progress or _silent)
+    return prove(collection.path, sought, remaining, progress or no_progress)
 
 
 def _size(path: Path) -> int:
@@ -70,7 +70,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:
         return 0  # a writer has just replaced it
-
-
-def _silent(_stage: str, _done: int, _total: int | None) -> None:
-    """Nobody watches."""

@@ -17,7 +17,7 @@ _KEYS_SHOWN = 5
 _SAMPLE = 50
 
 
-def problems(reader: CatalogReader, engines: Retrievers) -> Iterator[str]:
+def problems(reader: CatalogReader, retrievers: Retrievers) -> Iterator[str]:
     """One line each: texts and hashes, spans, generations, each retriever's keys.
 
     A sample of passages, evenly spread, is searched for by its own words.
@@ -25,8 +25,8 @@ def problems(reader: CatalogReader, engines: Retrievers) -> Iterator[str]:
     stored = list(reader.problems())
     yield from stored
     if not stored:  # texts that do not read cannot be searched for
-        yield from _unfound(reader, engines.lexical)
-    for name, retriever in engines.retrievers.items():
+        yield from _unfound(reader, retrievers.lexical)
+    for name, retriever in retrievers.by_name.items():
         if retriever.generation != reader.generation:
             yield f"{name} retriever: it covers generation {retriever.generation} of {reader.generation}"
         yield from _differences(name, reader.keys(), retriever.keys())

@@ -40,7 +40,7 @@ class Synced:
     problems: tuple[str, ...]
 
 
-Told = Callable[[Path, Synced | IndexesError], None]
+SyncCallback = Callable[[Path, Synced | IndexesError], None]
 
 
 def sync_path(
@@ -74,38 +74,39 @@ def sync_path(
 def watch(
     collection: Collection,
     paths: Sequence[Path],
-    told: Told,
+    on_sync: SyncCallback,
     *,
     stop: Event,
     poll_s: float | None = None,
 ) -> None:
     """Sync each path now and whenever something below it changes, until `stop` is set.
 
-    `told` hears of each sync that changed anything or went wrong. A root that is gone, a mass deletion or a
-    file that cannot be read is told and takes nothing out; a collection that another process writes to is
-    tried again. `poll_s` looks at the files every so many seconds even where `watchfiles` is installed.
+    `on_sync` is called after each sync that changed anything or went wrong. A root that is gone, a mass
+    deletion or a file that cannot be read is reported and takes nothing out; a collection that another
+    process writes to is tried again. `poll_s` looks at the files every so many seconds even if `watchfiles`
+    is installed.
     """
     seen: dict[Path, _Signature | None] = dict.fromkeys(paths)
     while not stop.is_set():
         for path in paths:
             now = _settled(path, stop)
             if now != seen[path] and not stop.is_set():
-                seen[path] = now if _step(collection, path, told) else None
+                seen[path] = now if _step(collection, path, on_sync) else None
         _wait(paths, stop, POLL_S if None in seen.values() else poll_s)
 
 
-def _step(collection: Collection, path: Path, told: Told) -> bool:
+def _step(collection: Collection, path: Path, on_sync: SyncCallback) -> bool:
     """Whether the path has been dealt with, if only by telling that it cannot be."""
     try:
         done = sync_path(collection, path)
     except CollectionLocked as error:
-        told(path, error)
+        on_sync(path, error)
         return False
     except IndexesError as error:
-        told(path, error)
+        on_sync(path, error)
         return True
     if done.changes.any or done.problems:
-        told(path, done)
+        on_sync(path, done)
     return True
 
 
@@ -129,8 +130,8 @@ def _wait(paths: Iterable[Path], stop: Event, poll_s: float | None) -> None:
         import watchfiles  # noqa: PLC0415  # optional
 
         # A change between the last look and this call is seen when the time is up.
-        told = watchfiles.watch(*there, stop_event=stop, rust_timeout=_WAKE_MS, yield_on_timeout=True)
-        next(told, None)
+        changes = watchfiles.watch(*there, stop_event=stop, rust_timeout=_WAKE_MS, yield_on_timeout=True)
+        next(changes, None)
     else:
         stop.wait(POLL_S if poll_s is None else poll_s)
 

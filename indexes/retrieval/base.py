@@ -1,21 +1,20 @@
-"""What a retriever is: an engine that follows the catalog; and the lexical one. Knows no fusion."""
+"""What a retriever is: an index derived from the catalog that follows it. Knows no engine and no fusion."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from indexes.errors import IndexesError
-from indexes.lexical.base import LexicalEngine, LexicalEntry, Scored
-from indexes.retrieval.specificity import latent_trust
-from indexes.scope import Keys
+from indexes.scope import Keys, Scope
 
 if TYPE_CHECKING:
-    from indexes.catalog.reader import CatalogReader, PassageRow
-    from indexes.scope import Scope
+    from indexes.catalog.reader import CatalogReader
 
 ProgressCallback = Callable[[str, int, int | None], None]
 """(stage, done, total or None): what a progress bar shows."""
+
+Scored = list[tuple[int, float]]
+"""(passage key, score), best first; ties broken by the smaller key."""
 
 
 class Retriever(Protocol):
@@ -23,7 +22,7 @@ class Retriever(Protocol):
 
     @property
     def generation(self) -> int:
-        """The catalog generation that the retriever covers; -1 when it has to begin anew."""
+        """The catalog generation that the retriever covers; -1 if it has to begin anew."""
 
     @property
     def shared(self) -> bool:
@@ -32,8 +31,8 @@ class Retriever(Protocol):
     def refresh(self) -> None:
         """Look at the files again: another process may have written."""
 
-    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
-        """Take in what came and drop what went since the retriever's own generation."""
+    def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
+        """Take in what was added and drop what was removed since the retriever's own generation."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -42,7 +41,7 @@ class Retriever(Protocol):
         """The keys of every passage held, ascending."""
 
     def search(self, query: str, k: int, *, scope: Scope) -> Scored:
-        """The best `k` passages within `scope`."""
+        """Return the best `k` passages within `scope`."""
 
     def close(self) -> None:
         """Let go of files."""
@@ -56,68 +55,5 @@ def since(retriever: Retriever, catalog: CatalogReader) -> int:
     return -1
 
 
-class LexicalRetriever:
-    """BM25 over analysed terms."""
-
-    def __init__(self, engine: LexicalEngine, analyse: Callable[[str], Sequence[str]]) -> None:
-        self._engine = engine
-        self._analyse = analyse
-
-    @property
-    def generation(self) -> int:
-        """The catalog generation that the engine covers."""
-        return self._engine.generation
-
-    @property
-    def shared(self) -> bool:
-        """As the engine says."""
-        return self._engine.shared
-
-    def refresh(self) -> None:
-        """Look at the files again."""
-        self._engine.refresh()
-
-    def follow(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
-        """Bring the engine to the catalog's generation; one that cannot follow is built anew."""
-        try:
-            self._apply(catalog, tell)
-        except IndexesError:
-            self._engine.clear()
-            self._apply(catalog, tell)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._engine.clear()
-
-    @property
-    def count(self) -> int:
-        """How many passages the engine holds."""
-        return self._engine.count
-
-    def keys(self) -> Keys:
-        """The keys of every passage held, ascending."""
-        return self._engine.keys()
-
-    def search(self, query: str, k: int, *, scope: Scope) -> Scored:
-        """The best `k` passages within `scope` for the query's terms."""
-        return self._engine.search(self._analyse(query), k, access=scope.access, allowed=scope.keys())
-
-    def trust_in_latent(self, query: str) -> float:
-        """How far a space fitted to the collection is to be trusted with this query."""
-        return latent_trust(self._engine.frequencies(self._analyse(query)), self._engine.count)
-
-    def close(self) -> None:
-        """Let go of files."""
-        self._engine.close()
-
-    def _apply(self, catalog: CatalogReader, tell: ProgressCallback) -> None:
-        past = since(self, catalog)
-        entries = self._entries(catalog.added(past), catalog.n_added(past), tell)
-        self._engine.apply(entries, catalog.removed(past), generation=catalog.generation)
-
-    def _entries(
-        self, rows: Iterable[PassageRow], total: int, tell: ProgressCallback
-    ) -> Iterator[LexicalEntry]:
-        for done, row in enumerate(rows, 1):
-            yield LexicalEntry(row.key, tuple(self._analyse(row.text)), row.readers)
-            tell("indexing", done, total)
+def no_progress(_stage: str, _done: int, _total: int | None) -> None:
+    """Report to nobody."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from indexes.catalog.reader import PassageLocation
-from indexes.lexical.base import Scored
+from indexes.retrieval.base import Scored
 from indexes.retrieval.fusion import Fuse
 from indexes.types import DocumentId, PassageId, RetrieverScore
 

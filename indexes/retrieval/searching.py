@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from indexes.catalog.catalog import Catalog
 from indexes.catalog.reader import CatalogReader
 from indexes.dense.feedback import PASSAGES, Near
-from indexes.lexical.base import Scored
 from indexes.retrieval import fusion
 from indexes.retrieval.allowed_keys import AllowedKeys
+from indexes.retrieval.base import Scored
 from indexes.retrieval.ranking import ScoredPassage, ranked
 from indexes.retrieval.retrievers import Retrievers
 from indexes.scope import Scope
@@ -30,9 +30,9 @@ _TUNED = "tuned"
 class Searcher:
     """Searches the retrievers of one collection; `fuse` and `weights` left at None suit the vectors."""
 
-    def __init__(self, catalog: Catalog, engines: Retrievers) -> None:
+    def __init__(self, catalog: Catalog, retrievers: Retrievers) -> None:
         self._catalog = catalog
-        self._engines = engines
+        self._retrievers = retrievers
         self._allowed = AllowedKeys()
         with catalog.read() as reader:
             self._tuned: dict[str, float] = json.loads(reader.setting(_TUNED) or "{}")
@@ -56,17 +56,17 @@ class Searcher:
 
     def joined(self, query: str) -> Joined:
         """How this query's retrievers are joined: as set, else as suits the vectors that serve."""
-        tuned = self._tuned.get(self._engines.dense.serving)
-        if not self._engines.dense.fitted:
+        tuned = self._tuned.get(self._retrievers.dense.serving)
+        if not self._retrievers.dense.fitted:
             own = fusion.PRETRAINED if tuned is None else {"lexical": 1 - tuned, "dense": tuned}
             return self.fuse or fusion.convex, self.weights or own
-        trust = self._engines.lexical.trust_in_latent(query) if tuned is None else tuned
+        trust = self._retrievers.lexical.trust_in_latent(query) if tuned is None else tuned
         return self.fuse or fusion.noisy_or, self.weights or {"lexical": 1.0, "dense": trust}
 
     @contextmanager
     def weighted(self, weight: float | None) -> Iterator[None]:
         """Search with this weight of the serving dense retriever for a block; None searches untuned."""
-        kept, serving = self._tuned, self._engines.dense.serving
+        kept, serving = self._tuned, self._retrievers.dense.serving
         self._tuned = {name: w for name, w in kept.items() if name != serving}
         if weight is not None:
             self._tuned[serving] = weight
@@ -82,7 +82,7 @@ class Searcher:
         """
         with self.weighted(weight):
             tuned = self._tuned
-        with self._engines.lock.hold():
+        with self._retrievers.lock.hold():
             self._catalog.set(_TUNED, json.dumps(tuned))
         self._tuned = tuned
 
@@ -90,13 +90,13 @@ class Searcher:
         """Search each retriever that has a weight; the dense one is told the lexical one's best passages."""
         found: dict[str, Scored] = {}
         if weights.get("lexical"):
-            found["lexical"] = self._engines.lexical.search(query, k, scope=scope)
+            found["lexical"] = self._retrievers.lexical.search(query, k, scope=scope)
         if weights.get("dense"):
             best = dict(found.get("lexical", [])[:PASSAGES])
             with self._catalog.read() as reader:
                 rows = reader.rows(best)
             near = Near(rows, [best[row.key] for row in rows])
-            found["dense"] = self._engines.dense.search(query, k, scope=scope, near=near)
+            found["dense"] = self._retrievers.dense.search(query, k, scope=scope, near=near)
         return found
 
 

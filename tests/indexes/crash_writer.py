@@ -1,6 +1,6 @@
 """A program that writes to a collection and is killed, again and again; run by test_crash_points.py.
 
-    crash_writer.py DIRECTORY SEED LEXICAL EMBEDDER PLAN
+    crash_writer.py DIRECTORY SEED LEXICAL EMBEDDER DENSE PLAN
 
 PLAN is JSON: a list of step names (die there) and numbers (be killed after so many seconds of writing). Each
 kill is of a process forked for it, which first sees that what the killed ones left is as it must be. Prints
@@ -79,10 +79,9 @@ class Log:
         return sure, pending, sorted(gone)
 
 
-def opened(path: Path, lexical: str, embedder: str) -> Collection:
-    if embedder == "hashed":
-        return Collection.open_or_create(path, embedder=Hashed(), lexical=lexical)
-    return Collection.open_or_create(path, lexical=lexical)
+def opened(path: Path, lexical: str, embedder: str, dense: str) -> Collection:
+    made = Hashed() if embedder == "hashed" else embedder
+    return Collection.open_or_create(path, embedder=made, lexical=lexical, dense=dense)
 
 
 def check(kb: Collection, log: Log) -> State:
@@ -151,7 +150,7 @@ def die_at(step: str, after: int) -> None:
     faults.arm(react)
 
 
-def live(path: Path, names: tuple[str, str], plan: str | float, ready: int, seed: str) -> None:
+def live(path: Path, names: tuple[str, str, str], plan: str | float, ready: int, seed: str) -> None:
     """Check, then write until death comes."""
     chance = random.Random(seed)
     log = Log(path.with_suffix(".log"))
@@ -172,7 +171,7 @@ def live(path: Path, names: tuple[str, str], plan: str | float, ready: int, seed
         os._exit(FINISHED)
 
 
-def forked(path: Path, names: tuple[str, str], plan: str | float, seed: str) -> int:
+def forked(path: Path, names: tuple[str, str, str], plan: str | float, seed: str) -> int:
     """The exit status of one life, negative for the signal that ended it."""
     heard, ready = os.pipe()
     if (pid := os.fork()) == 0:
@@ -197,19 +196,19 @@ def forked(path: Path, names: tuple[str, str], plan: str | float, seed: str) -> 
 
 
 def main() -> None:
-    directory, seed, lexical, embedder, plans = sys.argv[1:]
+    directory, seed, lexical, embedder, dense, plans = sys.argv[1:]
     path = Path(directory) / "kb"
     died: Counter[str] = Counter()
     wrong = ""
     for number, plan in enumerate(json.loads(plans)):
-        code = forked(path, (lexical, embedder), plan, f"{seed} {number}")
+        code = forked(path, (lexical, embedder, dense), plan, f"{seed} {number}")
         if code != -signal.SIGKILL:
             wrong = f"life {number}, to die at {plan}, ended with {code}"
             break
         died[plan if isinstance(plan, str) else "moment"] += 1
     if not wrong:
         # One last life sees what the last death left; it finds no fault to die at.
-        code = forked(path, (lexical, embedder), "none", f"{seed} last")
+        code = forked(path, (lexical, embedder, dense), "none", f"{seed} last")
         wrong = "" if code == FINISHED else f"the last check ended with {code}"
     sys.stdout.write(json.dumps({"died": died, "wrong": wrong}))
 

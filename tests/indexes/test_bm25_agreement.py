@@ -15,7 +15,8 @@ from indexes.lexical.base import LexicalEntry
 from indexes.lexical.rank_bm25 import RankBM25Engine
 from indexes.lexical.tantivy import TantivyEngine
 from indexes.retrieval.analysis import analyse
-from indexes.types import OWNER, Document
+from indexes.scope import EVERYTHING
+from indexes.types import Document
 
 TOP = 10
 NEAR = 1e-4
@@ -76,14 +77,14 @@ class Pair:
         shares = []
         for query in queries:
             ours, theirs = (
-                {key for key, _ in e.search(query, TOP, access=OWNER)} for e in (self.tantivy, reference)
+                {key for key, _ in e.search(query, TOP, scope=EVERYTHING)} for e in (self.tantivy, reference)
             )
             shares.append(len(ours & theirs) / max(len(theirs), 1))
         return sum(shares) / len(shares)
 
     def _agree(self, query: list[str], reference: RankBM25Engine) -> bool:
-        ours = self.tantivy.search(query, TOP, access=OWNER)
-        theirs = dict(reference.search(query, 1 << 30, access=OWNER))
+        ours = self.tantivy.search(query, TOP, scope=EVERYTHING)
+        theirs = dict(reference.search(query, 1 << 30, scope=EVERYTHING))
         best = sorted(theirs.values(), reverse=True)[:TOP]
         # tantivy adds in 32 bits: passages whose scores differ by less than that count as tied.
         return len(ours) == len(best) and all(

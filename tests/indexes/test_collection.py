@@ -239,6 +239,38 @@ def test_opening_with_another_name_is_refused(tmp_path):
         Collection.open(tmp_path / "kb", embedder=Counting())
 
 
+def test_a_collection_keeps_the_vector_engine_that_it_was_built_with(tmp_path):
+    with Collection.create(tmp_path / "kb", dense="exact") as kb:
+        kb.upsert(ALL)
+        before = kb.as_owner().search("cat bank")
+    with Collection.open(tmp_path / "kb") as kb:
+        assert (kb.dense, kb.recovered, kb.verify()) == ("exact", (), [])
+        assert kb.as_owner().search("cat bank") == before
+    with pytest.raises(CollectionMismatch, match="was built with dense 'exact', not 'faiss'"):
+        Collection.open(tmp_path / "kb", dense="faiss")
+
+
+def test_both_vector_engines_rank_alike(tmp_path):
+    found = []
+    for dense in ("faiss", "exact"):
+        with Collection.create(tmp_path / dense, dense=dense) as kb:
+            kb.upsert(ALL)
+            found.append([(hit.document.id, hit.score) for hit in kb.as_owner().search("cat bank")])
+    assert [name for name, _ in found[0]] == [name for name, _ in found[1]]
+    assert [score for _, score in found[0]] == pytest.approx([score for _, score in found[1]], abs=1e-5)
+
+
+def test_a_collection_from_before_vector_engines_had_names_opens_without_a_rebuild(tmp_path):
+    with Collection.create(tmp_path / "kb") as kb:
+        kb.upsert(ALL)
+        with kb._catalog._connection() as db:
+            db.execute("DELETE FROM settings WHERE name = 'dense'")
+    before = {path: path.read_bytes() for path in (tmp_path / "kb" / "dense").iterdir()}
+    with Collection.open(tmp_path / "kb") as kb:
+        assert (kb.dense, kb.recovered, kb.verify()) == ("faiss", (), [])
+    assert {path: path.read_bytes() for path in (tmp_path / "kb" / "dense").iterdir()} == before
+
+
 def test_opening_what_is_not_there_makes_nothing(tmp_path):
     with pytest.raises(CollectionNotFound):
         Collection.open(tmp_path / "kb")
@@ -254,6 +286,8 @@ def test_creating_over_a_collection_is_refused(tmp_path):
 def test_an_unknown_engine_makes_nothing(tmp_path):
     with pytest.raises(UnknownName):
         Collection.create(tmp_path / "kb", lexical="lucene")
+    with pytest.raises(UnknownName):
+        Collection.create(tmp_path / "kb", dense="annoy")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from indexes import Collection, Document
 from indexes.catalog.schema import MIGRATIONS
-from indexes.retrieval.base import LexicalRetriever
+from indexes.lexical.retriever import LexicalRetriever
 
 WRITER = textwrap.dedent(
     """
@@ -22,7 +22,7 @@ WRITER = textwrap.dedent(
     from indexes import Collection, Document
 
     start = int(sys.argv[2])
-    with Collection.open_or_create(sys.argv[1], lexical=sys.argv[3]) as kb:
+    with Collection.open_or_create(sys.argv[1], lexical=sys.argv[3], dense=sys.argv[4]) as kb:
         print("open", flush=True)
         for i in range(start, start + 1000):
             kb.upsert([Document(f"d{i}", f"number n{i} of cats " * 3), Document(f"t{i}", "passing")])
@@ -32,9 +32,9 @@ WRITER = textwrap.dedent(
 )
 
 
-def killed_while_writing(path: Path, start: int, lexical: str, delay_s: float) -> int:
+def killed_while_writing(path: Path, start: int, engines: tuple[str, str], delay_s: float) -> int:
     """Start a writer, kill it, and give the number of the last document that it acknowledged."""
-    command = [sys.executable, "-c", WRITER, str(path), str(start), lexical]
+    command = [sys.executable, "-c", WRITER, str(path), str(start), *engines]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout.readline() == "open\n"
         time.sleep(delay_s)
@@ -44,15 +44,20 @@ def killed_while_writing(path: Path, start: int, lexical: str, delay_s: float) -
 
 
 @pytest.mark.parametrize(
-    ("lexical", "kills"),
-    [("tantivy", 16), ("rank-bm25", 4), pytest.param("tantivy", 200, marks=pytest.mark.slow)],
+    ("lexical", "dense", "kills"),
+    [
+        ("tantivy", "faiss", 16),
+        ("rank-bm25", "faiss", 4),
+        ("tantivy", "exact", 8),
+        pytest.param("tantivy", "faiss", 200, marks=pytest.mark.slow),
+    ],
 )
-def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, lexical, kills):
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, lexical, dense, kills):
     moments = random.Random(1)
     path = tmp_path / "kb"
     last = -1
     for _ in range(kills):
-        last = killed_while_writing(path, last + 1, lexical, moments.uniform(0, 0.4))
+        last = killed_while_writing(path, last + 1, (lexical, dense), moments.uniform(0, 0.4))
         with Collection.open(path) as kb:
             assert kb.verify() == []
             assert {f"d{i}" for i in range(last + 1)} <= set(kb.as_owner().ids())
@@ -62,17 +67,18 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path, lexical, k
 
 
 STEPS = [
-    "indexes.retrieval.base.LexicalRetriever.follow",
+    "indexes.lexical.retriever.LexicalRetriever.follow",
     "indexes.dense.retriever.FittedRetriever.follow",
-    "indexes.dense.engines.faiss.engine.fsync",
+    "indexes.dense.engines.file_engine.fsync",
 ]
 
 
+@pytest.mark.parametrize("dense", ["faiss", "exact"])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_write_that_dies_between_the_catalog_and_the_engines_is_finished_on_opening(
-    tmp_path, monkeypatch, step
+    tmp_path, monkeypatch, step, dense
 ):
-    with Collection.create(tmp_path / "kb") as kb:
+    with Collection.create(tmp_path / "kb", dense=dense) as kb:
         kb.upsert([Document("a", "cat")])
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012  # patched
             patch.setattr(step, interrupted)

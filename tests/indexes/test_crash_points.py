@@ -28,9 +28,10 @@ TIMES = 5
 MOMENTS = 40
 LONGEST_S = 0.25
 LIVES = {
-    ("tantivy", "latent"): ENGINES - ONCE,
-    ("tantivy", "hashed"): (ENGINES | VECTORS) - ONCE,
-    ("rank-bm25", "latent"): {"catalog.commit", "catalog.committed", "dense.named"},
+    ("tantivy", "latent", "faiss"): ENGINES - ONCE,
+    ("tantivy", "hashed", "faiss"): (ENGINES | VECTORS) - ONCE,
+    ("tantivy", "latent", "exact"): {name for name in ENGINES if name.startswith("dense.")},
+    ("rank-bm25", "latent", "faiss"): {"catalog.commit", "catalog.committed", "dense.named"},
 }
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
@@ -44,13 +45,13 @@ def plans(steps: set[str], chance: random.Random) -> list[str | float]:
     return [*ONCE, *drawn]
 
 
-def lived(directory: Path, lexical: str, embedder: str) -> tuple[Counter[str], str]:
+def lived(directory: Path, *names: str) -> tuple[Counter[str], str]:
     """How often each step was died at, and what was wrong."""
-    wanted = plans(LIVES[lexical, embedder], random.Random(f"{lexical} {embedder}"))
+    wanted = plans(LIVES[names], random.Random(" ".join(names)))
     directory.mkdir()
     # One thread each: what is forked must have no others, and the lives run side by side.
     alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, PROGRAM, directory, "1", lexical, embedder, json.dumps(wanted)]
+    command = [sys.executable, PROGRAM, directory, "1", *names, json.dumps(wanted)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | alone, check=False)
     if done.returncode:
         return Counter(), done.stderr
@@ -60,7 +61,7 @@ def lived(directory: Path, lexical: str, embedder: str) -> tuple[Counter[str], s
 
 def test_over_three_hundred_kills_at_every_step_and_at_random_moments_lose_nothing(ram):
     with ThreadPoolExecutor(2) as pool:
-        reports = list(pool.map(lambda pair: lived(ram / "-".join(pair), *pair), LIVES))
+        reports = list(pool.map(lambda names: lived(ram / "-".join(names), *names), LIVES))
     assert [wrong for _, wrong in reports] == [""] * len(LIVES)
     died = sum((counter for counter, _ in reports), Counter())
     assert sum(died.values()) >= 300

@@ -49,10 +49,15 @@ HARMS: dict[str, tuple[Callable[[bytes, random.Random], bytes], int]] = {
 }
 
 
+@pytest.fixture(scope="module", params=["faiss", "exact"])
+def dense(request) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def whole(ram) -> Path:
-    path = ram / "kb"
-    with Collection.create(path) as kb:
+def whole(ram, dense) -> Path:
+    path = ram / f"kb-{dense}"
+    with Collection.create(path, dense=dense) as kb:
         kb.upsert([Document(f"d{i}", f"cat number n{i} with dogs", title=f"On n{i}") for i in range(8)])
         kb.upsert([Document(f"e{i}", f"passing p{i}") for i in range(4)])
         kb.delete(["d4", "e2"])
@@ -85,7 +90,7 @@ def test_every_damaged_file_of_an_engine_is_seen_and_the_answers_stay_the_same(w
     assert len(names) > 10
     for number, name in enumerate(names):
         for turn in range(times):
-            copy = ram / f"{number}-{turn}"
+            copy = ram / f"{whole.name}-{number}-{turn}"
             shutil.copytree(whole, copy)
             data = (copy / name).read_bytes()
             (copy / name).write_bytes(harmed(data, random.Random(f"{number} {turn}")))
@@ -98,7 +103,7 @@ def test_every_damaged_file_of_an_engine_is_seen_and_the_answers_stay_the_same(w
 def test_a_file_that_is_gone_is_made_anew(whole, ram):
     for retriever in ENGINES:
         for number, name in enumerate(sorted(p.name for p in (whole / retriever).iterdir())):
-            copy = ram / f"{retriever}-{number}"
+            copy = ram / f"{whole.name}-{retriever}-{number}"
             shutil.copytree(whole, copy)
             (copy / retriever / name).unlink()
             with Collection.open(copy) as kb:
@@ -158,7 +163,7 @@ def test_what_was_changed_behind_our_back_is_found(copy, statement, problem):
 
 def test_an_index_of_other_terms_is_found_by_a_sample(copy):
     with Collection.open(copy) as kb:
-        engine = kb._engines.retrievers["lexical"]._engine
+        engine = kb._retrievers.by_name["lexical"]._engine
         keys = engine.keys().tolist()
         readers = frozenset()
         engine.apply(

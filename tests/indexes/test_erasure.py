@@ -36,10 +36,11 @@ class Hashed:
         return self.embed_documents([text])[0]
 
 
-@pytest.fixture(params=["latent", "hashed"])
+@pytest.fixture(params=["latent-faiss", "hashed-faiss", "latent-exact"])
 def kb(tmp_path, request):
-    embedder = Hashed() if request.param == "hashed" else "latent"
-    with Collection.create(tmp_path / "kb", embedder=embedder) as collection:
+    name, dense = request.param.split("-")
+    embedder = Hashed() if name == "hashed" else name
+    with Collection.create(tmp_path / "kb", embedder=embedder, dense=dense) as collection:
         collection.upsert([*OTHERS, Document(SECRET.id, SECRET.text + "An older zanzibarite version.")])
         collection.upsert([SECRET])
         collection.embed()

@@ -3,36 +3,36 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from contracts.lexical_engine import LexicalEngineContract, entry
 
 from indexes.errors import UnknownName
-from indexes.lexical import LEXICAL_ENGINES, lexical_engine
+from indexes.lexical import LEXICAL_ENGINES
 from indexes.lexical.tantivy import TantivyEngine
-from indexes.types import OWNER
+from indexes.scope import EVERYTHING
+from indexes.testing.lexical_engine import LexicalEngineContract, entry
 
 
 class TestTantivy(LexicalEngineContract):
     @pytest.fixture
     def make(self):
-        return LEXICAL_ENGINES["tantivy"]
+        return LEXICAL_ENGINES.get("tantivy")
 
 
 class TestRankBM25(LexicalEngineContract):
     @pytest.fixture
     def make(self):
-        return LEXICAL_ENGINES["rank-bm25"]
+        return LEXICAL_ENGINES.get("rank-bm25")
 
 
 def test_an_unknown_engine_lists_the_known():
     with pytest.raises(UnknownName, match=r"Unknown lexical engine 'tantivi'\. Known: rank-bm25, tantivy\."):
-        lexical_engine("tantivi")
+        LEXICAL_ENGINES.get("tantivi")
 
 
 def test_tantivy_opens_with_what_it_had(tmp_path: Path):
     TantivyEngine(tmp_path).apply([entry(1, "cat")], [], generation=4)
     again = TantivyEngine(tmp_path)
     assert again.generation == 4
-    assert [key for key, _ in again.search(["cat"], 5, access=OWNER)] == [1]
+    assert [key for key, _ in again.search(["cat"], 5, scope=EVERYTHING)] == [1]
 
 
 def test_tantivy_sees_on_refresh_what_another_instance_wrote(tmp_path: Path):

@@ -3,13 +3,16 @@ from __future__ import annotations
 import faiss
 import numpy as np
 import pytest
-from contracts.vector_engine import EAST, NOBODY, VectorEngineContract, keys, rows
 
-from indexes.dense.engines.faiss import log
-from indexes.dense.engines.faiss.engine import FaissEngine, read_manifest
-from indexes.dense.engines.faiss.log import LogEntry
+from indexes.dense.engines import log
+from indexes.dense.engines.faiss.engine import FaissEngine
 from indexes.dense.engines.faiss.snapshot import IndexLimits, VectorSnapshot, build
+from indexes.dense.engines.log import LogEntry
+from indexes.dense.engines.manifest import read_manifest
+from indexes.scope import EVERYTHING
 from indexes.storage.files import MAPS_FILES
+from indexes.testing import only
+from indexes.testing.vector_engine import EAST, NO_KEYS, VectorEngineContract, keys, rows
 
 DIMENSION = 32
 LOGGED = IndexLimits(rewritten=0, tail=50)
@@ -107,7 +110,7 @@ def test_a_small_change_is_logged_and_the_large_file_is_left_alone(engine, tmp_p
 
 def test_what_was_added_is_found_and_what_was_removed_is_not(engine):
     engine.apply(keys(5001), VECTORS[:1], [1], generation=2)
-    found = [key for key, _ in engine.search(VECTORS[0], 5, allowed=None)]
+    found = [key for key, _ in engine.search(VECTORS[0], 5, scope=EVERYTHING)]
     assert found[0] == 5001
     assert 1 not in found
     assert engine.count == 4000
@@ -115,27 +118,27 @@ def test_what_was_added_is_found_and_what_was_removed_is_not(engine):
 
 
 def test_what_was_added_and_removed_again_leaves_what_there_was(engine):
-    before = engine.search(QUERIES[0], 10, allowed=None)
+    before = engine.search(QUERIES[0], 10, scope=EVERYTHING)
     engine.apply(keys(5001), QUERIES[:1], [], generation=2)
-    engine.apply(NOBODY, VECTORS[:0], [5001], generation=3)
-    assert engine.search(QUERIES[0], 10, allowed=None) == before
+    engine.apply(NO_KEYS, VECTORS[:0], [5001], generation=3)
+    assert engine.search(QUERIES[0], 10, scope=EVERYTHING) == before
     assert engine.count == 4000
 
 
 def test_removing_what_is_not_there_counts_nothing(engine):
-    engine.apply(NOBODY, VECTORS[:0], [9000], generation=2)
+    engine.apply(NO_KEYS, VECTORS[:0], [9000], generation=2)
     assert engine.count == 4000
 
 
 def test_allowed_keys_reach_into_the_log(engine):
     engine.apply(keys(5001, 5002), QUERIES[:2], [3], generation=2)
-    found = engine.search(QUERIES[0], 5, allowed=keys(3, 4, 5001))
+    found = engine.search(QUERIES[0], 5, scope=only(3, 4, 5001))
     assert [key for key, _ in found] == [5001, 4]
 
 
 def test_a_vector_scores_the_same_in_the_log_and_in_the_large_file(engine):
     engine.apply(keys(5001), VECTORS[:1], [], generation=2)
-    (first, one), (second, other) = engine.search(VECTORS[0], 2, allowed=None)
+    (first, one), (second, other) = engine.search(VECTORS[0], 2, scope=EVERYTHING)
     assert (first, second) == (1, 5001) or one != other
     assert one == pytest.approx(other, abs=1e-6)
 
@@ -145,8 +148,8 @@ def test_many_changes_are_worked_in(engine, tmp_path):
     engine.apply(np.arange(5001, 5151, dtype=np.int64), fresh, range(1, 101), generation=2)
     assert logged(tmp_path) == 0
     assert engine.count == 4000 + 150 - 100
-    assert engine.search(fresh[7], 1, allowed=None)[0][0] == 5008
-    assert 50 not in [key for key, _ in engine.search(VECTORS[49], 50, allowed=None)]
+    assert engine.search(fresh[7], 1, scope=EVERYTHING)[0][0] == 5008
+    assert 50 not in [key for key, _ in engine.search(VECTORS[49], 50, scope=EVERYTHING)]
 
 
 def test_a_collection_that_has_grown_gets_more_lists(tmp_path):
@@ -158,9 +161,9 @@ def test_a_collection_that_has_grown_gets_more_lists(tmp_path):
 
 
 def test_a_collection_that_has_shrunk_is_compared_whole_again(engine):
-    engine.apply(NOBODY, VECTORS[:0], range(301, 4001), generation=2)
+    engine.apply(NO_KEYS, VECTORS[:0], range(301, 4001), generation=2)
     best = KEYS[:300][np.argmax(VECTORS[:300] @ QUERIES[0])]
-    assert engine.search(QUERIES[0], 1, allowed=None)[0][0] == best
+    assert engine.search(QUERIES[0], 1, scope=EVERYTHING)[0][0] == best
     assert engine.keys().tolist() == list(range(1, 301))
 
 
@@ -170,7 +173,7 @@ def test_it_opens_with_the_large_file_and_the_log(engine, tmp_path):
     again = FaissEngine(tmp_path, "space", limits=CLUSTERED)
     assert again.generation == 3
     assert again.keys().tolist() == [*range(3, 4001), 5002]
-    assert again.search(QUERIES[1], 9, allowed=None) == engine.search(QUERIES[1], 9, allowed=None)
+    assert again.search(QUERIES[1], 9, scope=EVERYTHING) == engine.search(QUERIES[1], 9, scope=EVERYTHING)
 
 
 def lists_of(engine):
@@ -180,7 +183,9 @@ def lists_of(engine):
 def test_an_index_that_was_opened_leaves_its_lists_in_the_file(engine, tmp_path):
     opened = FaissEngine(tmp_path, "space", limits=CLUSTERED)
     assert lists_of(opened) == ("OnDiskInvertedLists" if MAPS_FILES else "ArrayInvertedLists")
-    assert all(opened.search(q, 20, allowed=None) == engine.search(q, 20, allowed=None) for q in QUERIES)
+    assert all(
+        opened.search(q, 20, scope=EVERYTHING) == engine.search(q, 20, scope=EVERYTHING) for q in QUERIES
+    )
 
 
 def test_what_is_worked_into_an_opened_index_stands_in_a_file_of_its_own(engine, tmp_path):
@@ -192,7 +197,9 @@ def test_what_is_worked_into_an_opened_index_stands_in_a_file_of_its_own(engine,
     again = FaissEngine(tmp_path, "space", limits=CLUSTERED)
     assert len(list(tmp_path.glob("*.faiss"))) == 1
     assert again.count == 4000 + 300 - 100
-    assert all(again.search(q, 20, allowed=None) == engine.search(q, 20, allowed=None) for q in QUERIES)
+    assert all(
+        again.search(q, 20, scope=EVERYTHING) == engine.search(q, 20, scope=EVERYTHING) for q in QUERIES
+    )
 
 
 def test_another_process_reads_only_what_was_added_to_the_log(engine, tmp_path):
@@ -201,7 +208,7 @@ def test_another_process_reads_only_what_was_added_to_the_log(engine, tmp_path):
     engine.apply(keys(5001), QUERIES[:1], [1], generation=2)
     other.refresh()
     assert other.generation == 2
-    assert other.search(QUERIES[0], 1, allowed=None)[0][0] == 5001
+    assert other.search(QUERIES[0], 1, scope=EVERYTHING)[0][0] == 5001
     assert other._state.held.base is base
 
 
@@ -235,7 +242,7 @@ def test_a_write_that_was_cut_off_after_the_log_is_overwritten(engine, tmp_path)
 
 def test_compacting_leaves_no_file_with_what_was_removed(engine, tmp_path):
     engine.apply(keys(5001), QUERIES[:1], [], generation=2)
-    engine.apply(NOBODY, QUERIES[:0], [5001], generation=3)
+    engine.apply(NO_KEYS, QUERIES[:0], [5001], generation=3)
     engine.compact()
     bytes_left = b"".join(path.read_bytes() for path in tmp_path.glob("index-*"))
     assert QUERIES[0].tobytes() not in bytes_left
@@ -245,7 +252,7 @@ def test_compacting_leaves_no_file_with_what_was_removed(engine, tmp_path):
 def test_the_log_gives_back_each_record(tmp_path):
     path = tmp_path / "log"
     first = LogEntry(keys(1, 2), rows((0, 1), (1, 0)), keys(7))
-    second = LogEntry(NOBODY, np.empty((0, 2), np.float32), NOBODY)
+    second = LogEntry(NO_KEYS, np.empty((0, 2), np.float32), NO_KEYS)
     size, check = log.append(path, 0, 0, first)
     end, last = log.append(path, size, check, second)
     one, other = log.read(path, 0, end, 0, last)
@@ -255,5 +262,5 @@ def test_the_log_gives_back_each_record(tmp_path):
 
 
 def test_a_held_without_vectors_takes_some_in():
-    held = VectorSnapshot.of(build(NOBODY, np.empty((0, 2), np.float32), IndexLimits()))
-    assert held.changed(keys(4), rows((1, 0)), NOBODY).search(EAST, 3, allowed=None) == [(4, 1.0)]
+    held = VectorSnapshot.of(build(NO_KEYS, np.empty((0, 2), np.float32), IndexLimits()))
+    assert held.changed(keys(4), rows((1, 0)), NO_KEYS).search(EAST, 3, allowed=None) == [(4, 1.0)]

@@ -78,6 +78,6 @@ def test_an_engine_that_lags_behind_shows_nothing_that_was_closed_since(tmp_path
     with Collection.create(tmp_path / "kb") as kb:
         kb.upsert([Document("d", "cat", readers=frozenset({"alice"}))])
         # As between the catalog's commit and the engines': another process would look at just this.
-        monkeypatch.setattr(kb._engines, "_catch_up", lambda *_: None)
+        monkeypatch.setattr(kb._retrievers, "_catch_up", lambda *_: None)
         kb.upsert([Document("d", "cat", readers=frozenset({"bob"}))])
         assert kb.for_asker(Access.of("alice")).search("cat") == []

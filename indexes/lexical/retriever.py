@@ -1,0 +1,82 @@
+"""The lexical retriever: BM25 over analysed terms, by any lexical engine; knows no fusion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from indexes.errors import IndexesError
+from indexes.lexical.base import LexicalEngine, LexicalEntry
+from indexes.retrieval.base import ProgressCallback, Scored, since
+from indexes.retrieval.specificity import latent_trust
+from indexes.scope import Keys, Scope
+
+if TYPE_CHECKING:
+    from indexes.catalog.reader import CatalogReader, PassageRow
+
+
+class LexicalRetriever:
+    """The passages of a catalog in a lexical engine, by the terms that `analyse` finds in them."""
+
+    def __init__(self, engine: LexicalEngine, analyse: Callable[[str], Sequence[str]]) -> None:
+        self._engine = engine
+        self._analyse = analyse
+
+    @property
+    def generation(self) -> int:
+        """The catalog generation that the engine covers."""
+        return self._engine.generation
+
+    @property
+    def shared(self) -> bool:
+        """Whether the engine writes files that other processes read."""
+        return self._engine.shared
+
+    def refresh(self) -> None:
+        """Look at the files again."""
+        self._engine.refresh()
+
+    def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
+        """Bring the engine to the catalog's generation; an engine that cannot follow is built anew."""
+        try:
+            self._apply(catalog, progress)
+        except IndexesError:
+            self._engine.clear()
+            self._apply(catalog, progress)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._engine.clear()
+
+    @property
+    def count(self) -> int:
+        """Number of passages that the engine holds."""
+        return self._engine.count
+
+    def keys(self) -> Keys:
+        """The keys of every passage held, ascending."""
+        return self._engine.keys()
+
+    def search(self, query: str, k: int, *, scope: Scope) -> Scored:
+        """Return the best `k` passages within `scope` for the query's terms."""
+        return self._engine.search(self._analyse(query), k, scope=scope)
+
+    def trust_in_latent(self, query: str) -> float:
+        """How far a space fitted to the collection is to be trusted with this query, from 0 to 1."""
+        return latent_trust(self._engine.frequencies(self._analyse(query)), self._engine.count)
+
+    def close(self) -> None:
+        """Let go of files."""
+        self._engine.close()
+
+    def _apply(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
+        past = since(self, catalog)
+        entries = self._entries(catalog.added(past), catalog.n_added(past), progress)
+        self._engine.apply(entries, catalog.removed(past), generation=catalog.generation)
+
+    def _entries(
+        self, rows: Iterable[PassageRow], total: int, progress: ProgressCallback
+    ) -> Iterator[LexicalEntry]:
+        for done, row in enumerate(rows, 1):
+            yield LexicalEntry(row.key, tuple(self._analyse(row.text)), row.readers)
+            progress("indexing", done, total)
