@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from funnel.errors import MemoryFailed
+from funnel.memory.backends.opened import closed
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 
 
@@ -110,7 +111,7 @@ class InMemory:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
+            raise closed(self.url)
 
     def _live(self, where: Namespace) -> _Space:
         """The namespace without what has expired; a new one is not kept until something is written to it."""

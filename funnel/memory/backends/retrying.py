@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 from funnel.backoff import pauses
 from funnel.errors import MemoryFailed
+from funnel.memory.backends.opened import OpenedMemory, closed
 from funnel.memory.credentials import Secrets, without_credentials
 
 _FIRST_PAUSE_S = 0.02
@@ -97,23 +98,23 @@ class ServerPool(Generic[C]):
         if self.closed:
             self._free.release()
             self.require_open()
-        line = self._idle.pop() if self._idle else ServerConnection(self._make())
-        line.number += 1
+        held = self._idle.pop() if self._idle else ServerConnection(self._make())
+        held.number += 1
         try:
-            result = await self._tried(work, line, max(began, self._answered_at) + self._retry_s)
+            result = await self._tried(work, held, max(began, self._answered_at) + self._retry_s)
             self._answered_at = loop.time()
             return result
         finally:
             self._free.release()
             if self.closed:
-                await line.connection.close()
+                await held.connection.close()
             else:
-                self._idle.append(line)
+                self._idle.append(held)
 
     def require_open(self) -> None:
         """Raises: `MemoryFailed` once `close` was called."""
         if self.closed:
-            raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
+            raise closed(self.url)
 
     async def close(self) -> None:
         """Close what is idle now, and what is at work when it is done."""
@@ -136,7 +137,7 @@ class ServerPool(Generic[C]):
                 return
 
     async def _tried(
-        self, work: Callable[[ServerConnection[C]], Awaitable[T]], line: ServerConnection[C], deadline: float
+        self, work: Callable[[ServerConnection[C]], Awaitable[T]], held: ServerConnection[C], deadline: float
     ) -> T:
         last: Exception | None = None
         waits = pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
@@ -144,25 +145,38 @@ class ServerPool(Generic[C]):
             async with asyncio.timeout_at(deadline):
                 while True:
                     try:
-                        return await work(line)
+                        return await work(held)
                     except self._errors as error:
                         last = error
                         failure = self._explain(error)
                         if not failure.lost:
                             reason = self._secrets.hidden(failure.reason)
                             raise MemoryFailed(self.url, reason) from self._secrets.cause(error)
-                        line.connection.drop()
+                        held.connection.drop()
                     await asyncio.sleep(next(waits))
         except TimeoutError:
             # Nothing else here raises it: client libraries have errors of their own.
-            line.connection.drop()
+            held.connection.drop()
             reason = "it gives no answer" if last is None else self._explain(last).reason
             raise self._failed(reason) from (last and self._secrets.cause(last))
         except asyncio.CancelledError:
-            line.connection.drop()
+            held.connection.drop()
             raise
 
     def _failed(self, reason: str) -> MemoryFailed:
         text = self._secrets.hidden(reason).rstrip(".")
         advice = "Check that the server runs and can be reached."
         return MemoryFailed(self.url, f"tried for {self._retry_s:g} s: {text}. {advice}")
+
+
+class ServerMemory(OpenedMemory, Generic[C]):
+    """Base class of a memory whose calls go through a pool of connections."""
+
+    def __init__(self, pool: ServerPool[C]) -> None:
+        self._pool = pool
+        self._opened(pool.url)
+
+    async def close(self) -> None:
+        """Close the connections; a second call does nothing."""
+        self._closed = True
+        await self._pool.close()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from funnel.errors import FunnelError, MemoryFailed, SwapFailed
+from funnel.memory.backends.opened import closed
 from funnel.memory.base import Entry, Memory, Namespace
 from funnel.memory.swap.copying import PATIENCE_S, Copied, Copier, KeyPlace, answered, require_room
 from funnel.memory.text_search import matching
@@ -183,7 +184,7 @@ class HotSwap:
 
     def _require_open(self) -> None:
         if self._closed:
-            raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
+            raise closed(self.url)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Memory]:

@@ -13,7 +13,6 @@ import math
 import os
 import secrets
 import time
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from funnel.errors import MemoryFailed
 from funnel.memory.backends import names
 from funnel.memory.backends.files.space import NamespaceDirectory, stored_namespace
 from funnel.memory.backends.files.values import KEEP
+from funnel.memory.backends.opened import OpenedMemory
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 
 _VERSION_FILE = "funnel-memory.json"
@@ -38,7 +38,7 @@ _SWEEP_S = 600.0
 T = TypeVar("T")
 
 
-class FilesMemory:
+class FilesMemory(OpenedMemory):
     """A memory in the directory that `url` names, made where it is missing; its owner alone may read it.
 
     `clock` gives seconds since 1970: what expires does so by the clocks of those who read, which must agree.
@@ -47,7 +47,6 @@ class FilesMemory:
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
-        self._closed = True  # until it is open, so that a failed constructor has nothing to warn of
         self._path = _path(url)
         self._url = url
         self._clock = clock
@@ -56,16 +55,7 @@ class FilesMemory:
         with self._translated():
             self._prepare()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="funnel-files")
-        self._closed = False
-
-    def __del__(self) -> None:
-        if not self._closed:
-            warnings.warn(f"memory {self._url} was never closed", ResourceWarning, source=self, stacklevel=1)
-
-    @property
-    def url(self) -> str:
-        """Where this is."""
-        return self._url
+        self._opened(url)
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
         """The values of those keys that exist and have not expired, as they were at one moment."""
@@ -143,10 +133,6 @@ class FilesMemory:
             return
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise MemoryFailed(self._url, "it is closed. Open it again with open_memory.")
 
     async def _run(self, work: Callable[[], T]) -> T:
         self._require_open()

@@ -8,34 +8,15 @@ milliseconds. A server that evicts what does not expire (`maxmemory-policy allke
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    MasterDownError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import (
-    ConnectionError as LostConnection,
-)
-from redis.exceptions import (
-    TimeoutError as LateAnswer,
-)
+from redis.exceptions import RedisError
 
 from funnel.errors import MemoryFailed
+from funnel.memory.backends.redis.client import Client, Command, connection, explain
 from funnel.memory.backends.redis.scripts import (
     COMPARE_AND_SET,
     DELETE,
@@ -45,7 +26,7 @@ from funnel.memory.backends.redis.scripts import (
     SCAN,
     Script,
 )
-from funnel.memory.backends.retrying import Failure, ServerConnection, ServerPool
+from funnel.memory.backends.retrying import ServerConnection, ServerMemory, ServerPool
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.credentials import without_credentials
 
@@ -55,10 +36,8 @@ _SCAN_AT_LEAST, _SCAN_AT_MOST = 256, 4096
 _STAGE_BYTES = 4096
 """From here on values are renamed by a script and do not pass through it."""
 
-_Command = tuple[bytes | str | int, ...]
 
-
-class RedisMemory:
+class RedisMemory(ServerMemory[Client]):
     """A memory in the Redis database that `url` names: `redis://user:password@host:6379/0`.
 
     Opens its connections, `max_connections` at most, when they are first used. A call that loses its
@@ -68,46 +47,37 @@ class RedisMemory:
     """
 
     def __init__(self, url: str, *, retry_s: float = 10.0, max_connections: int = 16) -> None:
-        self._unclosed = False  # until it is made, so that a failed constructor has nothing to warn of
         try:
-            _connection(url)
+            connection(url)
         except (ValueError, TypeError):
             # What was raised may quote the password.
             raise MemoryFailed(
                 without_credentials(url), "it is no URL of a server. Write redis://host:6379/0."
             ) from None
-        self._lines = ServerPool(
-            url,
-            lambda: _Client(url),
-            size=max_connections,
-            retry_s=retry_s,
-            errors=(RedisError, OSError),
-            explain=_explain,
+        super().__init__(
+            ServerPool(
+                url,
+                lambda: Client(url),
+                size=max_connections,
+                retry_s=retry_s,
+                errors=(RedisError, OSError),
+                explain=explain,
+            )
         )
-        self._unclosed = True
-
-    def __del__(self) -> None:
-        if self._unclosed:
-            warnings.warn(f"memory {self.url} was never closed", ResourceWarning, source=self, stacklevel=1)
-
-    @property
-    def url(self) -> str:
-        """Where this is, without credentials."""
-        return self._lines.url
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
         """The values of those keys that exist and have not expired."""
-        self._lines.require_open()
+        self._require_open()
         if not keys:
             return {}
         prefix = _space(where).items
         items = [prefix + _bytes(key) for key in keys]
-        values = await self._lines.call(lambda line: line.connection.get(items))
+        values = await self._pool.call(lambda held: held.connection.get(items))
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
         """The same with the life that remains to each, by the server's clock."""
-        self._lines.require_open()
+        self._require_open()
         if not keys:
             return {}
         prefix = _space(where).items
@@ -126,7 +96,7 @@ class RedisMemory:
         """Write all items or none. With `ttl_s` the server lets them expire."""
         require_keys(items)
         require_ttl(ttl_s)
-        self._lines.require_open()
+        self._require_open()
         if not items:
             return
         if ttl_s is not None and ttl_s <= 0:
@@ -143,7 +113,7 @@ class RedisMemory:
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
         """Delete; a key that does not exist is no error."""
-        self._lines.require_open()
+        self._require_open()
         if keys:
             await self._write(DELETE, where, *(_bytes(key) for key in keys))
 
@@ -159,7 +129,7 @@ class RedisMemory:
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
         """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
-        self._lines.require_open()
+        self._require_open()
         space = _space(where)
         first, last = _bytes(prefix), _bytes(after)
         # The order of UTF-8 is that of code points, and none of its bytes is 0xFF.
@@ -178,7 +148,7 @@ class RedisMemory:
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
         """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
-        self._lines.require_open()
+        self._require_open()
         found: list[Namespace] = []
         while len(found) < limit:
             start, wanted = b"(" + _bytes(after) if after else b"-", limit - len(found)
@@ -193,28 +163,23 @@ class RedisMemory:
                 break
         return found
 
-    async def close(self) -> None:
-        """Close the connections; a second call does nothing."""
-        self._unclosed = False
-        await self._lines.close()
-
     async def _run(self, script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Any:
-        return await self._lines.call(lambda line: line.connection.run(script, keys, *arguments))
+        return await self._pool.call(lambda held: held.connection.run(script, keys, *arguments))
 
     async def _write(
         self, script: Script, where: Namespace, *arguments: bytes | str, staged: _Staged | None = None
     ) -> bool:
         space = _space(where)
 
-        async def write(line: ServerConnection[_Client]) -> bool:
-            writer = b"funnel:writer:" + line.writer.hex.encode()
-            whole = (line.number, space.name, space.items, *arguments)
+        async def write(held: ServerConnection[Client]) -> bool:
+            writer = b"funnel:writer:" + held.writer.hex.encode()
+            whole = (held.number, space.name, space.items, *arguments)
             if staged is None:
-                return bool(await line.connection.run(script, [writer, space.index], *whole))
+                return bool(await held.connection.run(script, [writer, space.index], *whole))
             stage = staged.commands(writer)
-            return bool(await line.connection.run_after(stage, script, [writer, space.index], *whole))
+            return bool(await held.connection.run_after(stage, script, [writer, space.index], *whole))
 
-        return await self._lines.call(write)
+        return await self._pool.call(write)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,91 +189,9 @@ class _Staged:
     values: Sequence[bytes]
     life: str
 
-    def commands(self, writer: bytes) -> list[_Command]:
+    def commands(self, writer: bytes) -> list[Command]:
         end = ("PX", self.life) if self.life else ()
         return [("SET", b"%s:%d" % (writer, n), value, *end) for n, value in enumerate(self.values, start=1)]
-
-
-class _Client:
-    """One connection. redis-py opens it when it is used, and lets go of it when anything goes wrong."""
-
-    def __init__(self, url: str) -> None:
-        self._connection = _connection(url)
-
-    async def get(self, items: Sequence[bytes]) -> list[bytes | None]:
-        found: list[bytes | None] = await self._ask("MGET", *items)
-        return found
-
-    async def run(self, script: Script, keys: Sequence[bytes], *arguments: bytes | str | int) -> Any:
-        """What a script gives; its text is sent only where the server does not know it."""
-        try:
-            return await self._ask("EVALSHA", script.digest, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return await self._ask("EVAL", script.text, len(keys), *keys, *arguments)
-
-    async def run_after(
-        self, stage: Sequence[_Command], script: Script, keys: Sequence[bytes], *arguments: bytes | str | int
-    ) -> Any:
-        """The same after other commands, in one transaction and one round trip."""
-        rest = (len(keys), *keys, *arguments)
-        try:
-            return await self._transaction(*stage, ("EVALSHA", script.digest, *rest))
-        except NoScriptError:
-            return await self._transaction(*stage, ("EVAL", script.text, *rest))
-
-    def drop(self) -> None:
-        """Done by redis-py where the error came up."""
-
-    async def close(self) -> None:
-        await self._connection.disconnect()
-
-    async def _ask(self, *command: bytes | str | int) -> Any:
-        await self._connection.send_packed_command(
-            self._connection.pack_command(*command), check_health=False
-        )
-        return await self._connection.read_response()
-
-    async def _transaction(self, *commands: _Command) -> Any:
-        """What the last command gives."""
-        whole = [("MULTI",), *commands, ("EXEC",)]
-        await self._connection.send_packed_command(self._connection.pack_commands(whole), check_health=False)
-        replies = [await self._reply() for _ in whole]
-        # A command that was not queued says why; EXEC only that one was not.
-        for reply in [*replies, *(replies[-1] if isinstance(replies[-1], list) else [])]:
-            if isinstance(reply, ResponseError):
-                raise reply
-        return replies[-1][-1]
-
-    async def _reply(self) -> Any:
-        """A reply, or the error that it is: those that follow are read all the same."""
-        try:
-            return await self._connection.read_response()
-        except ResponseError as error:
-            return error
-
-
-def _connection(url: str) -> AbstractConnection:
-    # No retries and no time limits but those of the caller, who knows which write was done.
-    pool = ConnectionPool.from_url(
-        url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None
-    )
-    connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's
-    return connection
-
-
-def _explain(error: Exception) -> Failure:
-    reason = str(error).rstrip(". ") or type(error).__name__
-    match error:
-        case AuthenticationError() | AuthorizationError() | NoPermissionError():
-            return Failure(f"{reason}. Check the user, the password and what that user may do.", lost=False)
-        case OutOfMemoryError():
-            return Failure(f"{reason}. Raise the server's maxmemory.", lost=False)
-        case LostConnection() | LateAnswer() | ReadOnlyError() | MasterDownError() | OSError():
-            # Going down, coming up, or another has become the master.
-            return Failure(reason, lost=True)
-        case _:
-            busy = reason.startswith("BUSY")
-            return Failure(reason, lost=True) if busy else Failure(f"it refused: {reason}.", lost=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import warnings
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from funnel.errors import MemoryFailed
 from funnel.memory.backends import names
+from funnel.memory.backends.opened import OpenedMemory
 from funnel.memory.backends.s3.batches import Batches, together
 from funnel.memory.backends.s3.bucket import Bucket, FoundObject, ListedObject
 from funnel.memory.backends.s3.records import HEAD_BYTES, LASTING, Head, ObjectRecord, head, head_bytes
@@ -33,7 +33,7 @@ _PAGE, _LONGEST_PAGE = 64, 1000
 _SWEEP_S = 600.0
 
 
-class S3Memory:
+class S3Memory(OpenedMemory):
     """A memory in the bucket that `url` names: `s3://key:secret@bucket/prefix?endpoint=http://host:port`.
 
     Without credentials in the URL those are taken that Amazon's tools would take; without an endpoint it is
@@ -44,7 +44,6 @@ class S3Memory:
     """
 
     def __init__(self, url: str, *, retry_s: float = 30.0) -> None:
-        self._unclosed = False  # until it is made, so that a failed constructor has nothing to warn of
         self._bucket = Bucket(url, retry_s=retry_s)
         prefix = self._bucket.place.prefix
         self._base = f"{prefix}/" if prefix else ""
@@ -52,18 +51,8 @@ class S3Memory:
         self._now = self._bucket.now
         self._swept: dict[Namespace, float] = {}
         self._opening = asyncio.Lock()
-        self._opened = False
-        self._closed = False
-        self._unclosed = True
-
-    def __del__(self) -> None:
-        if self._unclosed:
-            warnings.warn(f"memory {self.url} was never closed", ResourceWarning, source=self, stacklevel=1)
-
-    @property
-    def url(self) -> str:
-        """Where this is, without credentials."""
-        return self._bucket.url
+        self._marked = False
+        self._opened(self._bucket.url)
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
         """The values of those keys that exist and have not expired."""
@@ -148,7 +137,6 @@ class S3Memory:
         if self._closed:
             return
         self._closed = True
-        self._unclosed = False
         await self._batches.close()
         await self._bucket.close()
 
@@ -264,13 +252,12 @@ class S3Memory:
             pass
 
     async def _ready(self) -> None:
-        if self._closed:
-            raise MemoryFailed(self.url, "it is closed. Open it again with open_memory.")
-        if not self._opened:
+        self._require_open()
+        if not self._marked:
             async with self._opening:
-                if not self._opened:
+                if not self._marked:
                     await self._open()
-                    self._opened = True
+                    self._marked = True
 
     async def _open(self) -> None:
         """Mark what is under the prefix as a memory, or check that it is one; else leave it alone."""

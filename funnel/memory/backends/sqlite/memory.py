@@ -15,7 +15,6 @@ import os
 import sqlite3
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from funnel.errors import MemoryFailed
+from funnel.memory.backends.opened import OpenedMemory
 from funnel.memory.backends.sqlite import text_index
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.text_search import scanned
@@ -71,7 +71,7 @@ SELECT namespace FROM each WHERE EXISTS (
 T = TypeVar("T")
 
 
-class SqliteMemory:
+class SqliteMemory(OpenedMemory):
     """A memory in the SQLite file that `url` names; the file and its folder are made where they are missing.
 
     `clock` gives seconds since 1970, since processes share the file.
@@ -84,7 +84,6 @@ class SqliteMemory:
         self._clock = clock
         self._indexed = False
         self._swept = -math.inf
-        self._closed = True  # until it is open, so that a failed constructor has nothing to warn of
         self._path = _path(url)
         with self._translated():
             self._connection = _connect(self._path)
@@ -96,16 +95,7 @@ class SqliteMemory:
                 raise
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="funnel-sqlite")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="funnel-sqlite-reads")
-        self._closed = False
-
-    def __del__(self) -> None:
-        if not self._closed:
-            warnings.warn(f"memory {self._url} was never closed", ResourceWarning, source=self, stacklevel=1)
-
-    @property
-    def url(self) -> str:
-        """Where this is."""
-        return self._url
+        self._opened(url)
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
         """The values of those keys that exist and have not expired."""
@@ -236,8 +226,7 @@ class SqliteMemory:
         return await self._read(get)
 
     async def _run(self, work: Callable[[], T], thread: ThreadPoolExecutor | None = None) -> T:
-        if self._closed:
-            raise MemoryFailed(self._url, "it is closed. Open it again with open_memory.")
+        self._require_open()
         with self._translated():
             return await asyncio.get_running_loop().run_in_executor(thread or self._thread, work)
 
