@@ -125,9 +125,12 @@ class CatalogReader:
 
     def number(self, document_id: str, scope: Scope) -> int | None:
         """The catalog's own number of a document; None if there is no such document within `scope`."""
-        found = self._db.execute(
-            "SELECT number, readers, metadata FROM documents WHERE id = ?", (document_id,)
-        ).fetchone()
+        try:
+            found = self._db.execute(
+                "SELECT number, readers, metadata FROM documents WHERE id = ?", (document_id,)
+            ).fetchone()
+        except UnicodeEncodeError:  # a lone surrogate: no stored id has one
+            return None
         return found[0] if found and _is_within(scope, found[1], found[2]) else None
 
     def info(self, number: int) -> DocumentInfo:
