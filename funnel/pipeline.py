@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -12,7 +12,7 @@ from typing import Self
 from funnel import verification
 from funnel.errors import BadQuestion, UnknownName
 from funnel.inspector import Inspector
-from funnel.journal import found
+from funnel.journal.found import HITS
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
 from funnel.prompts.addenda import Prompts, shipped
@@ -22,15 +22,17 @@ from funnel.run.context import Draft, Run
 from funnel.run.lifecycle import PreparedRun, RunLifecycle
 from funnel.run.options import Options, ResumeOptions
 from funnel.sandbox.base import Sandbox
+from funnel.stored import Stored
 from funnel.text.citations import uncited
 from funnel.trace.events import Event, Sink
 from funnel.trace.kinds import AnswerGiven, FoundDocument, RetrieveEnded, RetrieveStarted, RouteDecided
-from funnel.types import MODES, Answer, Decision
+from funnel.types import MODES, Answer, Decision, EndReason
 from funnel.waiting import wait_for
 from indexes.source import Source
 from indexes.types import DocumentHit
 
 _NOT_ASKED = "the documents were still being searched, and the model was never asked"
+_DECISIONS: Stored[Decision] = Stored(Decision)
 _DIVERGED = "What had been done no longer fitted from some step on; from there the work was done anew."
 
 
@@ -114,6 +116,13 @@ class Funnel:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _work(self, begun: PreparedRun) -> Answer:
+        try:
+            return await self._answered(begun)
+        except BaseException as error:
+            await begun.run.journal.stop(EndReason.of(error))
+            raise
+
+    async def _answered(self, begun: PreparedRun) -> Answer:
         hits = await self._retrieve(begun)
         decision = self._route(begun, hits)
         run = replace(begun.run, shape=decision.shape)
@@ -123,13 +132,13 @@ class Funnel:
         answer = self._answer(begun, decision, draft)
         around = await verification.surroundings(run, answer.citations)
         run.events.point(AnswerGiven.of(answer, around), parent=run.span)
-        await run.journal.finish(answer.as_dict())
+        await run.journal.finish(answer)
         return answer
 
     async def _retrieve(self, begun: PreparedRun) -> list[DocumentHit]:
         run, k = begun.run, begun.record.k
         if (kept := run.journal.value("hits")) is not None:
-            return found.load(kept)
+            return HITS.of(kept)
         with run.events.open(RetrieveStarted(query=run.question, k=k), parent=run.span) as retrieval:
             documents = run.source.for_asker(run.access, run.where)
             try:
@@ -140,16 +149,16 @@ class Funnel:
                 raise run.ledger.out_of_time(_NOT_ASKED) from None
             listed = tuple(FoundDocument(hit.document.id, round(hit.score, 4)) for hit in hits)
             retrieval.end_with(RetrieveEnded(documents=listed))
-            run.journal.set_value("hits", found.dump(hits))
+            run.journal.set_value("hits", hits)
             return hits
 
     def _route(self, begun: PreparedRun, hits: list[DocumentHit]) -> Decision:
         run = begun.run
         if (kept := run.journal.value("decision")) is not None:
-            decision = Decision(**{**kept, "reasons": tuple(kept["reasons"])})
+            decision = _DECISIONS.of(kept)
         else:
             decision = self._router.decide(run.question, hits, mode=begun.record.mode)
-            run.journal.set_value("decision", asdict(decision))
+            run.journal.set_value("decision", decision)
         run.events.point(RouteDecided.of(decision), parent=run.span)
         return decision
 
@@ -173,6 +182,7 @@ class Funnel:
             notices=(*draft.notices, *begun.notices, *diverged),
             shape=decision.shape,
             uncited=uncited(draft.text) if draft.status in {"complete", "partial"} else (),
+            end_reason=draft.end_reason,
         )
 
     def subscribe(self, sink: Sink) -> None:

@@ -19,7 +19,7 @@ from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import MARKER, CitableText, cite, renumber, renumber_value
 from funnel.trace.kinds import ReplyRejected
-from funnel.types import Citation
+from funnel.types import Citation, EndReason
 from indexes.fingerprint import joint_fingerprint
 from indexes.types import DocumentHit, Hit
 
@@ -71,7 +71,8 @@ class Reader:
         Raises: `LLMError`, `BudgetExceeded` when not even the first call was possible.
         """
         if not hits:
-            return Draft("Nothing in the collection matches the question.", "declined")
+            nothing = "Nothing in the collection matches the question."
+            return Draft(nothing, "declined", end_reason=EndReason.NOT_FOUND)
         sources = [_source(hit, document) for document, hit in choose(hits)]
         request = _request(run, sources)
         completion = await run.root.complete(request, parent=run.span, place=_place(FIRST, request))
@@ -82,7 +83,8 @@ class Reader:
             try:
                 completion = await run.root.complete(again, parent=run.span, place=_place(REPAIR, again))
             except (BudgetExceeded, LLMError) as error:
-                return _unformed(reply, completion.text, sources, wrong, str(error))
+                stopped = _unformed(reply, completion.text, sources, wrong, str(error))
+                return replace(stopped, end_reason=EndReason.of(error))
             second, wrong = await _parse(completion.text, run.schema)
             reply = second or reply
         if wrong or reply is None:
@@ -123,11 +125,12 @@ def _unformed(
     if reply is not None:
         draft = _draft(reply.model_copy(update={"value": None}), sources)
         notice = f"The answer has no value of the form asked for ({reason})."
-        return replace(draft, status="partial", notices=(notice, *more, *draft.notices))
+        notices = (notice, *more, *draft.notices)
+        return replace(draft, status="partial", notices=notices, end_reason=EndReason.MALFORMED)
     notice = f"The model did not keep to the answer format ({reason}); nothing could be cited."
     # Its markers name passages, so they go.
     text = renumber(said[:MAX_REPLY_CHARS], {})[0] or "The model returned nothing."
-    return Draft(text, "partial", notices=(notice, *more))
+    return Draft(text, "partial", notices=(notice, *more), end_reason=EndReason.MALFORMED)
 
 
 def choose(hits: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Hit]]:
@@ -190,7 +193,7 @@ def _reply(text: str) -> Reply | str:
 def _draft(reply: Reply, sources: Sequence[CitableText]) -> Draft:
     """The reply with each quote located; a quote that stands nowhere is dropped, and that is said."""
     if not reply.found:
-        return Draft(renumber(reply.answer, {})[0], "declined")
+        return Draft(renumber(reply.answer, {})[0], "declined", end_reason=EndReason.NOT_FOUND)
     numbered: dict[int, list[Citation]] = {}
     dropped = 0
     for quote in reply.quotes:
@@ -210,7 +213,9 @@ def _draft(reply: Reply, sources: Sequence[CitableText]) -> Draft:
         )
     if not citations:
         notices.append("Nothing in this answer is backed by a quote.")
-    return Draft(text.strip(), "complete", citations, value, notices=tuple(notices))
+    return Draft(
+        text.strip(), "complete", citations, value, notices=tuple(notices), end_reason=EndReason.ANSWERED
+    )
 
 
 def _one_by_one(text: str, numbered: dict[int, list[Citation]]) -> tuple[str, dict[int, list[Citation]]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from asyncio import CancelledError
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Literal
+
+from funnel.errors import BudgetError, BudgetExceeded
 
 Mode = Literal["auto", "lookup", "deep"]
 Route = Literal["lookup", "deep"]
@@ -13,6 +16,45 @@ Status = Literal["complete", "partial", "declined", "failed"]
 Purpose = Literal["read", "turn", "query", "extract"]
 """Why a model is called: by the reader, for an inspector's turn, a sub-call, or the final extraction."""
 MODES: tuple[Mode, ...] = ("auto", "lookup", "deep")
+
+
+class EndReason(StrEnum):
+    """Why the work of a run ended. Answers and traces show the value."""
+
+    ANSWERED = "answered"
+    """The model gave an answer."""
+    NOT_FOUND = "not_found"
+    """The model, or stage one, found nothing in the documents that answers the question."""
+    BUDGET = "budget"
+    """A limit on money, calls, tokens or output was used up."""
+    DEADLINE = "deadline"
+    """The time was up."""
+    TURNS = "turns"
+    """The inspector had taken all its turns."""
+    MALFORMED = "malformed"
+    """The model's replies did not have the form that was asked for, even after repairs."""
+    BROKEN = "broken"
+    """A part failed: the model's endpoint, the sandbox, the memory."""
+    CANCELLED = "cancelled"
+    """The run was cancelled. Stands in the run's record only, since there is no answer."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> EndReason:
+        """Return why the work ends if this error ends it."""
+        match error:
+            case BudgetExceeded(limit="timeout_s"):
+                return cls.DEADLINE
+            case BudgetError():
+                return cls.BUDGET
+            case CancelledError() | KeyboardInterrupt():
+                return cls.CANCELLED
+            case _:
+                return cls.BROKEN
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run has come to its answer; after any other end a resume goes on with the work."""
+        return self in {EndReason.ANSWERED, EndReason.NOT_FOUND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +130,9 @@ class Answer:
     `text` marks its citations as [1], [2], …: `citations[0]`, `citations[1]`, ….
     `status`: complete; partial (a limit ended the work, this is what was found); declined (nothing in the
     documents answers it); failed (a part of the system broke; `notices` say which).
-    `route_probability` is the router's probability that the question needs the deep route; `shape` its guess
-    at what kind of work the question asks for. `uncited` are the statements of `text` that carry no citation.
+    `end_reason` says why the work ended. `route_probability` is the router's probability that the question
+    needs the deep route; `shape` its guess at what kind of work the question asks for. `uncited` are the
+    statements of `text` that carry no citation.
     """
 
     question: str
@@ -108,21 +151,8 @@ class Answer:
     notices: tuple[str, ...] = ()
     shape: Shape | None = None
     uncited: tuple[Span, ...] = ()
+    end_reason: EndReason = field(kw_only=True)
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON types: what `funnel ask --json` prints."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> Answer:
-        """What `as_dict` gave, after a way through JSON too."""
-        return cls(
-            **{
-                **kept,
-                "reasons": tuple(kept["reasons"]),
-                "citations": tuple(Citation(**citation) for citation in kept["citations"]),
-                "usage": Usage(**kept["usage"]),
-                "notices": tuple(kept["notices"]),
-                "uncited": tuple(Span(**span) for span in kept["uncited"]),
-            }
-        )

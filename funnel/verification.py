@@ -14,7 +14,7 @@ from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import answer_text, renumber_value
 from funnel.trace.kinds import Surroundings
-from funnel.types import Citation
+from funnel.types import Citation, EndReason
 
 SURROUNDINGS_CHARS = 500
 
@@ -51,7 +51,8 @@ async def _typed(schema: AnswerSchema, draft: Draft) -> Draft:
         value = await asyncio.to_thread(schema.check, draft.value)
     except BadAnswer as error:
         notice = f"The value no longer met the schema when its citations were numbered: {error}"
-        return replace(draft, status="partial", value=None, notices=(*draft.notices, notice))
+        notices = (*draft.notices, notice)
+        return replace(draft, status="partial", value=None, notices=notices, end_reason=EndReason.MALFORMED)
     text = answer_text(value).strip() if _is_value(draft) else draft.text
     return replace(draft, text=text, value=value)
 

@@ -178,7 +178,6 @@ async def _record(name: str, url: str) -> RunRecord:
     from funnel.journal import Journal
     from funnel.journal.listing import runs
     from funnel.memory import open_memory
-    from funnel.run.lifecycle import is_final
 
     memory = open_memory(url)
     try:
@@ -186,7 +185,9 @@ async def _record(name: str, url: str) -> RunRecord:
             return await Journal(memory, name).record()
         known = [listed async for listed in runs(memory, asker=LOCAL_OWNER)]
         open_runs = [
-            listed.record for listed in known if listed.answer is None or not is_final(listed.answer)
+            listed.record
+            for listed in known
+            if listed.answer is None or not listed.answer.end_reason.is_final
         ]
         if not open_runs:
             reason = "every run in it has an answer" if known else "it holds no run"

@@ -181,8 +181,9 @@ async def _listed(url: str | None) -> dict[str, Any]:
                 "run": listed.record.run,
                 "question": listed.record.question,
                 "started_at": listed.record.started_at,
-                "status": "unfinished" if listed.answer is None else listed.answer["status"],
-                "model_calls": 0 if listed.answer is None else listed.answer["usage"]["model_calls"],
+                "end_reason": listed.record.end_reason,
+                "status": "unfinished" if listed.answer is None else listed.answer.status,
+                "model_calls": 0 if listed.answer is None else listed.answer.usage.model_calls,
             }
             async for listed in runs(memory, asker=LOCAL_OWNER)
         ]
@@ -204,8 +205,8 @@ async def _shown(run: str, url: str | None) -> dict[str, Any]:
             ]
             return {
                 **json.loads(record.dump()),
-                "status": "unfinished" if answer is None else answer["status"],
-                "answer": answer,
+                "status": "unfinished" if answer is None else answer.status,
+                "answer": None if answer is None else answer.as_dict(),
                 "notes": await workspace.notes(),
                 "documents": documents,
                 "entries": await journal.length(),

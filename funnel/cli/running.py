@@ -96,7 +96,6 @@ async def _run_with_status(
     source: Source, settings: Settings, work: Callable[[Funnel, Sink], Awaitable[Answer]]
 ) -> Answer:
     from funnel.factory import build
-    from funnel.run.lifecycle import is_final
 
     async with build(source, settings) as funnel:
         with show.ERR.status("retrieving") as line:
@@ -106,7 +105,7 @@ async def _run_with_status(
                 answer = await work(funnel, progress)
             finally:
                 # Even if the run was stopped or failed, what it paid for is kept.
-                unended = answer is None or not is_final(answer.as_dict())
+                unended = answer is None or not answer.end_reason.is_final
                 if progress.run and progress.calls and unended:
                     line.stop()
                     show.ERR.print(

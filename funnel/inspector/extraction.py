@@ -21,6 +21,7 @@ from funnel.schema import AnswerSchema
 from funnel.schema.plain import first_json
 from funnel.text.citations import markers_in, renumber_value
 from funnel.trace.kinds import WorkStopped
+from funnel.types import EndReason, Status
 from indexes.counting import counted
 from indexes.fingerprint import joint_fingerprint
 
@@ -29,8 +30,6 @@ LEAST_TOKENS = 1_000
 """Of the work: only a schema of many thousand tokens, which is sent twice, leaves less room."""
 OUTPUT_TOKENS = 4_000
 WORTH_RESERVING_CALLS = 4
-CUT_SHORT = "The work ended before an answer was submitted"
-"""What the notice of such an answer begins with: it is not the run's last word."""
 EXTRACTION = (1,)
 """Where the journal has this call."""
 
@@ -62,21 +61,23 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
     With a schema the call is asked for words and a value; a value that does not meet it is left out.
     """
     notes = await run.workspace.notes()
-    notices = [f"{CUT_SHORT}: {ended.reason}"]
+    notices = [f"The work ended before an answer was submitted: {ended.reason}"]
     value: Any = None
     request = _request(run, notes, ended.turns)
     try:
         completion = await run.root.complete(request, parent=run.span, place=_place(request))
         text, value = _read(completion.text, run.schema, names(run.tools))
     except (BudgetExceeded, LLMError) as error:
-        run.events.point(WorkStopped(reason=str(error)), parent=run.span)
+        stopped = WorkStopped(reason=str(error), end_reason=EndReason.of(error))
+        run.events.point(stopped, parent=run.span)
         text = "\n".join(f"{key}: {note}" for key, note in notes.items())
     if not text or text.startswith("NOT FOUND"):
         looked = (
             f"No answer was found in {counted(len(shelf.ids), 'document')} "
             f"and {counted(sum(turn.count for turn in ended.turns), 'turn')}."
         )
-        return Draft(looked, "failed" if ended.broken else "declined", notices=tuple(notices))
+        status: Status = "failed" if ended.end_reason is EndReason.BROKEN else "declined"
+        return Draft(looked, status, notices=tuple(notices), end_reason=ended.end_reason)
     if run.schema is not None:
         try:
             await asyncio.to_thread(run.schema.check, value)
@@ -86,7 +87,9 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
             value = None
     cited = shelf.cited(markers_in([text, value]))
     (text, value), citations = renumber_value([text, value], cited)
-    return Draft(text.strip(), "partial", citations, value, notices=tuple(notices))
+    return Draft(
+        text.strip(), "partial", citations, value, notices=tuple(notices), end_reason=ended.end_reason
+    )
 
 
 def _place(request: Request) -> StepId:

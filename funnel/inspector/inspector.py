@@ -19,6 +19,7 @@ from funnel.llm.limiter import Limiter
 from funnel.run.context import Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
 from funnel.text.citations import MARKER, answer_text, renumber_value
+from funnel.types import EndReason
 from indexes.types import DocumentHit
 
 EXTRACT_TIME_SHARE = 0.15
@@ -111,5 +112,6 @@ def _submitted(run: Run, shelf: Shelf, submission: Submission) -> Draft:
         "complete" if found else "declined",
         citations,
         value=value if typed else None,
+        end_reason=EndReason.ANSWERED if found else EndReason.NOT_FOUND,
         notices=("Nothing in this answer is backed by a quote.",) if found and not citations else (),
     )

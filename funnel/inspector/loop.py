@@ -31,6 +31,7 @@ from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 from funnel.trace.kinds import CellEnded, CellStarted, ReplyRejected, TurnStarted, WorkStopped
+from funnel.types import EndReason
 from indexes.fingerprint import joint_fingerprint
 
 MAX_REPAIRS = 3
@@ -59,11 +60,11 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """An inspector that stopped without submitting, and why; `broken` where no limit but a part failed."""
+    """An inspector that stopped without submitting: why, in words and as a value, after which turns."""
 
     reason: str
+    end_reason: EndReason
     turns: tuple[Turn, ...]
-    broken: bool = False
 
 
 class Inspection:
@@ -130,7 +131,7 @@ class Inspection:
                 ended = await self._turn(session, system, opening)
                 if ended is not None:
                     return ended
-        return self._unfinished(f"max_turns = {self._number} is used up")
+        return self._unfinished(f"max_turns = {self._number} is used up", EndReason.TURNS)
 
     async def _turn(self, session: Session, system: str, opening: str) -> Submission | Unfinished | None:
         """One call and one cell; None when there is more to do."""
@@ -151,34 +152,35 @@ class Inspection:
             except (BudgetExceeded, LLMError) as error:
                 if not self._turns:
                     raise
-                return self._unfinished(str(error), broken=isinstance(error, LLMError))
+                return self._unfinished(str(error), EndReason.of(error))
             code = parse(completion.text, cut=completion.finish_reason == "length")
             if not isinstance(code, Code):
-                events.point(ReplyRejected(reason=code.reason), parent=turn.id)
-                reply = completion.text or "(empty)"
-                shown = shorten(reply) if len(reply) > MAX_REPLY_CHARS else reply
-                self._tell(Turn(shown, code.reason))
-                self._repairs += 1
-                ended = self._repairs > MAX_REPAIRS
-                return (
-                    self._unfinished(f"{self._repairs} replies in a row held no code to run")
-                    if ended
-                    else None
-                )
+                return self._rejected(completion.text, code.reason, turn.id)
             self._repairs = 0
             try:
                 result = await self._cell(session, code, turn.id, place.path)
             except TimeoutError:
-                return self._unfinished(f"timeout_s = {self._run.ledger.limits.timeout_s:g} is used up")
+                reason = f"timeout_s = {self._run.ledger.limits.timeout_s:g} is used up"
+                return self._unfinished(reason, EndReason.DEADLINE)
             except SandboxDied as error:
-                return self._unfinished(str(error), broken=True)
+                return self._unfinished(str(error), EndReason.BROKEN)
             self._host.printed(result.stdout)
             self._tell(Turn(completion.text, feedback(result, self._host.remarks)))
             if self._host.submission is None and self._run.ledger.take_output(len(result.stdout)) < len(
                 result.stdout
             ):
-                return self._unfinished(str(self._run.ledger.out_of_output()))
+                return self._unfinished(str(self._run.ledger.out_of_output()), EndReason.BUDGET)
             return self._host.submission
+
+    def _rejected(self, reply: str, reason: str, parent: int) -> Unfinished | None:
+        """Tell the model what was wrong with its reply; the work ends if that has happened too often."""
+        self._run.events.point(ReplyRejected(reason=reason), parent=parent)
+        shown = shorten(reply) if len(reply) > MAX_REPLY_CHARS else reply
+        self._tell(Turn(shown or "(empty)", reason))
+        self._repairs += 1
+        if self._repairs <= MAX_REPAIRS:
+            return None
+        return self._unfinished(f"{self._repairs} replies in a row held no code to run", EndReason.MALFORMED)
 
     def _tell(self, turn: Turn) -> None:
         """Add a turn, also to the check of all that was said, which no compaction changes."""
@@ -197,9 +199,10 @@ class Inspection:
             cell.end_with(CellEnded(stdout=result.stdout, error=error))
             return result
 
-    def _unfinished(self, reason: str, *, broken: bool = False) -> Unfinished:
-        self._run.events.point(WorkStopped(reason=reason), parent=self._task.parent)
-        return Unfinished(reason, self._turns, broken)
+    def _unfinished(self, reason: str, end_reason: EndReason) -> Unfinished:
+        stopped = WorkStopped(reason=reason, end_reason=end_reason)
+        self._run.events.point(stopped, parent=self._task.parent)
+        return Unfinished(reason, end_reason, self._turns)
 
     def _left(self) -> dict[str, Any]:
         """What `budget()` returns."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple
 
 from funnel.journal import Journal
 from funnel.sandbox.base import HostError
@@ -80,8 +79,7 @@ class Shelf:
             info = await asyncio.to_thread(self._view.info, stored.id)
             if info is not None and info.version == stored.version:
                 self._documents[stored.id] = info
-        for number, *fields in self._journal.citations:
-            self._by_number[number] = Citation(*fields)
+        self._by_number |= self._journal.citations
         self._numbers = {citation: number for number, citation in self._by_number.items()}
 
     async def readable(self, ids: Iterable[str]) -> bool:
@@ -228,7 +226,7 @@ class Shelf:
         if citation not in self._numbers:
             number = max(self._by_number, default=0) + 1
             self._numbers[citation], self._by_number[number] = number, citation
-            self._journal.cite(number, astuple(citation))
+            self._journal.cite(number, citation)
         return f"[{self._numbers[citation]}]"
 
 

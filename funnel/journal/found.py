@@ -1,39 +1,22 @@
-"""What stage one found, as JSON and back; knows the vocabulary of stage one, no collection."""
+"""What stage one found, as it is stored; knows the vocabulary of stage one, no collection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
-from indexes.types import DocumentHit, DocumentInfo, Hit, Passage, RetrieverScore, Section
+from funnel.stored import Stored
+from indexes.types import DocumentHit
 
 
-def dump(hits: Iterable[DocumentHit]) -> list[dict[str, Any]]:
-    """As JSON types."""
-    return [asdict(hit) for hit in hits]
+def _with_retrievers(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The scores of retrievers were called `legs` once."""
+    if not any("legs" in hit for hit in hits):
+        return hits
+    return [{**_renamed(hit), "passages": [_renamed(passage) for passage in hit["passages"]]} for hit in hits]
 
 
-def load(kept: Iterable[Mapping[str, Any]]) -> list[DocumentHit]:
-    """What `dump` gave."""
-    return [
-        DocumentHit(
-            DocumentInfo(**hit["document"]),
-            hit["score"],
-            hit["rank"],
-            _retrievers(hit["retrievers"]),
-            tuple(_hit(passage) for passage in hit["passages"]),
-        )
-        for hit in kept
-    ]
+def _renamed(hit: dict[str, Any]) -> dict[str, Any]:
+    return {"retrievers" if name == "legs" else name: value for name, value in hit.items()}
 
 
-def _hit(kept: Mapping[str, Any]) -> Hit:
-    passage = dict(kept["passage"])
-    section = passage.pop("section")
-    found = Passage(**passage, section=None if section is None else Section(**section))
-    return Hit(found, kept["score"], kept["rank"], _retrievers(kept["retrievers"]))
-
-
-def _retrievers(kept: Mapping[str, Any]) -> dict[str, RetrieverScore]:
-    return {name: RetrieverScore(**retriever) for name, retriever in kept.items()}
+HITS: Stored[list[DocumentHit]] = Stored(list[DocumentHit], upgrade=_with_retrievers)

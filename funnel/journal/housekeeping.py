@@ -5,7 +5,6 @@ Knows where runs, documents, caches and what was learnt are kept, and no more of
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from funnel.journal.record import RunRecord
 from funnel.memory import layout
 from funnel.memory.base import Memory, Namespace
 from funnel.memory.swap.copying import keys, namespaces
+from funnel.stored import spellings
 from funnel.workspace.pages import COMPLETE
 from funnel.workspace.workspace import Workspace
 
@@ -132,7 +132,7 @@ async def _began_before(memory: Memory, where: Namespace, moment: datetime) -> b
     stored = (await memory.get_many(where, [RECORD])).get(RECORD)
     try:
         return stored is None or datetime.fromisoformat(RunRecord.load(stored).started_at) < moment
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return False  # a later version's: it is not for this one to judge
 
 
@@ -143,7 +143,7 @@ async def _may_see(memory: Memory, where: Namespace, asker: Asker) -> bool:
     stored = (await memory.get_many(where, [RECORD])).get(RECORD)
     try:
         return stored is not None and asker.may_see(RunRecord.load(stored).access)
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return False
 
 
@@ -168,7 +168,7 @@ def _goes_back_to(parts: list[str], ids: Collection[str]) -> bool:
 def _naming(ids: Iterable[str]) -> Callable[[str, bytes], bool]:
     """Whether a key or its value names one of these: as a document of the run, or anywhere in JSON."""
     ids = list(ids)
-    quoted = [json.dumps(name).encode() for name in ids]
+    quoted = [quoted for name in ids for quoted in spellings(name)]
     shelf = {f"document/{name}" for name in ids}
     return lambda key, value: key in shelf or any(name in value for name in quoted)
 

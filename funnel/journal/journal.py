@@ -12,35 +12,35 @@ import contextlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed, RunTaken, RunUnknown
+from funnel.journal import entries
+from funnel.journal.answers import ANSWERS
+from funnel.journal.entries import (
+    CallAsked,
+    CallEnded,
+    CitationNumbered,
+    Entry,
+    Forgotten,
+    HostCallEnded,
+    Kept,
+    ValueSet,
+)
 from funnel.journal.lease import Lease
 from funnel.journal.record import RunRecord
 from funnel.llm.base import Outcome, StepId
 from funnel.memory import layout
 from funnel.memory.base import Memory, Namespace
+from funnel.types import Answer, Citation, EndReason
 
 RECORD, ANSWER = "record", "answer"
 MOVED = "moved"
 """Where the run went, in the memory that it left."""
 _ENTRY = "journal/"
 _LOADED = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a host call gave: a result, or the error that it raised, and its remarks to the model.
-
-    `failed`: it raised, or some of the results are failures.
-    """
-
-    result: Any
-    error: str | None = None
-    remarks: tuple[str, ...] = ()
-    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ class Journal:
         self._ttl_s = ttl_s
         self._lease = Lease(memory, self._where, run)
         self._attempt = 0
+        self._record: RunRecord | None = None
         self._written = 0
         self._pending: list[tuple[bytes, asyncio.Future[None] | None]] = []
         self._writer: asyncio.Task[None] | None = None
@@ -83,8 +84,8 @@ class Journal:
         self._outcomes: dict[tuple[int, ...], _Known] = {}
         self._kept: dict[tuple[int, ...], _Known] = {}
         self._values: dict[str, Any] = {}
-        self.citations: list[list[Any]] = []
-        """Citation numbers as they were given, in order: what the shelf writes by `cite`."""
+        self.citations: dict[int, Citation] = {}
+        """The citations of earlier attempts, by the numbers that they were given."""
         self.spent: list[Outcome] = []
         """Every call of earlier attempts; one that was in flight when its attempt ended at its worst case."""
         self.diverged = False
@@ -92,6 +93,7 @@ class Journal:
     async def begin(self, record: RunRecord) -> None:
         """Start the journal of a new run. Raises: `RunTaken`, `MemoryFailed`."""
         self._attempt = await self._lease.take()
+        self._record = record
         await self._memory.put_many(self._where, {RECORD: record.dump()}, ttl_s=self._ttl_s)
 
     async def record(self) -> RunRecord:
@@ -104,16 +106,18 @@ class Journal:
             raise RunUnknown(self._run, self._memory.url)
         try:
             record = RunRecord.load(stored)
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise RunUnknown(self._run, self._memory.url, f"its record does not read ({error})") from error
         if not self._asker.may_see(record.access):
             raise RunUnknown(self._run, self._memory.url)
+        self._record = record
         return record
 
     async def resume(self) -> None:
         """Take the run over and read what its earlier attempts left.
 
-        Raises: `RunTaken` while another process works on it; `MemoryFailed`.
+        Raises: `RunTaken` while another process works on it; `RunUnknown` for an entry that does not read;
+        `MemoryFailed`.
         """
         self._attempt = await self._lease.take()
         asked: dict[tuple[int, tuple[int, ...]], Outcome] = {}
@@ -122,7 +126,12 @@ class Journal:
             found = await self._memory.get_many(self._where, keys)
             for key in keys:
                 attempt = int(key.removeprefix(_ENTRY).partition("/")[0])
-                self._take(json.loads(found[key]), attempt, asked)
+                try:
+                    entry = entries.load(found[key])
+                except ValueError as error:
+                    reason = f"its entry {key} does not read ({error})"
+                    raise RunUnknown(self._run, self._memory.url, reason) from error
+                self._take(entry, attempt, asked)
             after = keys[-1]
         self.spent += asked.values()
 
@@ -158,15 +167,15 @@ class Journal:
     async def asked(self, place: StepId, worst: Outcome) -> None:
         """A call is about to be made that may take as much as `worst`. Raises: `RunTaken`, `MemoryFailed`."""
         self._check()
-        await self._append({"asked": place.path, "worst": worst.as_dict()})
+        await self._append(CallAsked(place.path, worst))
 
     def asked_again(self, place: StepId, worst: Outcome) -> None:
         """The call is about to be made once more, and may take as much again."""
-        self._enqueue({"asked": place.path, "worst": worst.as_dict()}, None)
+        self._enqueue(CallAsked(place.path, worst), None)
 
     async def ended(self, place: StepId, outcome: Outcome) -> None:
         """It ended so. Once this returns, the call is not made again. Raises: `RunTaken`, `MemoryFailed`."""
-        await self._append({"ended": place.path, "check": place.fingerprint, "outcome": outcome.as_dict()})
+        await self._append(CallEnded(place.path, place.fingerprint, outcome))
 
     def kept(self, place: StepId) -> Kept | None:
         """What a host call gave here in an earlier attempt for the same arguments.
@@ -178,12 +187,11 @@ class Journal:
 
     def keep(self, place: StepId, kept: Kept) -> None:
         """Write what a host call gave, before anything that is written later, without waiting for it."""
-        given = [kept.result, kept.error, list(kept.remarks), kept.failed]
-        self._enqueue({"kept": place.path, "check": place.fingerprint, "given": given}, None)
+        self._enqueue(HostCallEnded(place.path, place.fingerprint, kept), None)
 
-    def cite(self, number: int, citation: Sequence[Any]) -> None:
+    def cite(self, number: int, citation: Citation) -> None:
         """Write that a number was given to a citation."""
-        self._enqueue({"cite": [number, *citation]}, None)
+        self._enqueue(CitationNumbered(number, citation), None)
 
     def value(self, name: str) -> Any:
         """What `set_value` was given in an earlier attempt; None if nothing."""
@@ -191,7 +199,7 @@ class Journal:
 
     def set_value(self, name: str, value: Any) -> None:
         """Write a value of the run as a whole: what stage one found, what the router decided."""
-        self._enqueue({"value": name, "is": value}, None)
+        self._enqueue(ValueSet(name, value), None)
 
     async def flush(self) -> None:
         """Wait until everything is written. Raises: `RunTaken`, `MemoryFailed`."""
@@ -200,18 +208,37 @@ class Journal:
             await asyncio.shield(self._writer)
         self._check()
 
-    async def finish(self, answer: Mapping[str, Any]) -> None:
+    async def finish(self, answer: Answer) -> None:
         """Write the answer, after everything else. Raises: `RunTaken`, `MemoryFailed`."""
         await self.flush()
         await self._lease.check()
-        stored = json.dumps(dict(answer)).encode()
-        await self._memory.put_many(self._where, {ANSWER: stored}, ttl_s=self._ttl_s)
+        items = {ANSWER: ANSWERS.dump(answer), **self._ended(answer.end_reason)}
+        await self._memory.put_many(self._where, items, ttl_s=self._ttl_s)
 
-    async def answer(self) -> dict[str, Any] | None:
-        """The answer, where the run came to one."""
+    async def stop(self, end_reason: EndReason) -> None:
+        """Write why the run ends without an answer, if the memory takes it."""
+        with contextlib.suppress(RunTaken, MemoryFailed):
+            await self.flush()
+            await self._lease.check()
+            await self._memory.put_many(self._where, self._ended(end_reason), ttl_s=self._ttl_s)
+
+    def _ended(self, end_reason: EndReason) -> dict[str, bytes]:
+        """The run's record with the reason of its end; nothing if the record is not known."""
+        if self._record is None:
+            return {}
+        self._record = replace(self._record, end_reason=end_reason)
+        return {RECORD: self._record.dump()}
+
+    async def answer(self) -> Answer | None:
+        """Return the run's answer, or None if there is none yet.
+
+        Raises: `RunUnknown` for an answer that does not read; `MemoryFailed`.
+        """
         stored = (await self._memory.get_many(self._where, [ANSWER])).get(ANSWER)
-        found: dict[str, Any] | None = None if stored is None else json.loads(stored)
-        return found
+        try:
+            return None if stored is None else ANSWERS.load(stored)
+        except ValueError as error:
+            raise RunUnknown(self._run, self._memory.url, f"its answer does not read ({error})") from error
 
     async def length(self) -> int:
         """How many entries are written."""
@@ -235,14 +262,14 @@ class Journal:
         if self._failure is not None:
             raise self._failure
 
-    async def _append(self, entry: dict[str, Any]) -> None:
+    async def _append(self, entry: Entry) -> None:
         """Write an entry and wait until it is written, with all those before it."""
         written = asyncio.get_running_loop().create_future()
         self._enqueue(entry, written)
         await written
 
-    def _enqueue(self, entry: dict[str, Any], written: asyncio.Future[None] | None) -> None:
-        self._pending.append((json.dumps(entry).encode(), written))
+    def _enqueue(self, entry: Entry, written: asyncio.Future[None] | None) -> None:
+        self._pending.append((entries.dump(entry), written))
         if self._failure is not None:
             self._settle([written])
         elif self._writer is None or self._writer.done():
@@ -280,29 +307,26 @@ class Journal:
                 written.set_exception(self._failure)
 
     def _take(
-        self, entry: dict[str, Any], attempt: int, asked: dict[tuple[int, tuple[int, ...]], Outcome]
+        self, entry: Entry | None, attempt: int, asked: dict[tuple[int, tuple[int, ...]], Outcome]
     ) -> None:
         """Put one stored entry where it is looked for; a later one of the same path replaces the earlier."""
         match entry:
-            case {"asked": path, "worst": worst}:
-                call = attempt, tuple(path)
-                booked = Outcome.from_dict(worst)
-                asked[call] = booked if call not in asked else _both(asked[call], booked)
-            case {"ended": path, "check": check, "outcome": outcome}:
-                ended = Outcome.from_dict(outcome)
-                self.spent.append(ended)
-                asked.pop((attempt, tuple(path)), None)
-                self._outcomes[tuple(path)] = _Known(attempt, check, ended)
-            case {"kept": path, "check": check, "given": [result, error, remarks, failed]}:
-                kept = Kept(result, error, tuple(remarks), failed)
-                self._kept[tuple(path)] = _Known(attempt, check, kept)
-            case {"cite": citation}:
-                self.citations.append(citation)
-            case {"value": name, "is": value}:
+            case CallAsked(path, worst):
+                call = attempt, path
+                asked[call] = worst if call not in asked else _both(asked[call], worst)
+            case CallEnded(path, fingerprint, outcome):
+                self.spent.append(outcome)
+                asked.pop((attempt, path), None)
+                self._outcomes[path] = _Known(attempt, fingerprint, outcome)
+            case HostCallEnded(path, fingerprint, kept):
+                self._kept[path] = _Known(attempt, fingerprint, kept)
+            case CitationNumbered(number, citation):
+                self.citations[number] = citation
+            case ValueSet(name, value):
                 self._values[name] = value
-            case {"forget": path}:
+            case Forgotten(path):
                 # What the attempt that forgot had done by itself, beside that, is not what it forgot.
-                self._forget(tuple(path), before=attempt)
+                self._forget(path, before=attempt)
 
     def _found(self, known: Mapping[tuple[int, ...], _Known], place: StepId) -> Any:
         found = known.get(place.path)
@@ -315,7 +339,7 @@ class Journal:
         """What came at this place or later no longer fits; the run goes on from here as if it were new."""
         self.diverged = True
         self._forget(path, before=self._attempt)
-        self._enqueue({"forget": path}, None)
+        self._enqueue(Forgotten(path), None)
 
     def _forget(self, path: tuple[int, ...], *, before: int) -> None:
         """Drop what attempts before that number knew at this place or later."""

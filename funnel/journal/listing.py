@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 from funnel.asker import Asker
@@ -13,16 +12,17 @@ from funnel.journal.journal import Journal
 from funnel.journal.record import RunRecord
 from funnel.memory import layout
 from funnel.memory.base import Memory, Namespace
+from funnel.types import Answer
 
 _PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """A run, and the answer that it came to, as JSON types; None where it has none yet."""
+    """A run, and its answer; None if it has none yet."""
 
     record: RunRecord
-    answer: dict[str, Any] | None
+    answer: Answer | None
 
 
 async def runs(memory: Memory, *, asker: Asker) -> AsyncIterator[ListedRun]:

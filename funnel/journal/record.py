@@ -2,83 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
 
 from funnel.llm.budget import Limits
-from funnel.types import Mode
+from funnel.stored import Stored
+from funnel.types import EndReason, Mode
 from indexes.filters import AllOf, AnyOf, Condition, Filter, Not
 from indexes.types import Access
 
-FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """The beginning of a run. `labels` is what the caller wants to find again, such as the collection's path.
-
-    `schema` is the JSON Schema of a typed answer; `learn`: whether it and other runs learn from
-    each other. `tools`: what the model is told of each of the caller's own functions.
-    """
-
-    run: str
-    question: str
-    mode: Mode
-    k: int
-    limits: Limits
-    access: Access
-    where: Filter | None
-    model: str
-    sub_model: str
-    sandbox: str
-    started_at: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    schema: Mapping[str, Any] | None = None
-    learn: bool = True
-    tools: tuple[str, ...] = ()
-
-    def dump(self) -> bytes:
-        """As it is stored."""
-        kept = {
-            "format": FORMAT, "run": self.run, "question": self.question, "mode": self.mode, "k": self.k,
-            "limits": asdict(self.limits), "principals": sorted(self.access.principals),
-            "everything": self.access.everything,
-            "where": None if self.where is None else _spelled(self.where),
-            "model": self.model, "sub_model": self.sub_model, "sandbox": self.sandbox,
-            "started_at": self.started_at, "labels": dict(self.labels), "schema": self.schema,
-            "learn": self.learn, "tools": list(self.tools),
-        }  # fmt: skip
-        return json.dumps(kept).encode()
-
-    @classmethod
-    def load(cls, stored: bytes) -> RunRecord:
-        """What `dump` gave. Raises: `ValueError` for a format of a later version."""
-        kept = json.loads(stored)
-        if kept["format"] != FORMAT:
-            raise ValueError(f"format {kept['format']}; this version reads format {FORMAT}")
-        return cls(
-            run=kept["run"],
-            question=kept["question"],
-            mode=kept["mode"],
-            k=kept["k"],
-            limits=Limits(**kept["limits"]),
-            access=Access(frozenset(kept["principals"]), kept["everything"]),
-            where=None if kept["where"] is None else _read(kept["where"]),
-            model=kept["model"],
-            sub_model=kept["sub_model"],
-            sandbox=kept["sandbox"],
-            started_at=kept["started_at"],
-            labels=kept["labels"],
-            schema=kept["schema"],
-            learn=kept.get("learn", True),
-            tools=tuple(kept.get("tools", ())),
-        )
+FORMAT = 2
 
 
 def _spelled(where: Filter) -> list[Any]:
-    """A filter as JSON, whatever its fields are called."""
+    """Return a filter as JSON types, whatever its fields are called."""
     match where:
         case AllOf(parts):
             return ["all", [_spelled(part) for part in parts]]
@@ -93,7 +33,8 @@ def _spelled(where: Filter) -> list[Any]:
     raise TypeError(f"{where!r} is no filter")
 
 
-def _read(spelled: list[Any]) -> Filter:
+def _read(spelled: Any) -> Filter:
+    """Return the filter that was spelled so."""
     match spelled:
         case ["all", parts]:
             return AllOf(tuple(_read(part) for part in parts))
@@ -105,3 +46,55 @@ def _read(spelled: list[Any]) -> Filter:
             wanted = tuple(a[0].encode("utf-8", "surrogatepass") if isinstance(a, list) else a for a in atoms)
             return Condition(name, operator, wanted, missing)
     raise ValueError("no filter is spelled so")
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a run was asked. `labels` is what the caller wants to find again, such as the collection's path.
+
+    `schema` is the JSON Schema of a typed answer. `learn` tells whether it and other runs learn from each
+    other. `tools` is what the model is told of each of the caller's own functions. `end_reason` says why the
+    run's last attempt ended; None while it is under way, and if its process was killed.
+    """
+
+    run: str
+    question: str
+    mode: Mode
+    k: int
+    limits: Limits
+    access: Access
+    where: Annotated[Filter, PlainValidator(_read), PlainSerializer(_spelled)] | None
+    model: str
+    sub_model: str
+    sandbox: str
+    started_at: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    schema: Mapping[str, Any] | None = None
+    learn: bool = True
+    tools: tuple[str, ...] = ()
+    end_reason: EndReason | None = None
+    format: int = FORMAT
+
+    def dump(self) -> bytes:
+        """Return the record as it is stored."""
+        return _RECORDS.dump(self)
+
+    @classmethod
+    def load(cls, stored: bytes) -> RunRecord:
+        """Return the record that was dumped. Raises: `ValueError` for a format of a later version."""
+        return _RECORDS.load(stored)
+
+
+def _upgraded(kept: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 had the two fields of `access` beside the others."""
+    match kept["format"]:
+        case 1:
+            access = {"principals": kept["principals"], "everything": kept["everything"]}
+            return {**kept, "access": access, "format": FORMAT}
+        case 2:
+            return kept
+        case later:
+            raise ValueError(f"format {later}; this version reads formats 1 and {FORMAT}")
+
+
+_RECORDS: Stored[RunRecord] = Stored(RunRecord, upgrade=_upgraded)

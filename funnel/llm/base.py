@@ -71,15 +71,6 @@ class Completion:
     finish_reason: str = "stop"
     estimated: bool = False
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON types."""
-        return _flat(self)
-
-
-def _flat(value: Any) -> dict[str, Any]:
-    """Return the same as `dataclasses.asdict`, but without its slow copying of every value."""
-    return {name: getattr(value, name) for name in value.__slots__}
-
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -159,16 +150,6 @@ class Outcome:
     cost_usd: float | None = 0.0
     cached: bool = False
     calls: int = 1
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON types."""
-        return {**_flat(self), "completion": self.completion and self.completion.as_dict()}
-
-    @classmethod
-    def from_dict(cls, kept: Mapping[str, Any]) -> Outcome:
-        """Restore an outcome from the result of `as_dict`."""
-        completion = kept["completion"]
-        return cls(**{**kept, "completion": None if completion is None else Completion(**completion)})
 
 
 @dataclass(frozen=True, slots=True)

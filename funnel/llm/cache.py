@@ -7,7 +7,6 @@ same time one is made, also over several runs of one process.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 
 from funnel.asker import Asker
@@ -15,7 +14,9 @@ from funnel.errors import LLMError
 from funnel.llm.base import Completion
 from funnel.memory import layout
 from funnel.memory.base import Memory, Namespace
+from funnel.stored import Stored
 
+_COMPLETIONS: Stored[Completion] = Stored(Completion)
 _Flight = asyncio.Future[Completion | LLMError | None]
 
 
@@ -86,12 +87,12 @@ class ScopedCache:
     async def _kept(self, key: str) -> Completion | None:
         found = (await self._memory.get_many(self._where, [key])).get(key)
         try:
-            return None if found is None else Completion(**json.loads(found))
-        except (ValueError, TypeError):
+            return None if found is None else _COMPLETIONS.load(found)
+        except ValueError:
             return None  # a later version's: it is paid for again, and replaced
 
     async def _keep(self, key: str, completion: Completion) -> None:
         """Only what ended by itself: an answer that was cut or refused may be whole the next time."""
         if completion.finish_reason == "stop" and completion.text.strip():
-            stored = json.dumps(completion.as_dict()).encode()
-            await self._memory.put_many(self._where, {key: stored}, ttl_s=self._ttl_s)
+            stored = {key: _COMPLETIONS.dump(completion)}
+            await self._memory.put_many(self._where, stored, ttl_s=self._ttl_s)

@@ -14,7 +14,7 @@ from funnel.prompts.addenda import Prompts, shipped
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools
 from funnel.trace.events import Events
-from funnel.types import Citation, Shape, Status
+from funnel.types import Citation, EndReason, Shape, Status
 from funnel.workspace.workspace import Workspace
 from indexes.filters import Filter
 from indexes.source import Source
@@ -60,3 +60,4 @@ class Draft:
     value: Any = None
     sandbox: str | None = None
     notices: Sequence[str] = field(default=())
+    end_reason: EndReason = field(kw_only=True)

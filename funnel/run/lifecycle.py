@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BadSetting, RunChanged, RunUnknown
 from funnel.findings.store import FindingStore
-from funnel.inspector.extraction import CUT_SHORT
 from funnel.inspector.tools.registry import RESERVED
 from funnel.journal import Journal, RunRecord
+from funnel.journal.found import HITS
 from funnel.journal.swapping import Mailbox
 from funnel.llm.budget import Ledger
 from funnel.llm.cache import Completions
@@ -166,7 +165,7 @@ class RunLifecycle:
                     )
                 await self._check_documents(run, record)
                 kept = await journal.answer()
-                ended = None if kept is None or not is_final(kept) else Answer.from_dict(kept)
+                ended = kept if kept is not None and kept.end_reason.is_final else None
                 if ended is None:
                     for meter in (run.root, run.sub):
                         meter.check_start(record.limits)
@@ -239,7 +238,8 @@ class RunLifecycle:
     async def _check_documents(self, run: Run, record: RunRecord) -> None:
         """Whatever the run had read must still be there, the same, and for its asker to read."""
         had = {stored.id: stored.version for stored in await run.workspace.documents()}
-        had |= {hit["document"]["id"]: hit["document"]["version"] for hit in run.journal.value("hits") or ()}
+        hits = HITS.of(run.journal.value("hits") or [])
+        had |= {hit.document.id: hit.document.version for hit in hits}
         documents = self._source.for_asker(record.access, record.where)
         changed = []
         for name, version in had.items():
@@ -249,12 +249,6 @@ class RunLifecycle:
             named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
             more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
             raise RunChanged(record.run, f"it had read documents that are no longer so: {named}{more}")
-
-
-def is_final(answer: Mapping[str, Any]) -> bool:
-    """Whether an answer, as JSON types, is the run's last word; otherwise a resume goes on with the work."""
-    cut_short = any(notice.startswith(CUT_SHORT) for notice in answer["notices"])
-    return answer["status"] == "complete" or (answer["status"] == "declined" and not cut_short)
 
 
 def _schema_again(record: RunRecord, again: ResumeOptions) -> AnswerSchema | None:

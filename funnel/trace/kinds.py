@@ -13,7 +13,7 @@ from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
 
-from funnel.types import Answer, Decision, Message, Mode, Purpose, Route, Shape
+from funnel.types import Answer, Decision, EndReason, Message, Mode, Purpose, Route, Shape
 
 Kind = Literal[
     "run", "retrieve", "route", "turn", "cell", "host_call", "model_call", "batch",
@@ -295,6 +295,7 @@ class WorkStopped(Happened):
 
     kind: ClassVar[Kind] = "budget"
     reason: str
+    end_reason: EndReason | None = field(default=None, metadata={**OMITTED, **OURS})
 
 
 @_data

@@ -175,6 +175,7 @@ def _standing(event: Event) -> Attributes:
 def _outcome(answer: Answer) -> Attributes:
     """What may be told of an answer, whatever it says."""
     outcome: Attributes = {"funnel.status": answer.status, "funnel.route": answer.route}
+    outcome["funnel.end_reason"] = answer.end_reason.value
     usage = asdict(answer.usage).items()
     outcome |= {f"funnel.usage.{name}": value for name, value in usage if value is not None}
     return outcome | {"funnel.citations": len(answer.citations)}

@@ -27,7 +27,7 @@ from funnel.trace.kinds import (
     Surroundings,
     TurnStarted,
 )
-from funnel.types import Citation, Message, Span, Usage
+from funnel.types import Citation, EndReason, Message, Span, Usage
 
 QUESTION = "When does the lease end?"
 QUOTE = "The lease of Hill House ends in May 2026."
@@ -126,5 +126,5 @@ def _answer(text, calls):
         question=text, text=ANSWER, status="complete", route="deep", route_probability=0.9, reasons=(),
         citations=(cited, replace(cited, quote=text)), usage=usage, model="big", sandbox="monty",
         uncited=(Span(ANSWER.index(UNCITED), len(ANSWER), UNCITED),), notices=(text,),
-        surroundings=(Surroundings(BEFORE, AFTER),),
+        surroundings=(Surroundings(BEFORE, AFTER),), end_reason=EndReason.ANSWERED,
     )  # fmt: skip

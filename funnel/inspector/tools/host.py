@@ -21,7 +21,7 @@ from funnel.inspector.tools.models import ModelTools, Recurse
 from funnel.inspector.tools.registry import of_user
 from funnel.inspector.tools.report import ReportTools, Submission
 from funnel.inspector.tools.sub_calls import CallSite
-from funnel.journal.journal import Kept
+from funnel.journal.entries import Kept
 from funnel.llm.base import StepId
 from funnel.run.context import Run
 from funnel.sandbox.base import EndCell, HostError, HostFunction

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from funnel.cli import app, show
 from funnel.cli.show import Screen
 from funnel.text.citations import uncited
-from funnel.types import Answer, Citation
+from funnel.types import Answer, Citation, EndReason
 
 QUESTION = "Who signed the lease of Hill House?"
 QUOTE = "Ada Roth signed it."
@@ -80,7 +80,7 @@ def test_a_file_that_holds_no_schema_is_one_line(ask, schema, told):
 def an_answer(text, *citations):
     return Answer(
         question="?", text=text, status="complete", route="lookup", route_probability=0.1, reasons=(),
-        citations=citations, uncited=uncited(text),
+        citations=citations, uncited=uncited(text), end_reason=EndReason.ANSWERED,
     )  # fmt: skip
 
 

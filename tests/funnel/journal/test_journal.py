@@ -10,10 +10,11 @@ import pytest
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed, RunTaken, RunUnknown
 from funnel.journal import Journal, RunRecord, listing
-from funnel.journal.journal import Kept
+from funnel.journal.entries import Kept
 from funnel.llm.base import Completion, Outcome, StepId
 from funnel.llm.budget import Limits
 from funnel.memory import InMemory, namespace
+from funnel.types import Answer, Citation, EndReason
 from indexes.fingerprint import joint_fingerprint
 from indexes.types import OWNER
 
@@ -28,6 +29,11 @@ def said(text: str, **booked) -> Outcome:
     return Outcome(Completion(text, "m", 1, 1), **{"input_tokens": 1, "output_tokens": 1, **booked})
 
 
+def answer(text: str) -> Answer:
+    return Answer("q", text, "complete", "deep", 0.5, ("r",), end_reason=EndReason.ANSWERED)
+
+
+CITED = Citation("d", "t", "u", 0, 1, "x")
 WORST = Outcome(None, input_tokens=50, output_tokens=100, cost_usd=0.5)
 
 
@@ -83,7 +89,7 @@ async def test_what_comes_in_while_a_write_is_under_way_is_written_together_afte
 async def test_a_call_that_ended_is_written_when_that_returns_and_all_before_it(memory):
     journal = await begun(memory)
     journal.keep(StepId((0, 1, 1), "k"), Kept([1]))
-    journal.cite(1, ["d", "t", "u", 0, 1, "x"])
+    journal.cite(1, CITED)
     await journal.ended(StepId((0, 1), "c"), said("y"))
     written = [next(iter(entry)) for write in memory.writes for entry in write]
     assert written == ["kept", "cite", "ended"]
@@ -94,13 +100,13 @@ async def test_a_later_life_finds_all_of_it(memory):
     async with await begun(memory) as journal:
         journal.set_value("hits", [{"a": "\ud800"}])
         journal.keep(StepId((0, 1, 1), "k"), Kept({"n": 1}, None, ("mind this",)))
-        journal.cite(1, ["d", "t", "u", 0, 1, "x"])
+        journal.cite(1, CITED)
         await journal.ended(StepId((0, 1), "c"), said("\udfff"))
     async with await resumed(memory) as again:
         assert (again.attempt, again.resumed) == (1, True)
         assert again.value("hits") == [{"a": "\ud800"}]
         assert again.kept(StepId((0, 1, 1), "k")) == Kept({"n": 1}, None, ("mind this",))
-        assert again.citations == [[1, "d", "t", "u", 0, 1, "x"]]
+        assert again.citations == {1: CITED}
         assert again.outcome(StepId((0, 1), "c")) == said("\udfff")
         assert again.spent == [said("\udfff")]
         assert not again.diverged
@@ -190,12 +196,12 @@ async def test_an_answer_is_written_after_all_else(memory):
     async with await begun(memory) as journal:
         memory.held.clear()
         journal.set_value("a", 1)
-        finishing = asyncio.create_task(journal.finish({"text": "y"}))
+        finishing = asyncio.create_task(journal.finish(answer("y")))
         await asyncio.sleep(0.01)
         assert await journal.answer() is None
         memory.held.set()
         await finishing
-        assert await journal.answer() == {"text": "y"}
+        assert await journal.answer() == answer("y")
 
 
 async def test_once_a_write_failed_no_call_is_announced_any_more(memory):
@@ -207,7 +213,7 @@ async def test_once_a_write_failed_no_call_is_announced_any_more(memory):
     with pytest.raises(MemoryFailed):
         await journal.asked(StepId((0, 2), "c"), WORST)
     with pytest.raises(MemoryFailed):
-        await journal.finish({})
+        await journal.finish(answer("y"))
     await journal.close()
 
 
@@ -227,11 +233,11 @@ async def test_what_was_paid_for_while_the_memory_was_down_is_written_at_the_end
 async def test_who_lost_the_run_writes_nothing_into_it_any_more(memory):
     journal = await begun(memory)
     journal._lease._lost = True
-    journal.cite(1, ["d", "t", "u", 0, 1, "x"])
+    journal.cite(1, CITED)
     with pytest.raises(RunTaken):
         await journal.ended(StepId((0, 1), "c"), said("y"))
     with pytest.raises(RunTaken):
-        await journal.finish({})
+        await journal.finish(answer("y"))
     await journal.close()
     assert memory.writes == []
 
@@ -273,12 +279,12 @@ async def test_runs_are_listed_by_name_with_their_answers_and_without_what_has_e
     for name in ("c", "a", "b"):
         async with Journal(memory, name) as journal:
             await journal.begin(record(name))
-            await journal.finish({"text": name})
+            await journal.finish(answer(name))
     await memory.delete_many(namespace("local", "run", "b"), ["record"])
     async with Journal(memory, "z", asker=Asker.owner("other")) as journal:
         await journal.begin(record("z"))
     found = [(listed.record.run, listed.answer) async for listed in listing.runs(memory, asker=LOCAL_OWNER)]
-    assert found == [("a", {"text": "a"}), ("c", {"text": "c"})]
+    assert found == [("a", answer("a")), ("c", answer("c"))]
 
 
 async def test_a_run_that_there_is_not_is_unknown(memory):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from funnel.journal import RunRecord
 from funnel.llm.budget import Limits
+from funnel.types import EndReason
 from indexes.filters import OPERATORS, all_of, any_of, condition, not_
 from indexes.types import OWNER, Access
 
@@ -57,6 +58,7 @@ records = st.builds(
     sandbox=texts,
     started_at=texts,
     labels=st.dictionaries(texts, texts, max_size=3),
+    end_reason=st.none() | st.sampled_from(EndReason),
     schema=st.none() | st.just({"type": "object", "properties": {"n": {"type": "integer"}}}),
 )
 
@@ -79,5 +81,5 @@ def test_it_is_stored_as_plain_ascii_whatever_stands_in_it(record):
 
 def test_a_later_format_is_refused_by_its_number():
     kept = RunRecord("r", "q", "auto", 1, Limits(), OWNER, None, "m", "m", "s", "now").dump()
-    with pytest.raises(ValueError, match=r"^format 7; this version reads format 1$"):
+    with pytest.raises(ValueError, match=r"^format 7; this version reads formats 1 and 2$"):
         RunRecord.load(json.dumps({**json.loads(kept), "format": 7}).encode())
