@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
+from funnel.errors import UnknownName
 from funnel.llm.base import LLM
 from funnel.llm.budget import Limits
 from funnel.llm.extractive import Extractive
@@ -17,20 +19,27 @@ from funnel.sandbox import open_sandbox
 from funnel.settings import EXTRACTIVE, Settings
 from funnel.sync import SyncFunnel
 from funnel.trace.events import Sink
+from indexes.plugins import Registry
 from indexes.source import Source
 
 DAY_S = 86_400
 
+MODELS: Registry[Callable[[str], LLM]] = Registry("model", "funnel.model", {}, unknown=UnknownName)
+"""Models that installed packages bring, by what stands before the colon of a model's name.
+
+Each is a function or class that takes the whole name, such as `acme:large`, and returns a model of that name.
+"""
+
 
 def build(source: Source, settings: Settings | None = None) -> Funnel:
-    """A funnel over `source`, an `indexes.Collection` or `indexes.RawDocuments`, as the settings say.
+    """Build a funnel over `source`, an `indexes.Collection` or `indexes.RawDocuments`, from the settings.
 
-    Raises: `BadSetting`, `UnknownName`, `MemoryFailed`, `MissingExtra`.
+    Raises: `BadSetting`, `UnknownName`, `MemoryFailed`, `SandboxUnavailable`, `MissingExtra`, `PlugInFailed`.
     """
     settings = settings or Settings()
     prompts = addenda.load(settings.addenda)
     telemetry = _telemetry() if settings.otel else None
-    # The memory last: it is the one part that holds something open from the start.
+    # The memory comes last: only it holds something open from the start.
     called, sandbox = models(settings), open_sandbox(settings.sandbox)
     funnel = Funnel(
         source,
@@ -49,12 +58,15 @@ def build(source: Source, settings: Settings | None = None) -> Funnel:
 
 
 def build_sync(source: Source, settings: Settings | None = None) -> SyncFunnel:
-    """The same for scripts and notebooks: a context manager whose `ask` needs no `await`."""
+    """Build the same for scripts and notebooks: a context manager whose `ask` needs no `await`."""
     return SyncFunnel(partial(build, source, settings))
 
 
 def models(settings: Settings) -> Models:
-    """The models that the settings name; the built-in stand-in where they name none."""
+    """Return the models that the settings name, or the built-in stand-in if they name none.
+
+    Raises: `BadSetting`, `PlugInFailed`.
+    """
     root = _llm(settings.model, settings)
     sub = root if settings.sub_model == settings.model else _llm(settings.sub_model, settings)
     return Models(root, sub, prices=settings.prices, max_parallel=settings.max_parallel)
@@ -67,7 +79,7 @@ def _telemetry() -> Sink:
 
 
 def limits(settings: Settings) -> Limits:
-    """The limits that the settings put on a run."""
+    """Return the limits that the settings put on a run."""
     return Limits(
         max_usd=settings.max_usd,
         max_calls=settings.max_calls,
@@ -79,6 +91,10 @@ def limits(settings: Settings) -> Limits:
 def _llm(model: str, settings: Settings) -> LLM:
     if model == EXTRACTIVE:
         return Extractive()
+    # A colon may also be part of a name at the endpoint, as in qwen3:8b.
+    kind, colon, _ = model.partition(":")
+    if colon and kind in MODELS:
+        return MODELS.get(kind)(model)
     from funnel.llm.openai.chat import OpenAIChat  # noqa: PLC0415 - half a second that the built-in does not need
 
     key = settings.api_key.get_secret_value() if settings.api_key else None

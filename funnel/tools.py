@@ -6,7 +6,8 @@
 
     await funnel.ask(question, Options(tools=[exchange_rate]))
 
-A plain function will do; `tool` says more about it.
+A plain function will do; `tool` says more about it. If an installed package names the function as an entry
+point of `funnel.tool`, its name will do: `Options(tools=["exchange_rate"])`.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from typing import Any, Literal, overload
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from funnel.errors import BadTool
+from funnel.errors import BadTool, UnknownName
 from funnel.llm.limiter import Limiter
 from funnel.sandbox.base import HostError
 from funnel.sandbox.values import truncate_middle
 from funnel.waiting import wait_for
+from indexes.errors import PlugInFailed
+from indexes.plugins import Registry
 
 MAX_LINE_CHARS = 300
 """As much of a docstring's first line is told to the model."""
@@ -42,6 +45,9 @@ AT_ONCE = 16
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PLAIN = (str, int, float, bool, type(None))
 _LOG = logging.getLogger(__name__)
+
+TOOLS: Registry[Callable[..., Any]] = Registry("tool", "funnel.tool", {}, unknown=UnknownName)
+"""Functions that installed packages bring, by name."""
 
 Exposes = Literal["nothing", "everything"] | Callable[[Any], Iterable[str]]
 """Which documents a result may hold text of: none, any that the asker may read, or those whose ids the
@@ -196,12 +202,15 @@ def tool(
     )
 
 
-def user_tools(functions: Iterable[Callable[..., Any]], taken: Collection[str]) -> tuple[UserTool, ...]:
-    """Return plain functions and declared ones as tools. `taken`: names that mean something else already.
+def user_tools(functions: Iterable[Callable[..., Any] | str], taken: Collection[str]) -> tuple[UserTool, ...]:
+    """Return functions as tools: plain ones, declared ones, or the names of those that a package brings.
 
-    Raises: `BadTool`.
+    `taken`: names that mean something else already.
+
+    Raises: `BadTool`; `UnknownName` for a name that no installed package brings.
     """
-    tools = tuple(each if isinstance(each, UserTool) else tool(each) for each in functions)
+    found = [_installed(each) if isinstance(each, str) else each for each in functions]
+    tools = tuple(each if isinstance(each, UserTool) else tool(each) for each in found)
     names = [each.name for each in tools]
     for name in names:
         if name in taken:
@@ -209,6 +218,13 @@ def user_tools(functions: Iterable[Callable[..., Any]], taken: Collection[str]) 
         if names.count(name) > 1:
             raise BadTool(name, "two tools have that name. Rename one")
     return tools
+
+
+def _installed(name: str) -> Callable[..., Any]:
+    try:
+        return TOOLS.get(name)
+    except PlugInFailed as error:
+        raise BadTool(name, error.reason) from error
 
 
 def _declared(

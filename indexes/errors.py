@@ -136,7 +136,7 @@ class UnknownName(IndexesError):
         self.kind = kind
         self.name = name
         self.known = tuple(sorted(known))
-        super().__init__(f"Unknown {kind} {name!r}. Known: {', '.join(self.known)}.")
+        super().__init__(f"Unknown {kind} {name!r}. Known: {', '.join(self.known) or 'none'}.")
 
 
 class MissingExtra(IndexesError):

@@ -102,7 +102,8 @@ class RunLifecycle:
     async def begin(self, question: str, options: Options, sink: Sink | None) -> AsyncIterator[PreparedRun]:
         """Begin a new run.
 
-        Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema`, `BadTool` before anything is written.
+        Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema`, `BadTool`, `UnknownName` before anything is
+        written.
         """
         tools = user_tools(options.tools, RESERVED)
         schema = None if options.schema is None else AnswerSchema(options.schema)

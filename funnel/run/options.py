@@ -23,7 +23,8 @@ class Options:
     `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
     is taken from the cache. `learn`: what earlier runs learnt is offered to this one, and what it learns is
     kept for later ones. `labels` are kept with the run, for whoever resumes it. `tools`: functions with type
-    hints and a docstring that the model's code may call; `funnel.tool` says more about one.
+    hints and a docstring that the model's code may call, or the names of those that installed packages
+    bring as entry points of `funnel.tool`; `funnel.tool` says more about one.
     """
 
     mode: Mode = "auto"
@@ -36,7 +37,7 @@ class Options:
     fresh: bool = False
     learn: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
-    tools: Sequence[Callable[..., Any]] = ()
+    tools: Sequence[Callable[..., Any] | str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +53,4 @@ class ResumeOptions:
     asker: Asker | None = None
     trace: Path | None = None
     schema: type[BaseModel] | None = None
-    tools: Sequence[Callable[..., Any]] = ()
+    tools: Sequence[Callable[..., Any] | str] = ()

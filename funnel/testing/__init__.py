@@ -7,6 +7,7 @@ The suites need pytest, pytest-asyncio with `asyncio_mode = "auto"`, and hypothe
     funnel.testing.text_index       TextIndexContract
     funnel.testing.sandbox          SandboxContract
     funnel.testing.model            ModelContract, EndpointModelContract
+    funnel.testing.tool             ToolContract
 
 The doubles need nothing: `ScriptedLLM`, `FakeClock`, `FaultyMemory` and its kin in `faulty_memory`, `Proxy`.
 """
@@ -27,5 +28,8 @@ if "pytest" in sys.modules:
 
     # Before the suites are imported, so that a failed assertion in them shows its values.
     pytest.register_assert_rewrite(
-        *(f"{__name__}.{suite}" for suite in ("memory", "server_memory", "text_index", "sandbox", "model"))
+        *(
+            f"{__name__}.{suite}"
+            for suite in ("memory", "server_memory", "text_index", "sandbox", "model", "tool")
+        )
     )

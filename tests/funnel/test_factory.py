@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 from second_stage import SHOP
@@ -18,6 +19,7 @@ from funnel.llm.openai.chat import OpenAIChat
 from funnel.settings import Settings
 from funnel.trace.events import Events
 from indexes import Collection, RawDocuments
+from indexes.errors import PlugInFailed
 
 ASK = Request((Message("user", "x"),), "query")
 
@@ -126,3 +128,33 @@ def test_a_collection_and_raw_documents_are_the_same_source():
         raw = inspect.signature(getattr(RawDocuments, name)).parameters
         built = inspect.signature(getattr(Collection, name)).parameters
         assert list(raw) == list(built)
+
+
+def brought(monkeypatch, value):
+    point = EntryPoint(name="acme", value=value, group="funnel.model")
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda *, group: EntryPoints([point]).select(group=group)
+    )
+
+
+class Acme(Counting):
+    """A model that a package brings."""
+
+
+async def test_a_model_of_an_installed_package_gets_the_whole_name(monkeypatch):
+    brought(monkeypatch, f"{__name__}:Acme")
+    made = models(Settings(named_model="acme:large"))
+    assert (type(made.root), made.root.name) == (Acme, "acme:large")
+
+
+async def test_a_colon_in_the_name_of_an_endpoints_model_is_no_plug_in(monkeypatch):
+    brought(monkeypatch, f"{__name__}:Acme")
+    made = models(Settings(named_model="qwen3:8b", base_url="http://localhost:1/v1"))
+    assert isinstance(made.root, OpenAIChat)
+    await made.close()
+
+
+def test_a_model_whose_plug_in_does_not_load_is_named(monkeypatch):
+    brought(monkeypatch, "no_such_module:Acme")
+    with pytest.raises(PlugInFailed, match="Model 'acme': its plug-in no_such_module:Acme does not load"):
+        models(Settings(named_model="acme:large"))

@@ -8,6 +8,7 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
+from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 from pydantic import BaseModel
@@ -15,7 +16,7 @@ from second_stage import FREE, cell, doc, last
 from services.sandboxes import need
 
 from funnel.asker import LOCAL_OWNER, Asker
-from funnel.errors import BadSetting, BadTool, LLMUnavailable
+from funnel.errors import BadSetting, BadTool, LLMUnavailable, UnknownName
 from funnel.journal.listing import runs
 from funnel.llm.budget import Limits
 from funnel.llm.models import Models
@@ -453,3 +454,34 @@ async def test_the_run_keeps_with_what_tools_it_began(ask, memory):
     assert found.tools == (
         "stock(item: str, *, at_least: int = 1) -> dict[str, int]: How many of an item there are.",
     )
+
+
+# tools that a package brings
+
+
+def brought(monkeypatch, value):
+    point = EntryPoint(name="rate", value=value, group="funnel.tool")
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda *, group: EntryPoints([point]).select(group=group)
+    )
+
+
+async def test_a_tool_of_an_installed_package_is_named(ask, monkeypatch):
+    brought(monkeypatch, f"{__name__}:rate")
+    answer, requests = await ask(
+        cell("print(rate('USD'))"), cell("submit('x', citations=[])"), tools=["rate"]
+    )
+    assert answer.status != "incomplete"
+    assert "1.25" in last(requests[1])
+
+
+def test_a_tool_that_no_package_brings_is_unknown(monkeypatch):
+    brought(monkeypatch, f"{__name__}:rate")
+    with pytest.raises(UnknownName, match=r"Unknown tool 'rates'\. Known: rate\."):
+        user_tools(["rates"], ())
+
+
+def test_a_package_whose_tool_does_not_load_is_named(monkeypatch):
+    brought(monkeypatch, "no_such_module:rate")
+    with pytest.raises(BadTool, match="The tool rate: its plug-in no_such_module:rate does not load"):
+        user_tools(["rate"], ())
