@@ -122,19 +122,41 @@ class BudgetTooSmall(BudgetError):
 class BudgetExceeded(BudgetError):
     """The next call would pass a limit; nothing was spent on it.
 
-    `needed` is what that call takes at least, where the limit is one of size; `detail` what had been done.
+    `ledger` says whose limit it is: the run's, or that of a ledger above it. `needed` is what the call takes
+    at least, if the limit is one of size; `detail` says what had been done.
     """
 
     def __init__(
-        self, limit: str, allowed: float, spent: float, *, needed: float | None = None, detail: str = ""
+        self,
+        limit: str,
+        allowed: float,
+        spent: float,
+        *,
+        needed: float | None = None,
+        detail: str = "",
+        ledger: str = "run",
     ) -> None:
         self.limit = limit
         self.allowed = allowed
         self.spent = spent
         self.needed = needed
         self.detail = detail
+        self.ledger = ledger
         said = f"{spent:.3g} s have passed" if limit == "timeout_s" else f"{_figure(spent)} spent or reserved"
-        super().__init__(f"{limit} = {_allowed(allowed)} is used up ({said}){detail and ': '}{detail}.")
+        if needed is not None:
+            said += f", {_figure(self.left)} left, {_figure(needed)} needed"
+        super().__init__(f"{self.headline} ({said}){detail and ': '}{detail}.")
+
+    @property
+    def left(self) -> float:
+        """What the limit still allowed."""
+        return max(0.0, self.allowed - self.spent)
+
+    @property
+    def headline(self) -> str:
+        """Which limit is used up, without the figures."""
+        of = "" if self.ledger == "run" else f" of the {self.ledger}"
+        return f"{self.limit} = {_allowed(self.allowed)}{of} is used up"
 
 
 class UnknownPrice(BudgetError):

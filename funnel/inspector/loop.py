@@ -160,8 +160,7 @@ class Inspection:
             try:
                 result = await self._cell(session, code, turn.id, place.path)
             except TimeoutError:
-                reason = f"timeout_s = {self._run.ledger.limits.timeout_s:g} is used up"
-                return self._unfinished(reason, EndReason.DEADLINE)
+                return self._unfinished(self._run.ledger.out_of_time().headline, EndReason.DEADLINE)
             except SandboxDied as error:
                 return self._unfinished(str(error), EndReason.BROKEN)
             self._host.printed(result.stdout)

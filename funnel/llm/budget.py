@@ -1,118 +1,90 @@
-"""One ledger for a whole run and its children: reserve before a call, settle after; knows no model.
+"""A ledger: what a run, a job or an owner may spend; knows no model.
 
-A reservation is the worst case of a call, so that calls in flight together cannot pass a limit that each
-of them alone would have kept. For one event loop; no thread may touch it from outside.
+A reservation is the worst case of a call, so that calls in flight together cannot pass a limit that each of
+them alone would have kept. It is made in a ledger and in every ledger above it, or in none: a run draws
+on its job, a job on its owner's budget. For one event loop and no other thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from typing import TypeVar
 
-from funnel.errors import BadSetting, BudgetExceeded
+from funnel.errors import BudgetExceeded
+from funnel.llm.balance import Balance
+from funnel.llm.limiter import Limiter
+from funnel.llm.limits import MIN_OUTPUT_TOKENS, Limits, Price, Reservation
 from funnel.types import Usage
 
-MIN_OUTPUT_TOKENS = 64
-"""A call that may answer with fewer tokens than this is not worth its input."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a run may take, children included. None means no limit of that kind.
-
-    `max_turns` is of each inspector; `max_output_chars` of what all their cells print and note together.
-
-    `max_prompt_tokens`: what a prompt of an inspector may be estimated at, whatever the documents' size.
-
-    Raises: `BadSetting` for a limit below zero or not a number.
-    """
-
-    max_usd: float | None = None
-    max_calls: int | None = 100
-    max_tokens: int | None = None
-    timeout_s: float | None = 300.0
-    max_turns: int = 16
-    max_depth: int = 2
-    max_prompt_tokens: int = 32_000
-    max_output_chars: int | None = 4_000_000
-
-    def __post_init__(self) -> None:
-        for name in (
-            "max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth", "max_output_chars",
-            "max_prompt_tokens",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            # A cap of NaN would compare as neither passed nor kept.
-            if value is not None and (math.isnan(value) or value < 0):
-                raise BadSetting(name, f"must be 0 or more, not {value:g}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per million tokens."""
-
-    input_usd: float
-    output_usd: float
-
-    def cost(self, input_tokens: int, output_tokens: int) -> float:
-        """Dollars for a call of this size."""
-        return (input_tokens * self.input_usd + output_tokens * self.output_usd) / 1_000_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reservation:
-    """The worst case of one call. `output_tokens` is what the call may be asked for at most.
-
-    Two of the same size are two: compared by identity. `in_flight`: its call is being made now, so that it
-    pays to wait for its end; otherwise it is kept for a later call.
-    """
-
-    input_tokens: int
-    output_tokens: int
-    usd: float
-    in_flight: bool = False
+_N = TypeVar("_N", int, float)
 
 
 class Ledger:
-    """Live counters of one run; `Limits` are never changed."""
+    """Live counters within `limits`, and within the limits of every ledger above.
 
-    def __init__(self, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.limits = limits
-        self._clock = clock
-        self._started = clock()
-        self._open: dict[Reservation, None] = {}
-        self._waiting: list[asyncio.Future[None]] = []
-        self._calls = 0
-        self._answered = False
-        self._cached = 0
-        self._replayed = 0
-        self._turns = 0
-        self._depth = 0
-        self._output_chars = 0
+    `name` is what errors call it: run, job, owner. What remains is told for the ledger that has least of it.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        parent: Ledger | None = None,
+        name: str = "run",
+        clock: Callable[[], float] = time.monotonic,
+        balance: Balance | None = None,
+    ) -> None:
+        """Open a ledger. `balance`: its counters, if somebody else keeps them; its limits are then those."""
+        self._balance = balance or Balance(limits, name=name, clock=clock)
+        self.balances: tuple[Balance, ...] = (self._balance, *(parent.balances if parent else ()))
+        """The counters of this ledger and of every ledger above it."""
+        self._in_line = Limiter(1)
         self._kept_back_s = 0.0
-        self._input = 0
-        self._output = 0
-        self._usd = 0.0
-        self._unpriced = False
+
+    @property
+    def name(self) -> str:
+        """What errors call this ledger."""
+        return self._balance.name
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of this ledger alone."""
+        return self._balance.limits
+
+    @property
+    def usage(self) -> Usage:
+        """What was spent so far, by all ledgers below too."""
+        return self._balance.usage
+
+    @property
+    def answered(self) -> bool:
+        """Whether any call has brought an answer."""
+        return self._balance.answered
+
+    @property
+    def capped_in_usd(self) -> bool:
+        """Whether this ledger or one above it has a limit in dollars, for which prices must be known."""
+        return any(balance.limits.max_usd is not None for balance in self.balances)
+
+    # time
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the run began."""
-        return self._clock() - self._started
+        """Seconds since this ledger was opened."""
+        return self._balance.elapsed_s
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds until the deadline, what is kept back taken off, never below zero; None without one."""
-        timeout_s = self.limits.timeout_s
-        return None if timeout_s is None else max(0.0, timeout_s - self._kept_back_s - self.elapsed_s)
+        """Seconds until the first deadline, never below zero; None without one. What is kept back is off."""
+        left_s = _least(balance.left_s() for balance in self.balances)
+        return None if left_s is None else max(0.0, left_s - self._kept_back_s)
 
     @contextmanager
     def keeping_back(self, share: float, *, at_most_s: float) -> Iterator[None]:
-        """Inside, the deadline comes earlier by that share of the time left: it is for what comes after."""
+        """Inside, the deadline comes earlier by that share of the time left, kept for what comes after."""
         remaining_s = self.remaining_s
         kept_s = 0.0 if remaining_s is None else min(remaining_s * share, at_most_s)
         self._kept_back_s += kept_s
@@ -132,26 +104,34 @@ class Ledger:
                 raise
             raise self.out_of_time(detail) from None
 
+    def out_of_time(self, detail: str = "") -> BudgetExceeded:
+        """The error that says whose deadline has passed, and by default whether the model had answered."""
+        if not self.answered:
+            detail = detail or "the model had not answered"
+        times = [(left_s, i) for i, each in enumerate(self.balances) if (left_s := each.left_s()) is not None]
+        first = self.balances[min(times)[1]] if times else self._balance
+        return first.exceeded("timeout_s", first.elapsed_s, detail=detail)
+
+    # what remains
+
     def remaining_calls(self) -> int | None:
         """Model calls left, those in flight taken off; None without a limit."""
-        limit = self.limits.max_calls
-        return None if limit is None else max(0, limit - self._calls - len(self._open))
+        return _least(balance.left_calls() for balance in self.balances)
 
     def remaining_usd(self) -> float | None:
         """Dollars left, reservations taken off; None without a limit."""
-        limit = self.limits.max_usd
-        return None if limit is None else max(0.0, limit - self._usd - sum(r.usd for r in self._open))
+        return _least(balance.left_usd() for balance in self.balances)
 
     def remaining_tokens(self) -> int | None:
         """Tokens left, reservations taken off; None without a limit."""
-        limit = self.limits.max_tokens
-        reserved = sum(r.input_tokens + r.output_tokens for r in self._open)
-        return None if limit is None else max(0, limit - self._input - self._output - reserved)
+        return _least(balance.left_tokens() for balance in self.balances)
 
     @property
     def in_flight(self) -> int:
         """Open reservations whose calls are being made now."""
-        return sum(reservation.in_flight for reservation in self._open)
+        return self._balance.in_flight
+
+    # reservations
 
     def reserve(
         self,
@@ -162,37 +142,93 @@ class Ledger:
         at_least: int = MIN_OUTPUT_TOKENS,
         in_flight: bool = False,
     ) -> Reservation:
-        """Set aside the worst case of one call, with fewer output tokens than asked where that fits.
+        """Set aside the worst case of one call, with fewer output tokens than asked if only those fit.
 
-        Raises: `BudgetExceeded` when not even `at_least` output tokens fit; nothing is then reserved.
+        Raises: `BudgetExceeded` if not even `at_least` output tokens fit; nothing is then reserved anywhere.
         """
-        limits = self.limits
         if self.remaining_s == 0:
             raise self.out_of_time()
-        if self.remaining_calls() == 0:
-            raise BudgetExceeded("max_calls", limits.max_calls or 0, self._calls + len(self._open))
         granted = output_tokens
-        floor = min(output_tokens, at_least)
-        if (left_tokens := self.remaining_tokens()) is not None:
-            granted = min(granted, left_tokens - input_tokens)
-            if granted < floor:
-                allowed = limits.max_tokens or 0
-                needed = input_tokens + floor
-                raise BudgetExceeded("max_tokens", allowed, allowed - left_tokens, needed=needed)
-        if (left_usd := self.remaining_usd()) is not None and price is not None:
-            affordable = left_usd - price.cost(input_tokens, 0)
-            if 0 <= affordable < price.cost(0, granted):
-                # The millionth of a token keeps a sum that fits exactly from being rounded to one too few.
-                granted = math.floor(affordable * 1_000_000 / price.output_usd + 1e-6)
-            if affordable < 0 or granted < floor:
-                usd = price.cost(input_tokens, floor)
-                raise BudgetExceeded(
-                    "max_usd", limits.max_usd or 0, (limits.max_usd or 0) - left_usd, needed=usd
-                )
-        usd = price.cost(input_tokens, granted) if price else 0.0
-        reservation = Reservation(input_tokens, granted, usd, in_flight)
-        self._open[reservation] = None
+        for balance in self.balances:
+            granted = balance.fit(input_tokens, granted, price, at_least=at_least)
+        return self._opened(input_tokens, granted, price, in_flight=in_flight)
+
+    def reserve_at_once(
+        self, input_tokens: int, output_tokens: int, price: Price | None
+    ) -> Reservation | None:
+        """Reserve for a call that is to be made now; None if it is worth waiting for room.
+
+        It is while calls are in flight that seldom take all that they reserved: before they have ended, no
+        call is granted less than it asks for.
+
+        Raises: `BudgetExceeded`.
+        """
+        found = self._try(input_tokens, output_tokens, price)
+        return None if isinstance(found, Balance) else found
+
+    async def reserve_in_turn(
+        self, input_tokens: int, output_tokens: int, price: Price | None
+    ) -> Reservation:
+        """The same, waiting for room in order of arrival. Raises: `BudgetExceeded`."""
+        async with self._in_line:
+            while True:
+                found = self._try(input_tokens, output_tokens, price)
+                if isinstance(found, Reservation):
+                    return found
+                await found.make_room(input_tokens, output_tokens, price)
+
+    def _try(self, input_tokens: int, output_tokens: int, price: Price | None) -> Reservation | Balance:
+        """The reservation, or the balance in which to wait for room. Raises: `BudgetExceeded`."""
+        if self.remaining_s == 0:
+            raise self.out_of_time()
+        granted = output_tokens
+        for balance in self.balances:
+            # Nothing is cut while waiting for room may bring all of it.
+            at_least = granted if balance.may_gain("max_tokens") else MIN_OUTPUT_TOKENS
+            try:
+                granted = balance.fit(input_tokens, granted, price, at_least=at_least)
+            except BudgetExceeded as refused:
+                if not balance.may_gain(refused.limit):
+                    raise
+                return balance
+        return self._opened(input_tokens, granted, price, in_flight=True)
+
+    def check_above(self, input_tokens: int, output_tokens: int, price: Price | None) -> None:
+        """Make sure that every ledger above has or may gain room for such a call.
+
+        Raises: `BudgetExceeded`.
+        """
+        for balance in self.balances[1:]:
+            left_s = balance.left_s()
+            if left_s is not None and left_s <= 0:
+                raise balance.exceeded("timeout_s", balance.elapsed_s)
+            try:
+                balance.fit(input_tokens, output_tokens, price, at_least=output_tokens)
+            except BudgetExceeded as refused:
+                if not balance.may_gain(refused.limit):
+                    raise
+
+    def _opened(
+        self, input_tokens: int, output_tokens: int, price: Price | None, *, in_flight: bool
+    ) -> Reservation:
+        usd = price.cost(input_tokens, output_tokens) if price else 0.0
+        reservation = Reservation(input_tokens, output_tokens, usd, in_flight)
+        for balance in self.balances:
+            balance.open(reservation)
         return reservation
+
+    def holds(self, reservation: Reservation) -> bool:
+        """Whether the reservation is open."""
+        return self._balance.holds(reservation)
+
+    async def announce(self, reservation: Reservation) -> None:
+        """Say that the call is about to be sent. Once this returns, it counts even if this process dies.
+
+        Raises: `MemoryFailed` from a ledger that is kept in a memory.
+        """
+        for balance in self.balances:
+            if balance.durable:
+                await balance.announce(reservation)
 
     def settle(
         self,
@@ -203,57 +239,24 @@ class Ledger:
         price: Price | None,
         answered: bool = True,
     ) -> float | None:
-        """Book what the call really took, even above its reservation, and free that.
+        """Book what the call really took, even above its reservation, and free that, at every level.
 
         Not `answered`: it brought nothing, but may have cost as much.
+
         Returns: its dollars, None if unpriced. Raises: `ValueError` for a reservation that is not open.
         """
-        self._close(reservation)
-        self._calls += 1
-        self._answered |= answered
-        self._input += input_tokens
-        self._output += output_tokens
-        if price is None:
-            self._unpriced = True
-            return None
-        usd = price.cost(input_tokens, output_tokens)
-        self._usd += usd
+        usd = None if price is None else price.cost(input_tokens, output_tokens)
+        for balance in self.balances:
+            balance.close(reservation, spent=(input_tokens, output_tokens, usd))
+            balance.answered |= answered
         return usd
 
     def release(self, reservation: Reservation) -> None:
         """Free the reservation of a call that took nothing. Raises: `ValueError` as `settle` does."""
-        self._close(reservation)
+        for balance in self.balances:
+            balance.close(reservation)
 
-    async def freed(self) -> None:
-        """Wait until a reservation that is open now has been settled or released."""
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        await waiter
-
-    @property
-    def answered(self) -> bool:
-        """Whether any call has brought an answer."""
-        return self._answered
-
-    def out_of_time(self, detail: str = "") -> BudgetExceeded:
-        """The error that says the deadline has passed, and by default whether the model had answered."""
-        if not self._answered:
-            detail = detail or "the model had not answered"
-        return BudgetExceeded("timeout_s", self.limits.timeout_s or 0, self.elapsed_s, detail=detail)
-
-    def _close(self, reservation: Reservation) -> None:
-        if reservation not in self._open:
-            raise ValueError("this reservation was settled or released before")
-        del self._open[reservation]
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def count_cached(self) -> None:
-        """Count an answer that came from a cache and cost nothing."""
-        self._cached += 1
-        self._answered = True
+    # what was spent
 
     def book(
         self,
@@ -265,53 +268,49 @@ class Ledger:
         cached: bool = False,
         calls: int = 1,
     ) -> None:
-        """Book what this run spent on one call before it was interrupted, above a limit too."""
-        self._replayed += answered
-        self._answered |= answered
+        """Book what this run spent on one call before it was interrupted, even above a limit.
+
+        In this ledger only: it was booked in those above when it was spent.
+        """
+        self._balance.answered |= answered
+        if answered:
+            self._balance.count_replayed()
         if cached:
-            self._cached += 1
-            return
-        self._calls += calls
-        self._input += input_tokens
-        self._output += output_tokens
-        if usd is None:
-            self._unpriced = True
+            self._balance.count_cached()
         else:
-            self._usd += usd
+            self._balance.spend(input_tokens, output_tokens, usd, calls=calls)
+
+    def count_cached(self) -> None:
+        """Count an answer that came from a cache and cost nothing."""
+        for balance in self.balances:
+            balance.count_cached()
+            balance.answered = True
 
     def count_turn(self, depth: int) -> None:
         """Count a turn of an inspector at that depth; the first is at 0."""
-        self._turns += 1
-        self._depth = max(self._depth, depth)
+        for balance in self.balances:
+            balance.count_turn(depth)
 
     def remaining_output_chars(self) -> int | None:
         """Characters that cells may still print and note; None without a limit."""
-        limit = self.limits.max_output_chars
-        return None if limit is None else max(0, limit - self._output_chars)
+        return _least(balance.left_output_chars() for balance in self.balances)
 
     def take_output(self, n_chars: int) -> int:
         """Count what a cell printed or noted. Returns: how many of its characters are within the limit."""
-        limit = self.limits.max_output_chars
-        taken = n_chars if limit is None else max(0, min(n_chars, limit - self._output_chars))
-        self._output_chars += taken
+        left = self.remaining_output_chars()
+        taken = n_chars if left is None else min(n_chars, left)
+        for balance in self.balances:
+            balance.count_output(taken)
         return taken
 
     def out_of_output(self) -> BudgetExceeded:
         """The error that says that the cells have printed and noted all that they may."""
-        return BudgetExceeded("max_output_chars", self.limits.max_output_chars or 0, self._output_chars)
+        used_up = next((each for each in self.balances if each.left_output_chars() == 0), self._balance)
+        return used_up.exceeded("max_output_chars", used_up.usage.output_chars)
 
-    @property
-    def usage(self) -> Usage:
-        """What was spent so far."""
-        return Usage(
-            model_calls=self._calls,
-            input_tokens=self._input,
-            output_tokens=self._output,
-            cost_usd=None if self._unpriced else self._usd,
-            wall_s=self.elapsed_s,
-            cached_calls=self._cached,
-            replayed_calls=self._replayed,
-            turns=self._turns,
-            depth=self._depth,
-            output_chars=self._output_chars,
-        )
+
+def _least(amounts: Iterable[_N | None]) -> _N | None:
+    return min((amount for amount in amounts if amount is not None), default=None)
+
+
+__all__ = ["MIN_OUTPUT_TOKENS", "Ledger", "Limits", "Price", "Reservation"]

@@ -10,6 +10,8 @@ never below what was billed; the end event's `usage` says which it was: reported
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -83,9 +85,10 @@ class Meter:
         return self._cache is not None
 
     def check_start(self, limits: Limits) -> None:
-        """Whether a run within `limits` can make its first call at all, found out before any work.
+        """Make sure, before any work, that a run within `limits` can make its first call.
 
-        Raises: `UnknownPrice` for a dollar cap on a model without a price; `BudgetTooSmall`.
+        Raises: `UnknownPrice` for a dollar cap on a model without a price; `BudgetTooSmall`; `BudgetExceeded`
+        if a ledger above the run's has no room.
         """
         self._check_price(limits)
         first = FIRST_CALL_INPUT_TOKENS + MIN_OUTPUT_TOKENS
@@ -98,6 +101,7 @@ class Meter:
             raise BudgetTooSmall("max_tokens", limits.max_tokens, first)
         if limits.timeout_s is not None and limits.timeout_s <= 0:
             raise BudgetTooSmall("timeout_s", limits.timeout_s, 1)
+        self._ledger.check_above(FIRST_CALL_INPUT_TOKENS, MIN_OUTPUT_TOKENS, self._price)
 
     async def complete(
         self, request: Request, *, parent: int | None, place: StepId | None = None
@@ -132,8 +136,7 @@ class Meter:
         """The completion from the cache, or else paid for."""
 
         async def pay() -> Completion:
-            async with self._limit:
-                return await self._call(request, await self._reserve(request), parent, place)
+            return await self._paid(request, parent, place)
 
         if self._cache is None:
             return await pay()
@@ -156,27 +159,42 @@ class Meter:
         return completion
 
     def _check_price(self, limits: Limits) -> None:
-        if limits.max_usd is not None and self._price is None:
+        if self._price is None and (limits.max_usd is not None or self._ledger.capped_in_usd):
             raise UnknownPrice(self.name)
 
-    async def _reserve(self, request: Request) -> Reservation:
-        """The call's reservation; waits for calls in flight, which seldom take all that they reserved."""
-        while True:
-            alone = self._ledger.in_flight == 0
-            try:
-                return self._ledger.reserve(
-                    input_tokens=request.estimated_input_tokens(),
-                    output_tokens=request.max_output_tokens,
-                    price=self._price,
-                    at_least=MIN_OUTPUT_TOKENS if alone else request.max_output_tokens,
-                    in_flight=True,
-                )
-            except BudgetExceeded as exc:
-                if alone and exc.needed is not None and not self._ledger.answered:
-                    raise BudgetTooSmall(exc.limit, exc.allowed, exc.spent + exc.needed) from None
-                if alone or exc.limit not in {"max_usd", "max_tokens"}:
-                    raise
-            await self._ledger.freed()
+    async def _paid(self, request: Request, parent: int | None, place: StepId | None) -> Completion:
+        """Make the call as soon as the limiter admits it and there is room in the ledgers.
+
+        A call that has to wait for room leaves the limiter meanwhile, so that it holds up no other run.
+        """
+        async with self._limit:
+            with self._too_small_to_start():
+                reservation = self._ledger.reserve_at_once(*self._worst_case(request))
+            if reservation is not None:
+                return await self._call(request, reservation, parent, place)
+        with self._too_small_to_start():
+            reservation = await self._ledger.reserve_in_turn(*self._worst_case(request))
+        try:
+            async with self._limit:
+                return await self._call(request, reservation, parent, place)
+        finally:
+            if self._ledger.holds(reservation):  # cancelled before the limiter admitted it
+                self._ledger.release(reservation)
+
+    def _worst_case(self, request: Request) -> tuple[int, int, Price | None]:
+        return request.estimated_input_tokens(), request.max_output_tokens, self._price
+
+    @contextmanager
+    def _too_small_to_start(self) -> Iterator[None]:
+        """A refusal by the run's own limits before any answer means that they allow no call at all."""
+        try:
+            yield
+        except BudgetExceeded as refused:
+            of_the_run = refused.ledger == self._ledger.name
+            if of_the_run and refused.needed is not None and not self._ledger.answered:
+                needed = refused.spent + refused.needed
+                raise BudgetTooSmall(refused.limit, refused.allowed, needed) from None
+            raise
 
     async def _call(
         self, request: Request, reservation: Reservation, parent: int | None, place: StepId | None
@@ -213,6 +231,7 @@ class Meter:
 
     async def _announce(self, place: StepId | None, reservation: Reservation) -> None:
         """Write that a call begins: should its end never be written, it counts at its worst case."""
+        await self._ledger.announce(reservation)
         if self._journal is not None and place is not None:
             await self._journal.asked(place, self._worst(reservation))
 

@@ -159,7 +159,7 @@ def test_only_calls_being_made_count_as_in_flight():
 async def test_who_waits_for_room_is_woken_by_a_settlement():
     ledger = Ledger(Limits())
     call = ledger.reserve(input_tokens=1, output_tokens=1, price=None)
-    waiting = [asyncio.create_task(ledger.freed()) for _ in range(3)]
+    waiting = [asyncio.create_task(ledger.balances[0].make_room(1, 1, None)) for _ in range(3)]
     await asyncio.sleep(0)
     waiting[0].cancel()
     ledger.settle(call, input_tokens=1, output_tokens=1, price=None)
@@ -228,6 +228,221 @@ def test_a_grant_never_costs_more_than_is_left(price, input_tokens, output_token
         assert least > max_usd or math.isclose(least, max_usd)
     else:
         assert call.usd <= max_usd + 1e-9
+
+
+# a ledger above others
+
+
+def a_tree(**caps):
+    """A run on a job on an owner; `caps`: the limits of each, by its name."""
+    owner = Ledger(caps.get("owner", Limits.only()), name="owner")
+    job = Ledger(caps.get("job", Limits.only()), parent=owner, name="job")
+    return owner, job, Ledger(caps.get("run", Limits()), parent=job)
+
+
+def test_a_reservation_is_made_in_every_ledger_up_to_the_root():
+    owner, job, run = tree = a_tree(owner=Limits.only(max_usd=1.0), job=Limits.only(max_tokens=1000))
+    call = run.reserve(input_tokens=100, output_tokens=200, price=DOLLAR)
+    assert [ledger.holds(call) for ledger in tree] == [True] * 3
+    assert owner.remaining_usd() == run.remaining_usd() == 1.0 - (100 + 2000) / 1e6
+    assert job.remaining_tokens() == run.remaining_tokens() == 1000 - 300
+
+
+@pytest.mark.parametrize("refusing", ["run", "job", "owner"])
+@pytest.mark.parametrize(
+    ("limits", "limit", "allowed", "needed"),
+    [
+        (Limits.only(max_calls=0), "max_calls", 0, None),
+        (Limits.only(max_tokens=150), "max_tokens", 150, 100 + 64),
+        (Limits.only(max_usd=0.0006), "max_usd", 0.0006, (100 + 640) / 1e6),
+    ],
+)
+def test_whichever_ledger_refuses_none_reserves_and_the_error_says_which(
+    refusing, limits, limit, allowed, needed
+):
+    tree = a_tree(**{refusing: limits})
+    error = exceeded(tree[-1])
+    assert (error.ledger, error.limit, error.allowed) == (refusing, limit, allowed)
+    assert (error.left, error.needed) == (allowed, pytest.approx(needed) if needed else None)
+    assert (f"of the {refusing}" in str(error)) == (refusing != "run")
+    assert [ledger.in_flight + len(ledger.balances[0]._open) for ledger in tree] == [0, 0, 0]
+
+
+def test_an_error_says_what_was_left_and_what_was_needed():
+    *_, run = a_tree(owner=Limits.only(max_tokens=150))
+    assert str(exceeded(run)) == (
+        "max_tokens = 150 of the owner is used up (0 spent or reserved, 150 left, 164 needed)."
+    )
+
+
+def test_what_is_settled_adds_up_at_every_level():
+    owner, job, first = a_tree()
+    second = Ledger(Limits(), parent=job)
+    for run in (first, second):
+        call = run.reserve(input_tokens=100, output_tokens=100, price=DOLLAR)
+        run.settle(call, input_tokens=50, output_tokens=20, price=DOLLAR)
+        run.count_turn(1)
+        run.count_cached()
+    for ledger, runs in ((first, 1), (job, 2), (owner, 2)):
+        usage = ledger.usage
+        assert (usage.model_calls, usage.input_tokens, usage.output_tokens) == (runs, runs * 50, runs * 20)
+        assert usage.cost_usd == pytest.approx(runs * (50 + 200) / 1e6)
+        assert (usage.turns, usage.depth, usage.cached_calls) == (runs, 1, runs)
+
+
+def test_a_release_frees_every_level():
+    owner, job, run = a_tree(owner=Limits.only(max_calls=1))
+    run.release(run.reserve(input_tokens=1, output_tokens=1, price=None))
+    assert [ledger.usage.model_calls for ledger in (owner, job, run)] == [0, 0, 0]
+    run.reserve(input_tokens=1, output_tokens=1, price=None)
+    assert exceeded(run).ledger == "owner"
+
+
+def test_the_output_is_cut_to_what_is_left_above():
+    *_, run = a_tree(job=Limits.only(max_tokens=500))
+    assert run.reserve(input_tokens=300, output_tokens=4096, price=None).output_tokens == 200
+
+
+def test_the_deadline_of_a_job_bounds_its_runs():
+    clock = Clock()
+    job = Ledger(Limits.only(timeout_s=10), name="job", clock=clock)
+    clock.now = 8.0
+    run = Ledger(Limits(timeout_s=100), parent=job, clock=clock)
+    assert run.remaining_s == 2
+    with run.keeping_back(0.5, at_most_s=60):
+        assert run.remaining_s == 1
+    clock.now = 10.0
+    error = exceeded(run)
+    assert (error.ledger, error.limit, error.allowed, error.spent) == ("job", "timeout_s", 10, 10)
+    assert error.headline == "timeout_s = 10 of the job is used up"
+
+
+async def test_a_run_without_a_deadline_ends_at_its_jobs():
+    job = Ledger(Limits.only(timeout_s=0.05), name="job")
+    with pytest.raises(BudgetExceeded, match="of the job"):
+        async with asyncio.timeout(10), Ledger(Limits.only(), parent=job).in_time():
+            await asyncio.Event().wait()
+
+
+def test_what_a_run_spent_before_it_was_resumed_is_not_booked_above_it_again():
+    owner, job, run = a_tree()
+    run.book(input_tokens=900, output_tokens=900, usd=0.5, answered=True)
+    assert [ledger.usage.model_calls for ledger in (owner, job, run)] == [0, 0, 1]
+
+
+def test_what_cells_print_is_bounded_by_a_job_too():
+    job = Ledger(Limits(max_output_chars=10), name="job")
+    first, second = (Ledger(Limits(), parent=job) for _ in range(2))
+    assert (first.take_output(6), second.take_output(6), second.remaining_output_chars()) == (6, 4, 0)
+    assert "max_output_chars = 10 of the job is used up" in str(second.out_of_output())
+
+
+async def test_a_run_waits_for_calls_of_its_siblings_before_it_takes_less_than_it_asks_for():
+    job = Ledger(Limits.only(max_tokens=300), name="job")
+    first, second = (Ledger(Limits(), parent=job) for _ in range(2))
+    flying = first.reserve_at_once(100, 100, None)
+    assert second.reserve_at_once(100, 100, None) is None
+    waiting = asyncio.create_task(second.reserve_in_turn(100, 100, None))
+    await asyncio.sleep(0)
+    first.settle(flying, input_tokens=50, output_tokens=50, price=None)
+    assert (await waiting).output_tokens == 100
+
+
+async def test_cancelling_who_waits_for_room_leaves_no_reservation_in_any_ledger():
+    job = Ledger(Limits.only(max_tokens=300), name="job")
+    first, second = (Ledger(Limits(), parent=job) for _ in range(2))
+    flying = first.reserve_at_once(100, 100, None)
+    waiting = asyncio.create_task(second.reserve_in_turn(100, 100, None))
+    await asyncio.sleep(0)
+    first.release(flying)  # room has come, and it has not run since
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert job.remaining_tokens() == 300
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits.only(max_calls=1), Limits.only(max_tokens=150), Limits.only(max_usd=0.0009)]
+)
+def test_a_run_that_its_job_leaves_no_room_is_refused_before_it_begins(limits):
+    job = Ledger(limits, name="job")
+    job.settle(
+        job.reserve(input_tokens=1, output_tokens=80, price=DOLLAR),
+        input_tokens=1, output_tokens=80, price=DOLLAR,
+    )  # fmt: skip
+    with pytest.raises(BudgetExceeded, match="of the job"):
+        Ledger(Limits(), parent=job).check_above(10, 64, DOLLAR)
+
+
+class AnyOrderOfRuns(RuleBasedStateMachine):
+    """Owners, jobs and runs as they come, with their calls interleaved: every cap holds at every level."""
+
+    ledgers = Bundle("ledgers")
+    open_calls = Bundle("open_calls")
+
+    def __init__(self):
+        super().__init__()
+        self.made = []
+        self.booked = {}
+
+    @rule(target=ledgers, max_usd=st.floats(0, 0.1), max_calls=st.integers(0, 8))
+    def found(self, max_usd, max_calls):
+        return self._founded(Ledger(Limits.only(max_usd=max_usd, max_calls=max_calls), name="owner"), None)
+
+    @rule(target=ledgers, above=ledgers, max_tokens=st.integers(0, 20_000), max_calls=st.integers(0, 8))
+    def branch(self, above, max_tokens, max_calls):
+        limits = Limits.only(max_tokens=max_tokens, max_calls=max_calls)
+        return self._founded(Ledger(limits, parent=above), above)
+
+    def _founded(self, ledger, above):
+        self.made.append((ledger, above))
+        self.booked[ledger] = [0, 0]
+        return ledger
+
+    def _up(self, ledger):
+        while ledger is not None:
+            yield ledger
+            ledger = dict(self.made)[ledger]
+
+    @rule(target=open_calls, ledger=ledgers, input_tokens=tokens, output_tokens=tokens, price=prices)
+    def reserve(self, ledger, input_tokens, output_tokens, price):
+        try:
+            call = ledger.reserve(input_tokens=input_tokens, output_tokens=output_tokens, price=price)
+        except BudgetExceeded:
+            return None
+        assert all(each.holds(call) for each in self._up(ledger))
+        return ledger, call, price
+
+    @rule(opened=consumes(open_calls), share=st.floats(0, 1))
+    def settle(self, opened, share):
+        if opened is None:
+            return
+        ledger, call, price = opened
+        took = int(call.input_tokens * share), int(call.output_tokens * share)
+        ledger.settle(call, input_tokens=took[0], output_tokens=took[1], price=price)
+        for each in self._up(ledger):
+            self.booked[each][0] += 1
+            self.booked[each][1] += sum(took)
+            assert not each.holds(call)
+
+    @rule(opened=consumes(open_calls))
+    def release(self, opened):
+        if opened is not None:
+            opened[0].release(opened[1])
+            assert not any(each.holds(opened[1]) for each in self._up(opened[0]))
+
+    @invariant()
+    def no_cap_is_passed_and_usage_adds_up_at_every_level(self):
+        for ledger, _ in self.made:
+            usage, limits = ledger.usage, ledger.limits
+            used = usage.input_tokens + usage.output_tokens
+            assert [usage.model_calls, used] == self.booked[ledger]
+            assert usage.model_calls <= limits.max_calls
+            assert limits.max_tokens is None or used <= limits.max_tokens
+            assert limits.max_usd is None or usage.cost_usd <= limits.max_usd + 1e-9
+
+
+TestAnyOrderOfRuns = AnyOrderOfRuns.TestCase
+TestAnyOrderOfRuns.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
 
 
 class AnyOrderOfCalls(RuleBasedStateMachine):

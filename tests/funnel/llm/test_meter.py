@@ -23,7 +23,7 @@ from funnel.errors import (
 )
 from funnel.llm.base import CallOptions, Completion, Message, Request, Retry
 from funnel.llm.budget import Ledger, Limits, Price
-from funnel.llm.limiter import Limiter
+from funnel.llm.limiter import CallQueue, Limiter
 from funnel.llm.meter import FIRST_CALL_INPUT_TOKENS, Meter
 from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.scripted import ScriptedLLM
@@ -412,3 +412,38 @@ async def test_over_any_tree_of_calls_no_cap_is_passed_and_no_bill_is_above_what
     assert server.most_at_once <= 3
     assert rig.ledger.in_flight == 0
     assert not rig.slots.locked()
+
+
+async def test_a_call_that_waits_for_room_holds_up_no_other_run(chat_server):
+    """Its own run's money is in flight; the limiter's places are for those who can go on."""
+    chat_server.default = lambda _body: Reply("ok", delay_s=0.05)
+    queue, llm = CallQueue(), OpenAIChat("m", base_url=chat_server.url)
+    poor, rich = (
+        Meter(llm, Ledger(limits), Events("r"), price=PRICE, limit=Limiter(2, queue=queue))
+        for limits in (Limits(max_tokens=sum(WORST)), Limits())
+    )
+    waiting = [asyncio.create_task(poor.complete(ASK, parent=None)) for _ in range(4)]
+    assert await asyncio.to_thread(chat_server.called.wait, 10)
+    assert not poor._limit.locked()
+    assert (await rich.complete(ASK, parent=None)).text == "ok"
+    done = await asyncio.gather(*waiting, return_exceptions=True)
+    assert sum(isinstance(each, Completion) for each in done) >= 1
+    assert not rich._limit.locked()
+    await llm.close()
+
+
+async def test_a_refusal_by_a_job_is_told_as_such_even_before_the_first_answer():
+    job = Ledger(Limits.only(max_tokens=28 + 63), name="job")
+    meter = Meter(
+        ScriptedLLM(["y"]), Ledger(Limits(), parent=job), Events("r"), price=PRICE, limit=Limiter(1)
+    )
+    with pytest.raises(BudgetExceeded, match="max_tokens = 91 of the job") as refused:
+        await meter.complete(ASK, parent=None)
+    assert (refused.value.ledger, refused.value.needed) == ("job", 28 + 64)
+
+
+async def test_a_dollar_cap_of_a_job_needs_the_price_too():
+    job = Ledger(Limits.only(max_usd=1.0), name="job")
+    meter = Meter(ScriptedLLM(["y"]), Ledger(Limits(), parent=job), Events("r"), price=None, limit=Limiter(1))
+    with pytest.raises(UnknownPrice):
+        await meter.complete(ASK, parent=None)

@@ -1,0 +1,82 @@
+"""What may be spent and what a call costs: values without behaviour; knows no ledger and no model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from funnel.errors import BadSetting
+
+MIN_OUTPUT_TOKENS = 64
+"""A call that may answer with fewer tokens than this is not worth its input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may take, its children included. None means no limit of that kind.
+
+    `max_turns` holds for each inspector, `max_output_chars` for what all cells print and note together.
+    `max_prompt_tokens` bounds the estimated size of a prompt of an inspector, whatever the documents' size.
+
+    In the ledger of a job or an owner the sums hold (dollars, calls, tokens, seconds, characters of output);
+    turns, depth and prompt size are a run's own. The defaults are those of a run: a job begins with `only`.
+
+    Raises: `BadSetting` for a limit that is negative or not a number.
+    """
+
+    max_usd: float | None = None
+    max_calls: int | None = 100
+    max_tokens: int | None = None
+    timeout_s: float | None = 300.0
+    max_turns: int = 16
+    max_depth: int = 2
+    max_prompt_tokens: int = 32_000
+    max_output_chars: int | None = 4_000_000
+
+    def __post_init__(self) -> None:
+        for name in (
+            "max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth", "max_output_chars",
+            "max_prompt_tokens",
+        ):  # fmt: skip
+            value = getattr(self, name)
+            # A cap of NaN would compare as neither passed nor kept.
+            if value is not None and (math.isnan(value) or value < 0):
+                raise BadSetting(name, f"must be 0 or more, not {value:g}.")
+
+    @classmethod
+    def only(
+        cls,
+        *,
+        max_usd: float | None = None,
+        max_calls: int | None = None,
+        max_tokens: int | None = None,
+        timeout_s: float | None = None,
+    ) -> Limits:
+        """These limits and no other: what a job or an owner is given."""
+        return cls(max_usd, max_calls, max_tokens, timeout_s, max_output_chars=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens."""
+
+    input_usd: float
+    output_usd: float
+
+    def cost(self, input_tokens: int, output_tokens: int) -> float:
+        """Return the dollars for a call of this size."""
+        return (input_tokens * self.input_usd + output_tokens * self.output_usd) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """The worst case of one call. `output_tokens` is the most that the call may be asked for.
+
+    Compared by identity, since two of the same size are two. `in_flight`: the call is being made now, so that
+    it pays to wait for its end; otherwise the reservation is kept for a later call.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    usd: float
+    in_flight: bool = False
