@@ -62,6 +62,7 @@ class _Chosen:
     tools: Sequence[UserTool]
     trace: Path
     sink: Sink | None
+    ledger: Ledger | None
     fresh: bool
 
 
@@ -124,12 +125,12 @@ class RunLifecycle:
             learn=self._learn and options.learn,
             tools=tuple(each.line for each in tools),
         )
-        for meter in self._models.meters(Ledger(record.limits), Events(record.run)):
+        for meter in self._models.meters(Ledger(record.limits, parent=options.ledger), Events(record.run)):
             meter.check_start(record.limits)
         trace = options.trace or self._trace_dir / f"{record.run}.jsonl"
         async with Journal(self._memory, record.run, asker=options.asker, ttl_s=self._keep_s) as journal:
             await journal.begin(record)
-            how = _Chosen(options.asker, schema, tools, trace, sink, fresh=options.fresh)
+            how = _Chosen(options.asker, schema, tools, trace, sink, options.ledger, fresh=options.fresh)
             async with self._open(record, journal, how) as run:
                 yield PreparedRun(run, record, trace)
 
@@ -153,7 +154,7 @@ class RunLifecycle:
             record = replace(record, limits=again.limits or record.limits)
             schema = _schema_again(record, again)
             trace = again.trace or self._trace_dir / f"{name}.{journal.attempt}.jsonl"
-            how = _Chosen(asker, schema, tools, trace, sink, fresh=False)
+            how = _Chosen(asker, schema, tools, trace, sink, again.ledger, fresh=False)
             async with self._open(record, journal, how) as run:
                 for spent in journal.spent:
                     run.ledger.book(
@@ -181,7 +182,7 @@ class RunLifecycle:
     ) -> AsyncIterator[Run]:
         """Yield what the parts of this run share, with its trace open."""
         asker, fresh = how.asker, how.fresh
-        ledger, events = Ledger(record.limits), Events(record.run)
+        ledger, events = Ledger(record.limits, parent=how.ledger), Events(record.run)
         cache = self._cache.of(asker, fresh=fresh)
         root, sub = self._models.meters(ledger, events, cache=cache, journal=journal)
         learnt = FindingStore(self._memory, asker=asker, ttl_s=self._keep_s, steady=root.cached and not fresh)

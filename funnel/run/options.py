@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funnel.asker import LOCAL_OWNER, Asker
-from funnel.llm.budget import Limits
+from funnel.llm.budget import Ledger, Limits
 from funnel.types import Mode
 from indexes.filters import Filter
 
@@ -25,6 +25,7 @@ class Options:
     kept for later ones. `labels` are kept with the run, for whoever resumes it. `tools`: functions with type
     hints and a docstring that the model's code may call, or the names of those that installed packages
     bring as entry points of `funnel.tool`; `funnel.tool` says more about one.
+    `ledger`: what the run draws on besides its own limits, such as the ledger of a job that has many runs.
     """
 
     mode: Mode = "auto"
@@ -38,6 +39,7 @@ class Options:
     learn: bool = True
     labels: Mapping[str, str] = field(default_factory=dict)
     tools: Sequence[Callable[..., Any] | str] = ()
+    ledger: Ledger | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class ResumeOptions:
 
     A server that resumes for an asker passes `asker`: it must be the one that the run began with. A typed
     answer is checked with the JSON Schema of the run's beginning; with a model class where `schema` is one.
-    `tools`: those that the run began with.
+    `tools`: those that the run began with. `ledger`: what it draws on from now on; what it spent
+    before was booked then.
     """
 
     limits: Limits | None = None
@@ -54,3 +57,4 @@ class ResumeOptions:
     trace: Path | None = None
     schema: type[BaseModel] | None = None
     tools: Sequence[Callable[..., Any] | str] = ()
+    ledger: Ledger | None = None
