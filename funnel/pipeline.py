@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -56,7 +56,6 @@ class Funnel:
         keep_s: float | None = None,
         learn: bool = True,
     ) -> None:
-        self._source = source
         self._models = models
         self._memory = memory
         self._sandbox = sandbox
@@ -128,7 +127,7 @@ class Funnel:
         run = replace(begun.run, shape=decision.shape)
         stage = self._reader if decision.route == "lookup" else self._inspector
         draft = await verification.checked(run, await stage.answer(run, hits))
-        await _learn(run, draft, hits)
+        await _keep_findings(run, draft)
         answer = self._answer(begun, decision, draft)
         around = await verification.surroundings(run, answer.citations)
         run.events.point(AnswerGiven.of(answer, around), parent=run.span)
@@ -138,11 +137,13 @@ class Funnel:
     async def _retrieve(self, begun: PreparedRun) -> list[DocumentHit]:
         run, k = begun.run, begun.record.k
         if (kept := run.journal.value("hits")) is not None:
-            return HITS.of(kept)
+            hits = HITS.of(kept)
+            run.documents.expose(hit.document.id for hit in hits)
+            return hits
         with run.events.open(RetrieveStarted(query=run.question, k=k), parent=run.span) as retrieval:
-            documents = run.source.for_asker(run.access, run.where)
+            search = partial(run.documents.view.search, run.question, k)
             try:
-                hits = await wait_for(partial(documents.search, run.question, k), run.ledger.remaining_s)
+                hits = await wait_for(search, run.ledger.remaining_s)
             except TimeoutError:
                 if run.ledger.remaining_s != 0:
                     raise  # the source's own
@@ -202,20 +203,18 @@ class Funnel:
         await self.close()
 
 
-async def _learn(run: Run, draft: Draft, hits: Sequence[DocumentHit]) -> None:
-    """Keep what the run learnt; of work that came to no answer nothing is taken for known."""
-    if run.learnt is None or draft.status not in {"complete", "partial"}:
+async def _keep_findings(run: Run, draft: Draft) -> None:
+    """Store what the run found out; nothing is stored unless it came to an answer."""
+    if run.findings is None or draft.status not in {"complete", "partial"}:
         return
-    run.learnt.gave(hit.document.id for hit in hits)
     if draft.status == "complete":
         versions = {}
-        documents = run.source.for_asker(run.access, run.where)
         for name in {citation.document_id for citation in draft.citations}:
-            version = await asyncio.to_thread(documents.version, name)
+            version = await asyncio.to_thread(run.documents.view.version, name)
             if version is not None:
                 versions[name] = version
-        run.learnt.add_answer(run.question, draft.text, draft.citations, versions)
-    await run.learnt.keep()
+        run.findings.add_answer(run.question, draft.text, draft.citations, versions)
+    await run.findings.keep(await run.documents.exposed())
 
 
 def _check(question: str, options: Options) -> None:

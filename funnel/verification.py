@@ -74,5 +74,4 @@ async def surroundings(run: Run, citations: Iterable[Citation]) -> tuple[Surroun
 
 
 async def _stored(run: Run, citation: Citation, start: int, stop: int) -> str | None:
-    documents = run.source.for_asker(run.access, run.where)
-    return await asyncio.to_thread(documents.read, citation.document_id, start, stop)
+    return await asyncio.to_thread(run.documents.view.read, citation.document_id, start, stop)

@@ -26,7 +26,8 @@ class Documents:
     def __init__(self, source: Source, scope: Scope) -> None:
         self._source = source
         self._scope = scope
-        self._exposed: dict[DocumentId, None] = {}
+        self._exposed: set[DocumentId] = set()
+        self._order: list[DocumentId] = []
         self._lock = Lock()
 
     @property
@@ -37,13 +38,20 @@ class Documents:
     @property
     def exposed(self) -> tuple[DocumentId, ...]:
         """The documents whose text left this view, in the order of their first exposure."""
+        return self.exposed_since(0)
+
+    def exposed_since(self, n: int) -> tuple[DocumentId, ...]:
+        """Return the exposed documents but for the first `n`."""
         with self._lock:
-            return tuple(self._exposed)
+            return tuple(self._order[n:])
 
     def expose(self, ids: Iterable[DocumentId]) -> None:
         """Record that text of these documents was handed out by someone else: a cache, or a page store."""
         with self._lock:
-            self._exposed.update(dict.fromkeys(ids))
+            for each in ids:
+                if each not in self._exposed:
+                    self._exposed.add(each)
+                    self._order.append(each)
 
     def fresh(self) -> Documents:
         """Return a view under the same rights that has exposed nothing yet."""

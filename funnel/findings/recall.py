@@ -1,7 +1,7 @@
-"""What earlier runs learnt, as this one is told it: by `recall`, and unasked in the first message.
+"""What earlier runs found, as this run is told it: by `recall()`, and unasked in the first message.
 
-Knows the shelf, so that nothing is offered that the asker could not read, within the run's filter, now.
-Whatever a fact says was written by others: it is data like a document, and is shown fenced.
+Nothing is offered that the asker could not read now, within the run's filter. A finding was written by
+others: like a document it is data, and is shown fenced.
 """
 
 from __future__ import annotations
@@ -11,26 +11,24 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from funnel.findings.recorder import FindingRecorder
 from funnel.findings.store import Finding, FindingStore, Version
-from funnel.inspector.readable import Shelf
+from funnel.journal.journal import Journal
 from funnel.llm.base import estimated_tokens
 from funnel.memory import terms
 from funnel.prompts import fence
-from funnel.run.context import Run
-from funnel.sandbox.base import HostError
+from funnel.run.documents import ReadableDocuments
 from funnel.workspace.passages import PASSAGE_CHARS, best_passage
 from indexes.fingerprint import fingerprint, joint_fingerprint
 
-SHOWN, SHOWN_TOKENS, SHOWN_CHARS = 5, 600, 300
-"""So many facts the first message tells, within so many estimated tokens, each cut to so many characters."""
-LEAST_SHARE = 1 / 3
-"""A fact is told unasked when it holds this share of the question's terms."""
+MAX_SHOWN, MAX_SHOWN_TOKENS, MAX_SHOWN_CHARS = 5, 600, 300
+"""The first message tells so many findings, in so many estimated tokens, each cut to so many characters."""
+MIN_SHARE = 1 / 3
+"""A finding is told unasked if it holds this share of the question's terms."""
 MANY = 100
-"""With more documents than this it is first asked of which of them anything is known."""
+"""With more documents than this, those with findings are looked up first."""
 _LOOKED_AT = 20
-_OF_THE_QUESTION = 0.25
-"""What a term of the question counts beside one of the answer, where a place for both is looked for."""
+_QUESTION_WEIGHT = 0.25
+"""Weight of a term of the question, beside 1 for a term of the answer, in the choice of what to cite."""
 _INTRODUCTION = (
     "Already known from earlier questions. Check it before you cite(doc, start, stop); what it settles needs "
     "no more work:"
@@ -38,127 +36,124 @@ _INTRODUCTION = (
 
 
 class Recall:
-    """One for the whole tree of calls. Without `run.learnt` nothing is known."""
+    """Reads findings for one run; one for the whole tree of calls. Without a store there are none.
 
-    def __init__(self, run: Run, shelf: Shelf) -> None:
-        self.recorder = FindingRecorder(run.learnt, shelf)
-        self._run = run
-        self._shelf = shelf
+    `model`: the name of the model that leads, since another would not begin alike.
+    """
+
+    def __init__(
+        self, store: FindingStore | None, documents: ReadableDocuments, journal: Journal, *, model: str
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._journal = journal
+        self._model = model
 
     async def recall(self, query: str, k: int) -> list[dict[str, Any]]:
-        """The best `k` facts of the whole collection, each with a place that can be cited.
+        """Return the best `k` findings of the whole collection, each with a place that can be cited.
 
         Raises: `MemoryFailed`.
         """
-        learnt = self._run.learnt
-        if learnt is None:
+        store = self._store
+        if store is None:
             return []
-        found = await self._readable(learnt, query, await learnt.versions(), k)
-        for known in found:
-            # What is learnt from it in turn may be told only to whom it may be told itself.
-            learnt.gave(known.pop("given"))
+        found = await self._readable(store, query, await store.versions(), k)
+        for each in found:
+            # What is found with its help may be told only to whom it may be told itself.
+            self._documents.expose(each.pop("exposed"))
         return found
 
     async def opening(self, question: str, documents: Sequence[str]) -> str:
-        """What the first message tells of these documents; nothing where nothing is known of them.
+        """Return what the first message tells of these documents; "" if there is nothing to tell.
 
-        Raises: `MemoryFailed`.
+        The words of an earlier beginning are repeated, so that the prompt hits the cache, if the asker may
+        still read all documents that they may come from. Raises: `MemoryFailed`.
         """
-        learnt = self._run.learnt
-        if learnt is None:
+        store = self._store
+        if store is None:
             return ""
-        versions = frozenset(self._version(name) for name in documents)
-        key = joint_fingerprint(self._run.root.name, question, json.dumps(sorted(versions)))
-        journal, value = self._run.journal, f"known {key}"
-        before = journal.value(value) or await learnt.opening(key)
-        if before is not None and await self._shelf.readable(before[1]):
-            told, given = before
+        versions = frozenset((name, self._documents.version(name)) for name in documents)
+        key = joint_fingerprint(self._model, question, json.dumps(sorted(versions)))
+        name = f"known {key}"
+        before = self._journal.value(name) or await store.opening(key)
+        if before is not None and await self._documents.may_read(before[1]):
+            text, exposed = before
         else:
-            told, given = await self._told(learnt, question, versions)
-            await learnt.keep_opening(key, told, given)
-        learnt.gave(given)
-        journal.set_value(value, [told, list(given)])
-        return str(told)
+            text, exposed = await self._told(store, question, versions)
+            await store.keep_opening(key, text, exposed)
+        self._documents.expose(exposed)
+        self._journal.set_value(name, [text, list(exposed)])
+        return str(text)
 
     async def _told(
-        self, learnt: FindingStore, question: str, versions: Collection[Version]
+        self, store: FindingStore, question: str, versions: Collection[Version]
     ) -> tuple[str, list[str]]:
-        """The words, and the documents that they may come from."""
+        """Return the words, and the documents that they may come from."""
         asked = terms.tokens(question)
         lines: list[str] = []
-        given: dict[str, None] = {}
+        exposed: dict[str, None] = {}
         if len(versions) > MANY:
-            versions = frozenset(await learnt.versions()).intersection(versions)
-        room = SHOWN_TOKENS - estimated_tokens(_INTRODUCTION)
-        for known in await self._readable(learnt, question, versions, _LOOKED_AT, alone=True):
-            held = terms.record(f"{known['title']}\n{known['asked']}\n{known['text']}")
-            if sum(terms.count(held, name) > 0 for name in asked) < LEAST_SHARE * len(asked):
+            versions = frozenset(await store.versions()).intersection(versions)
+        room = MAX_SHOWN_TOKENS - estimated_tokens(_INTRODUCTION)
+        for each in await self._readable(store, question, versions, _LOOKED_AT, alone=True):
+            held = terms.record(f"{each['title']}\n{each['asked']}\n{each['text']}")
+            if sum(terms.count(held, name) > 0 for name in asked) < MIN_SHARE * len(asked):
                 continue
             line = (
-                f"{_cut(known['text'])!r} (asked: {_cut(known['asked'])!r}; {known['id']!r}, "
-                f"{known['start']}, {known['stop']})"
+                f"{_cut(each['text'])!r} (asked: {_cut(each['asked'])!r}; {each['id']!r}, "
+                f"{each['start']}, {each['stop']})"
             )
-            if estimated_tokens(line) <= room and len(lines) < SHOWN:
+            if estimated_tokens(line) <= room and len(lines) < MAX_SHOWN:
                 room -= estimated_tokens(line)
                 lines.append(line)
-                given |= dict.fromkeys(known["given"])
+                exposed |= dict.fromkeys(each["exposed"])
         text = "\n".join([_INTRODUCTION, fence("known", "\n".join(lines))]) if lines else ""
-        return text, list(given)
+        return text, list(exposed)
 
     async def _readable(
-        self, learnt: FindingStore, query: str, versions: Collection[Version], k: int, *, alone: bool = False
+        self, store: FindingStore, query: str, versions: Collection[Version], k: int, *, alone: bool = False
     ) -> list[dict[str, Any]]:
-        """The best facts about these versions of which every source can be read, as it was.
+        """Return the best findings about these versions whose every span the asker can read as it was.
 
-        `alone`: not those that rest on others besides.
+        `alone`: without findings that rest on other documents as well.
         """
         found: list[dict[str, Any]] = []
         if k < 1:
             return found
-        async for fact in learnt.find(query, versions):
-            if alone and not fact.versions.issubset(versions):
+        async for finding in store.find(query, versions):
+            if alone and not finding.versions.issubset(versions):
                 continue
-            if (known := await self._checked(fact)) is not None:
-                found.append(known)
+            if (shown := await self._checked(finding)) is not None:
+                found.append(shown)
             if len(found) >= k:
                 break
         return found
 
-    async def _checked(self, fact: Finding) -> dict[str, Any] | None:
-        """A fact as the model's code sees it, or None where a source is not what it was, for this asker."""
-        if not await self._shelf.readable(fact.given):
+    async def _checked(self, finding: Finding) -> dict[str, Any] | None:
+        """Return a finding as the model's code sees it; None if a span is not as it was, for this asker."""
+        if not await self._documents.may_read(finding.exposed):
             return None
         places = []
-        for source in fact.sources:
-            try:
-                info = await self._shelf.find(source.document_id)
-                text = await self._shelf.read(info.id, source.start, source.stop)
-            except HostError:
+        for span in finding.sources:
+            text = await self._documents.quoted(span.document_id, span.version, span.start, span.stop)
+            if text is None or fingerprint(text) != span.fingerprint:
                 return None
-            if info.version != source.version or fingerprint(text) != source.check:
-                return None
-            start, stop = await asyncio.to_thread(_place, text, fact)
-            places.append(
-                {"id": source.document_id, "start": source.start + start, "stop": source.start + stop}
-            )
-        title = fact.sources[0].title
-        told = {"text": fact.text, "asked": fact.asked, "kind": fact.kind, "title": title}
-        return {**told, "doc": places[0]["id"], **places[0], "sources": places, "given": fact.given}
-
-    def _version(self, name: str) -> Version:
-        info = self._shelf.info(name)
-        return str(info.id), info.version
+            start, stop = await asyncio.to_thread(_place, text, finding)
+            places.append({"id": span.document_id, "start": span.start + start, "stop": span.start + stop})
+        title = finding.sources[0].title
+        shown = {"text": finding.text, "asked": finding.asked, "kind": finding.kind, "title": title}
+        return {**shown, "doc": places[0]["id"], **places[0], "sources": places, "exposed": finding.exposed}
 
 
-def _place(text: str, fact: Finding) -> tuple[int, int]:
-    """What of a long span is to be cited: where it says the most of the fact."""
+def _place(text: str, finding: Finding) -> tuple[int, int]:
+    """Return what to cite of a span: all of it, or of a long one the part that says the most."""
     if len(text) <= PASSAGE_CHARS:
         return 0, len(text)
-    weights = dict.fromkeys(terms.tokens(fact.asked), _OF_THE_QUESTION)
-    weights |= dict.fromkeys(terms.tokens(fact.text), 1.0)
+    weights = dict.fromkeys(terms.tokens(finding.asked), _QUESTION_WEIGHT)
+    weights |= dict.fromkeys(terms.tokens(finding.text), 1.0)
     passage = best_passage(text, weights)
     return (0, PASSAGE_CHARS) if passage is None else (passage.start, passage.stop)
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
+    return text if len(text) <= MAX_SHOWN_CHARS else f"{text[:MAX_SHOWN_CHARS]}…"

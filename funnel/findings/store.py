@@ -1,7 +1,7 @@
-"""What runs learnt about versions of documents, with the spans that it rests on; knows no model and no text.
+"""What runs found out about versions of documents, with the spans that it rests on; reads no document.
 
-Facts lie apart for every asker's rights, and by document version: those of another are never looked at.
-Whoever reads one back makes sure that the asker may read every source of it now, and that it stands there.
+Findings are stored apart for every tenant and set of rights, and by document version. Whoever reads one makes
+sure that the asker may still read its documents, and that its spans are as they were.
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ from indexes.fingerprint import fingerprint
 
 FindingKind = Literal["note", "sub-call", "child", "answer"]
 
-MAX_FACTS = 200
-"""Of one version; the oldest go."""
+MAX_FINDINGS = 200
+"""Of one document version; the oldest are dropped."""
 MAX_CHARS = 2_000
 MAX_ASKED_CHARS = 500
 MAX_TITLE_CHARS = 200
 MAX_SOURCES = 20
 MAX_VERSIONS = 1_000
-"""So many that something was learnt about are looked through."""
+"""As many document versions with findings are looked through."""
 MAX_FOUND = 200
-MAX_GIVEN = 500
-"""A run that had text of more documents teaches nothing: it could not be told who may hear of it."""
-_FACT, _OPENING = "fact/", "opening/"
+MAX_EXPOSED = 500
+"""If a run had text of more documents, its findings are not stored: checking who may read all of them would
+cost too much."""
+_FINDING, _OPENING = "fact/", "opening/"
 _READ = 16
 _AT_ONCE = 16
 _LISTED = 1_000
@@ -50,24 +51,24 @@ Version = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SupportingSpan:
-    """A span of a document version; `check` tells whether a text is the one that stood there.
+    """A span of a document version; `fingerprint` tells whether a text is the one that stood there.
 
-    `title`: the document's, since many a fact does not say what it is about.
+    `title`: the document's, since a finding often does not say what it is about.
     """
 
     document_id: str
     version: str
     start: int
     stop: int
-    check: str
+    fingerprint: str
     title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found when `asked`, and where; `at` in seconds since 1970.
+    """What was found out when `asked`, and where; `found_at` in seconds since 1970.
 
-    `given`: every document of which the run had text when it wrote this, since a model may put into words
+    `exposed`: every document of which the run had text when it wrote this, since a model may put into words
     what stands in another document than the one that it cites.
     """
 
@@ -75,37 +76,32 @@ class Finding:
     asked: str
     text: str
     sources: tuple[SupportingSpan, ...]
-    at: float = 0.0
-    given: tuple[str, ...] = ()
+    found_at: float = 0.0
+    exposed: tuple[str, ...] = ()
 
     @property
     def versions(self) -> frozenset[Version]:
-        """The documents that it rests on."""
-        return frozenset((source.document_id, source.version) for source in self.sources)
+        """The document versions that it rests on."""
+        return frozenset((span.document_id, span.version) for span in self.sources)
 
     @property
     def searched(self) -> str:
-        """By whose terms it is found: titles, what was asked, what was found."""
-        titles = dict.fromkeys(source.title for source in self.sources)
+        """The text by whose terms it is found: titles, what was asked, what was found out."""
+        titles = dict.fromkeys(span.title for span in self.sources)
         return "\n".join([*titles, self.asked, self.text])
 
     @property
     def digest(self) -> str:
-        """The same for what was learnt again."""
-        parts = [
-            self.kind,
-            self.asked,
-            self.text,
-            *(list(asdict(source).values()) for source in self.sources),
-        ]
+        """A short name that stays the same if the same is found out again."""
+        parts = [self.kind, self.asked, self.text, *(list(asdict(span).values()) for span in self.sources)]
         return fingerprint(json.dumps(parts))
 
 
 class FindingStore:
-    """The facts of askers with these rights. What a run learns waits in it until the run has its answer.
+    """The findings of askers with these rights. Those of a run wait in it until the run has its answer.
 
-    `ttl_s`: how long a fact is kept after it was last learnt. `steady`: a question that is asked again over
-    the same versions begins as it did before, so that its calls are found in the cache.
+    `ttl_s`: how long a finding is kept after it was last found. `steady`: a question that is asked again over
+    the same versions begins as it did before, so that its calls hit the cache.
     """
 
     def __init__(
@@ -122,24 +118,20 @@ class FindingStore:
         self._ttl_s = ttl_s
         self._steady = steady
         self._pending: dict[str, Finding] = {}
-        self._given: dict[str, None] = {}
-
-    def gave(self, ids: Iterable[str]) -> None:
-        """The run was given text of these documents."""
-        self._given |= dict.fromkeys(ids)
 
     def add(self, kind: FindingKind, asked: str, text: str, sources: Iterable[SupportingSpan]) -> None:
-        """Something was learnt; without a source, or too long, it is none."""
-        fact = Finding(kind, asked.strip()[:MAX_ASKED_CHARS], text.strip(), tuple(dict.fromkeys(sources)))
-        if 0 < len(fact.sources) <= MAX_SOURCES and 0 < len(fact.text) <= MAX_CHARS:
-            self._pending[fact.digest] = fact
+        """Take a finding; one without a span, or with too many or too long a text, is dropped."""
+        spans = tuple(dict.fromkeys(sources))
+        finding = Finding(kind, asked.strip()[:MAX_ASKED_CHARS], text.strip(), spans)
+        if 0 < len(finding.sources) <= MAX_SOURCES and 0 < len(finding.text) <= MAX_CHARS:
+            self._pending[finding.digest] = finding
 
     def add_answer(
         self, question: str, text: str, citations: Sequence[Citation], versions: Mapping[str, str]
     ) -> None:
-        """What a complete answer states, each statement with its citations; data as a whole with all of them.
+        """Take what a complete answer states: each statement with its citations, data as a whole with all.
 
-        `versions`: those of the cited documents, by id.
+        `versions`: the versions of the cited documents, by id.
         """
         spans = statements(text) if markers_in(text) else [(0, len(text))]
         for start, stop in spans:
@@ -151,24 +143,27 @@ class FindingStore:
             sources = [supporting_span(each, versions[each.document_id]) for each in cited]
             self.add("answer", question, renumber(said, {})[0], sources)
 
-    async def keep(self) -> None:
-        """Write what was added. A memory that fails loses it, and nothing else."""
+    async def keep(self, exposed: Collection[str]) -> None:
+        """Store what was added. If the memory fails, it is lost, and nothing else with it.
+
+        `exposed`: every document of which the run had text, or may have had.
+        """
         by_version: dict[Version, list[Finding]] = defaultdict(list)
-        facts, self._pending = self._pending, {}
-        if len(self._given) > MAX_GIVEN:
+        findings, self._pending = self._pending, {}
+        if len(exposed) > MAX_EXPOSED:
             return
-        for learnt in facts.values():
-            fact = replace(learnt, given=tuple(self._given))
-            for version in fact.versions:
-                by_version[version].append(fact)
+        for pending in findings.values():
+            finding = replace(pending, exposed=tuple(exposed))
+            for version in finding.versions:
+                by_version[version].append(finding)
         now = time.time()
         try:
-            await asyncio.gather(*(self._write(version, facts, now) for version, facts in by_version.items()))
+            await asyncio.gather(*(self._write(version, some, now) for version, some in by_version.items()))
         except MemoryFailed as error:
-            _LOG.warning("what was learnt is not kept: %s", error)
+            _LOG.warning("the findings of a run are not stored: %s", error)
 
     async def versions(self) -> list[Version]:
-        """Of which document versions anything is known, `MAX_VERSIONS` at most. Raises: `MemoryFailed`."""
+        """Return the document versions with findings, at most `MAX_VERSIONS`. Raises: `MemoryFailed`."""
         found: list[Version] = []
         after: str = f"{self._here}/"
         while len(found) < MAX_VERSIONS and (
@@ -182,7 +177,7 @@ class FindingStore:
         return found[:MAX_VERSIONS]
 
     async def find(self, query: str, versions: Collection[Version]) -> AsyncIterator[Finding]:
-        """What was learnt about these versions and fits the query, best first. Raises: `MemoryFailed`."""
+        """Yield the findings about these versions that fit the query, best first. Raises: `MemoryFailed`."""
         at_once = asyncio.Semaphore(_AT_ONCE)
 
         async def count(where: Namespace) -> tuple[Namespace, int]:
@@ -197,57 +192,58 @@ class FindingStore:
             some = ranked[first : first + _READ]
             read = (self._memory.get_many(text.where, [text.key]) for text in some)
             for text, found in zip(some, await asyncio.gather(*read), strict=True):
-                fact = _load(found.get(text.key))
-                # One of several sources is stored with each of them.
-                if fact is not None and fact.digest not in seen:
-                    seen.add(fact.digest)
-                    yield fact
+                finding = _load(found.get(text.key))
+                # A finding about several documents is stored with each of them.
+                if finding is not None and finding.digest not in seen:
+                    seen.add(finding.digest)
+                    yield finding
 
     async def opening(self, key: str) -> tuple[str, list[str]] | None:
-        """What was said to be known when the same was begun before, where it is to begin alike.
+        """Return what the first message told the last time, with the documents that it may come from.
 
-        Returns: the words, and the documents that they may come from. Raises: `MemoryFailed`.
+        Returns None if there is none, or if the store is not steady. Raises: `MemoryFailed`.
         """
         if not self._steady:
             return None
         found = (await self._memory.get_many(self._here, [_OPENING + key])).get(_OPENING + key)
         if found is None:
             return None
-        text, given = json.loads(found)
-        return text, given
+        text, exposed = json.loads(found)
+        return text, exposed
 
-    async def keep_opening(self, key: str, text: str, given: Iterable[str]) -> None:
-        """Keep what is said to be known at that beginning. Raises: `MemoryFailed`."""
-        stored = {_OPENING + key: json.dumps([text, list(given)]).encode()}
+    async def keep_opening(self, key: str, text: str, exposed: Iterable[str]) -> None:
+        """Store what the first message tells, for the next time. Raises: `MemoryFailed`."""
+        stored = {_OPENING + key: json.dumps([text, list(exposed)]).encode()}
         await self._memory.put_many(self._here, stored, ttl_s=self._ttl_s)
 
-    async def _write(self, version: Version, facts: Iterable[Finding], now: float) -> None:
-        """What is learnt again is as new as what is learnt for the first time."""
+    async def _write(self, version: Version, findings: Iterable[Finding], now: float) -> None:
+        """Store findings about one version; one that was found again counts as new."""
         where = self._where(version)
         old = {_digest(key): key for key in await self._keys(where)}
-        new = {f"{_FACT}{int(now * 1000):015d}-{fact.digest}": fact for fact in facts}
-        new = dict(sorted(new.items())[:MAX_FACTS])
-        items = {key: _dump(fact, now) for key, fact in new.items()}
-        items |= {TERMS + key: terms.record(fact.searched) for key, fact in new.items()}
+        new = {f"{_FINDING}{int(now * 1000):015d}-{finding.digest}": finding for finding in findings}
+        new = dict(sorted(new.items())[:MAX_FINDINGS])
+        items = {key: _dump(finding, now) for key, finding in new.items()}
+        items |= {TERMS + key: terms.record(finding.searched) for key, finding in new.items()}
         await self._memory.put_many(where, items, ttl_s=self._ttl_s)
-        learnt_again = {_digest(key) for key in new}
-        rest = sorted(key for digest, key in old.items() if digest not in learnt_again)
-        too_many = rest[: max(0, len(rest) + len(new) - MAX_FACTS)]
-        gone = {*too_many, *(old[digest] for digest in learnt_again & old.keys())} - new.keys()
+        found_again = {_digest(key) for key in new}
+        rest = sorted(key for digest, key in old.items() if digest not in found_again)
+        too_many = rest[: max(0, len(rest) + len(new) - MAX_FINDINGS)]
+        gone = {*too_many, *(old[digest] for digest in found_again & old.keys())} - new.keys()
         await self._memory.delete_many(where, [part for key in sorted(gone) for part in (key, TERMS + key)])
 
     async def _keys(self, where: Namespace) -> list[str]:
-        return await self._memory.scan(where, _FACT, limit=2 * MAX_FACTS)
+        return await self._memory.scan(where, _FINDING, limit=2 * MAX_FINDINGS)
 
     def _where(self, version: Version) -> Namespace:
         return layout.findings(self._asker, *version)
 
 
 def supporting_span(citation: Citation, version: str) -> SupportingSpan:
-    """What a citation rests on."""
-    check = fingerprint(citation.quote)
+    """Return the span that a citation of this document version rests on."""
     title = citation.title[:MAX_TITLE_CHARS]
-    return SupportingSpan(citation.document_id, version, citation.start, citation.stop, check, title)
+    return SupportingSpan(
+        citation.document_id, version, citation.start, citation.stop, fingerprint(citation.quote), title
+    )
 
 
 def _version(rest: str) -> Version:
@@ -259,15 +255,24 @@ def _digest(key: str) -> str:
     return key.rpartition("-")[2]
 
 
-def _dump(fact: Finding, now: float) -> bytes:
-    return json.dumps({**asdict(fact), "at": now}).encode()
+def _dump(finding: Finding, now: float) -> bytes:
+    """Return a finding as it is stored; the names there are older than those of the fields."""
+    sources = [{**asdict(span), "check": span.fingerprint} for span in finding.sources]
+    for span in sources:
+        del span["fingerprint"]
+    stored = {
+        "kind": finding.kind, "asked": finding.asked, "text": finding.text, "sources": sources, "at": now,
+        "given": finding.exposed,
+    }  # fmt: skip
+    return json.dumps(stored).encode()
 
 
 def _load(stored: bytes | None) -> Finding | None:
-    """None for what has gone meanwhile, or is a later version's."""
+    """Return a stored finding; None if it has gone meanwhile, or a later version wrote it."""
     try:
         found = json.loads(stored or b"{}")
-        sources = tuple(SupportingSpan(**source) for source in found.pop("sources"))
-        return Finding(**{**found, "given": tuple(found["given"])}, sources=sources)
-    except (ValueError, TypeError, KeyError):
+        spans = tuple(SupportingSpan(fingerprint=span.pop("check"), **span) for span in found.pop("sources"))
+        found_at, exposed = found.pop("at"), tuple(found.pop("given"))
+        return Finding(**found, sources=spans, found_at=found_at, exposed=exposed)
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from funnel.errors import BadAnswer, BudgetExceeded, LLMError
+from funnel.inspector.citations import CitationRegistry
 from funnel.inspector.loop import Unfinished
-from funnel.inspector.readable import Shelf
 from funnel.inspector.tools.registry import names
 from funnel.inspector.transcript import Turn, middle_out, prose
 from funnel.llm.base import Message, Request, StepId, estimated_tokens
@@ -55,12 +55,12 @@ def reserve(run: Run) -> Reservation | None:
         return None
 
 
-async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
+async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Draft:
     """What can be told, `partial`; `declined`, or `failed` where a part broke, if that is nothing.
 
     With a schema the call is asked for words and a value; a value that does not meet it is left out.
     """
-    notes = await run.workspace.notes()
+    notes = await run.notes.all()
     notices = [f"The work ended before an answer was submitted: {ended.reason}"]
     value: Any = None
     request = _request(run, notes, ended.turns)
@@ -73,7 +73,7 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
         text = "\n".join(f"{key}: {note}" for key, note in notes.items())
     if not text or text.startswith("NOT FOUND"):
         looked = (
-            f"No answer was found in {counted(len(shelf.ids), 'document')} "
+            f"No answer was found in {counted(len(run.documents.ids), 'document')} "
             f"and {counted(sum(turn.count for turn in ended.turns), 'turn')}."
         )
         status: Status = "failed" if ended.end_reason is EndReason.BROKEN else "declined"
@@ -85,7 +85,7 @@ async def extract(run: Run, shelf: Shelf, ended: Unfinished) -> Draft:
             reason = "none was submitted" if value is None else str(error)
             notices.append(f"The answer has no value of the form asked for ({reason}).")
             value = None
-    cited = shelf.cited(markers_in([text, value]))
+    cited = registry.cited(markers_in([text, value]))
     (text, value), citations = renumber_value([text, value], cited)
     return Draft(
         text.strip(), "partial", citations, value, notices=tuple(notices), end_reason=ended.end_reason

@@ -8,11 +8,10 @@ from dataclasses import replace
 from functools import partial
 
 from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
-from funnel.findings.recall import Recall
 from funnel.findings.recorder import NOT_FOUND
 from funnel.inspector import extraction
 from funnel.inspector.loop import Inspection, Task, Unfinished
-from funnel.inspector.readable import Shelf
+from funnel.inspector.shared import Shared
 from funnel.inspector.tools.report import Submission
 from funnel.inspector.tools.sub_calls import CallSite
 from funnel.llm.limiter import Limiter
@@ -42,17 +41,16 @@ class Inspector:
         self._at_once: defaultdict[int, Limiter] = defaultdict(lambda: Limiter(CHILDREN_AT_ONCE))
 
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
-        """The submitted answer; when the budget ends first, the best that can be told from the work so far.
+        """Return the submitted answer; if the budget ends first, the best that the work so far allows.
 
-        Raises: `SandboxUnavailable`; `BudgetExceeded` and `LLMError` only when not even the first call was
+        Raises: `SandboxUnavailable`; `BudgetExceeded` and `LLMError` only if not even the first call was
         possible.
         """
-        shelf = Shelf(run.source, run.workspace, run.journal, access=run.access, where=run.where)
         async with run.ledger.in_time(_NOT_ASKED):
             if run.journal.resumed:
-                await shelf.restore()
-            documents = await shelf.add(hit.document for hit in hits)
-        known = Recall(run, shelf)
+                await run.documents.restore()
+            documents = await run.documents.add(hit.document for hit in hits)
+        shared = Shared.of(run)
         best = {
             str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)
             for hit in hits
@@ -60,38 +58,29 @@ class Inspector:
         kept = extraction.reserve(run)
         try:
             with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S):
-                ended = await self._inspect(
-                    run, shelf, known, Task(run.question, documents, 0, run.span, ROOT, best)
-                )
+                ended = await self._inspect(shared, Task(run.question, documents, 0, run.span, ROOT, best))
         finally:
             if kept is not None:
                 run.ledger.release(kept)
         if isinstance(ended, Submission):
-            draft = _submitted(run, shelf, ended)
+            draft = _submitted(shared, ended)
         else:
-            draft = await extraction.extract(run, shelf, ended)
+            draft = await extraction.extract(run, shared.citations, ended)
         return replace(draft, sandbox=self._sandbox.name)
 
-    async def _inspect(self, run: Run, shelf: Shelf, known: Recall, task: Task) -> Submission | Unfinished:
-        may_recurse = task.depth < run.ledger.limits.max_depth
-        recurse = partial(self._child, run, shelf, known, task.depth + 1) if may_recurse else None
-        return await Inspection(run, shelf, known, task, recurse=recurse).work(self._sandbox, self._limits)
+    async def _inspect(self, shared: Shared, task: Task) -> Submission | Unfinished:
+        may_recurse = task.depth < shared.run.ledger.limits.max_depth
+        recurse = partial(self._child, shared, task.depth + 1) if may_recurse else None
+        return await Inspection(shared, task, recurse=recurse).work(self._sandbox, self._limits)
 
     async def _child(
-        self,
-        run: Run,
-        shelf: Shelf,
-        known: Recall,
-        depth: int,
-        question: str,
-        ids: Sequence[str],
-        at: CallSite,
+        self, shared: Shared, depth: int, question: str, ids: Sequence[str], at: CallSite
     ) -> str:
-        """What `rlm_query` returns: the child's answer, or a `HostError` where it has none."""
+        """Return what `rlm_query` returns. Raises: `HostError` if the child has no answer."""
         task = Task(question, tuple(ids), depth, at.span, at.path)
         try:
             async with self._at_once[depth]:
-                ended = await self._inspect(run, shelf, known, task)
+                ended = await self._inspect(shared, task)
         except (BudgetExceeded, BudgetTooSmall, LLMError) as error:
             raise HostError(f"the recursive call could not begin: {error}") from error
         if isinstance(ended, Unfinished):
@@ -102,11 +91,11 @@ class Inspector:
         return " ".join([ended.text, *(f"[{n}]" for n in ended.numbers if n not in in_text)])
 
 
-def _submitted(run: Run, shelf: Shelf, submission: Submission) -> Draft:
+def _submitted(shared: Shared, submission: Submission) -> Draft:
     found = submission.found
-    value, citations = renumber_value(submission.answer, shelf.cited(submission.numbers))
-    # Where a value of some form is wanted, words that say why there is none are no value.
-    typed = found if run.schema is not None else not isinstance(value, str)
+    value, citations = renumber_value(submission.answer, shared.citations.cited(submission.numbers))
+    # If the answer is to be typed, words that say why there is none are not a value.
+    typed = found if shared.run.schema is not None else not isinstance(value, str)
     return Draft(
         answer_text(value).strip(),
         "complete" if found else "declined",

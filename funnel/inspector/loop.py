@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from funnel.errors import BudgetExceeded, LLMError, SandboxDied
-from funnel.findings.recall import Recall
+from funnel.findings.provenance import TextSpan
 from funnel.inspector.opening import context_variable, describe_context
-from funnel.inspector.readable import Shelf
+from funnel.inspector.shared import Shared
 from funnel.inspector.tools.host import Host
 from funnel.inspector.tools.models import Recurse
 from funnel.inspector.tools.registry import MODULES, described
@@ -28,7 +28,6 @@ from funnel.inspector.transcript import (
 )
 from funnel.llm.base import MAX_REPLY_CHARS, Request, StepId
 from funnel.prompts import fence, render
-from funnel.run.context import Run
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 from funnel.trace.kinds import CellEnded, CellStarted, ReplyRejected, TurnStarted, WorkStopped
 from funnel.types import EndReason
@@ -70,14 +69,13 @@ class Unfinished:
 class Inspection:
     """The state of one inspector; it works once."""
 
-    def __init__(self, run: Run, shelf: Shelf, known: Recall, task: Task, *, recurse: Recurse | None) -> None:
-        self._run = run
-        self._shelf = shelf
-        self._known = known
+    def __init__(self, shared: Shared, task: Task, *, recurse: Recurse | None) -> None:
+        self._shared = shared
+        self._run = run = shared.run
         self._task = task
-        # A child's answer is read by its parent's program, whatever form the run's own is to have.
+        # A child's answer is read by its parent's program, so the schema of the run is not for it.
         self._schema = run.schema if task.depth == 0 else None
-        self._host = Host(run, shelf, known, recurse, task.documents, self._left, self._schema)
+        self._host = Host(shared, recurse, task.documents, self._left, self._schema)
         self._turns: tuple[Turn, ...] = ()
         self._told = joint_fingerprint()
         self._number = 0
@@ -86,44 +84,43 @@ class Inspection:
         self._prelude: asyncio.Task[CellResult] | None = None
 
     async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
-        """Turn after turn.
+        """Take turn after turn, and return the answer or why there is none.
 
-        Raises: `BudgetTooSmall` for a first prompt beyond `max_prompt_tokens`; `BudgetExceeded`, `LLMError`
-        only when not even the first call was possible.
+        Raises: `BudgetTooSmall` if the first prompt passes `max_prompt_tokens`; `BudgetExceeded`, `LLMError`
+        only if not even the first call was possible.
         """
-        task, host = self._task, self._host
-        run = self._run
+        task, run = self._task, self._run
         system = run.prompts.render_for(
             run.root.name, "inspector", tools=described(run.tools), dialect=sandbox.dialect
         )
-        context = await context_variable(task.documents, self._shelf)
+        context = await context_variable(task.documents, run.documents)
         opening = await describe_context(
             task.question,
             [document["id"] for document in context],
-            self._shelf,
+            run.documents,
             task.best,
-            shape=self._run.shape if task.depth == 0 else None,
+            shape=run.shape if task.depth == 0 else None,
         )
-        if told := await self._known.opening(task.question, task.documents):
+        if told := await self._shared.recall.opening(task.question, task.documents):
             opening = f"{opening}\n\n{told}"
         if self._schema is not None:
             wanted = render("inspector_typed", schema=fence("schema", self._schema.text))
             opening = f"{opening}\n\n{wanted}"
-        self._room = room_for_turns(
-            system, opening, max_prompt_tokens=self._run.ledger.limits.max_prompt_tokens
+        self._room = room_for_turns(system, opening, max_prompt_tokens=run.ledger.limits.max_prompt_tokens)
+        self._shared.recorder.texts(
+            TextSpan(each["id"], 0, each["text"]) for each in context if each["text"] is not None
         )
-        self._known.recorder.gave_context(context)
         variables = {
             "context": context,
             "question": task.question,
-            "n_documents": await self._shelf.count(),
+            "n_documents": await run.documents.count(),
         }
         async with AsyncExitStack() as stack:
-            async with self._run.ledger.in_time("no sandbox was free, and the model was never asked"):
+            async with run.ledger.in_time("no sandbox was free, and the model was never asked"):
                 session = await stack.enter_async_context(
-                    sandbox.session(host.functions(), variables, limits)
+                    sandbox.session(self._host.functions(), variables, limits)
                 )
-            # While the model thinks, and before its first cell: of many children at once all begin with this.
+            # Runs while the model thinks, before its first cell; every one of many children begins with it.
             self._prelude = asyncio.create_task(session.run(PRELUDE))
             stack.push_async_callback(_ended, self._prelude)
             while self._number < self._run.ledger.limits.max_turns:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from funnel.inspector.readable import Shelf
 from funnel.prompts import advice, fence
+from funnel.run.documents import ReadableDocuments
 from funnel.sandbox.base import HostError
 from funnel.text.sentences import sentences
 from funnel.types import Shape
@@ -33,19 +33,19 @@ ALONE_HEAD_CHARS, ALONE_TAIL_CHARS = 300, 100
 """Where stage one found nothing in particular."""
 
 
-async def context_variable(documents: Sequence[str], shelf: Shelf) -> list[dict[str, Any]]:
+async def context_variable(names: Sequence[str], documents: ReadableDocuments) -> list[dict[str, Any]]:
     """One dict a document: id, title, n_chars, text; text is None where it must be read piecewise.
 
     A document that was changed or taken away since it was found is left out.
     """
     context: list[dict[str, Any]] = []
     total = 0
-    for name in documents:
-        info = shelf.info(name)
+    for name in names:
+        info = documents.info(name)
         inline = info.n_chars <= INLINE_CHARS and total + info.n_chars <= INLINE_TOTAL_CHARS
         total += info.n_chars if inline else 0
         try:
-            text = await shelf.read(name) if inline else None
+            text = await documents.read(name) if inline else None
         except HostError:
             continue
         context.append(
@@ -56,8 +56,8 @@ async def context_variable(documents: Sequence[str], shelf: Shelf) -> list[dict[
 
 async def describe_context(
     question: str,
-    documents: Sequence[str],
-    shelf: Shelf,
+    names: Sequence[str],
+    documents: ReadableDocuments,
     best: Mapping[str, tuple[int, int]],
     *,
     shape: Shape | None = None,
@@ -66,17 +66,20 @@ async def describe_context(
 
     `best` are the spans by which stage one found the documents, for those that it found.
     """
-    infos = [shelf.info(name) for name in documents]
-    lines = [fence("question", question), *await _described(question, infos, shelf, best)]
+    infos = [documents.info(name) for name in names]
+    lines = [fence("question", question), *await _described(question, infos, documents, best)]
     if shape is not None:
         lines.append(advice(shape))
     return "\n".join(lines)
 
 
 async def _described(
-    question: str, infos: Sequence[DocumentInfo], shelf: Shelf, best: Mapping[str, tuple[int, int]]
+    question: str,
+    infos: Sequence[DocumentInfo],
+    documents: ReadableDocuments,
+    best: Mapping[str, tuple[int, int]],
 ) -> list[str]:
-    whole = await shelf.count()
+    whole = await documents.count()
     if not infos:
         none = f"context is empty: a first search found none of the {whole:,} documents."
         return [f"{none} Search with other words."]
@@ -92,7 +95,7 @@ async def _described(
     for info in infos[:SHOWN]:
         # A document may change or go at any moment; then it is not shown.
         with suppress(HostError):
-            lines.append(await _excerpt(info, shelf, best.get(info.id), terms))
+            lines.append(await _excerpt(info, documents, best.get(info.id), terms))
     return lines
 
 
@@ -117,28 +120,28 @@ def _weight(text: str) -> int:
 
 
 async def _excerpt(
-    info: DocumentInfo, shelf: Shelf, best: tuple[int, int] | None, terms: frozenset[str]
+    info: DocumentInfo, documents: ReadableDocuments, best: tuple[int, int] | None, terms: frozenset[str]
 ) -> str:
     """A short document whole; of a long one how it begins and ends, and what stage one found it by."""
     end = info.n_chars
     if end <= WHOLE_CHARS:
-        return fence("excerpt", await shelf.read(info.id), id=info.id[:LABEL_CHARS], what="whole")
+        return fence("excerpt", await documents.read(info.id), id=info.id[:LABEL_CHARS], what="whole")
     if best is None:
         spans, what = [(0, ALONE_HEAD_CHARS), (end - ALONE_TAIL_CHARS, end)], "beginning and end"
     else:
-        start, stop = await _match(info, shelf, best, terms)
+        start, stop = await _match(info, documents, best, terms)
         spans = [(0, HEAD_CHARS), (start, stop), (end - TAIL_CHARS, end)]
         what = f"beginning, {start} to {stop}, end"
-    parts = [await shelf.read(info.id, start, stop) for start, stop in _joined(spans)]
+    parts = [await documents.read(info.id, start, stop) for start, stop in _joined(spans)]
     return fence("excerpt", "\n[…]\n".join(parts), id=info.id[:LABEL_CHARS], what=what)
 
 
 async def _match(
-    info: DocumentInfo, shelf: Shelf, best: tuple[int, int], terms: frozenset[str]
+    info: DocumentInfo, documents: ReadableDocuments, best: tuple[int, int], terms: frozenset[str]
 ) -> tuple[int, int]:
     """Of the best passage, what begins with the sentence that holds the most of the question's terms."""
     start, stop = best
-    text = await shelf.read(info.id, start, stop)
+    text = await documents.read(info.id, start, stop)
     held = [(len(terms.intersection(analyse(text[a:b]))), -a) for a, b in sentences(text)]
     first = start - max(held, default=(0, 0))[1]
     return first, min(first + MATCH_CHARS, stop)

@@ -81,6 +81,14 @@ def _numbered_before(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class TextExposed:
+    """Documents of which the run had text, or all that its asker may read."""
+
+    ids: Annotated[list[str], Field(alias="exposed")]
+    everything: Annotated[bool, Field(alias="all")]
+
+
+@dataclass(frozen=True, slots=True)
 class ValueSet:
     """A value of the run as a whole."""
 
@@ -95,13 +103,14 @@ class Forgotten:
     path: Annotated[Path, Field(alias="forget")]
 
 
-Entry = CallAsked | CallEnded | HostCallEnded | CitationNumbered | ValueSet | Forgotten
+Entry = CallAsked | CallEnded | HostCallEnded | CitationNumbered | TextExposed | ValueSet | Forgotten
 
 _KINDS: dict[str, type[Entry]] = {
     "asked": CallAsked,
     "ended": CallEnded,
     "kept": HostCallEnded,
     "cite": CitationNumbered,
+    "exposed": TextExposed,
     "value": ValueSet,
     "forget": Forgotten,
 }

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ from funnel.journal.entries import (
     Forgotten,
     HostCallEnded,
     Kept,
+    TextExposed,
     ValueSet,
 )
 from funnel.journal.lease import Lease
@@ -86,6 +87,10 @@ class Journal:
         self._values: dict[str, Any] = {}
         self.citations: dict[int, Citation] = {}
         """The citations of earlier attempts, by the numbers that they were given."""
+        self.exposed: list[str] = []
+        """The documents of which the run had text, as far as `expose` was told."""
+        self.all_exposed = False
+        """Whether the run may have had text of whatever its asker may read."""
         self.spent: list[Outcome] = []
         """Every call of earlier attempts; one that was in flight when its attempt ended at its worst case."""
         self.diverged = False
@@ -134,6 +139,8 @@ class Journal:
                 self._take(entry, attempt, asked)
             after = keys[-1]
         self.spent += asked.values()
+        # Results of a version that kept no such record may hold any text.
+        self.all_exposed |= bool(self._kept) and not self.exposed
 
     @property
     def attempt(self) -> int:
@@ -192,6 +199,16 @@ class Journal:
     def cite(self, number: int, citation: Citation) -> None:
         """Write that a number was given to a citation."""
         self._enqueue(CitationNumbered(number, citation), None)
+
+    def expose(self, ids: Iterable[str], *, everything: bool) -> None:
+        """Write that the run had text of these documents too, or of any, before what is written next.
+
+        Nothing is written for its own sake: only what comes later can rest on these texts.
+        """
+        new = list(ids)
+        self.exposed += new
+        self.all_exposed |= everything
+        self._pending.append((entries.dump(TextExposed(new, everything)), None))
 
     def value(self, name: str) -> Any:
         """What `set_value` was given in an earlier attempt; None if nothing."""
@@ -322,6 +339,9 @@ class Journal:
                 self._kept[path] = _Known(attempt, fingerprint, kept)
             case CitationNumbered(number, citation):
                 self.citations[number] = citation
+            case TextExposed(ids, everything):
+                self.exposed += ids
+                self.all_exposed |= everything
             case ValueSet(name, value):
                 self._values[name] = value
             case Forgotten(path):

@@ -1,4 +1,4 @@
-"""What every part of one run shares: who asks, what may be read, what it may cost, who hears of it."""
+"""What every part of one run shares: what may be read, what it may cost, who hears of it."""
 
 from __future__ import annotations
 
@@ -11,42 +11,38 @@ from funnel.journal import Journal
 from funnel.llm.budget import Ledger
 from funnel.llm.meter import Meter
 from funnel.prompts.addenda import Prompts, shipped
+from funnel.run.documents import ReadableDocuments
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools
 from funnel.trace.events import Events
 from funnel.types import Citation, EndReason, Shape, Status
-from funnel.workspace.workspace import Workspace
-from indexes.filters import Filter
-from indexes.source import Source
-from indexes.types import Access
+from funnel.workspace.notes import Notes
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One question on its way. `root` calls the model that leads, `sub` the one for parts.
 
-    Nothing outside `access` and `where` is searched, read or cited. `shape`: what kind of work the router
-    takes the question for. `schema`: what the answer must be, where it is to be typed. `prompts`: what each
-    model is told. `learnt`: what earlier runs learnt and this one learns; None where neither is wanted.
-    `tools`: the caller's own functions that the model's code may call.
+    `documents`: what the asker may read within the run's filter; nothing else is searched, read or cited.
+    `shape`: what kind of work the router takes the question for. `schema`: what the answer must be, if it is
+    to be typed. `prompts`: what each model is told. `findings`: what earlier runs found out and this one
+    does; None if neither is wanted. `tools`: the caller's own functions that the model's code may call.
     """
 
     id: str
     question: str
-    access: Access
-    source: Source
+    documents: ReadableDocuments
+    notes: Notes
     ledger: Ledger
     events: Events
     root: Meter
     sub: Meter
-    workspace: Workspace
     journal: Journal
     span: int
-    where: Filter | None = None
     shape: Shape | None = None
     schema: AnswerSchema | None = None
     prompts: Prompts = field(default_factory=shipped)
-    learnt: FindingStore | None = None
+    findings: FindingStore | None = None
     tools: RunTools = field(default_factory=RunTools)
 
 

@@ -6,7 +6,6 @@ rights, the limits; what it had spent counts against its limits.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -29,12 +28,14 @@ from funnel.memory.base import Memory
 from funnel.memory.swap.hot_swap import HotSwap
 from funnel.prompts.addenda import Prompts
 from funnel.run.context import Run
+from funnel.run.documents import ReadableDocuments
 from funnel.run.options import Options, ResumeOptions
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools, UserTool, user_tools
 from funnel.trace.events import Events, JsonlSink, Sink
 from funnel.trace.kinds import RunStarted
 from funnel.types import Answer
+from funnel.workspace.notes import Notes
 from funnel.workspace.workspace import Workspace
 from indexes.counting import counted
 from indexes.source import Source
@@ -165,7 +166,7 @@ class RunLifecycle:
                         cached=spent.cached,
                         calls=spent.calls,
                     )
-                await self._check_documents(run, record)
+                await _check_documents(run)
                 kept = await journal.answer()
                 ended = kept if kept is not None and kept.end_reason.is_final else None
                 if ended is None:
@@ -185,7 +186,9 @@ class RunLifecycle:
         ledger, events = Ledger(record.limits, parent=how.ledger), Events(record.run)
         cache = self._cache.of(asker, fresh=fresh)
         root, sub = self._models.meters(ledger, events, cache=cache, journal=journal)
-        learnt = FindingStore(self._memory, asker=asker, ttl_s=self._keep_s, steady=root.cached and not fresh)
+        findings = FindingStore(
+            self._memory, asker=asker, ttl_s=self._keep_s, steady=root.cached and not fresh
+        )
         with JsonlSink(how.trace) as file:
             events.subscribe(file)
             for each in self._sinks:
@@ -202,22 +205,26 @@ class RunLifecycle:
                     self._mailbox(record.run, asker),
                     Workspace(self._memory, run=record.run, asker=asker, ttl_s=self._keep_s) as workspace,
                 ):
+                    documents = ReadableDocuments(
+                        self._source.for_asker(asker.access, record.where),
+                        workspace,
+                        everything=self._source.for_asker(asker.access).ids,
+                    )
+                    _restore_exposed(documents, journal)
                     yield Run(
                         id=record.run,
                         question=record.question,
-                        access=record.access,
-                        source=self._source,
+                        documents=documents,
+                        notes=Notes(workspace),
                         ledger=ledger,
                         events=events,
                         root=root,
                         sub=sub,
-                        workspace=workspace,
                         journal=journal,
                         span=span.id,
-                        where=record.where,
                         schema=how.schema,
                         prompts=self._prompts,
-                        learnt=learnt if self._learn and record.learn else None,
+                        findings=findings if self._learn and record.learn else None,
                         tools=RunTools(how.tools),
                     )
 
@@ -237,20 +244,25 @@ class RunLifecycle:
             if was != now:
                 raise BadSetting(setting, f"run {record.run} began with {was!r}, not {now!r}. Set {was!r}.")
 
-    async def _check_documents(self, run: Run, record: RunRecord) -> None:
-        """Whatever the run had read must still be there, the same, and for its asker to read."""
-        had = {stored.id: stored.version for stored in await run.workspace.documents()}
-        hits = HITS.of(run.journal.value("hits") or [])
-        had |= {hit.document.id: hit.document.version for hit in hits}
-        documents = self._source.for_asker(record.access, record.where)
-        changed = []
-        for name, version in had.items():
-            if await asyncio.to_thread(documents.version, name) != version:
-                changed.append(name)
-        if changed:
-            named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
-            more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-            raise RunChanged(record.run, f"it had read documents that are no longer so: {named}{more}")
+
+async def _check_documents(run: Run) -> None:
+    """Whatever the run had read must still be there, the same, and for its asker to read.
+
+    Raises: `RunChanged`.
+    """
+    hits = HITS.of(run.journal.value("hits") or [])
+    changed = await run.documents.changed((hit.document.id, hit.document.version) for hit in hits)
+    if changed:
+        named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        raise RunChanged(run.id, f"it had read documents that are no longer so: {named}{more}")
+
+
+def _restore_exposed(documents: ReadableDocuments, journal: Journal) -> None:
+    """Record what earlier attempts had text of: results that the journal answers may hold it."""
+    documents.expose(journal.exposed)
+    if journal.all_exposed:
+        documents.expose_everything()
 
 
 def _schema_again(record: RunRecord, again: ResumeOptions) -> AnswerSchema | None:

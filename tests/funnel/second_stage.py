@@ -15,12 +15,15 @@ from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory, Memory
 from funnel.run.context import Run
+from funnel.run.documents import ReadableDocuments
 from funnel.schema import AnswerSchema
 from funnel.trace.events import Event, Events
 from funnel.trace.kinds import RunStarted
+from funnel.workspace.notes import Notes
 from funnel.workspace.workspace import Workspace
 from indexes import RawDocuments
 from indexes.filters import Filter
+from indexes.source import Source
 from indexes.types import OWNER, PUBLIC, Access, Document, DocumentId
 
 RUN = RunStarted(
@@ -72,13 +75,22 @@ class Bench:
     run: Run
     source: RawDocuments
     memory: Memory
+    workspace: Workspace
     seen: list[Event] = field(default_factory=list)
 
     def data(self, kind: str, phase: str = "point") -> list[dict[str, Any]]:
         return [dict(event.data) for event in self.seen if (event.kind, event.phase) == (kind, phase)]
 
     def hits(self, k: int = 20):
-        return self.run.source.for_asker(self.run.access, self.run.where).search(self.run.question, k)
+        return self.run.documents.view.search(self.run.question, k)
+
+
+def readable(
+    source: Source, workspace: Workspace, access: Access = OWNER, where: Filter | None = None
+) -> ReadableDocuments:
+    """What an asker may read of a source, with its pages in this workspace."""
+    view = source.for_asker(access, where)
+    return ReadableDocuments(view, workspace, everything=source.for_asker(access).ids)
 
 
 @asynccontextmanager
@@ -106,19 +118,30 @@ async def a_run(  # noqa: PLR0913 - a run has that many parts
             run = Run(
                 id="r",
                 question=question,
-                access=access,
-                source=source,
+                documents=readable(source, workspace, access, where),
+                notes=Notes(workspace),
                 ledger=ledger,
                 events=events,
                 root=leads,
                 sub=parts,
-                workspace=workspace,
                 journal=journal,
                 span=span.id,
-                where=where,
                 schema=schema,
             )
-            yield Bench(run, source, memory, seen)
+            yield Bench(run, source, memory, workspace, seen)
 
 
-__all__ = ["FREE", "PUBLIC", "RUN", "SHOP", "Bench", "a_run", "cell", "doc", "last", "prompt", "reading"]
+__all__ = [
+    "FREE",
+    "PUBLIC",
+    "RUN",
+    "SHOP",
+    "Bench",
+    "a_run",
+    "cell",
+    "doc",
+    "last",
+    "prompt",
+    "readable",
+    "reading",
+]

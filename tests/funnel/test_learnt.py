@@ -7,7 +7,7 @@ import logging
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed
 from funnel.findings import store as module
-from funnel.findings.store import MAX_CHARS, MAX_FACTS, FindingStore, SupportingSpan
+from funnel.findings.store import MAX_CHARS, MAX_FINDINGS, FindingStore, SupportingSpan
 from funnel.memory import InMemory, SqliteMemory
 from funnel.types import Citation
 from indexes.fingerprint import fingerprint
@@ -27,7 +27,7 @@ async def kept(memory, *facts, asker=LOCAL_OWNER):
     learnt = a_store(memory, asker)
     for asked, text in facts:
         learnt.add("sub-call", asked, text, [source()])
-    await learnt.keep()
+    await learnt.keep([])
 
 
 async def found(memory, query, versions=(V1,), asker=LOCAL_OWNER):
@@ -77,7 +77,7 @@ async def test_what_has_no_source_or_is_too_long_is_no_fact():
     learnt.add("note", "end", "May", [])
     learnt.add("note", "end", "x" * (MAX_CHARS + 1), [source()])
     learnt.add("note", "end", " ", [source()])
-    await learnt.keep()
+    await learnt.keep([])
     assert await memory.namespaces() == []
 
 
@@ -87,7 +87,7 @@ async def test_what_is_learnt_twice_is_kept_once_and_is_new_again(monkeypatch):
     await kept(memory, ("a", "one lease"), ("b", "two leases"))
     now[0] = 2_000.0
     await kept(memory, ("a", "one lease"))
-    facts = {fact.text: fact.at async for fact in a_store(memory).find("lease", [V1])}
+    facts = {fact.text: fact.found_at async for fact in a_store(memory).find("lease", [V1])}
     assert facts == {"one lease": 2_000.0, "two leases": 1_000.0}
     [where] = await memory.namespaces()
     assert len(await memory.scan(where)) == 2 * 2  # each with its terms
@@ -98,10 +98,10 @@ async def test_of_too_many_the_oldest_go(monkeypatch):
     monkeypatch.setattr(module.time, "time", lambda: now[0])
     await kept(memory, ("old", "first lease"), ("older", "second lease"))
     now[0] = 2_000.0
-    await kept(memory, *((f"{n}", "lease") for n in range(MAX_FACTS - 1)))
+    await kept(memory, *((f"{n}", "lease") for n in range(MAX_FINDINGS - 1)))
     [where] = await memory.namespaces()
-    assert len(await memory.scan(where, "fact/", limit=9_999)) == MAX_FACTS
-    assert len(await memory.scan(where, "terms/", limit=9_999)) == MAX_FACTS
+    assert len(await memory.scan(where, "fact/", limit=9_999)) == MAX_FINDINGS
+    assert len(await memory.scan(where, "terms/", limit=9_999)) == MAX_FINDINGS
     assert len(await found(memory, "old older first second")) == 1
 
 
@@ -109,7 +109,7 @@ async def test_a_fact_of_two_documents_is_found_once_by_either():
     memory, other = InMemory(), ("roth", "v7")
     learnt = a_store(memory)
     learnt.add("answer", "compare", "Both end in May", [source(), source(other)])
-    await learnt.keep()
+    await learnt.keep([])
     assert await found(memory, "compare", [V1, other]) == ["Both end in May"]
     assert await found(memory, "compare", [other]) == ["Both end in May"]
 
@@ -119,7 +119,7 @@ async def test_facts_end_with_their_time():
     memory = InMemory(clock=lambda: now[0])
     learnt = a_store(memory, ttl_s=100)
     learnt.add("note", "end", "May", [source()])
-    await learnt.keep()
+    await learnt.keep([])
     now[0] = 100.0
     assert await memory.namespaces() == []
 
@@ -130,7 +130,7 @@ async def test_any_id_and_version_come_back(tmp_path):
     learnt = a_store(memory)
     for version in odd:
         learnt.add("note", "end", "May", [source(version)])
-    await learnt.keep()
+    await learnt.keep([])
     assert sorted(await a_store(memory).versions()) == sorted(odd)
     await memory.close()
 
@@ -151,7 +151,7 @@ async def test_a_memory_that_fails_loses_the_facts_and_nothing_else(caplog):
 
     caplog.set_level(logging.WARNING)
     await kept(Down(), ("end", "May"))
-    assert "what was learnt is not kept" in caplog.text
+    assert "the findings of a run are not stored" in caplog.text
 
 
 # answers
@@ -164,7 +164,7 @@ async def told(text, citations=CITED, versions=VERSIONS):
     memory = InMemory()
     learnt = a_store(memory)
     learnt.add_answer("When does the lease end?", text, citations, versions)
-    await learnt.keep()
+    await learnt.keep([])
     all_versions = [("leases", "v1"), ("roth", "v2")]
     facts = [fact async for fact in a_store(memory).find("lease end", all_versions)]
     return sorted((fact.text, [s.document_id for s in fact.sources]) for fact in facts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from funnel.findings.recorder import FindingRecorder
+from funnel.inspector.shared import Shared
 
 Arguments = Mapping[str, Any]
 """What a tool was called with, by parameter; defaults are left out."""
@@ -54,7 +54,7 @@ class Tool:
     prompt: str
     replayed: Callable[[Arguments], bool] = never
     exposes: Exposes | Callable[[Any], Iterable[str] | None] = Exposes.EVERYTHING
-    records: Callable[[FindingRecorder, Arguments, Any], None] | None = None
+    records: Callable[[Shared, Arguments, Any], None] | None = None
     then: Callable[[Any, Arguments, Any], None] | None = None
     refused: Callable[[Any, str], None] | None = None
     sited: bool = False
@@ -70,7 +70,7 @@ def tool(
     prompt: str,
     replayed: Callable[[Arguments], bool] = never,
     exposes: Exposes = Exposes.EVERYTHING,
-    records: Callable[[FindingRecorder, Arguments, Any], None] | None = None,
+    records: Callable[[Shared, Arguments, Any], None] | None = None,
     then: Callable[[Any, Arguments, Any], None] | None = None,
     refused: Callable[[Any, str], None] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from funnel.errors import BadPattern
-from funnel.findings.recall import Recall
-from funnel.findings.recorder import FindingRecorder, TextSpan
+from funnel.findings.provenance import TextSpan
 from funnel.inspector.opening import TITLE_CHARS
-from funnel.inspector.readable import Shelf
+from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, require_integers, require_numbers, require_text
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
-from funnel.run.context import Run
+from funnel.run.documents import ReadableDocuments, named
 from funnel.sandbox.base import HostError
 from indexes.errors import IndexesError
 from indexes.types import DocumentHit
@@ -24,20 +23,21 @@ MAX_RESULTS = 500
 MAX_RECALLED = 100
 MAX_LISTED = 1_000
 MAX_ALL = 20_000
-LOOK_AGAIN_CHARS = 20_000_000
-"""In no more than that another look is taken, without regard to case, where a first found nothing."""
+SECOND_LOOK_CHARS = 20_000_000
+"""If a pattern matches nothing in at most this much text, it is tried again without regard to case."""
 
 
-def _record_read(recorder: FindingRecorder, arguments: Arguments, text: str) -> None:
-    recorder.read(arguments["doc"], arguments.get("start", 0), arguments.get("stop"), text)
+def _record_read(shared: Shared, arguments: Arguments, text: str) -> None:
+    name = named(arguments["doc"])
+    shared.recorder.read(name, arguments.get("start", 0), arguments.get("stop"), text)
 
 
-def _record_hits(recorder: FindingRecorder, _arguments: Arguments, hits: Sequence[Arguments]) -> None:
-    recorder.texts(TextSpan(hit["id"], hit["start"], hit["text"]) for hit in hits)
+def _record_hits(shared: Shared, _arguments: Arguments, hits: Sequence[Arguments]) -> None:
+    shared.recorder.texts(TextSpan(hit["id"], hit["start"], hit["text"]) for hit in hits)
 
 
-def _record_matches(recorder: FindingRecorder, _arguments: Arguments, matches: Sequence[Arguments]) -> None:
-    recorder.texts(
+def _record_matches(shared: Shared, _arguments: Arguments, matches: Sequence[Arguments]) -> None:
+    shared.recorder.texts(
         TextSpan(
             match["id"],
             match["start"] - len(match["before"]),
@@ -54,16 +54,19 @@ def _over_everything(arguments: Arguments) -> bool:
 
 @dataclass
 class DocumentTools:
-    """Of one inspector. `mine`: what it was given and what it found, which is what it greps by default.
+    """The tools of one inspector. `mine`: what it was given and what it found, which it greps by default.
 
-    What the model should know besides a result goes into `remarks`.
+    `remarks`: what the model is told besides a result.
     """
 
-    run: Run
-    shelf: Shelf
-    known: Recall
+    shared: Shared
     mine: dict[str, None]
     remarks: list[str] = field(default_factory=list)
+
+    @property
+    def _documents(self) -> ReadableDocuments:
+        """The documents of the run."""
+        return self.shared.run.documents
 
     def _add_found(self, _arguments: Arguments, hits: Sequence[Arguments]) -> None:
         self.mine |= dict.fromkeys(hit["doc"] for hit in hits)
@@ -77,13 +80,13 @@ class DocumentTools:
         then=_add_found,
     )
     async def search(self, query: str, k: int = 10) -> list[dict[str, Any]]:
-        """The best documents of the whole collection, each with its best passage."""
+        """Return the best documents of the whole collection, each with its best passage."""
         require_text(query=query)
         require_numbers(k=k)
         if k > MAX_RESULTS:
             self.remarks.append(f"search() returns at most {MAX_RESULTS} documents, not {k}.")
         try:
-            hits = await self.shelf.search(query, max(1, min(k, MAX_RESULTS)))
+            hits = await self._documents.search(query, max(1, min(k, MAX_RESULTS)))
         except IndexesError as error:
             raise HostError(f"search failed: {error}") from error
         return [_found(hit) for hit in hits]
@@ -94,9 +97,9 @@ class DocumentTools:
         exposes=Exposes.RECORDED,
     )
     async def documents(self, start: int = 0, limit: int = MAX_LISTED) -> list[dict[str, Any]]:
-        """Every document of the collection that the asker may read, by id, in pages."""
+        """Return every document of the collection that the asker may read, by id, in pages."""
         require_numbers(start=start, limit=limit)
-        listed = await self.shelf.listed(max(0, start), max(1, min(limit, MAX_LISTED)))
+        listed = await self._documents.listed(max(0, start), max(1, min(limit, MAX_LISTED)))
         return [
             {"id": info.id, "title": info.title[:TITLE_CHARS], "n_chars": info.n_chars} for info in listed
         ]
@@ -108,9 +111,9 @@ class DocumentTools:
         records=_record_read,
     )
     async def read(self, doc: Any, start: int = 0, stop: int | None = None) -> str:
-        """Characters start to stop of a document."""
+        """Return the characters [start, stop) of a document."""
         require_integers(start=start, stop=stop)
-        return await self.shelf.read(doc, start, stop)
+        return await self._documents.read(doc, start, stop)
 
     @tool(
         prompt="- `grep(regex, docs=None, context=80, ignore_case=False)` -> dicts id, title, start, stop, "
@@ -127,12 +130,12 @@ class DocumentTools:
         context: int = 80,
         ignore_case: Any = False,  # noqa: FBT002 - the model's code passes it by place or by name
     ) -> list[dict[str, Any]]:
-        """Matches of a regular expression with their spans."""
+        """Return the matches of a regular expression with their spans."""
         require_text(pattern=pattern)
         require_numbers(context=context)
         ids = await self._scope(docs)
         try:
-            found = await self.run.workspace.grep(
+            found = await self._documents.grep(
                 pattern,
                 ids,
                 context=max(0, min(context, MAX_CONTEXT)),
@@ -152,7 +155,7 @@ class DocumentTools:
             {
                 "id": match.document_id,
                 "doc": match.document_id,
-                "title": self.shelf.info(match.document_id).title[:TITLE_CHARS],
+                "title": self._documents.info(match.document_id).title[:TITLE_CHARS],
                 "start": match.start,
                 "stop": match.stop,
                 "text": match.text,
@@ -170,36 +173,36 @@ class DocumentTools:
         exposes=Exposes.RECORDED,
     )
     async def recall(self, query: str, k: int = 10) -> list[dict[str, Any]]:
-        """What earlier runs learnt about documents as they are now, best first, each with its place."""
+        """Return what earlier runs found about documents as they are now, best first, each with its place."""
         require_text(query=query)
         require_numbers(k=k)
-        return await self.known.recall(query, max(0, min(k, MAX_RECALLED)))
+        return await self.shared.recall.recall(query, max(0, min(k, MAX_RECALLED)))
 
     async def _nothing(self, pattern: str, ids: Sequence[str]) -> str:
-        """What a model should know before it takes "no match" for an answer."""
+        """Return what a model should know before it takes "no match" for an answer."""
         total = 0
-        if sum(self.shelf.info(name).n_chars for name in ids) <= LOOK_AGAIN_CHARS:
-            other = await self.run.workspace.grep(pattern, ids, context=0, limit=0, ignore_case=True)
+        if self._documents.n_chars(ids) <= SECOND_LOOK_CHARS:
+            other = await self._documents.grep(pattern, ids, context=0, limit=0, ignore_case=True)
             total = other.total
-        titles = [title for name in ids if pattern.lower() in (title := self.shelf.info(name).title).lower()]
+        titles = self._documents.titles_with(pattern, ids, at_most=3)
         parts = [f"grep({pattern[:100]!r}) found nothing in {len(ids):,} documents"]
         parts += [f"{total:,} matches with ignore_case=True"] if total else []
-        parts += [f"titles that hold it: {', '.join(title[:80] for title in titles[:3])}"] if titles else []
+        parts += [f"titles that hold it: {', '.join(title[:80] for title in titles)}"] if titles else []
         return f"{'; '.join(parts)}."
 
-    async def _scope(self, docs: Any) -> list[str]:
-        """The ids that `docs` means: None is what was given and found here, "all" the whole collection."""
+    async def _scope(self, docs: Any) -> Sequence[str]:
+        """Return the ids that `docs` means: None is what was given and found here, "all" the collection."""
         if docs is None:
             return list(self.mine)
         if docs != "all":
-            return [str((await self.shelf.find(doc)).id) for doc in as_list(docs)]
-        everything = await self.shelf.listed(0, MAX_ALL + 1)
-        if len(everything) > MAX_ALL:
+            return [await self._documents.find(doc) for doc in as_list(docs)]
+        everything = await self._documents.add_everything(MAX_ALL)
+        if everything is None:
             raise HostError(
                 f"the collection has more than {MAX_ALL:,} documents, too many to grep them all: "
                 "pass docs=[hit['id'] for hit in search(query, k=500)]"
             )
-        return list(await self.shelf.add(everything))
+        return everything
 
 
 def _found(hit: DocumentHit) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from funnel.findings.recall import Recall
-from funnel.inspector.readable import Shelf
+from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import brief
 from funnel.inspector.tools.declaration import Arguments, Exposes, Tool, declared
 from funnel.inspector.tools.documents import DocumentTools
@@ -23,7 +22,6 @@ from funnel.inspector.tools.report import ReportTools, Submission
 from funnel.inspector.tools.sub_calls import CallSite
 from funnel.journal.entries import Kept
 from funnel.llm.base import StepId
-from funnel.run.context import Run
 from funnel.sandbox.base import EndCell, HostError, HostFunction
 from funnel.schema import AnswerSchema
 from funnel.trace.kinds import HostCallEnded, HostCallStarted
@@ -37,9 +35,7 @@ class Host:
     `left`: what `budget()` returns. `schema`: what `submit` takes for an answer; None for anything.
     """
 
-    run: Run
-    shelf: Shelf
-    known: Recall
+    shared: Shared
     recurse: Recurse | None
     given: tuple[str, ...]
     left: Callable[[], dict[str, Any]]
@@ -51,10 +47,11 @@ class Host:
     def __post_init__(self) -> None:
         """What this inspector was given is what it greps if it names nothing."""
         mine = dict.fromkeys(self.given)
-        self._report = ReportTools(self.run, self.shelf, self.left, self.schema)
+        self._run, self._documents = self.shared.run, self.shared.run.documents
+        self._report = ReportTools(self.shared, self.left, self.schema)
         self._owners = (
-            DocumentTools(self.run, self.shelf, self.known, mine, self.remarks),
-            ModelTools(self.run, self.shelf, self.recurse, self.given),
+            DocumentTools(self.shared, mine, self.remarks),
+            ModelTools(self.shared, self.recurse, self.given),
             self._report,
         )
 
@@ -78,7 +75,7 @@ class Host:
         own = {
             each.name: self._traced(each, owner) for owner in self._owners for each in declared(type(owner))
         }
-        users = [of_user(self.run.tools, each) for each in self.run.tools]
+        users = [of_user(self._run.tools, each) for each in self._run.tools]
         return own | {each.name: self._traced(each, None) for each in users}
 
     def _traced(self, tool: Tool, owner: object) -> HostFunction:
@@ -89,7 +86,7 @@ class Host:
             self._made += 1
             path = (*self.path, self._made)
             begun = HostCallStarted(name=tool.name, arguments=shown)
-            with self.run.events.open(begun, parent=self._report.parent) as host_call:
+            with self._run.events.open(begun, parent=self._report.parent) as host_call:
                 bound = _bound(tool, args, kwargs)
                 if tool.counts is not None:
                     tool.counts()
@@ -98,11 +95,11 @@ class Host:
                 try:
                     result = await self._replayed(tool, bound.arguments, path, work)
                 except HostError as error:
-                    await self._take_down_error(tool)
                     if tool.refused is not None:
                         tool.refused(owner, str(error))
                     raise
-                await self._take_down(tool, bound.arguments, result)
+                if tool.records is not None:
+                    tool.records(self.shared, bound.arguments, result)
                 if tool.then is not None:
                     tool.then(owner, bound.arguments, result)
                 host_call.end_with(HostCallEnded(result=brief(result)))
@@ -120,7 +117,7 @@ class Host:
         Results are journalled where the tool asks for it, and failures always: what the code was told, it is
         told again.
         """
-        journal = self.run.journal
+        journal = self._run.journal
 
         def step() -> StepId:
             return StepId(path, joint_fingerprint(tool.name, json.dumps(arguments)))
@@ -134,32 +131,39 @@ class Host:
         try:
             result = await work()
         except HostError as error:
-            journal.keep(step(), Kept(None, str(error), tuple(self.remarks[before:]), failed=True))
+            self._expose_error(tool)
+            self._keep(step(), Kept(None, str(error), tuple(self.remarks[before:]), failed=True))
             raise
+        self._expose(tool, result)
         failed = isinstance(result, list) and any(
             isinstance(r, dict) and not r.get("ok", True) for r in result
         )
         if failed or tool.replayed(arguments):
-            journal.keep(step(), Kept(result, None, tuple(self.remarks[before:]), failed))
+            self._keep(step(), Kept(result, None, tuple(self.remarks[before:]), failed))
         if tool.durable:
             await journal.flush()
         return result
 
-    async def _take_down(self, tool: Tool, arguments: Arguments, result: Any) -> None:
-        """Record which documents the result may hold text of, and what was found out."""
-        recorder = self.known.recorder
+    def _keep(self, step: StepId, kept: Kept) -> None:
+        """Journal a result, after the record of the documents whose text it may hold."""
+        journal, documents = self._run.journal, self._documents
+        new = documents.view.exposed_since(len(journal.exposed))
+        if new or documents.all_exposed != journal.all_exposed:
+            journal.expose(new, everything=documents.all_exposed)
+        journal.keep(step, kept)
+
+    def _expose(self, tool: Tool, result: Any) -> None:
+        """Record which documents a result may hold text of."""
         ids = tool.exposes(result) if callable(tool.exposes) else ()
         if ids is None or tool.exposes is Exposes.EVERYTHING:
-            await recorder.everything()
+            self._documents.expose_everything()
         else:
-            recorder.gave(ids)
-        if tool.records is not None:
-            tool.records(recorder, arguments, result)
+            self._documents.expose(ids)
 
-    async def _take_down_error(self, tool: Tool) -> None:
-        """Record the same for the words of an error, from which nobody tells what they hold."""
+    def _expose_error(self, tool: Tool) -> None:
+        """Record the same for the words of an error, of which nobody tells what they hold."""
         if tool.exposes not in {Exposes.NOTHING, Exposes.RECORDED}:
-            await self.known.recorder.everything()
+            self._documents.expose_everything()
 
 
 def _bound(tool: Tool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> inspect.BoundArguments:

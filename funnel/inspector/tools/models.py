@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from funnel.findings.recorder import FindingRecorder
-from funnel.inspector.readable import Shelf
+from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, require_text
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
 from funnel.inspector.tools.sub_calls import CallSite, SubCallResult, sub_call, sub_request, sub_schema
@@ -21,43 +20,44 @@ MAX_BATCH = 500
 MAX_CHILDREN = 200
 
 Recurse = Callable[[str, Sequence[str], CallSite], Awaitable[str]]
-"""(question, document ids, where) → the child's answer."""
+"""(question, document ids, call site) → the child's answer."""
 
 
-def _record_answer(recorder: FindingRecorder, arguments: Arguments, value: Any) -> None:
-    recorder.sub_call(arguments["prompt"], arguments.get("text"), value)
+def _record_answer(shared: Shared, arguments: Arguments, value: Any) -> None:
+    shared.recorder.sub_call(arguments["prompt"], arguments.get("text"), value)
 
 
-def _record_answers(
-    recorder: FindingRecorder, arguments: Arguments, results: Sequence[SubCallResult]
-) -> None:
+def _record_answers(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
     prompts, texts = as_list(arguments["prompts"]), arguments.get("texts")
     given = [None] * len(prompts) if texts is None else as_list(texts)
     for prompt, text, result in zip(prompts, given, results, strict=True):
         if result["ok"]:
-            recorder.sub_call(prompt, text, result["value"])
+            shared.recorder.sub_call(prompt, text, result["value"])
 
 
-def _record_child(recorder: FindingRecorder, arguments: Arguments, answer: str) -> None:
-    recorder.words("child", arguments["question"], answer)
+def _record_child(shared: Shared, arguments: Arguments, answer: str) -> None:
+    shared.recorder.words("child", arguments["question"], answer, shared.cited_in(answer))
 
 
-def _record_children(
-    recorder: FindingRecorder, arguments: Arguments, results: Sequence[SubCallResult]
-) -> None:
+def _record_children(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
     for question, result in zip(as_list(arguments["questions"]), results, strict=True):
         if result["ok"]:
-            recorder.words("child", question, result["value"])
+            answer = result["value"]
+            shared.recorder.words("child", question, answer, shared.cited_in(answer))
 
 
 @dataclass(frozen=True)
 class ModelTools:
-    """Of one inspector. `given`: the documents that a child gets when none are named."""
+    """The tools of one inspector. `given`: the documents that a child gets if none are named."""
 
-    run: Run
-    shelf: Shelf
+    shared: Shared
     recurse: Recurse | None
     given: tuple[str, ...]
+
+    @property
+    def run(self) -> Run:
+        """The run that all inspectors share."""
+        return self.shared.run
 
     @tool(
         prompt="- `llm_query(prompt, text=None, schema=None)` -> answer of a sub-model that sees only this; "
@@ -68,9 +68,9 @@ class ModelTools:
     async def llm_query(
         self, prompt: str, text: str | None = None, schema: Any = None, *, at: CallSite
     ) -> Any:
-        """A sub-model's answer: text, or with a schema a value that meets it.
+        """Return a sub-model's answer: text, or with a schema a value that meets it.
 
-        A failed call raises, so that no error text is taken for an answer.
+        A failed call raises, so that no error text passes for an answer.
         """
         form = await sub_schema(schema)
         result = await sub_call(self.run, sub_request(self.run, prompt, text, form), at.part(0), form)
@@ -86,7 +86,7 @@ class ModelTools:
     async def llm_query_batched(
         self, prompts: Any, texts: Any = None, schema: Any = None, *, at: CallSite
     ) -> list[SubCallResult]:
-        """Many sub-calls at once, in order; each a result with ok, value and error."""
+        """Make many sub-calls at once and return their results in order, each with ok, value and error."""
         asked = as_list(prompts)
         given = [None] * len(asked) if texts is None else as_list(texts)
         if len(given) != len(asked):
@@ -97,7 +97,7 @@ class ModelTools:
         pairs = zip(asked, given, strict=True)
         requests = [sub_request(self.run, prompt, text, form) for prompt, text in pairs]
         works = [partial(sub_call, self.run, asks, at.part(i), form) for i, asks in enumerate(requests)]
-        # As many again look into the cache meanwhile; more would only be tasks that wait.
+        # As many again may look into the cache meanwhile; further tasks would only wait.
         return await self._batch("prompts", at, works, at_once=2 * self.run.sub.at_once)
 
     async def _batch(
@@ -108,7 +108,7 @@ class ModelTools:
         *,
         at_once: int,
     ) -> list[SubCallResult]:
-        """All of them, `at_once` at a time, in order."""
+        """Return the results of all, `at_once` at a time, in order."""
         left = self.run.ledger.remaining_calls()
         if left is not None and len(works) > left and not self.run.journal.entered(at.path):
             raise HostError(f"{len(works)} {what}, but only {left} calls are left; put several into one")
@@ -124,7 +124,7 @@ class ModelTools:
         records=_record_child,
     )
     async def rlm_query(self, question: str, documents: Any = None, *, at: CallSite) -> str:
-        """A child inspector's answer over some of the documents; its markers are this run's markers."""
+        """Return a child inspector's answer over some documents; its markers are markers of this run."""
         return await self._child(question, documents, at.part(0))
 
     @tool(
@@ -137,7 +137,7 @@ class ModelTools:
     async def rlm_query_batched(
         self, questions: Any, documents: Any = None, *, at: CallSite
     ) -> list[SubCallResult]:
-        """Many children at once, in order; `documents` is a list of what each of them is to work on."""
+        """Ask many children at once and return their results in order; `documents`: a list for each child."""
         asked = as_list(questions)
         given = [None] * len(asked) if documents is None else as_list(documents)
         if len(given) != len(asked):
@@ -163,7 +163,7 @@ class ModelTools:
                 "the deepest level is reached: read the documents here, or use llm_query(prompt, text)"
             )
         named = self.given if documents is None else as_list(documents)
-        ids = [str((await self.shelf.find(document)).id) for document in named]
+        ids = [await self.run.documents.find(document) for document in named]
         if not ids:
             raise HostError("rlm_query needs at least one document: a list of ids or of elements of context")
         return await self.recurse(question, ids, at)
@@ -172,7 +172,7 @@ class ModelTools:
 async def _together(
     works: Sequence[Callable[[], Awaitable[SubCallResult]]], at_once: int
 ) -> list[SubCallResult]:
-    """What all of them give, in order. Where one raises, since the run cannot go on, none goes on."""
+    """Return all results in order. If one raises, since the run cannot go on, the others are cancelled."""
     results: dict[int, SubCallResult] = {}
     left = iter(enumerate(works))
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from funnel.errors import BadAnswer
-from funnel.findings.recorder import FindingRecorder
-from funnel.inspector.readable import Shelf
+from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, markers, require_integers, require_text
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
 from funnel.run.context import Run
@@ -37,8 +36,9 @@ class Submission:
     found: bool
 
 
-def _record_note(recorder: FindingRecorder, arguments: Arguments, _result: None) -> None:
-    recorder.words("note", arguments["key"], arguments["text"])
+def _record_note(shared: Shared, arguments: Arguments, _result: None) -> None:
+    text = arguments["text"]
+    shared.recorder.words("note", arguments["key"], text, shared.cited_in(text))
 
 
 @dataclass
@@ -48,14 +48,18 @@ class ReportTools:
     `left`: what `budget()` returns. `schema`: what `submit` takes for an answer; None for anything.
     """
 
-    run: Run
-    shelf: Shelf
+    shared: Shared
     left: Callable[[], dict[str, Any]]
     schema: AnswerSchema | None = None
     parent: int = 0
     output: str = ""
     submission: Submission | None = None
     _uncited: bool = False
+
+    @property
+    def run(self) -> Run:
+        """The run that all inspectors share."""
+        return self.shared.run
 
     @tool(
         prompt='- `cite(match)` (the sentence around it), `cite(doc, start, stop)`, `cite(doc, quote="exact '
@@ -70,14 +74,14 @@ class ReportTools:
             start, quote = None, start
         elif isinstance(doc, dict) and start is None and quote is None and "start" in doc:
             require_integers(start=doc["start"], stop=doc.get("stop"))
-            return await self.shelf.cite_sentence(doc, doc["start"], doc.get("stop"))
+            return await self.shared.citations.cite_sentence(doc, doc["start"], doc.get("stop"))
         if quote is not None:
             require_text(quote=quote)
-            return await self.shelf.cite_quote(doc, quote)
+            return await self.shared.citations.cite_quote(doc, quote)
         require_integers(start=start, stop=stop)
         if start is None or stop is None:
             raise HostError('cite(match), cite(doc, start, stop) or cite(doc, quote="exact words")')
-        return await self.shelf.cite(doc, start, stop)
+        return await self.shared.citations.cite(doc, start, stop)
 
     def _count_note(self, arguments: Arguments, _result: None) -> None:
         """A note is stored and traced like printed output, and counted in every attempt of the run."""
@@ -101,13 +105,13 @@ class ReportTools:
             )
         if self.run.ledger.remaining_output_chars() == 0:
             raise HostError(f"{self.run.ledger.out_of_output()} No more is noted: submit what you have")
-        await self.run.workspace.note(key, text)
+        await self.run.notes.put(key, text)
         self.run.events.point(NoteWritten(key=key, text=text), parent=self.parent)
 
     @tool(prompt="`notes()`: kept if the budget ends.", replayed=always, exposes=Exposes.NOTHING)
     async def notes(self) -> dict[str, str]:
         """Return every note of this run, by key."""
-        return await self.run.workspace.notes()
+        return await self.run.notes.all()
 
     @tool(prompt="`last_output()`, whole.", exposes=Exposes.NOTHING)
     async def last_output(self) -> str:
@@ -147,7 +151,7 @@ class ReportTools:
         numbers = markers_in(answer)
         for marker in as_list(citations if citations is not None else []):
             numbers += markers(marker)
-        known = self.shelf.cited(numbers)
+        known = self.shared.citations.cited(numbers)
         if unknown := sorted(set(numbers) - set(known)):
             raise HostError(
                 f"no citation {', '.join(f'[{n}]' for n in unknown)}: markers come from cite(). "

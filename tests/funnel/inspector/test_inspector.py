@@ -45,7 +45,7 @@ async def test_submit_ends_the_run_with_a_cited_answer(inspect):
 
 async def test_nothing_after_submit_is_run(inspect):
     _, _, bench = await inspect(cell("submit('x', citations=[])", "note('after', 'submit')"))
-    assert await bench.run.workspace.notes() == {}
+    assert await bench.run.notes.all() == {}
 
 
 async def test_no_handler_inside_can_hold_a_submit_back(inspect):

@@ -22,7 +22,7 @@ MOST_TOKENS = 4_000
 
 @dataclass
 class Texts:
-    """A shelf of texts by id, with their titles; counts what is read."""
+    """Documents by id, with their titles; counts what is read."""
 
     texts: dict[str, str]
     titles: dict[str, str] = field(default_factory=dict)
@@ -41,12 +41,12 @@ class Texts:
         return part
 
 
-def opened(shelf, best=None, question="Why?", **how):
-    return asyncio.run(describe_context(question, list(shelf.texts), shelf, best or {}, **how))
+def opened(documents, best=None, question="Why?", **how):
+    return asyncio.run(describe_context(question, list(documents.texts), documents, best or {}, **how))
 
 
-def excerpts(shelf, best=None, **how):
-    return [(about["what"], text) for about, text in fenced("excerpt", opened(shelf, best, **how))]
+def excerpts(documents, best=None, **how):
+    return [(about["what"], text) for about, text in fenced("excerpt", opened(documents, best, **how))]
 
 
 LONG = "".join(f"{n:04d}," for n in range(2_000))
@@ -96,8 +96,8 @@ def test_a_long_document_that_was_not_found_is_shown_by_beginning_and_end():
 
 
 def test_of_many_documents_the_rest_are_counted():
-    shelf = Texts({f"d{n}": "" for n in range(50)})
-    [(_, listed)] = fenced("documents", opened(shelf))
+    documents = Texts({f"d{n}": "" for n in range(50)})
+    [(_, listed)] = fenced("documents", opened(documents))
     assert listed.splitlines()[0] == "'d0', '', 0"
     assert listed.splitlines()[4:] == ["… and 46 more"]
 
@@ -130,11 +130,11 @@ DOCUMENTS = st.dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(DOCUMENTS, st.booleans())
 def test_the_opening_is_bounded_whatever_titles_ids_and_documents(documents, found):
-    shelf = Texts(
+    texts = Texts(
         {name: (filler * n)[:n] for name, (_, filler, n) in documents.items()},
         {name: title for name, (title, _, _) in documents.items()},
     )
     best = {name: (n // 3, n // 2) for name, (_, _, n) in documents.items()} if found else {}
-    opening = opened(shelf, best, shape="scan")
+    opening = opened(texts, best, shape="scan")
     assert estimated_tokens(opening) <= MOST_TOKENS
     assert len(opening) <= 6_000

@@ -10,7 +10,7 @@ from second_stage import FREE, cell, doc, last, prompt, reading
 
 from funnel.asker import Asker
 from funnel.errors import LLMUnavailable
-from funnel.findings.recorder import MAX_HANDED_CHARS, Provenance
+from funnel.findings.provenance import MAX_REMEMBERED_CHARS, Provenance, TextSpan
 from funnel.llm.base import estimated_tokens
 from funnel.llm.budget import Limits
 from funnel.llm.models import Models
@@ -385,11 +385,11 @@ async def test_recall_checks_what_it_is_given(ask):
 
 
 def test_the_latest_texts_are_remembered():
-    handed = Provenance()
-    handed.add("a", 5, "x" * 30 + "y" * 30)
-    assert handed.find("x" * 10 + "y" * 20) == ("a", 25)
-    assert handed.find("xy") is None
+    provenance = Provenance()
+    provenance.add(TextSpan("a", 5, "x" * 30 + "y" * 30))
+    assert provenance.find("x" * 10 + "y" * 20) == ("a", 25)
+    assert provenance.find("xy") is None
     for n in range(3):
-        handed.add("b", 0, str(n) * (MAX_HANDED_CHARS // 2))
-    assert handed.find("x" * 30) is None
-    assert handed.find("2" * 100) == ("b", 0)
+        provenance.add(TextSpan("b", 0, str(n) * (MAX_REMEMBERED_CHARS // 2)))
+    assert provenance.find("x" * 30) is None
+    assert provenance.find("2" * 100) == ("b", 0)

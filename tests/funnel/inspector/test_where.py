@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from second_stage import a_run, cell, doc, last
+from second_stage import a_run, cell, doc, last, readable
 
 from funnel.inspector import Inspector
 from funnel.llm.scripted import ScriptedLLM
@@ -35,10 +35,9 @@ async def test_what_the_filter_leaves_out_is_as_if_it_were_not_there(sandbox, tm
     async with a_run(model, documents=STORED, question="lease costs", **scope) as bench:
         with Collection.create(tmp_path / "kb") as kb:
             kb.upsert(STORED)
-            run = replace(bench.run, source=kb) if indexed else bench.run
-            draft = await Inspector(sandbox).answer(
-                run, run.source.for_asker(**scope).search("lease costs", 9)
-            )
+            documents = readable(kb if indexed else bench.source, bench.workspace, **scope)
+            run = replace(bench.run, documents=documents)
+            draft = await Inspector(sandbox).answer(run, documents.view.search("lease costs", 9))
     context, _, _, listed, *errors = draft.value
     assert [d["id"] for d in context] == [d["id"] for d in listed] == ["in"]
     assert "costs 40" not in str(draft.value)

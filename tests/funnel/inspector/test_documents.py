@@ -1,13 +1,14 @@
-"""Documents on the shelf: found by stage one, fetched when they are read, the same until they are not."""
+"""Readable documents: found by stage one, fetched when they are read, the same until they are not."""
 
 from __future__ import annotations
 
 import pytest
-from second_stage import Bench, a_run, cell, doc, last
+from second_stage import Bench, a_run, cell, doc, last, readable
 
 from funnel.inspector import Inspector
-from funnel.inspector.readable import Shelf
+from funnel.inspector.citations import CitationRegistry
 from funnel.llm.scripted import ScriptedLLM
+from funnel.run.documents import ReadableDocuments
 from funnel.sandbox.base import HostError
 from funnel.workspace.workspace import Workspace
 from indexes.types import DocumentId
@@ -15,11 +16,6 @@ from indexes.types import DocumentId
 LONG = "".join(f"{n:06d} refunds take a while. " for n in range(10_000))
 PAGE_CHARS = 65_536
 DOCUMENTS = [doc("long", LONG), *(doc(f"d{n}", f"Refunds, part {n}.") for n in range(20))]
-
-
-def shelf_of(bench: Bench) -> Shelf:
-    run = bench.run
-    return Shelf(run.source, run.workspace, run.journal, access=run.access, where=run.where)
 
 
 def pages(bench: Bench) -> list[str]:
@@ -34,8 +30,9 @@ def change(bench: Bench, name: str, text: str | None) -> None:
         bench.source._documents[DocumentId(name)] = doc(name, text)
 
 
-async def found(bench: Bench, shelf: Shelf) -> None:
-    await shelf.add(hit.document for hit in bench.hits())
+async def found(bench: Bench) -> ReadableDocuments:
+    await bench.run.documents.add(hit.document for hit in bench.hits())
+    return bench.run.documents
 
 
 @pytest.fixture
@@ -45,10 +42,9 @@ async def bench():
 
 
 async def test_what_is_found_is_known_without_being_read(bench):
-    shelf = shelf_of(bench)
-    await found(bench, shelf)
+    documents = await found(bench)
     assert pages(bench) == []
-    assert shelf.info("long").n_chars == len(LONG)
+    assert documents.info("long").n_chars == len(LONG)
 
 
 async def test_all_that_is_found_at_once_is_written_at_once(bench, monkeypatch):
@@ -60,23 +56,20 @@ async def test_all_that_is_found_at_once_is_written_at_once(bench, monkeypatch):
         await put_many(where, items, **options)
 
     monkeypatch.setattr(bench.memory, "put_many", counted)
-    shelf = shelf_of(bench)
-    await found(bench, shelf)
-    assert puts == [len(shelf.ids)]
+    documents = await found(bench)
+    assert puts == [len(documents.ids)]
 
 
 async def test_a_read_stores_the_pages_that_it_touches(bench):
-    shelf = shelf_of(bench)
-    await found(bench, shelf)
+    documents = await found(bench)
     span = PAGE_CHARS - 5, PAGE_CHARS + 5
-    assert await shelf.read("long", *span) == LONG[slice(*span)]
+    assert await documents.read("long", *span) == LONG[slice(*span)]
     assert len(pages(bench)) == 2
 
 
 async def test_a_grep_finds_everything_and_stores_nothing(bench):
-    shelf = shelf_of(bench)
-    await found(bench, shelf)
-    result = await bench.run.workspace.grep(r"\d{6} refunds", ["long"], context=0)
+    documents = await found(bench)
+    result = await documents.grep(r"\d{6} refunds", ["long"], context=0, limit=200, ignore_case=False)
     assert result.total == 10_000
     assert {LONG[match.start : match.stop] for match in result.matches} == {m.text for m in result.matches}
     assert pages(bench) == []
@@ -84,53 +77,48 @@ async def test_a_grep_finds_everything_and_stores_nothing(bench):
 
 @pytest.mark.parametrize("now", ["Another text.", None])
 async def test_a_document_that_is_no_longer_as_it_was_found_is_not_read(bench, now):
-    shelf = shelf_of(bench)
-    await found(bench, shelf)
+    documents = await found(bench)
     change(bench, "long", now)
     with pytest.raises(HostError, match="'long' was changed or taken away since it was found"):
-        await shelf.read("long", 0, 10)
+        await documents.read("long", 0, 10)
     with pytest.raises(HostError, match="'long' was changed or taken away since it was found"):
-        await bench.run.workspace.grep("refunds", ["long"])
+        await documents.grep("refunds", ["long"], context=80, limit=200, ignore_case=False)
 
 
 async def test_what_was_read_before_the_change_is_still_there(bench):
-    shelf = shelf_of(bench)
-    await found(bench, shelf)
-    before = await shelf.read("long", 0, 10)
+    documents = await found(bench)
+    before = await documents.read("long", 0, 10)
     change(bench, "long", "Another text.")
-    assert await shelf.read("long", 0, 10) == before == LONG[:10]
+    assert await documents.read("long", 0, 10) == before == LONG[:10]
 
 
 async def test_what_another_run_stored_is_not_read_by_who_may_read_the_document_no_more(bench):
-    shelf = shelf_of(bench)
-    await found(bench, shelf)
-    await shelf.read("long", 0, 10)  # its page is in the memory now, for whichever run
+    documents = await found(bench)
+    await documents.read("long", 0, 10)  # its page is in the memory now, for whichever run
     change(bench, "long", None)
+    citations = CitationRegistry(documents, bench.run.journal)
     for look in (
-        lambda: shelf.read("long", 0, 10),
-        lambda: shelf.cite("long", 0, 10),
-        lambda: shelf.cite_sentence("long", 0, 6),
-        lambda: shelf.cite_quote("long", LONG[:20]),
+        lambda: documents.read("long", 0, 10),
+        lambda: citations.cite("long", 0, 10),
+        lambda: citations.cite_sentence("long", 0, 6),
+        lambda: citations.cite_quote("long", LONG[:20]),
     ):
         with pytest.raises(HostError, match="document 'long' was changed or taken away"):
             await look()
 
 
 async def test_another_search_finds_what_the_document_is_now(bench):
-    shelf = shelf_of(bench)
-    await found(bench, shelf)
+    documents = await found(bench)
     change(bench, "d3", "Refunds, part 3, new.")
-    await shelf.search("refunds part 3 new", 30)
-    assert await shelf.read("d3") == "Refunds, part 3, new."
+    await documents.search("refunds part 3 new", 30)
+    assert await documents.read("d3") == "Refunds, part 3, new."
 
 
-async def test_a_later_life_of_the_run_fetches_what_the_first_had_only_found(bench):
-    first = shelf_of(bench)
-    await found(bench, first)
+async def test_a_later_attempt_of_the_run_fetches_what_the_first_had_only_found(bench):
+    first = await found(bench)
     await first.read("d1")
     async with Workspace(bench.memory, run="r") as workspace:
-        run = bench.run
-        again = Shelf(run.source, workspace, run.journal, access=run.access, where=run.where)
+        again = readable(bench.source, workspace)
         await again.restore()
         assert sorted(again.ids) == sorted(first.ids)
         assert [await again.read(name) for name in ("d1", "d2")] == ["Refunds, part 1.", "Refunds, part 2."]

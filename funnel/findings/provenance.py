@@ -1,0 +1,48 @@
+"""Where texts come from: which document, and where in it. Knows no document and no memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+MAX_REMEMBERED_CHARS = 4_000_000
+"""Of the texts handed out the latest are remembered, this many characters of them."""
+MIN_TEXT_CHARS = 20
+"""A shorter text may stand anywhere."""
+
+
+class TextSpan(NamedTuple):
+    """A text out of a document, and where in the document it begins."""
+
+    document_id: str
+    start: int
+    text: str
+
+
+class Provenance:
+    """The texts that a run was handed out of documents, to tell where a text that it passes on comes from."""
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._n_chars = 0
+
+    def add(self, span: TextSpan) -> None:
+        """Remember where a text begins in its document."""
+        text = span.text
+        if text in self._texts or not MIN_TEXT_CHARS <= len(text) <= MAX_REMEMBERED_CHARS:
+            return
+        self._texts[text] = (span.document_id, span.start)
+        self._n_chars += len(text)
+        while self._n_chars > MAX_REMEMBERED_CHARS:
+            self._n_chars -= len(self._texts.popitem(last=False)[0])
+
+    def find(self, text: str) -> tuple[str, int] | None:
+        """Return the document of a text and where in it the text begins; None if it is not known."""
+        if len(text) < MIN_TEXT_CHARS:
+            return None
+        if text in self._texts:
+            return self._texts[text]
+        for known, (document_id, start) in reversed(self._texts.items()):
+            if (offset := known.find(text)) >= 0:
+                return document_id, start + offset
+        return None

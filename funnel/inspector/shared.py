@@ -1,0 +1,39 @@
+"""What all inspectors of one run work with: one of each for the whole tree of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+from funnel.findings.recall import Recall
+from funnel.findings.recorder import FindingRecorder
+from funnel.inspector.citations import CitationRegistry
+from funnel.run.context import Run
+from funnel.text.citations import markers_in
+from funnel.types import Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A run, what it has cited, and what it is told and finds out."""
+
+    run: Run
+    citations: CitationRegistry
+    recall: Recall
+    recorder: FindingRecorder
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Make these for a run, with the citations of its earlier attempts."""
+        return cls(
+            run,
+            CitationRegistry(run.documents, run.journal),
+            Recall(run.findings, run.documents, run.journal, model=run.root.name),
+            FindingRecorder(run.findings, run.documents),
+        )
+
+    def cited_in(self, text: str) -> list[Citation]:
+        """Return the citations whose markers stand in a text."""
+        found: Iterable[list[Citation]] = self.citations.cited(markers_in(text)).values()
+        return [citation for each in found for citation in each]

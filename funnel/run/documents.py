@@ -1,0 +1,262 @@
+"""The documents that a run may read, and the record of those whose text it was handed; asks no model.
+
+Text comes from the asker's view of stage one, or from pages of the workspace that hold a copy of it. Every
+method that hands out a title or text of a document records that in the view, and no other part of a run
+reaches the pages. So a new tool cannot hand out a text that is not in the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from funnel.sandbox.base import HostError
+from funnel.workspace.values import GrepResult
+from funnel.workspace.workspace import Workspace
+from indexes.source import Documents
+from indexes.types import DocumentHit, DocumentId, DocumentInfo
+
+MAX_READ_CHARS = 200_000
+
+
+class ReadableDocuments:
+    """The documents of one run, for its whole tree of calls.
+
+    `view`: the documents as stage one offers them to the asker, within the run's filter; it records what it
+    hands out. `everything`: lists what the asker may read without that filter.
+
+    Documents are found first and read later: a found one is registered in the workspace, and its text is
+    fetched when it is read, if the asker may read it then.
+    """
+
+    def __init__(
+        self, view: Documents, workspace: Workspace, *, everything: Callable[[], Sequence[str]]
+    ) -> None:
+        self.view = view
+        # For what the run looks up without handing it out, such as whether a document is still there.
+        self._unrecorded = view.fresh()
+        self._workspace = workspace
+        self._everything = everything
+        self._all_exposed = False
+        self._found: dict[str, DocumentInfo] = {}
+        workspace.fetch_with(self._fetch)
+
+    # finding
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The documents found so far, in the order in which they were found."""
+        return tuple(self._found)
+
+    async def add(self, documents: Iterable[DocumentInfo]) -> tuple[str, ...]:
+        """Take these documents as found and return their ids, without those that the asker may not read.
+
+        A document that was found in another version before is replaced.
+        """
+        asked = {info.id: info for info in documents}
+        new = [name for name, info in asked.items() if self._is_new(info)]
+        if new:
+            await self._register(await asyncio.to_thread(self._infos, new))
+        return tuple(name for name in asked if name in self._found)
+
+    def _is_new(self, info: DocumentInfo) -> bool:
+        return info.id not in self._found or self._found[info.id].version != info.version
+
+    async def _register(self, infos: Sequence[DocumentInfo]) -> None:
+        await self._workspace.register(infos)
+        self._found.update((info.id, info) for info in infos)
+
+    def _infos(self, names: Iterable[DocumentId]) -> list[DocumentInfo]:
+        found = map(self._unrecorded.info, names)
+        return [info for info in found if info is not None]
+
+    async def add_everything(self, at_most: int) -> tuple[str, ...] | None:
+        """Take every document of the view as found and return their ids; None if there are too many."""
+        names = await asyncio.to_thread(self._unrecorded.ids)
+        if len(names) > at_most:
+            return None
+        infos = await asyncio.to_thread(self._infos, names)
+        if new := [info for info in infos if self._is_new(info)]:
+            await self._register(new)
+        return tuple(info.id for info in infos)
+
+    async def restore(self) -> None:
+        """Take as found what an earlier attempt of the run had found, except what has changed since."""
+        for stored in await self._workspace.documents():
+            info = await asyncio.to_thread(self._unrecorded.info, stored.id)
+            if info is not None and info.version == stored.version:
+                self._found[stored.id] = info
+
+    async def changed(self, versions: Iterable[tuple[str, str]]) -> list[str]:
+        """Return which of these documents are no longer in that version, or no longer for the asker.
+
+        The documents that an earlier attempt of the run had found are looked at too.
+        """
+        had = {stored.id: stored.version for stored in await self._workspace.documents()}
+        had |= dict(versions)
+        return [
+            name for name, version in had.items()
+            if await asyncio.to_thread(self._unrecorded.version, name) != version
+        ]  # fmt: skip
+
+    async def find(self, document: object) -> str:
+        """Return the id of a document named by its id or by a dict that holds it, such as a hit.
+
+        A document that was not found before is taken as found. Raises: `HostError` if the asker may read no
+        such document.
+        """
+        name = named(document)
+        if name not in self._found:
+            info = await asyncio.to_thread(self._unrecorded.info, name)
+            if info is None or not await self.add([info]):
+                first = ", ".join(repr(known) for known in self.ids[:3])
+                raise HostError(f"there is no document {name[:80]!r}. Ids are case-sensitive, like {first}.")
+        return name
+
+    async def count(self) -> int:
+        """Return how many documents the asker may read, found or not."""
+        return await asyncio.to_thread(self.view.count)
+
+    async def may_read(self, names: Iterable[str]) -> bool:
+        """Return whether the asker may read all of these documents now."""
+        return await asyncio.to_thread(self.view.may_read, names)
+
+    # what is known of found documents
+
+    def version(self, name: str) -> str:
+        """Return the version of a found document."""
+        return self._found[name].version
+
+    def n_chars(self, names: Iterable[str]) -> int:
+        """Return how long found documents are together."""
+        return sum(self._found[name].n_chars for name in names)
+
+    def info(self, name: str) -> DocumentInfo:
+        """Return title, length and the like of a found document."""
+        self.expose([name])
+        return self._found[name]
+
+    def titles_with(self, text: str, names: Iterable[str], *, at_most: int) -> list[str]:
+        """Return the first titles among found documents that hold a text in any case."""
+        wanted = text.lower()
+        holding = [name for name in names if wanted in self._found[name].title.lower()]
+        return [self.info(name).title for name in holding[:at_most]]
+
+    # handing out text
+
+    async def search(self, query: str, k: int) -> list[DocumentHit]:
+        """Search stage one again; what is found is taken as found."""
+        hits = await asyncio.to_thread(self.view.search, query, k)
+        found = set(await self.add(hit.document for hit in hits))
+        return [hit for hit in hits if hit.document.id in found]
+
+    async def listed(self, start: int, limit: int) -> list[DocumentInfo]:
+        """Return what is known of the documents of the view, by id; they are not taken as found."""
+
+        def look() -> list[DocumentInfo]:
+            found = map(self.view.info, self.view.ids()[start : start + limit])
+            return [info for info in found if info is not None]
+
+        return await asyncio.to_thread(look)
+
+    async def read(self, document: object, start: int = 0, stop: int | None = None) -> str:
+        """Return the characters [start, stop) of a document, clamped to its length like a slice.
+
+        Raises: `HostError` if the asker may not read it now, or it is too much for one call.
+        """
+        name = await self.readable(document)
+        info = self._found[name]
+        begin, end, _ = slice(start, stop).indices(info.n_chars)
+        if end - begin > MAX_READ_CHARS:
+            raise HostError(
+                f"{name} has {info.n_chars:,} characters; read at most {MAX_READ_CHARS:,} a call, "
+                f"as read(doc, 0, {MAX_READ_CHARS})"
+            )
+        self.expose([name])
+        return await self._workspace.read(name, begin, end) if begin < end else ""
+
+    async def grep(
+        self, pattern: str, names: Sequence[str], *, context: int, limit: int, ignore_case: bool
+    ) -> GrepResult:
+        """Return the matches of a regular expression in found documents; see `Workspace.grep`.
+
+        Raises: `BadPattern`; `HostError` if a document has changed since it was found.
+        """
+        found = await self._workspace.grep(
+            pattern, names, context=context, limit=limit, ignore_case=ignore_case
+        )
+        self.expose(dict.fromkeys(match.document_id for match in found.matches))
+        return found
+
+    async def quoted(self, name: str, version: str, start: int, stop: int) -> str | None:
+        """Return a span of a document version for a comparison; it is not handed out, nor recorded.
+
+        Returns None if the asker may not read that version now.
+        """
+        try:
+            found = await self.readable(name)
+            if self.version(found) != version:
+                return None
+            return await self._workspace.read(found, start, stop)
+        except HostError:
+            return None
+
+    async def readable(self, document: object) -> str:
+        """Return the id of a document that the asker may read now. Raises: `HostError`.
+
+        Its pages may be in the memory from another run, and so do not prove this asker's rights.
+        """
+        name = await self.find(document)
+        if await asyncio.to_thread(self._unrecorded.version, name) is None:
+            raise _gone(name)
+        return name
+
+    async def _fetch(self, name: str, start: int, stop: int) -> str:
+        """Return characters of a document for a page. Raises: `HostError` if it is not what was found."""
+        version = self._found[name].version
+
+        def look() -> str | None:
+            text = self._unrecorded.read(name, start, stop)
+            # After the text: what was read before a change must not pass for what is there after it.
+            return text if self._unrecorded.version(name) == version else None
+
+        text = await asyncio.to_thread(look)
+        if text is None:
+            raise _gone(name)
+        return text
+
+    # the record
+
+    def expose(self, names: Iterable[str]) -> None:
+        """Record that text of these documents was handed out by other means, such as a stored finding."""
+        self.view.expose(map(DocumentId, names))
+
+    @property
+    def all_exposed(self) -> bool:
+        """Whether text of any document that the asker may read was perhaps handed out."""
+        return self._all_exposed
+
+    def expose_everything(self) -> None:
+        """Record that text of any document that the asker may read was perhaps handed out."""
+        self._all_exposed = True
+
+    async def exposed(self) -> tuple[str, ...]:
+        """Return the documents of which the run had text, or may have had, in the order of the record."""
+        if not self._all_exposed:
+            return self.view.exposed
+        return tuple(dict.fromkeys([*self.view.exposed, *await asyncio.to_thread(self._everything)]))
+
+
+def named(document: object) -> str:
+    """Return the id of a document named by it or by a dict that holds it. Raises: `HostError`."""
+    name = document.get("id", document.get("doc")) if isinstance(document, dict) else document
+    if not isinstance(name, str):
+        raise HostError(f"a document is named by its id, a str, not by a {type(name).__name__}")
+    return name
+
+
+def _gone(name: str) -> HostError:
+    return HostError(
+        f"document {name[:80]!r} was changed or taken away since it was found: "
+        "leave it out, or search() again for what there is now"
+    )
