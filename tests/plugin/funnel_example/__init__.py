@@ -1,0 +1,1 @@
+"""Parts for funnel from outside, by entry points alone."""

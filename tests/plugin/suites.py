@@ -1,0 +1,79 @@
+"""The shipped suites over the parts of funnel-example, all of them by name; run where both are installed.
+
+`tests/test_plugin.py` builds, installs and runs; pytest does not find this file by itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import funnel
+from funnel import Options
+from funnel.llm.models import Models
+from funnel.memory import known_memories, open_memory
+from funnel.pipeline import Funnel
+from funnel.router import Router
+from funnel.sandbox import open_sandbox
+from funnel.testing import ScriptedLLM
+from funnel.testing.memory import MemoryContract
+from funnel.testing.text_index import TextIndexContract
+from funnel.testing.tool import ToolContract
+from indexes import Document, RawDocuments
+from indexes.types import DocumentId
+
+
+def make_by_name(clock):
+    """`open_memory` finds the class; a clock is no part of a URL."""
+    memory = open_memory("example://")
+    memory._clock = clock
+    return memory
+
+
+class TestMemory(MemoryContract):
+    @pytest.fixture
+    def make(self):
+        return make_by_name
+
+
+class TestTextIndex(TextIndexContract):
+    @pytest.fixture
+    def make(self):
+        return make_by_name
+
+
+class TestTool(ToolContract):
+    @pytest.fixture
+    def tool(self):
+        return "exchange_rate"
+
+    @pytest.fixture
+    def calls(self):
+        return [{"currency": "USD"}, {"currency": "CHF"}]
+
+    @pytest.fixture
+    def wrong_calls(self):
+        return [{"currency": "XXX"}, {}]
+
+
+def test_what_is_tested_is_what_was_installed():
+    assert Path(funnel.__file__).is_relative_to(sys.prefix)
+    assert "example" in known_memories()
+
+
+async def test_a_question_uses_the_parts_from_outside(tmp_path):
+    code = "```python\nsubmit(f\"A dollar is {exchange_rate('USD')} to the euro.\", citations=[])\n```"
+    leads = ScriptedLLM([code])
+    async with Funnel(
+        RawDocuments([Document(DocumentId("rates"), "The bank publishes rates.")]),
+        models=Models(leads, leads),
+        memory=open_memory("example://"),
+        sandbox=open_sandbox("monty"),
+        trace_dir=tmp_path,
+        router=Router(),
+    ) as asked:
+        answer = await asked.ask("What is a dollar?", Options(mode="deep", tools=["exchange_rate"]))
+    assert answer.text == "A dollar is 1.25 to the euro."
+    assert "exchange_rate(currency" in leads.requests[0].messages[0].content
