@@ -1,7 +1,7 @@
-"""One document to passages with exact spans; knows section borders and the shape of text, no file format.
+"""Splits a document into passages with exact spans; knows sections and punctuation, no file format.
 
-Within a section a passage is cut, as near its limit as possible, after a paragraph, else a sentence, else a
-line, else a word, else between two characters that a reader sees as two.
+Within a section, a passage is cut as near its limit as possible: after a paragraph, else a sentence, else a
+line, else a word, else between two graphemes.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ _BLANK_LINES = re.compile(rf"(?:[^\S\r\n]*{_NEWLINE})*")
 
 _ZERO_WIDTH_JOINER = "\u200d"
 _MAX_SEQUENCE_CHARS = 64
-"""No real grapheme is longer; stacked marks beyond this are cut rather than searched for ever."""
+"""No real grapheme is longer. Longer stacks of marks are cut, so the search for their start is bounded."""
 
 
 def chunk(document: Document, *, max_chars: int = 2000) -> list[Passage]:
-    """The passages of a document, in order, none longer than `max_chars` characters.
+    """Return the passages of a document, in order, none longer than `max_chars` characters.
 
     Guarantees: `document.text[p.start:p.stop] == p.text`; passages do not overlap; no passage crosses a
-    section's border; everything but white space is in a passage; two neighbours of one section never fit
-    into one passage, except round a word of more than `max_chars / 2` characters. Takes linear time.
+    section border; everything but white space is in a passage; two neighbours in one section never fit into
+    one passage, except around a word of more than `max_chars / 2` characters. Takes linear time.
 
-    Raises: `ValueError` when `max_chars` is not positive.
+    Raises: `ValueError` if `max_chars` is not positive.
     """
     if max_chars < 1:
         raise ValueError(f"max_chars = {max_chars}: a passage needs at least one character")
@@ -61,7 +61,7 @@ def chunk(document: Document, *, max_chars: int = 2000) -> list[Passage]:
 
 
 def _regions(document: Document) -> Iterator[tuple[int, int, Section | None]]:
-    """The text from border to border, each stretch with the innermost section that covers it."""
+    """Yield (start, stop, section) from one section border to the next, with the innermost section there."""
     length = len(document.text)
     if not document.sections:
         yield 0, length, None
@@ -90,9 +90,9 @@ def _pieces(text: str, start: int, stop: int, max_chars: int) -> Iterator[tuple[
 
 
 def _cut(text: str, start: int, limit: int) -> int:
-    """Where to end a passage that begins at `start` and must not pass `limit`: start < cut <= limit."""
-    # Only the second half is searched, so that every two passages together advance by half a limit: this
-    # is what keeps the whole linear. A word is worth going further back for.
+    """Return the end of a passage that begins at `start`, with start < end <= limit."""
+    # Only the second half is searched, so that each passage advances by at least half the limit, which keeps
+    # the whole linear. Only to end after a word is the first half searched too.
     half = start + (limit - start) // 2
     for pattern, earliest in (*((p, half) for p in _BREAKS), (_BREAKS[-1], start)):
         cut = 0
@@ -108,7 +108,7 @@ def _cut(text: str, start: int, limit: int) -> int:
 
 
 def _splits_character(text: str, cut: int) -> bool:
-    """Whether what stands before and after `cut` is one character to a reader (UAX #29, the common part)."""
+    """Whether the code points around `cut` form one grapheme (the common cases of UAX #29)."""
     before, after = text[cut - 1], text[cut]
     if after < "\u0300":
         return (before == "\r" and after == "\n") or (before == _ZERO_WIDTH_JOINER and not after.isspace())
@@ -134,9 +134,9 @@ def _flag_letters_before(text: str, cut: int) -> int:
 
 
 def _trim(text: str, start: int, stop: int) -> tuple[int, int] | None:
-    """The span without blank lines before it and white space after it; None when nothing is left.
+    """Return the span without leading blank lines and trailing white space; None if nothing is left.
 
-    The first line keeps its indentation, which means something in code.
+    The first line keeps its indentation, which matters in code.
     """
     kept = text[start:stop].rstrip()
     if not kept:

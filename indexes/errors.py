@@ -1,19 +1,19 @@
-"""Every error that stage one raises; knows no engine and no file format.
+"""All errors that stage one raises; knows no engine and no file format.
 
 IndexesError
 ├── SourceError            a path, file or line that cannot be read as documents
 │   ├── SourceNotFound     no such path
 │   ├── NothingToIndex     a folder or file without a single document
-│   ├── BadFile            binary, undecodable or malformed; carries the line where there is one
+│   ├── BadFile            binary, undecodable or malformed; carries the line, if any
 │   └── DuplicateId        two documents under one id
 ├── UnknownDocument        an id that no document of the collection has
-├── MassDeletion           a source lost so much at once that somebody has to say that it is meant
+├── MassDeletion           a source lost so many documents at once that the deletion needs confirmation
 ├── BadBackup              a file that cannot be written or restored as a backup
 ├── BadQuery               an empty query, or one that asks for no result
-├── BadFilter              a filter that means nothing; carries the field and the operator
-├── UnknownName            no engine, embedder or option of that name; lists the known
+├── BadFilter              an invalid filter; carries the field and the operator
+├── UnknownName            no engine, embedder or option of that name; lists the known names
 ├── MissingExtra           a name that needs an optional package which is not installed
-├── PlugInFailed           another package's part that does not load
+├── PlugInFailed           a plug-in of another package that does not load
 ├── EmbedderFailed         an embedder could not be loaded or refused to embed
 ├── RerankerFailed         a reranker could not be loaded or refused to score
 └── CollectionError        the collection as a whole
@@ -21,10 +21,10 @@ IndexesError
     ├── CollectionMismatch    built with another embedder or engine than the one asked for
     ├── CollectionTooNew      written by a newer version
     ├── CollectionLocked      another process is writing
-    ├── CollectionNotReadable the system keeps its files from whoever runs this
-    ├── CollectionNotWritable the disk is full, or the directory may not be written to
-    ├── AlreadyEmbedding      another process or thread embeds its passages
-    └── CollectionDamaged     the catalog itself does not read
+    ├── CollectionNotReadable this user has no permission to read its files
+    ├── CollectionNotWritable the disk is full, or the directory is not writable
+    ├── AlreadyEmbedding      another process or thread is embedding its passages
+    └── CollectionDamaged     the catalog itself cannot be read
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pathlib import Path
 
 
 class IndexesError(Exception):
-    """Base of all; `str(error)` is one line that says what was wrong, where, and what to do."""
+    """Base of all errors. `str(error)` is one line that says what is wrong, where, and what to do."""
 
 
 class SourceError(IndexesError):
@@ -93,7 +93,7 @@ class UnknownDocument(IndexesError):
 
 
 class MassDeletion(IndexesError):
-    """A source lost so much at once that somebody has to say that it is meant."""
+    """A source lost so many documents at once that the deletion must be confirmed."""
 
     def __init__(self, source: str, gone: int, stored: int) -> None:
         self.source = source
@@ -101,7 +101,7 @@ class MassDeletion(IndexesError):
         self.stored = stored
         super().__init__(
             f"{gone} of {stored} documents of {source} are gone at once; nothing was changed. "
-            "If that is meant, run it again with --allow-mass-delete."
+            "If that is intended, run it again with --allow-mass-delete."
         )
 
 
@@ -119,7 +119,7 @@ class BadQuery(IndexesError, ValueError):
 
 
 class BadFilter(IndexesError, ValueError):
-    """A filter that means nothing: `field` and `operator` say where, as far as there is a where."""
+    """An invalid filter. `field` and `operator` say where; each is "" if it does not apply."""
 
     def __init__(self, reason: str, *, field: str = "", operator: str = "") -> None:
         self.reason = reason
@@ -130,7 +130,7 @@ class BadFilter(IndexesError, ValueError):
 
 
 class UnknownName(IndexesError):
-    """No such engine, embedder or option; lists the known."""
+    """No engine, embedder or option of that name; lists the known names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind = kind
@@ -149,16 +149,16 @@ class MissingExtra(IndexesError):
 
 
 class PlugInFailed(IndexesError):
-    """Another package's part that does not load. `target` is its entry point, "module:object"."""
+    """A plug-in of another package that does not load. `target` is its entry point, "module:object"."""
 
     def __init__(self, kind: str, name: str, target: str, error: Exception) -> None:
         self.kind = kind
         self.name = name
         self.target = target
-        said = " ".join(str(error).split())
-        self.reason = f"its plug-in {target} does not load: {type(error).__name__}{said and ': '}{said}"
+        message = " ".join(str(error).split())
+        self.reason = f"its plug-in {target} does not load: {type(error).__name__}{message and ': '}{message}"
         super().__init__(
-            f"{kind.capitalize()} {name!r}: {self.reason}. Mend or uninstall the package that brings it."
+            f"{kind.capitalize()} {name!r}: {self.reason}. Fix or uninstall the package that provides it."
         )
 
 
@@ -231,19 +231,19 @@ class CollectionLocked(CollectionError):
 
 
 class AlreadyEmbedding(CollectionError):
-    """Another process or thread embeds the collection's passages: two would pay for each text twice."""
+    """Another process or thread is embedding the collection's passages; two would pay for each text twice."""
 
     def __init__(self, path: Path | str, holder: str) -> None:
         self.path = Path(path)
         self.holder = holder
         super().__init__(
-            f"{holder} is embedding the passages of {path} already. It takes in what comes meanwhile: "
+            f"{holder} is already embedding the passages of {path}. It includes passages added meanwhile: "
             "wait for it to end."
         )
 
 
 class CollectionNotWritable(CollectionError):
-    """The disk is full, or the directory may not be written to."""
+    """The disk is full, or the directory is not writable."""
 
     def __init__(self, path: Path | str, reason: str, *, advice: str = "") -> None:
         self.path = Path(path)
@@ -252,22 +252,22 @@ class CollectionNotWritable(CollectionError):
 
 
 class CollectionNotReadable(CollectionError):
-    """The system keeps the collection's files from whoever runs this."""
+    """This user has no permission to read the collection's files."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         super().__init__(
-            f"The collection {path} may not be read by you. Ask its owner for permission to read the "
-            "directory and the files in it, or run this as somebody who may."
+            f"You have no permission to read the collection {path}. Ask its owner for permission to read the "
+            "directory and the files in it, or run this as a user who has it."
         )
 
 
 class CollectionDamaged(CollectionError):
-    """The catalog itself does not read."""
+    """The catalog itself cannot be read."""
 
     def __init__(self, path: Path | str, reason: str) -> None:
         self.path = Path(path)
         self.reason = reason
         super().__init__(
-            f"The catalog of {path} does not read: {reason}. Restore it from a copy, or index again."
+            f"The catalog of {path} cannot be read: {reason}. Restore it from a copy, or index again."
         )

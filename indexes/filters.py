@@ -1,15 +1,15 @@
-"""Filters over a document's metadata: how they are built, what they mean; knows no SQL and no engine.
+"""Filters over document metadata, their construction and meaning; knows no SQL and no engine.
 
     where = (field("year") >= 2020) & field("lang").is_in(["en", "de"])
     where = parse({"year": {"gte": 2020}, "lang": {"in": ["en", "de"]}})
 
-What a field holds is a set of values: one for a number, a string or a bool, one for each string of a list,
-none for a field that is missing, None, NaN or an empty list. A comparison holds when it holds for one of them
-(as in MongoDB and Qdrant, so `eq` on a list means that the list contains it), and only between values of
-one kind: `1`, `True` and `"1"` are three different values, `1` and `1.0` are one. `ne`, `nin` and `not` are
-the plain complements of `eq`, `in` and the filter: they match documents without the field, too. `eq None`
-means the same as `exists False`. Strings compare by code point: dates compare rightly as ISO strings
-("2024-05-31") and in no other spelling.
+A field holds a set of values: one for a number, a string or a bool; one for each string of a list; none if it
+is missing, None, NaN or an empty list. A comparison is true if it is true for one of these values (as in
+MongoDB and Qdrant: `eq` on a list means that the list contains the value). Only values of one kind compare:
+`1`, `True` and `"1"` are three different values, `1` and `1.0` are the same. `ne`, `nin` and `not` are the
+exact complements of `eq`, `in` and the filter, so they also match documents without the field. `eq None`
+means the same as `exists False`. Strings compare by code point, so dates compare correctly as ISO strings
+("2024-05-31") and in no other format.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from indexes.types import Metadata, Scalar
 MAX_CONDITIONS = 500
 MAX_DEPTH = 32
 MAX_VALUES = 10_000
-"""What a filter may hold: SQLite bounds the depth of an expression and the number of its parameters."""
+"""Size limits of a filter, because SQLite limits an expression's depth and number of parameters."""
 
 OPERATORS = ("eq", "ne", "in", "nin", "gt", "gte", "lt", "lte", "exists")
 
 Atom = int | float | bytes | str
-"""One value as it is compared: a number; a string as UTF-8, which sorts by code point; a bool as its name."""
+"""A value in comparable form: a number; a string as UTF-8 (sorts by code point); a bool as its name."""
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
 _WIDEST = 1 << 63
@@ -39,7 +39,7 @@ _SHOWN_CHARS = 60
 
 
 class Filter:
-    """Which documents a search may find. Joined by `&`, `|` and `~`; equal filters mean the same."""
+    """A condition on the documents that a search may find. Combine filters with `&`, `|` and `~`."""
 
     __slots__ = ()
 
@@ -55,7 +55,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Condition(Filter):
-    """One field against one operator's atoms. `missing`: whether a field without a value meets it, too."""
+    """Compares a field with an operator's atoms. `missing`: whether a field without a value matches, too."""
 
     field: str
     operator: Literal["in", "gt", "gte", "lt", "lte", "exists"]
@@ -65,43 +65,46 @@ class Condition(Filter):
 
 @dataclass(frozen=True, slots=True)
 class AllOf(Filter):
-    """What every part matches; without parts, everything."""
+    """Matches what every part matches; without parts, everything."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf(Filter):
-    """What some part matches; without parts, nothing."""
+    """Matches what some part matches; without parts, nothing."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not(Filter):
-    """What the part does not match."""
+    """Matches what the part does not match."""
 
     part: Filter
 
 
 def all_of(*parts: Filter) -> Filter:
-    """What every part matches; without parts, everything. Raises: `BadFilter` for too large a filter."""
+    """Return a filter for what every part matches; without parts, everything.
+
+    Raises: `BadFilter` if the filter becomes too large.
+    """
     return _bounded(AllOf(tuple(_flat(AllOf, parts))))
 
 
 def any_of(*parts: Filter) -> Filter:
-    """What some part matches; without parts, nothing. Raises: as `all_of`."""
+    """Return a filter for what some part matches; without parts, nothing. Raises: as `all_of`."""
     return _bounded(AnyOf(tuple(_flat(AnyOf, parts))))
 
 
 def not_(part: Filter) -> Filter:
-    """What the part does not match."""
+    """Return a filter for what the part does not match. Raises: as `all_of`."""
     return _bounded(Not(part))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field:
-    """A metadata field by its name, to be compared: `field("year") >= 2020`. Each raises `BadFilter`."""
+    """A metadata field to compare: `field("year") >= 2020`. Every comparison may raise `BadFilter`."""
 
     name: str
 
@@ -123,28 +126,28 @@ class Field:
     def __le__(self, value: str | float) -> Filter:
         return condition(self.name, "lte", value)
 
-    __hash__ = None  # type: ignore[assignment]  # what has no plain equality has no hash
+    __hash__ = None  # type: ignore[assignment]  # `==` builds a filter, so a field cannot be hashed
 
     def is_in(self, values: Collection[Scalar]) -> Filter:
-        """One of these values."""
+        """Match one of these values."""
         return condition(self.name, "in", values)
 
     def not_in(self, values: Collection[Scalar]) -> Filter:
-        """None of these values, or no value at all."""
+        """Match none of these values, or no value at all."""
         return condition(self.name, "nin", values)
 
     def exists(self, *, wanted: bool = True) -> Filter:
-        """Some value, or none where it is not `wanted`."""
+        """Match a field that has a value; with `wanted=False`, one that has none."""
         return condition(self.name, "exists", wanted)
 
 
 def field(name: str) -> Field:
-    """The metadata field of this name, to be compared."""
+    """Return the metadata field of this name, to compare."""
     return Field(name)
 
 
 def condition(name: str, operator: str, value: object) -> Filter:
-    """One condition. Raises: `BadFilter`, naming the field and the operator."""
+    """Return one condition. Raises: `BadFilter`, which names the field and the operator."""
     match operator:
         case "eq" | "ne":
             found: Filter = _one_of(name, operator, [value])
@@ -170,17 +173,17 @@ def condition(name: str, operator: str, value: object) -> Filter:
 
 
 def parse(form: object) -> Filter:
-    """The filter that JSON spells: `{"year": {"gte": 2020}, "lang": "en", "or": [{…}, {…}]}`.
+    """Parse a filter from its JSON form: `{"year": {"gte": 2020}, "lang": "en", "or": [{…}, {…}]}`.
 
     An object matches what all its entries match. An entry is a field with a value (`eq`) or with an object
-    of operators, or one of the words `and`, `or` (lists of filters) and `not` (one filter); a field of such a
-    name is reached from Python only. Raises: `BadFilter`, naming the field and the operator.
+    of operators, or one of the words `and`, `or` (lists of filters) and `not` (one filter). A field with such
+    a name can only be used from Python. Raises: `BadFilter`, which names the field and the operator.
     """
     return _bounded(_parsed(form, 1))
 
 
 def matches(where: Filter, metadata: Metadata) -> bool:
-    """Whether a document with this metadata is matched: what every compilation has to agree with."""
+    """Whether a document with this metadata matches: the reference for every translation of filters."""
     match where:
         case AllOf(parts):
             return all(matches(part, metadata) for part in parts)
@@ -199,11 +202,11 @@ def matches(where: Filter, metadata: Metadata) -> bool:
                 for atom in held
                 if not isinstance(atom, str)
             )
-    raise TypeError(f"{where!r} is no filter")
+    raise TypeError(f"{where!r} is not a filter")
 
 
 def atoms(value: object) -> frozenset[Atom]:
-    """The values that a metadata field holds, as they are compared; none for what is as good as missing."""
+    """Return the values of a metadata field in comparable form; none if it counts as missing."""
     match value:
         case bool():
             held: Atom = "true" if value else "false"
@@ -286,12 +289,12 @@ def _bounded(where: Filter) -> Filter:
         ("values", sum(values for _, values in sizes), MAX_VALUES),
     ):
         if found > most:
-            raise BadFilter(f"has {found} {what}; at most {most} are taken")
+            raise BadFilter(f"has {found} {what}; at most {most} are allowed")
     return where
 
 
 def _sizes(where: Filter, depth: int) -> Iterator[tuple[int, int]]:
-    """Depth and number of values of each condition, and of each join without parts."""
+    """Yield (depth, number of values) of each condition, and of each `AllOf` or `AnyOf` without parts."""
     match where:
         case AllOf(parts) | AnyOf(parts):
             if not parts:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from indexes.errors import IndexesError
     from indexes.maintenance.erasure import Proof
     from indexes.maintenance.operations import StorageStatus
-    from indexes.maintenance.watch import Synced
+    from indexes.maintenance.watch import SyncResult
 
 STATUS_EPILOG = """Examples:
 
@@ -276,7 +276,7 @@ def _print_proof(proved: Proof) -> None:
         show.OUT.print(trace, markup=False)
 
 
-def _print_sync(path: Path, what: Synced | IndexesError) -> None:
+def _print_sync(path: Path, what: SyncResult | IndexesError) -> None:
     now = datetime.now().astimezone().strftime("%H:%M:%S")
     if isinstance(what, Exception):
         show.ERR.print(f"{now} {path}: {what}", markup=False)

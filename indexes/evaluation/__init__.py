@@ -1,1 +1,1 @@
-"""What a ranking is worth by labelled queries, and the fusion weight fitted to them."""
+"""Evaluates rankings with labelled queries, and fits the fusion weight to them."""

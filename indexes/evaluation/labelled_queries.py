@@ -1,6 +1,7 @@
-"""Labelled queries in the BEIR form, and what a ranking is worth by them; knows no engine.
+"""Labelled queries in the BEIR format, measures of a ranking and their significance; knows no engine.
 
-queries.jsonl: {"_id", "text"} a line. qrels.tsv: a header, then query id, document id, grade, by tabs.
+queries.jsonl: {"_id", "text"} per line. qrels.tsv: a header, then query id, document id, grade, separated by
+tabs.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ class LabelledQuery:
 
 
 def read_labelled_queries(queries: Path, qrels: Path) -> list[LabelledQuery]:
-    """The queries that have at least one relevant document, in the order of their file.
+    """Read the queries that have at least one relevant document, in the order of their file.
 
-    Raises: `SourceNotFound`; `BadFile` with the line; `NothingToIndex` when no query has a relevant document.
+    Raises: `SourceNotFound`; `BadFile` with the line; `NothingToIndex` if no query has a relevant document.
     """
     grades = _qrels(qrels)
     judged = []
@@ -41,7 +42,7 @@ def read_labelled_queries(queries: Path, qrels: Path) -> list[LabelledQuery]:
             record = json.loads(line)
             name, text = str(record["_id"]), str(record["text"])
         except (ValueError, KeyError, TypeError):
-            raise BadFile(queries, 'a line is {"_id": ..., "text": ...}', line=number) from None
+            raise BadFile(queries, 'a line must be {"_id": ..., "text": ...}', line=number) from None
         if text.strip() and grades.get(name):
             judged.append(LabelledQuery(name, text, grades[name]))
     if not judged:
@@ -58,7 +59,8 @@ def _qrels(path: Path) -> dict[str, dict[str, int]]:
         try:
             query, document, grade = columns[0], columns[1], int(columns[_COLUMNS - 1])
         except (IndexError, ValueError):
-            raise BadFile(path, "a line is query id, document id, grade, by tabs", line=number) from None
+            reason = "a line must be query id, document id and grade, separated by tabs"
+            raise BadFile(path, reason, line=number) from None
         if grade > 0:
             grades.setdefault(query, {})[document] = grade
     return grades
@@ -74,19 +76,19 @@ def _lines(path: Path) -> list[str]:
 
 
 def recall_at(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:
-    """The share of relevant documents among the first `k`."""
+    """Recall: the share of the relevant documents that is among the first `k`."""
     return len(set(ranking[:k]) & set(grades)) / len(grades)
 
 
 def ndcg_at(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:
-    """Järvelin and Kekäläinen 2002 as trec_eval has it: gain is the grade, discount log2(rank + 1)."""
+    """nDCG, Järvelin and Kekäläinen 2002, as in trec_eval: gain is the grade, discount log2(rank + 1)."""
     gained = sum(grades.get(name, 0) / math.log2(rank + 1) for rank, name in enumerate(ranking[:k], start=1))
     best = sorted(grades.values(), reverse=True)[:k]
     return gained / sum(grade / math.log2(rank + 1) for rank, grade in enumerate(best, start=1))
 
 
 def p_value(ours: Sequence[float], theirs: Sequence[float], *, seed: int = 0) -> float:
-    """Two-sided paired randomisation test of the means (Smucker, Allan and Carterette 2007), seeded."""
+    """Two-sided p of a paired randomisation test of the means (Smucker, Allan, Carterette 2007), seeded."""
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     observed = abs(sum(differences))
     if observed == 0:

@@ -1,4 +1,4 @@
-"""Labelled queries to a fusion weight, by cross-validation; knows collections, and no engine."""
+"""Fits the fusion weight to labelled queries, by cross-validation; knows collections and no engine."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from indexes.collection import Collection
 
 GRID = tuple(step / 10 for step in range(11))
-"""Weights of the dense retriever that are tried, besides what the collection does by itself."""
+"""Weights of the dense retriever to try, besides the collection's default fusion."""
 
 FOLDS = 5
-LEAST_QUERIES = 10
+MIN_QUERIES = 10
 SIGNIFICANT = 0.05
 MEASURES: dict[str, Callable[[Sequence[str], Mapping[str, int], int], float]] = {
     "recall": recall_at,
     "ndcg": ndcg_at,
 }
 
-Weight = float | None
-"""None: what the collection does by itself."""
+DenseWeight = float | None
+"""A weight of the dense retriever; None means the collection's default fusion."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
-    """`weight` of the dense retriever, fitted to all queries; None if nothing beat the collection's own.
+class TuningResult:
+    """Result of tuning. `weight` is fitted to all queries; None if no weight beat the default fusion.
 
-    `held_out` is the mean over queries, each at the weight fitted to the other folds; `before` the mean
-    without tuning. `p` tells how likely such a difference is by chance.
+    `held_out` is the mean over queries, each with the weight fitted to the other folds; `before` is the mean
+    with the default fusion. `p` is the probability of such a difference by chance.
     """
 
-    weight: Weight
+    weight: DenseWeight
     held_out: float
     before: float
     p: float
@@ -44,7 +44,7 @@ class Tuned:
 
     @property
     def significant(self) -> bool:
-        """Whether the gain is more than chance at the 5 % level."""
+        """Whether there is a gain that is significant at the 5 % level."""
         return self.held_out > self.before and self.p < SIGNIFICANT
 
 
@@ -55,22 +55,22 @@ def tune(
     measure: str = "recall",
     k: int = 100,
     progress: Callable[[str, int, int | None], None] | None = None,
-) -> Tuned:
-    """Fit the dense retriever's weight to labelled queries and keep it in the collection.
+) -> TuningResult:
+    """Fit the dense retriever's weight to labelled queries and store it in the collection.
 
-    Stage two reads the `k` documents, so that recall among them is what counts by default.
+    The default measure is recall among the `k` documents, because these are what stage two reads.
 
-    Raises: `UnknownName` for a measure that is none; `BadQuery` for too few queries, which would fit noise;
-    `CollectionLocked`.
+    Raises: `UnknownName` if there is no such measure; `BadQuery` if there are too few queries, since the
+    weight would fit noise; `CollectionLocked`.
     """
     if measure not in MEASURES:
         raise UnknownName("measure", measure, MEASURES)
-    if len(queries) < LEAST_QUERIES:
+    if len(queries) < MIN_QUERIES:
         raise BadQuery(
-            f"{len(queries)} labelled queries are too few to tune by. Bring at least {LEAST_QUERIES}."
+            f"{len(queries)} labelled queries are too few to tune by. Provide at least {MIN_QUERIES}."
         )
-    weights: tuple[Weight, ...] = (None, *GRID)
-    values: dict[Weight, list[float]] = {}
+    weights: tuple[DenseWeight, ...] = (None, *GRID)
+    values: dict[DenseWeight, list[float]] = {}
     documents = collection.as_owner()
     for done, weight in enumerate(weights, start=1):
         with collection.weighted(weight):
@@ -86,8 +86,8 @@ def tune(
     return tuned
 
 
-def cross_validated(values: Mapping[Weight, Sequence[float]]) -> Tuned:
-    """The best weight, judged on queries that it was not fitted to: query i is in fold i mod `FOLDS`."""
+def cross_validated(values: Mapping[DenseWeight, Sequence[float]]) -> TuningResult:
+    """Fit the weight, and evaluate it on queries not fitted to: query i is in fold i % `FOLDS`."""
     n = len(values[None])
     held_out = [0.0] * n
     for fold in range(FOLDS):
@@ -96,9 +96,9 @@ def cross_validated(values: Mapping[Weight, Sequence[float]]) -> Tuned:
             held_out[i] = values[weight][i]
     before = values[None]
     p = p_value(held_out, before)
-    return Tuned(_best(values, range(n)), fmean(held_out), fmean(before), p, n)
+    return TuningResult(_best(values, range(n)), fmean(held_out), fmean(before), p, n)
 
 
-def _best(values: Mapping[Weight, Sequence[float]], of: Sequence[int]) -> Weight:
-    """The weight with the best mean; of equals the collection's own way, then the smaller."""
+def _best(values: Mapping[DenseWeight, Sequence[float]], of: Sequence[int]) -> DenseWeight:
+    """Return the weight with the best mean; ties go to the default fusion, then to the smaller weight."""
     return min(values, key=lambda w: (-round(fmean(values[w][i] for i in of), 9), w is not None, w or 0.0))

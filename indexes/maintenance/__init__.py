@@ -1,1 +1,1 @@
-"""Looking after a collection: verification, erasure with proof, backups, following files."""
+"""Maintenance of a collection: verification, erasure with proof, backups, watching files."""

@@ -1,6 +1,7 @@
-"""A collection in one file and back: a gzip-compressed tar of the catalog and the vector cache.
+"""Backs up a collection into one file, and restores it; knows no document.
 
-Engines are derived and left out; they are built when the restored collection is opened. Knows no document.
+The file is a gzip-compressed tar of the catalog and the vector cache. Engines are derived data and not
+included: they are rebuilt when the restored collection is opened.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _UNREADABLE = (tarfile.TarError, zlib.error, EOFError, KeyError, ValueError, Typ
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What a backup holds. `sha256`: of each part, by its name."""
+    """The manifest of a backup. `sha256`: the checksum of each part, by name."""
 
     format: int
     made: str
@@ -45,26 +46,29 @@ class Backup:
 
 
 def backup(collection: Path, file: Path) -> Backup:
-    """Write the collection in the directory `collection` into `file`, as it stands at one moment.
+    """Write a snapshot of the collection in the directory `collection` to `file`.
 
-    Others may write meanwhile. The file appears whole or not at all.
+    Others may write to the collection meanwhile. The file appears complete or not at all.
 
-    Raises: `CollectionNotFound`, `CollectionDamaged`, `BadBackup` where `file` exists or cannot be written.
+    Raises: `CollectionNotFound`; `CollectionDamaged`; `BadBackup` if `file` exists or cannot be written.
     """
     if file.exists():
         raise BadBackup(file, "it exists already; name another file, or remove this one")
     Catalog.open(collection / CATALOG).close()
-    with _told(file), TemporaryDirectory(prefix=f".{file.name}-", dir=file.parent) as aside:
+    with (
+        _errors_as_bad_backup(file),
+        TemporaryDirectory(prefix=f".{file.name}-", dir=file.parent) as temporary,
+    ):
         parts = [name for name in _PARTS if (collection / name).is_file()]
         for name in parts:
-            _copy(collection / name, Path(aside) / name)
+            _copy(collection / name, Path(temporary) / name)
         faults.step("backup.copied")
-        made = _describe(Path(aside), parts)
-        (Path(aside) / _MANIFEST).write_text(json.dumps(asdict(made)), encoding="utf-8")
-        packed = Path(aside) / "packed"
+        made = _describe(Path(temporary), parts)
+        (Path(temporary) / _MANIFEST).write_text(json.dumps(asdict(made)), encoding="utf-8")
+        packed = Path(temporary) / "packed"
         with tarfile.open(packed, "w:gz", compresslevel=_GZIP_LEVEL) as tar:
             for name in (_MANIFEST, *parts):
-                tar.add(Path(aside) / name, name)
+                tar.add(Path(temporary) / name, name)
         fsync(packed)
         faults.step("backup.packed")
         packed.replace(file)
@@ -74,22 +78,22 @@ def backup(collection: Path, file: Path) -> Backup:
 
 
 def restore(file: Path, collection: Path) -> Backup:
-    """Put the collection in `file` into the directory `collection`, which must not be there or be empty.
+    """Restore the collection in `file` into the directory `collection`, which must not exist or be empty.
 
-    Everything is unpacked beside it and checked; then it is put in place by one rename.
+    Everything is unpacked beside it and checked, then put in place by one rename.
 
     Raises: `BadBackup`, `CollectionTooNew`.
     """
     if collection.exists() and (not collection.is_dir() or any(collection.iterdir())):
-        raise BadBackup(collection, "it is there already and not empty; name another directory")
-    with _told(file):
+        raise BadBackup(collection, "it exists already and is not empty; name another directory")
+    with _errors_as_bad_backup(file):
         collection.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{collection.name}-", dir=collection.parent) as aside:
-            made = _unpack(file, Path(aside) / "kb")
+        with TemporaryDirectory(prefix=f".{collection.name}-", dir=collection.parent) as temporary:
+            made = _unpack(file, Path(temporary) / "kb")
             faults.step("restore.unpacked")
-            _check(file, Path(aside) / "kb", made)
+            _check(file, Path(temporary) / "kb", made)
             faults.step("restore.checked")
-            (Path(aside) / "kb").replace(collection)
+            (Path(temporary) / "kb").replace(collection)
             fsync(collection.parent)
             faults.step("restore.named")
     return made
@@ -112,11 +116,11 @@ def _unpack(file: Path, directory: Path) -> Backup:
     directory.mkdir()
     with tarfile.open(file, "r:gz") as tar:
         made = _manifest(file, tar)
-        # Names that are known and no others: nothing in the file says where it is written to.
+        # Only known names are unpacked, so that nothing in the file decides where it is written.
         for name in made.sha256:
             member = tar.extractfile(name)
             if name not in _PARTS or member is None:
-                raise BadBackup(file, f"it holds {name!r}, which is no part of a backup")
+                raise BadBackup(file, f"it holds {name!r}, which is not a part of a backup")
             with (directory / name).open("wb") as target:
                 for block in _blocks(member):
                     target.write(block)
@@ -138,15 +142,15 @@ def _manifest(file: Path, tar: tarfile.TarFile) -> Backup:
 def _check(file: Path, directory: Path, made: Backup) -> None:
     for name, expected in made.sha256.items():
         if _sha256(directory / name) != expected:
-            raise BadBackup(file, f"{name} in it is not what was put there; the file is damaged")
+            raise BadBackup(file, f"{name} in it does not match its checksum; the file is damaged")
     with closing(Catalog.open(directory / CATALOG)) as catalog, catalog.read() as reader:
         if problem := next(reader.problems(), None):
             raise BadBackup(file, f"its catalog is damaged: {problem}")
 
 
 @contextmanager
-def _told(file: Path) -> Iterator[None]:
-    """What libraries and the system say, as our error."""
+def _errors_as_bad_backup(file: Path) -> Iterator[None]:
+    """Raise errors of libraries and of the operating system as `BadBackup`."""
     try:
         yield
     except CollectionNotFound as exc:
@@ -154,11 +158,11 @@ def _told(file: Path) -> Iterator[None]:
     except IndexesError:
         raise
     except gzip.BadGzipFile as exc:
-        raise BadBackup(file, f"it does not read as a backup ({exc})") from exc
+        raise BadBackup(file, f"it cannot be read as a backup ({exc})") from exc
     except OSError as exc:
         raise BadBackup(file, f"it cannot be read or written ({exc.strerror or exc})") from exc
     except _UNREADABLE as exc:
-        raise BadBackup(file, f"it does not read as a backup ({exc})") from exc
+        raise BadBackup(file, f"it cannot be read as a backup ({exc})") from exc
 
 
 def _sha256(path: Path) -> str:

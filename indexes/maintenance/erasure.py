@@ -1,6 +1,7 @@
-"""Proof that erased documents are gone: looks for what only they had in every byte of a directory.
+"""Proves that erased documents are gone, by searching every byte of a directory; knows files and texts.
 
-Knows files and texts. Beyond its sight: copies elsewhere, and blocks that the file system has freed.
+It searches for what only these documents contained. It cannot see copies elsewhere, or blocks that the file
+system has freed.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ MAX_SEQUENCES = 120
 MAX_TERMS = 2000
 
 _SEQUENCE_WORDS = 6
-_LEAST_BYTES = 6
-"""Shorter strings turn up among any bytes by chance."""
+_MIN_BYTES = 6
+"""Shorter strings occur by chance in arbitrary bytes."""
 
 _BLOCK_BYTES = 1 << 23
 _SHOWN_CHARS = 60
 _WORD = re.compile(r"\S+")
-_KEPT = frozenset({"write.lock", "writer"})
+_LOCK_FILES = frozenset({"write.lock", "writer"})
 _SPACE_SUFFIX = ".npz"
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What would betray erased documents: word sequences, names and metadata; and their search terms."""
+    """What would reveal erased documents: their word sequences, names, metadata and search terms."""
 
     ids: tuple[DocumentId, ...]
     sequences: tuple[str, ...]
@@ -43,10 +44,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was looked at and what was found.
+    """What was searched, and what was found.
 
-    `shared` sequences stand in documents that remain, so that they say nothing. `traces` is empty when the
-    documents are gone, else it names file, place and what stands there.
+    `shared` counts sequences that also occur in remaining documents, so that finding them proves nothing.
+    `traces` is empty if the documents are gone; otherwise each names a file, a place and the text found.
     """
 
     ids: tuple[DocumentId, ...]
@@ -59,14 +60,17 @@ class Proof:
 
 
 def empty(directory: Path) -> None:
-    """Remove every file in `directory` and below, locks excepted."""
+    """Remove every file in `directory` and below, except lock files."""
     for path in directory.rglob("*") if directory.is_dir() else ():
-        if path.is_file() and path.name not in _KEPT:
+        if path.is_file() and path.name not in _LOCK_FILES:
             path.unlink(missing_ok=True)
 
 
 def evidence(documents: Iterable[Document]) -> Evidence:
-    """What to look for once these documents are erased: at most `MAX_SEQUENCES`, evenly spread, and names."""
+    """Return what to search for after erasing these documents: names, and up to `MAX_SEQUENCES` sequences.
+
+    The sequences are spread evenly over the texts.
+    """
     ids: list[DocumentId] = []
     names: set[str] = set()
     runs: list[str] = []
@@ -78,7 +82,7 @@ def evidence(documents: Iterable[Document]) -> Evidence:
         runs += _runs(document.text)
         terms |= {*analyse(document.title), *analyse(document.text)}
     step = max(1, -(-len(runs) // MAX_SEQUENCES))
-    wanted = {sequence for sequence in (*names, *runs[::step]) if len(encode(sequence)) >= _LEAST_BYTES}
+    wanted = {sequence for sequence in (*names, *runs[::step]) if len(encode(sequence)) >= _MIN_BYTES}
     longest = sorted(terms, key=lambda term: (-len(term), term))[:MAX_TERMS]
     return Evidence(tuple(ids), tuple(sorted(wanted)), tuple(longest))
 
@@ -86,11 +90,11 @@ def evidence(documents: Iterable[Document]) -> Evidence:
 def prove(
     directory: Path, sought: Evidence, remaining: Iterable[Document], progress: ProgressCallback
 ) -> Proof:
-    """Look for the evidence in every byte of every file of the collection in `directory`.
+    """Search every byte of every file of the collection in `directory` for the evidence.
 
-    What is found counts as a trace unless a document of `remaining` has it too. A fitted space is
-    looked at as it lies and unpacked; the dictionary of tantivy is asked for each term, and its schema for
-    stored text. Raises: `OSError` where a file cannot be read.
+    A match counts as a trace unless a document of `remaining` contains it too. A fitted latent space is
+    searched both packed and unpacked. tantivy's dictionary is checked for each term, and its schema for
+    stored text. Raises: `OSError` if a file cannot be read.
     """
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     total = sum(path.stat().st_size for path in files)
@@ -103,13 +107,13 @@ def prove(
             found.setdefault(sequence, f"{name}{place}")
         done += path.stat().st_size
         progress("scanning", done, total)
-    own = _own(found, remaining)
-    traces = [f"{found[sequence]}: {_shown(sequence)}" for sequence in sorted(own)]
+    unexplained = _unexplained(found, remaining)
+    traces = [f"{found[sequence]}: {_shown(sequence)}" for sequence in sorted(unexplained)]
     traces += _dead_terms(directory, sought.terms)
     return Proof(
         sought.ids,
         len(sought.sequences),
-        len(found) - len(own),
+        len(found) - len(unexplained),
         len(sought.terms),
         len(files),
         total,
@@ -137,12 +141,12 @@ def _strings(metadata: object) -> Iterator[str]:
 
 
 def _forms(sequence: str) -> set[bytes]:
-    """As text is stored, and as JSON writes it."""
+    """Return a sequence's bytes as stored text and as JSON."""
     return {encode(sequence), json.dumps(sequence)[1:-1].encode()}
 
 
 def _matches(path: Path, needles: dict[bytes, str]) -> Iterator[tuple[str, str]]:
-    """(place, sequence) of what stands in the file, each once."""
+    """Yield (place, sequence) for each sequence in the file, once each."""
     missing = dict(needles)
     for start, block in _blocks(path, max(map(len, needles), default=1)):
         for needle in [needle for needle in missing if needle in block]:
@@ -156,7 +160,7 @@ def _matches(path: Path, needles: dict[bytes, str]) -> Iterator[tuple[str, str]]
 
 
 def _blocks(path: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
-    """(offset, bytes) from end to end, each block beginning with the last bytes of the one before."""
+    """Yield (offset, bytes) of the whole file; each block starts with the last bytes of the one before."""
     start, kept = 0, b""
     with path.open("rb") as file:
         while data := file.read(_BLOCK_BYTES):
@@ -166,23 +170,23 @@ def _blocks(path: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
             start += len(block) - len(kept)
 
 
-def _own(found: Iterable[str], remaining: Iterable[Document]) -> set[str]:
-    """What no remaining document accounts for."""
-    own = set(found)
-    for document in remaining if own else ():
+def _unexplained(found: Iterable[str], remaining: Iterable[Document]) -> set[str]:
+    """Return the sequences that no remaining document contains."""
+    unexplained = set(found)
+    for document in remaining if unexplained else ():
         named = (document.id, document.title, document.uri, *_strings(dict(document.metadata)))
         held = "\n".join((*named, *(section.title for section in document.sections), document.text))
-        own -= {sequence for sequence in own if sequence in held}
-        if not own:
+        unexplained -= {sequence for sequence in unexplained if sequence in held}
+        if not unexplained:
             break
-    return own
+    return unexplained
 
 
 def _dead_terms(directory: Path, terms: Iterable[str]) -> Iterator[str]:
-    """Terms that an index or a fitted space knows although no document in it has them."""
+    """Yield a line for each term in an index or a fitted space that no document in it contains."""
     lexical = directory / "lexical"
     if not (lexical / segments.META).is_file():
-        return  # an engine in memory, which ends with its process
+        return  # an in-memory engine, which leaves no files
     for field in segments.stored_fields(lexical):
         yield f"lexical: the field {field} is stored as text"
     known, alive = segments.known_terms(lexical, terms)

@@ -1,4 +1,4 @@
-"""How a collection stands on the disk, and erasure with proof; knows a Collection and its directory."""
+"""Reports a collection's size on disk, and erases with proof; knows a Collection and its directory."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _OTHER = "other"
 
 @dataclass(frozen=True, slots=True)
 class StorageStatus:
-    """A collection's status, and the bytes that each part of it takes on the disk."""
+    """A collection's status, and the size in bytes of each of its parts on disk."""
 
     status: Status
     size_bytes: dict[str, int]
 
     @property
     def total_bytes(self) -> int:
-        """The bytes of all parts."""
+        """The total size of all parts in bytes."""
         return sum(self.size_bytes.values())
 
 
 def describe(collection: Collection) -> StorageStatus:
-    """How the collection stands now."""
+    """Return the collection's status and sizes."""
     sizes = dict.fromkeys(("catalog", "lexical", "dense", "vectors", _OTHER), 0)
     for path in collection.path.rglob("*"):
         part = _PARTS.get(path.relative_to(collection.path).parts[0], _OTHER)
@@ -49,9 +49,9 @@ def describe(collection: Collection) -> StorageStatus:
 
 
 def erase(collection: Collection, ids: Iterable[str], *, progress: ProgressCallback | None = None) -> Proof:
-    """Erase documents and look for what only they had in every byte of the collection's directory.
+    """Erase documents, then search every byte of the collection's directory for what only they contained.
 
-    Raises: as `Collection.erase`; `OSError` where a file cannot be read.
+    Raises: as `Collection.erase`; `OSError` if a file cannot be read.
     """
     asked = list(dict.fromkeys(ids))
     documents = collection.as_owner()
@@ -69,4 +69,4 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:
-        return 0  # a writer has just replaced it
+        return 0  # a writer has just removed or replaced the file

@@ -1,4 +1,4 @@
-"""What is wrong with a collection, found by looking at all of it; for the owner."""
+"""Finds what is wrong with a collection by checking all of it, for its owner; repairs nothing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SAMPLE = 50
 
 
 def problems(reader: CatalogReader, retrievers: Retrievers) -> Iterator[str]:
-    """One line each: texts and hashes, spans, generations, each retriever's keys.
+    """Yield a line for each problem with texts, hashes, spans, generations and each retriever's keys.
 
-    A sample of passages, evenly spread, is searched for by its own words.
+    An evenly spread sample of passages is searched for by its own words.
     """
     stored = list(reader.problems())
     yield from stored
-    if not stored:  # texts that do not read cannot be searched for
-        yield from _unfound(reader, retrievers.lexical)
+    if not stored:  # damaged texts cannot be searched for
+        yield from _not_found_by_own_words(reader, retrievers.lexical)
     for name, retriever in retrievers.by_name.items():
         if retriever.generation != reader.generation:
             yield f"{name} retriever: it covers generation {retriever.generation} of {reader.generation}"
@@ -38,12 +38,12 @@ def _differences(retriever: str, stored: Keys, held: Keys) -> Iterator[str]:
             yield f"{retriever} retriever: it {what} {len(odd)} passages, first {odd[:_KEYS_SHOWN].tolist()}"
 
 
-def _unfound(reader: CatalogReader, retriever: Retriever) -> Iterator[str]:
+def _not_found_by_own_words(reader: CatalogReader, retriever: Retriever) -> Iterator[str]:
     keys = reader.keys()
     for row in reader.rows(keys[:: -(-len(keys) // _SAMPLE) or 1].tolist()):
         if not analyse(row.text):
             continue
         found = [key for key, _ in retriever.search(row.text, LEAST_CANDIDATES, scope=EVERYTHING)]
-        # Of more equal texts than are asked for it may be another one's turn.
+        # If many passages have equal texts, the search may return others of them.
         if row.key not in found and all(other.digest != row.digest for other in reader.rows(found)):
             yield f"lexical retriever: passage {row.key} is not found by its own words"

@@ -1,7 +1,7 @@
-"""Keeps a collection in step with files and folders; knows when something changed, not what is in it.
+"""Keeps a collection in step with files and folders; knows when something changed, not its contents.
 
-The `watchfiles` package, where it is installed, tells of a change at once; without it the files' times and
-sizes are looked at every few seconds. Either way these are what decides whether anything is read again.
+If the `watchfiles` package is installed, it reports a change at once; otherwise the files are polled every
+few seconds. Either way, their modification times and sizes decide whether anything is read again.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from indexes.retrieval.base import ProgressCallback
 from indexes.types import Changes
 
 POLL_S = 2.0
-"""How often the files are looked at where nobody tells of a change."""
+"""Interval of polling if nothing reports changes."""
 
 QUIET_S = 0.3
-"""A burst is over when nothing has changed for so long."""
+"""A burst of changes is over when nothing has changed for this long."""
 
 _WAKE_MS = 5000
 _LONGEST_BURST_S = 10.0
 
 _Signature = frozenset[tuple[str, int, int]]
-"""(path, modification time in ns, size) of each file below a root; empty where there is none."""
+"""(path, modification time in ns, size) of each file below a root; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Synced:
-    """What was done for one path. `problems`: files that could not be read; what they held stays."""
+class SyncResult:
+    """Result of syncing one path. `problems`: files that could not be read; their documents are kept."""
 
     changes: Changes
     problems: tuple[str, ...]
 
 
-SyncCallback = Callable[[Path, Synced | IndexesError], None]
+SyncCallback = Callable[[Path, SyncResult | IndexesError], None]
 
 
 def sync_path(
@@ -49,11 +49,11 @@ def sync_path(
     *,
     allow_mass_delete: bool = False,
     progress: ProgressCallback | None = None,
-) -> Synced:
+) -> SyncResult:
     """Bring the collection up to date with one file or folder.
 
-    Everything is read once beforehand: what cannot be read is known before anything is changed, and what
-    came from there before is not taken out.
+    Everything is read once beforehand, so that files that cannot be read are known before anything is
+    changed; the documents that came from them are kept.
 
     Raises: as `load` and `Collection.sync`.
     """
@@ -68,7 +68,7 @@ def sync_path(
         allow_mass_delete=allow_mass_delete,
         progress=progress,
     )
-    return Synced(changes, problems)
+    return SyncResult(changes, problems)
 
 
 def watch(
@@ -81,22 +81,21 @@ def watch(
 ) -> None:
     """Sync each path now and whenever something below it changes, until `stop` is set.
 
-    `on_sync` is called after each sync that changed anything or went wrong. A root that is gone, a mass
-    deletion or a file that cannot be read is reported and takes nothing out; a collection that another
-    process writes to is tried again. `poll_s` looks at the files every so many seconds even if `watchfiles`
-    is installed.
+    `on_sync` is called for each sync that changed anything or failed. A missing root, a mass deletion or a
+    file that cannot be read is reported and removes nothing. If another process is writing to the collection,
+    the sync is retried. With `poll_s`, files are polled at that interval even if `watchfiles` is installed.
     """
     seen: dict[Path, _Signature | None] = dict.fromkeys(paths)
     while not stop.is_set():
         for path in paths:
-            now = _settled(path, stop)
+            now = _signature_after_burst(path, stop)
             if now != seen[path] and not stop.is_set():
-                seen[path] = now if _step(collection, path, on_sync) else None
+                seen[path] = now if _sync_and_report(collection, path, on_sync) else None
         _wait(paths, stop, POLL_S if None in seen.values() else poll_s)
 
 
-def _step(collection: Collection, path: Path, on_sync: SyncCallback) -> bool:
-    """Whether the path has been dealt with, if only by telling that it cannot be."""
+def _sync_and_report(collection: Collection, path: Path, on_sync: SyncCallback) -> bool:
+    """Sync a path and report the result. Returns False if the sync must be retried."""
     try:
         done = sync_path(collection, path)
     except CollectionLocked as error:
@@ -110,8 +109,8 @@ def _step(collection: Collection, path: Path, on_sync: SyncCallback) -> bool:
     return True
 
 
-def _settled(path: Path, stop: Event) -> _Signature:
-    """The signature once a burst of changes is over."""
+def _signature_after_burst(path: Path, stop: Event) -> _Signature:
+    """Return the signature of the files once a burst of changes is over."""
     before = _signature(path)
     for _ in range(int(_LONGEST_BURST_S / QUIET_S)):
         if stop.wait(QUIET_S):
@@ -124,12 +123,12 @@ def _settled(path: Path, stop: Event) -> _Signature:
 
 
 def _wait(paths: Iterable[Path], stop: Event, poll_s: float | None) -> None:
-    """Until something may have changed."""
+    """Wait until something may have changed."""
     there = [path for path in paths if path.exists()]
     if poll_s is None and there and find_spec("watchfiles") is not None:
         import watchfiles  # noqa: PLC0415  # optional
 
-        # A change between the last look and this call is seen when the time is up.
+        # A change between the last check and this call is noticed when the time-out ends.
         changes = watchfiles.watch(*there, stop_event=stop, rust_timeout=_WAKE_MS, yield_on_timeout=True)
         next(changes, None)
     else:
@@ -147,5 +146,5 @@ def _entry(path: Path) -> list[tuple[str, int, int]]:
     try:
         found = path.stat()
     except OSError:
-        return []  # gone since, or a link to nowhere
+        return []  # the file is gone, or is a broken link
     return [(os.fspath(path), found.st_mtime_ns, found.st_size)]

@@ -163,7 +163,7 @@ def test_a_newer_format_is_refused(catalog, tmp_path):
 
 def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path):
     (tmp_path / "catalog.sqlite").write_bytes(b"no database at all" * 100)
-    with pytest.raises(CollectionDamaged, match="does not read: file is not a database"):
+    with pytest.raises(CollectionDamaged, match="cannot be read: file is not a database"):
         Catalog.open(tmp_path / "catalog.sqlite")
 
 

@@ -172,7 +172,7 @@ def test_one_true_and_the_text_one_are_three_filters():
         ({"or": {"a": 1}}, "The filter, operator 'or': takes a list of filters."),
         ([], 'The filter: is an object like {"year": {"gte": 2020}}, not a list.'),
         ({"not": 3}, 'The filter: is an object like {"year": {"gte": 2020}}, not 3.'),
-        ({"year": {"in": list(range(10_001))}}, "The filter: has 10001 values; at most 10000 are taken."),
+        ({"year": {"in": list(range(10_001))}}, "The filter: has 10001 values; at most 10000 are allowed."),
     ],
 )
 def test_a_wrong_filter_is_told_in_one_line(form, line):

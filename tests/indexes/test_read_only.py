@@ -92,7 +92,9 @@ def test_a_catalog_that_may_not_be_read_is_told_in_one_line(kb, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("pathlib.Path.open", refuse)
-    with pytest.raises(CollectionNotReadable, match=r"may not be read by you\. Ask its owner"):
+    with pytest.raises(
+        CollectionNotReadable, match=r"no permission to read the collection .*\. Ask its owner"
+    ):
         Collection.open(kb)
 
 

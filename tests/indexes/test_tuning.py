@@ -50,13 +50,13 @@ def test_queries_without_a_relevant_document_are_left_out(files):
 
 def test_a_malformed_judgement_is_told_with_its_line(files):
     files[1].write_text("1\ta\t1\n2\tb\n")
-    with pytest.raises(BadFile, match=r"q\.tsv, line 2: a line is query id"):
+    with pytest.raises(BadFile, match=r"q\.tsv, line 2: a line must be query id"):
         read_labelled_queries(*files)
 
 
 def test_a_malformed_query_is_told_with_its_line(files):
     files[0].write_text('{"_id": "1"}\n')
-    with pytest.raises(BadFile, match=r"q\.jsonl, line 1: a line is"):
+    with pytest.raises(BadFile, match=r"q\.jsonl, line 1: a line must be"):
         read_labelled_queries(*files)
 
 
