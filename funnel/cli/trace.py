@@ -1,11 +1,11 @@
-"""`funnel trace`: a run's events as a tree, or as a page for a browser."""
+"""`funnel trace`: the events of a run as a tree, or as a page for a browser."""
 
 from __future__ import annotations
 
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -14,11 +14,37 @@ from rich.tree import Tree
 from funnel.cli import show
 from funnel.cli.errors import one_line
 from funnel.errors import BadSetting
-from funnel.trace.reading import Node, read_trace
+from funnel.trace.kinds import (
+    AnswerGiven,
+    AnswerSubmitted,
+    BatchEnded,
+    BatchStarted,
+    CacheHit,
+    CellEnded,
+    CellStarted,
+    Ended,
+    EventData,
+    HostCallStarted,
+    ModelCallEnded,
+    ModelCallStarted,
+    NoteWritten,
+    RetrieveEnded,
+    RetrieveStarted,
+    RouteDecided,
+    RunStarted,
+    Started,
+    TurnStarted,
+    WorkStopped,
+)
+from funnel.trace.reading import Node, attempts, read_run
+from funnel.types import EndReason
+from indexes.counting import counted
 
 EPILOG = """Examples:
 
 funnel trace 20261122-150142-1f3c9a
+
+funnel trace 20261122-150142-1f3c9a --last
 
 funnel trace run.jsonl --full
 
@@ -26,12 +52,16 @@ funnel trace run.jsonl --html run.html --open"""
 SIBLINGS = 4
 CODE_LINES = 6
 OUTPUT_LINES = 4
+NOTE_CHARS = 120
 
 
 def trace(
     run: Annotated[
         Path,
-        typer.Argument(metavar="FILE|RUN", help="The file that an answer names as its trace, or its run."),
+        typer.Argument(
+            metavar="FILE|RUN",
+            help="A trace file, or a run whose traces are in FUNNEL_TRACE_DIR; RUN.1 is its first resume.",
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -41,19 +71,20 @@ def trace(
         bool, typer.Option("--html", help="Write one page for a browser; it needs nothing else.")
     ] = False,
     open_it: Annotated[bool, typer.Option("--open", help="Write the page and open it.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="Only the last attempt of a resumed run.")] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="All code, all output, all calls, unabridged.")
+        bool, typer.Option("--full", help="Show all code, all output and all calls, unabridged.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the tree as JSON.")] = False,
 ) -> None:
-    """Show how an answer came to be: the recursion tree of its run."""
+    """Show how an answer came to be: the recursion tree of its run, every attempt of it."""
     with one_line():
         if out is not None and not (html or open_it):
             raise BadSetting("OUT", f"{out} would be written with --html only.")
-        file = _found(run)
-        root = read_trace(file)
+        files = _found(run)
+        root = read_run(files[-1:] if last else files)
         if html or open_it:
-            _page(root, file, out or file.with_suffix(".html"), open_it=open_it)
+            _page(root, files, out or files[0].with_suffix(".html"), open_it=open_it)
             return
         if as_json:
             show.print_json(root.as_dict())
@@ -63,23 +94,22 @@ def trace(
         show.tree(tree)
 
 
-def _found(run: Path) -> Path:
-    """The file of that name, or else the trace of the run of that name."""
+def _found(run: Path) -> list[Path]:
+    """The file of that name, or else the traces of the run of that name, one for each attempt."""
     if run.exists() or run.name != str(run):
-        return run
+        return [run]
     from funnel.settings import Settings
 
-    named = Settings().trace_dir / f"{run}.jsonl"
-    return named if named.exists() else run
+    return attempts(Settings().trace_dir / f"{run}.jsonl") or [run]
 
 
-def _page(root: Node, file: Path, out: Path, *, open_it: bool) -> None:
-    """Write the page and say where; its name on screen is the run's."""
+def _page(root: Node, files: Sequence[Path], out: Path, *, open_it: bool) -> None:
+    """Write the page and say where; it is named after the run."""
     from funnel.trace.page import write_page
 
-    if out.resolve() == file.resolve():
+    if out.resolve() in {file.resolve() for file in files}:
         raise BadSetting("OUT", f"{out} is the trace itself; name another file.")
-    write_page(root, out, name=file.stem)
+    write_page(root, out, name=files[0].stem)
     show.OUT.print(str(out), markup=False)
     if open_it and not webbrowser.open(out.resolve().as_uri()):
         raise BadSetting("--open", f"no browser was found here. Open {out} in one.")
@@ -106,47 +136,73 @@ def _label(node: Node, *, full: bool) -> str:
     if not node.ended:
         parts.append("[yellow]never ended[/]")
     lines = [" ".join(part for part in parts if part)]
-    if node.kind == "cell":
-        lines += [
-            f"[green]{escape(line)}[/]" for line in _cut(node.data.get("code", ""), CODE_LINES, full=full)
-        ]
-        lines += [
-            f"[dim]{escape(line)}[/]" for line in _cut(node.data.get("stdout", ""), OUTPUT_LINES, full=full)
-        ]
-    if error := node.data.get("error"):
-        lines.append(f"[red]{escape(str(error))}[/]")
+    begun, ending = node.begun, node.ending
+    if isinstance(begun, CellStarted):
+        lines += [f"[green]{escape(line)}[/]" for line in _cut(begun.code, CODE_LINES, full=full)]
+    if isinstance(ending, CellEnded):
+        lines += [f"[dim]{escape(line)}[/]" for line in _cut(ending.stdout or "", OUTPUT_LINES, full=full)]
+    if node.error:
+        lines.append(f"[red]{escape(node.error)}[/]")
     return "\n".join(lines)
 
 
 def _headline(node: Node) -> str:
-    """What a node of that kind is about."""
-    return _HEADLINES.get(node.kind, _reason)(node.data)
+    """What happened, in a few words; the reason, if any, of an event that this version does not know."""
+    begun = node.begun
+    if isinstance(begun, RunStarted):
+        return _run(node, begun)
+    said = _lasting(begun, node.ending) if isinstance(begun, Started) else _happened(begun)
+    return said or str(node.data.get("reason", ""))
 
 
-def _reason(data: dict[str, Any]) -> str:
-    return str(data.get("reason", ""))
+def _lasting(begun: Started, ending: Ended | None) -> str:
+    match begun, ending:
+        case RetrieveStarted(query=query), ending:
+            found = ending.documents or () if isinstance(ending, RetrieveEnded) else ()
+            return f"{counted(len(found), 'document')} for {query!r}"
+        case TurnStarted(number=number, depth=depth), _:
+            return f"{number} at depth {depth}" if depth else f"{number}"
+        case HostCallStarted(name=name, arguments=arguments), _:
+            return f"{name}({', '.join(arguments)})"
+        case ModelCallStarted(purpose=purpose, model=model), ending:
+            return f"{purpose} {model}{_booked(ending)}"
+        case BatchStarted(n=n), ending:
+            failed = ending.failed if isinstance(ending, BatchEnded) else None
+            return f"{n} at once, {failed or 0} failed"
+        case _:
+            return ""
 
 
-def _model_call(data: dict[str, Any]) -> str:
-    cost = data.get("cost_usd")
-    price = "" if cost is None else f", {show.dollars(cost)}"
-    tokens = f"{data.get('input_tokens', 0):,} in + {data.get('output_tokens', 0):,} out{price}"
-    return f"{data.get('purpose')} {data.get('model')}: {tokens}"
+def _happened(data: EventData | None) -> str:
+    said = ""
+    match data:
+        case RouteDecided() as decided:
+            said = f"{decided.route} (p = {decided.probability:.2f}) {'; '.join(decided.reasons)}"
+        case AnswerGiven() as answer:
+            said = f"{answer.status}, {answer.end_reason}, {counted(len(answer.citations), 'citation')}"
+        case AnswerSubmitted(answer=text, citations=citations):
+            said = f"{len(text)} characters, citations {list(citations)}"
+        case CacheHit(source=source, purpose=purpose, model=model):
+            said = f"{source}: {purpose} {model}"
+        case NoteWritten(key=key, text=text):
+            said = f"{key}: {text[:NOTE_CHARS]}"
+        case WorkStopped(reason=reason, end_reason=EndReason() as end_reason):
+            said = f"{end_reason}: {reason}"
+    return said
 
 
-_HEADLINES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "run": lambda d: f"{d.get('question', '')!r} model {d.get('model')} sandbox {d.get('sandbox')}",
-    "retrieve": lambda d: f"{len(d.get('documents', []))} documents for {d.get('query', '')!r}",
-    "route": lambda d: f"{d['route']} (p = {d['probability']:.2f}) {'; '.join(d['reasons'])}",
-    "turn": lambda d: f"{d.get('number')}" + (f" at depth {d['depth']}" if d.get("depth") else ""),
-    "host_call": lambda d: f"{d.get('name')}({', '.join(d.get('arguments', []))})",
-    "model_call": _model_call,
-    "answer": lambda d: f"{d.get('status')}, {len(d.get('citations', []))} citations",
-    "submit": lambda d: f"{len(d.get('answer', ''))} characters, citations {d.get('citations')}",
-    "batch": lambda d: f"{d.get('n')} at once, {d.get('failed', 0)} failed",
-    "cache": lambda d: f"{d.get('source')}: {d.get('purpose')} {d.get('model')}",
-    "note": lambda d: f"{d.get('key')}: {str(d.get('text'))[:120]}",
-}
+def _run(node: Node, run: RunStarted) -> str:
+    said = f"{run.question!r} model {run.model} sandbox {run.sandbox}"
+    if (n := node.data.get("attempts")) is not None:
+        return f"{said}, {n} attempts"
+    return f"attempt {run.life + 1} {said}" if run.life else said
+
+
+def _booked(ending: object) -> str:
+    if not isinstance(ending, ModelCallEnded):
+        return ""
+    price = "" if ending.cost_usd is None else f", {show.dollars(ending.cost_usd)}"
+    return f": {ending.input_tokens:,} in + {ending.output_tokens:,} out{price}"
 
 
 def _cut(text: str, lines: int, *, full: bool) -> list[str]:

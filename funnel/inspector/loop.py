@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from funnel.errors import BudgetExceeded, LLMError, SandboxDied
@@ -191,8 +191,10 @@ class Inspection:
                 if self._prelude is not None:
                     await self._prelude
                 result = await session.run(code.source)
-            error = None if result.error is None else f"{result.error.kind}: {result.error.message}"
-            cell.end_with(CellEnded(stdout=result.stdout, error=error))
+            ended = CellEnded(stdout=result.stdout)
+            if (error := result.error) is not None:
+                ended = replace(ended, error=f"{error.kind}: {error.message}", error_type=error.kind)
+            cell.end_with(ended)
             return result
 
     def _unfinished(self, reason: str, end_reason: EndReason) -> Unfinished:

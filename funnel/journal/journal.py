@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from funnel.answers import ANSWERS
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed, RunTaken, RunUnknown
 from funnel.journal import entries
-from funnel.journal.answers import ANSWERS
 from funnel.journal.entries import (
     CallAsked,
     CallEnded,

@@ -1,1 +1,1 @@
-"""What a run tells of itself: events, trace files, telemetry, the page."""
+"""What a run reports: events, trace files, telemetry, the page."""

@@ -99,15 +99,16 @@ class Events:
         opened = OpenEvent(self._last, data.kind)
         started = self._now()
         self._emit(Event(self.run, opened.id, parent, started, data))
-        error: str | None = None
         try:
             yield opened
-        except BaseException as raised:
-            error = f"{type(raised).__name__}: {raised}"
+        except BaseException as error:
+            if opened.ended.error is None:
+                kind = type(error).__name__
+                opened.ended = replace(opened.ended, error=f"{kind}: {error}", error_type=kind)
             raise
         finally:
             now = self._now()
-            ended = replace(opened.ended, wall_s=now - started, error=opened.ended.error or error)
+            ended = replace(opened.ended, wall_s=now - started)
             self._emit(Event(self.run, opened.id, parent, now, ended))
 
     def _now(self) -> float:

@@ -1,7 +1,8 @@
-"""Long strings of a JSON value kept once, under their hash; knows no event and no file.
+"""Stores each long string of JSON values once, under its hash; knows no event and no file.
 
-Where a string was, `{"$text": hash}` stands. A dict of the value's own that looks so is told apart by one
-more dollar sign: `{"$text": 1}` becomes `{"$$text": 1}`, and that `{"$$$text": 1}`.
+A reference `{"$text": hash}` replaces the string. A dict in the value that already looks like a reference
+gets one more dollar sign: `{"$text": 1}` becomes `{"$$text": 1}`, which in turn would become
+`{"$$$text": 1}`.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from hashlib import blake2b
 from typing import Any
 
 MIN_CHARS = 256
-"""A shorter string costs less than a reference and an entry."""
+"""A shorter string takes less room than a reference and an entry."""
 KEY = "$text"
 _HASH_BYTES = 16
 
 
 class Texts:
-    """The texts met so far, by hash; each is handed out once."""
+    """The texts seen so far, by hash."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def fold(self, value: Any) -> tuple[Any, dict[str, str]]:
-        """`value` with references in place of long strings, and those of the strings that are new by hash."""
+        """Return `value` with references instead of long strings, and by hash the strings seen first now."""
         new: dict[str, str] = {}
         return self._fold(value, new), new
 
@@ -46,7 +47,7 @@ class Texts:
 
 
 def unfold(value: Any, texts: Mapping[str, str]) -> Any:
-    """What was folded, from JSON types. A reference to a text that is not in `texts` stays as it is."""
+    """Return the value that was folded. A reference to a text that is not in `texts` stays as it is."""
     if isinstance(value, dict):
         if only := _lookalike(value):
             if only != KEY:
@@ -60,7 +61,7 @@ def unfold(value: Any, texts: Mapping[str, str]) -> Any:
 
 
 def _lookalike(value: Mapping[Any, Any]) -> str | None:
-    """The only key, where it is `$text` with any number of dollar signs."""
+    """Return the only key of a dict if it is `$text` with any number of dollar signs, else None."""
     if len(value) != 1:
         return None
     only = next(iter(value))

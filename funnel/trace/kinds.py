@@ -89,11 +89,15 @@ class Started(EventData):
 
 @_data
 class Ended(EventData):
-    """The end of something that lasted `wall_s` seconds; `error` says `Class: message` if it failed."""
+    """The end of something that lasted `wall_s` seconds.
+
+    If it failed or was cancelled, `error` says `Class: message`, and `error_type` the class.
+    """
 
     phase: ClassVar[Phase] = "end"
     wall_s: float = 0.0
     error: str | None = field(default=None, metadata=OMITTED)
+    error_type: str | None = field(default=None, metadata=OMITTED)
 
 
 class Happened(EventData):

@@ -53,8 +53,8 @@ _NAMES = {
     "documents": "gen_ai.retrieval.documents",
 }  # fmt: skip
 """Fields that the conventions have a name for; any other goes out as `funnel.` and its own name."""
-_ON_THE_SPAN = frozenset({"wall_s", "started_at", "error"})
-"""Fields that a span says by its own times and status."""
+_ON_THE_SPAN = frozenset({"wall_s", "started_at", "error", "error_type"})
+"""Fields that are expressed by a span's own times and status."""
 
 
 class Telemetry:
@@ -97,10 +97,10 @@ class Telemetry:
         spans = self._open.get(event.run, {})
         span = spans.pop(event.id, None)
         if span is None:
-            return  # its run ended first, and ended it
+            return  # the run ended first, and ended this span with it
         span.set_attributes(self._attributes(event.data))
         if ended.error is not None:
-            kind = ended.error.partition(":")[0]
+            kind = ended.error_type or "_OTHER"
             span.set_attribute("error.type", kind if kind.isidentifier() else "_OTHER")
             span.set_status(StatusCode.ERROR, _sound(ended.error) if self._content else kind)
         at_ns = self._at_ns(event)
@@ -129,7 +129,7 @@ class Telemetry:
         return self._began_ns[event.run] + round(event.at_s * 1e9)
 
     def _attributes(self, data: EventData) -> Attributes:
-        """The fields that may go out, under the names that the conventions have for them."""
+        """Return the fields that may go out, under the names of the conventions."""
         attributes: Attributes = {}
         for name, spec in fields_of(type(data)).items():
             value = getattr(data, name)
@@ -145,7 +145,7 @@ class Telemetry:
 
 
 def _span_name(data: EventData) -> str:
-    """What is done, and with what, as the conventions have it; there are few different names."""
+    """Return the operation and its target, as the conventions ask, so that there are few different names."""
     operation = _OPERATIONS.get(data.kind, data.kind)
     match data:
         case RunStarted():
@@ -157,7 +157,7 @@ def _span_name(data: EventData) -> str:
 
 
 def _standing(event: Event) -> Attributes:
-    """What every span of that kind has."""
+    """Return the attributes that every span of this kind has."""
     attributes: Attributes = {"funnel.kind": event.kind, "funnel.run": event.run}
     if event.kind in _OPERATIONS:
         attributes["gen_ai.operation.name"] = _OPERATIONS[event.kind]
@@ -173,7 +173,7 @@ def _standing(event: Event) -> Attributes:
 
 
 def _outcome(answer: Answer) -> Attributes:
-    """What may be told of an answer, whatever it says."""
+    """Return what may go out about any answer."""
     outcome: Attributes = {"funnel.status": answer.status, "funnel.route": answer.route}
     outcome["funnel.end_reason"] = answer.end_reason.value
     usage = asdict(answer.usage).items()
@@ -202,5 +202,5 @@ def _json(value: Any) -> str:
 
 
 def _sound(text: str) -> str:
-    """Text that every exporter can encode: no lone surrogates."""
+    """Return the text without lone surrogates, which exporters cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")

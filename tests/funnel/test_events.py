@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from second_stage import FREE, SHOP, cell
 
 from funnel.llm.models import Models
@@ -14,7 +17,9 @@ from funnel.memory import InMemory
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
 from funnel.trace.events import Events
-from funnel.trace.kinds import ALL, NoteWritten
+from funnel.trace.kinds import ALL, AnswerGiven, CellEnded, NoteWritten, TurnStarted, fields_of
+from funnel.trace.schema import event_schema, write
+from funnel.types import Answer
 from indexes import RawDocuments
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "events.md"
@@ -23,6 +28,7 @@ TURNS = (
     "No code.",
     cell('submit("14 days " + cite("refunds", quote="within 14 days"))'),
 )
+ENDS = {"wall_s", "error", "error_type"}
 PRICES = FREE | {"sub": (0.0, 0.0)}
 
 
@@ -48,12 +54,60 @@ def test_every_kind_is_documented():
     assert {kind for kind, _ in ALL} <= set(documented())
 
 
+@pytest.mark.parametrize("data", ALL.values(), ids=lambda data: data.__name__)
+def test_every_field_of_a_kind_is_documented(data):
+    answer = {spec.name for spec in fields(Answer)} if data is AnswerGiven else set()
+    assert set(fields_of(data)) <= documented()[data.kind] | ENDS | answer
+
+
+def test_the_documentation_has_the_schema_that_the_classes_give():
+    assert write(DOCUMENTATION, check=True), "write it: python -m funnel.trace.schema"
+
+
+def test_a_field_that_is_added_changes_the_schema_in_the_documentation(tmp_path, monkeypatch):
+    copy = tmp_path / "events.md"
+    copy.write_text(DOCUMENTATION.read_text())
+
+    @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+    class Longer(NoteWritten):
+        author: str = ""
+
+    monkeypatch.setitem(ALL, ("note", "point"), Longer)
+    assert not write(copy, check=True)
+    write(copy)
+    assert write(copy, check=True)
+    assert "author" in copy.read_text()
+
+
+async def test_every_event_of_a_run_meets_the_schema(tmp_path, sandbox):
+    schema = Draft202012Validator(event_schema())
+    for event in await deep_run(tmp_path, sandbox):
+        schema.validate(json.loads(json.dumps(event.as_dict())))
+
+
+async def test_a_subscriber_reads_fields_or_the_documented_names(tmp_path, sandbox):
+    [turn, *_] = [e for e in await deep_run(tmp_path, sandbox) if isinstance(e.data, TurnStarted)]
+    assert (turn.data.number, turn.data["number"], turn.data.get("error")) == (1, 1, None)
+    assert dict(turn.data) == {"number": 1, "depth": 0}
+    with pytest.raises(KeyError):
+        turn.data["weather"]
+
+
+def test_what_began_as_one_kind_cannot_end_as_another():
+    events = Events("r")
+    with (
+        pytest.raises(ValueError, match="a turn cannot end as a cell"),
+        events.open(TurnStarted(number=1), parent=None) as turn,
+    ):
+        turn.end_with(CellEnded(stdout=""))
+
+
 async def test_every_field_that_a_deep_run_emits_is_documented(tmp_path, sandbox):
     known = documented()
     emitted = {
         (e.kind, key) for e in await deep_run(tmp_path, sandbox) if e.kind != "answer" for key in e.data
     }
-    undocumented = {(kind, key) for kind, key in emitted if key not in known[kind] | {"wall_s", "error"}}
+    undocumented = {(kind, key) for kind, key in emitted if key not in known[kind] | ENDS}
     assert undocumented == set()
 
 

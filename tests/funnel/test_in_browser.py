@@ -9,7 +9,7 @@ from services.browser import open_browser
 from traced import AFTER, BEFORE, CODE, QUESTION, QUOTE, UNCITED, write_trace
 
 from funnel.trace.page import write_page
-from funnel.trace.reading import Node, read_trace
+from funnel.trace.reading import Node, read_run, read_trace
 
 HOSTILE = "</script><script>window.hit=1</script><img src=x onerror=window.hit=1>\u202egnp.exe\x00\ud800"
 ODD = (
@@ -70,6 +70,23 @@ def test_question_answer_route_and_sums_are_shown(show):
     text = one(page, "#answer").text
     for shown in ("complete", "deep", "p = 0.90", "1,400", "$0.0140", "2026-11-22 15:01:42 UTC"):
         assert shown in text
+
+
+def test_every_attempt_of_a_resumed_run_is_shown_and_the_last_ones_answer(browser, tmp_path):
+    files = [tmp_path / "r.jsonl", tmp_path / "r.1.jsonl"]
+    write_trace(files[0], finished=False)
+    write_trace(files[1], life=1)
+    write_page(read_run(files), tmp_path / "r.html", name="r")
+    browser.get((tmp_path / "r.html").as_uri())
+    chips = [chip.text for chip in every(browser, "#answer .chips li")]
+    assert "complete" in chips
+    assert "2 attempts" in chips
+    assert one(browser, "#answer .text").text.startswith("🦊 It ends in May 2026")
+    [first, second] = every(browser, "#branches > li > ul > li")
+    assert "never ended" in first.text
+    assert f"attempt 2: {QUESTION}" in second.text
+    assert len(every(browser, "#branches .kind.k-turn")) >= 2
+    assert browser.get_log("browser") == []
 
 
 def test_what_no_citation_backs_is_underlined(show):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from second_stage import RUN
 from funnel.errors import BadSetting, BadTrace
 from funnel.trace.events import Events, JsonlSink
 from funnel.trace.kinds import ModelCallStarted, NoteWritten, RunEnded, TurnStarted
-from funnel.trace.reading import read_trace
+from funnel.trace.reading import attempts, read_run, read_trace
 from funnel.types import Message
 
+EARLIER = Path(__file__).parent / "earlier_version"
 LONG = "a long text, " * 40
 
 
@@ -197,3 +199,94 @@ def test_the_end_of_a_thing_that_raised_carries_its_error():
     with pytest.raises(ValueError, match="no"), events.open(TurnStarted(number=1), parent=None):
         raise ValueError("no")
     assert [(e.phase, e.data.get("error")) for e in seen] == [("start", None), ("end", "ValueError: no")]
+
+
+# traces of other versions
+
+
+def walk(node):
+    yield node
+    for child in node.children:
+        yield from walk(child)
+
+
+@pytest.mark.parametrize(("name", "n", "ended"), [("whole", 29, True), ("killed", 12, False)])
+def test_a_trace_of_the_version_before_reads_with_all_its_fields(name, n, ended):
+    run = read_trace(EARLIER / f"{name}.jsonl")
+    nodes = list(walk(run))
+    assert (len(nodes), run.ended) == (n, ended)
+    assert all(node.begun is not None for node in nodes)
+    assert all((node.ending is None) == (node.wall_s is None) for node in nodes)
+
+
+def test_the_answer_of_an_earlier_trace_has_its_reason():
+    [answer] = [node.begun for node in walk(read_trace(EARLIER / "whole.jsonl")) if node.kind == "answer"]
+    assert (answer.status, answer.end_reason, answer.citations[0].start) == ("complete", "answered", 0)
+
+
+def test_kinds_fields_and_values_of_a_later_version_are_passed_over(tmp_path):
+    path = tmp_path / "t.jsonl"
+    write(path)
+    first, *rest = path.read_text().splitlines()
+    run = json.loads(first)
+    run["data"]["weather"] = {"sky": "blue"}
+    later = {
+        "run": "r",
+        "id": 9,
+        "parent": 1,
+        "kind": "dream",
+        "phase": "point",
+        "at_s": 2,
+        "data": {"of": 1},
+    }
+    other = {**later, "id": 10, "kind": "note", "data": {"key": 5}}
+    path.write_text("\n".join([json.dumps(run), json.dumps(later), json.dumps(other), *rest]))
+    root = read_trace(path)
+    dream, note, turn = root.children
+    assert root.begun == replace(RUN, question="x")
+    assert root.data["weather"] == {"sky": "blue"}
+    assert (dream.kind, dream.data, dream.begun) == ("dream", {"of": 1}, None)
+    assert (note.data, note.begun) == ({"key": 5}, None)
+    assert turn.begun == TurnStarted(number=1)
+
+
+# attempts
+
+
+def test_the_attempts_of_a_run_are_found_in_order(tmp_path):
+    for name in ("r.jsonl", "r.10.jsonl", "r.2.jsonl", "r.x.jsonl", "rr.1.jsonl", "r.1.html"):
+        (tmp_path / name).touch()
+    assert [file.name for file in attempts(tmp_path / "r.jsonl")] == ["r.jsonl", "r.2.jsonl", "r.10.jsonl"]
+    assert attempts(tmp_path / "none" / "r.jsonl") == []
+
+
+def test_the_attempts_of_a_run_are_one_tree_in_which_every_id_and_time_follows_on(tmp_path):
+    files = [tmp_path / "r.jsonl", tmp_path / "r.1.jsonl"]
+    for file in files:
+        write(file)
+    root = read_run(files)
+    ids = [node.id for node in walk(root)]
+    assert (root.kind, root.data["attempts"], ids) == ("run", 2, [1, 2, 3, 4, 5, 6, 7])
+    assert [(node.at_s, node.wall_s) for node in root.children] == [(0, 4), (4, 4)]
+    assert (root.at_s, root.wall_s, root.ended) == (0, 8, True)
+
+
+def test_an_attempt_that_was_killed_leaves_the_whole_to_the_next(tmp_path):
+    shutil.copy(EARLIER / "killed.jsonl", tmp_path / "r.jsonl")
+    (tmp_path / "r.1.jsonl").touch()
+    write(tmp_path / "r.2.jsonl")
+    root = read_run(attempts(tmp_path / "r.jsonl"))
+    assert [child.ended for child in root.children] == [False, True]
+    assert root.ended
+
+
+def test_one_attempt_is_the_tree_of_its_file(tmp_path):
+    write(tmp_path / "r.jsonl")
+    assert read_run([tmp_path / "r.jsonl"]) == read_trace(tmp_path / "r.jsonl")
+
+
+def test_an_attempt_that_does_not_read_is_named(tmp_path):
+    write(tmp_path / "r.jsonl")
+    (tmp_path / "r.1.jsonl").write_text("hello\n")
+    with pytest.raises(BadTrace, match=r"r\.1\.jsonl is no trace of funnel: line 1 holds no event"):
+        read_run([tmp_path / "r.jsonl", tmp_path / "r.1.jsonl"])

@@ -48,14 +48,16 @@ class Clock:
         return self.now
 
 
-def write_trace(path, *, text=QUESTION, calls=4, finished=True):
+def write_trace(path, *, text=QUESTION, calls=4, finished=True, life=0):
     """A run of `calls` model calls at once, after one turn's; `text` stands wherever foreign text may."""
     clock = Clock()
     with JsonlSink(path) as sink:
         events = Events("20261122-150142-1f3c9a", sink, clock=clock)
         with ExitStack() as ends:
             run = ends.enter_context(
-                events.open(replace(RUN, question=text, model="big", sub_model="small"), parent=None)
+                events.open(
+                    replace(RUN, question=text, model="big", sub_model="small", life=life), parent=None
+                )
             )
             with events.open(RetrieveStarted(query=text, k=20), parent=run.id) as retrieval:
                 clock.now += 0.1
@@ -91,7 +93,7 @@ def _turn(events, clock, parent, text, calls):
             ):
                 clock.now += 0.5
             events.point(AnswerSubmitted(answer=text, citations=(1, 2), found=True), parent=cell.id)
-            cell.end_with(CellEnded(stdout=f"{text}\n", error=f"ValueError: {text}"))
+            cell.end_with(CellEnded(stdout=f"{text}\n", error=f"ValueError: {text}", error_type="ValueError"))
 
 
 def _at_once(events, clock, parent, text, calls):

@@ -1,7 +1,7 @@
-"""A run as one page for a browser: the tree of a trace in, HTML out; knows the nodes, not what they mean.
+"""Renders the tree of a trace as one HTML page; knows nodes, not what they mean.
 
-`page.html` is the frame, `page.css` its looks; the scripts draw everything from one block of JSON. Foreign
-text stands in that block only, and the page's policy lets nothing run but these scripts and nothing load.
+`page.html` is the frame and `page.css` its style. The scripts draw everything from one block of JSON. Foreign
+text stands in that block only, and the page's policy allows no other script to run and nothing to load.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from funnel.trace.private import create_private
 from funnel.trace.reading import Node
 
 _SCRIPTS = ("text", "run", "answer", "time_line", "tree", "detail", "cost", "search", "page")
-"""One script of the page, in this order."""
-_PLACE = re.compile(r"\{\{(\w+)\}\}")
+"""The files that are joined into the page's script, in this order."""
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
 def write_page(root: Node, path: Path, *, name: str) -> None:
@@ -35,9 +35,9 @@ def write_page(root: Node, path: Path, *, name: str) -> None:
 
 
 def render_page(root: Node, *, name: str) -> str:
-    """One HTML document that needs nothing else; `name` is what the run is called on it.
+    """Return one HTML document that needs nothing else. `name` is what the page calls the run.
 
-    It may hold lone surrogates, where the trace does: encode it with `errors="backslashreplace"`.
+    It holds lone surrogates if the trace does, so encode it with `errors="backslashreplace"`.
     """
     style = _file("page.css")
     script = "\n".join(_file(f"{name}.js") for name in _SCRIPTS)
@@ -50,12 +50,12 @@ def render_page(root: Node, *, name: str) -> str:
         "script": script,
         "data": _data(root, name),
     }
-    # In one pass: what a document or a model wrote is never looked at for places.
-    return _PLACE.sub(lambda place: parts[place[1]], _file("page.html"))
+    # In one pass, so that text which a document or a model wrote is never searched for placeholders.
+    return _PLACEHOLDER.sub(lambda found: parts[found[1]], _file("page.html"))
 
 
 def _data(root: Node, name: str) -> str:
-    """Every node after its parent, long texts once; nothing in it can end the block that it stands in."""
+    """Return the nodes as JSON, each after its parent, long texts once, without any "<"."""
     texts = Texts()
     known: dict[str, str] = {}
     nodes: list[list[Any]] = []
@@ -71,7 +71,7 @@ def _data(root: Node, name: str) -> str:
 
 
 def _walk(root: Node) -> Iterator[tuple[Node, int | None]]:
-    """Each node with its parent's id, parents first, children in order; without recursion."""
+    """Yield each node with its parent's id: parents first, children in order, at any depth."""
     waiting: list[tuple[Node, int | None]] = [(root, None)]
     while waiting:
         node, parent = waiting.pop()
@@ -80,7 +80,7 @@ def _walk(root: Node) -> Iterator[tuple[Node, int | None]]:
 
 
 def _finite(value: Any) -> Any:
-    """The value with nan and inf, which JSON lacks, as text."""
+    """Return the value with nan and inf as text, since JSON has neither."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
@@ -95,5 +95,5 @@ def _file(name: str) -> str:
 
 
 def _source(content: str) -> str:
-    """How a policy names inline content: by its hash."""
+    """Return the name by which a policy allows this inline content: its hash."""
     return f"sha256-{b64encode(sha256(content.encode()).digest()).decode()}"

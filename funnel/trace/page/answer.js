@@ -1,8 +1,8 @@
-// Question, answer, citations in their documents, route and sums.
+// The top of the page: question, answer, citations within their documents, route and sums.
 
 function drawAnswer() {
-  const answer = nodes.findLast((node) => node.kind === "answer" && node.parent === run)?.data;
-  const route = nodes.find((node) => node.kind === "route")?.data ?? {};
+  const answer = nodes.findLast((node) => node.kind === "answer" && attempts.includes(node.parent))?.data;
+  const route = nodes.findLast((node) => node.kind === "route")?.data ?? {};
   const begun = run.data;
   const status = answer?.status ?? (run.ended ? "no answer" : "never ended");
   const tone = { complete: "good", partial: "warn", declined: "warn" }[status] ?? "bad";
@@ -11,7 +11,8 @@ function drawAnswer() {
   $("answer").append(
     h("h1", {}, begun.question ?? answer?.question ?? "A run"),
     h("ul", { class: "chips", "aria-label": "The run in short" },
-      h("li", { class: `strong ${tone}` }, status),
+      h("li", { class: `strong ${tone}` }, status, ended(answer)),
+      attempts.length > 1 && h("li", {}, plural(attempts.length, "attempt")),
       route.route && h("li", { class: "strong" }, route.route, route.pinned ? " (pinned)" : ""),
       facts.filter(Boolean).map((fact) => h("li", {}, fact))),
     h("div", { class: "reply" },
@@ -24,7 +25,13 @@ function drawAnswer() {
       h("aside", { "aria-label": "What it took" }, sums(asObject(answer?.usage)), why(route))));
 }
 
-/** The answer's text, its markers as buttons, and what no marker backs underlined. Spans count whole characters. */
+/** Why the work ended, unless the status says it already. */
+function ended(answer) {
+  const reason = asText(answer?.end_reason ?? "");
+  return reason && !["answered", "not_found"].includes(reason) ? `: ${reason}` : "";
+}
+
+/** The answer's text, with markers as buttons and uncited statements underlined. Spans count code points. */
 function marked(answer) {
   const letters = Array.from(asText(answer.text ?? "")), known = asList(answer.citations).length;
   const parts = [];
@@ -85,7 +92,7 @@ function sums(usage) {
     h("div", {}, h("dt", {}, name), h("dd", {}, value, more && h("small", {}, more)))));
 }
 
-/** Answers that no call was made for, in this life of the run. */
+/** Replies that the last attempt did not pay for. */
 function spared({ cached_calls, replayed_calls }) {
   const cached = cached_calls > 0 && `${count(cached_calls)} more from the cache`;
   const replayed = replayed_calls > 0 && `${count(replayed_calls)} from the journal`;

@@ -1,4 +1,4 @@
-// What the run cost: by purpose, and by node.
+// What the run cost, by purpose and by node.
 
 const ROWS = 40;
 
@@ -39,7 +39,7 @@ const time = (s) => ({ sort: s, show: seconds(s) });
 const cell = ({ show, share }) =>
   h("td", {}, show, share ? h("span", { class: "share", css: { width: `${share * 100}%` } }) : null);
 
-/** A table that its column heads sort, at first by column `by`, the greatest on top. */
+/** A table that is sorted by a click on a column head; at first by column `by`, largest first. */
 function table(title, heads, rows, by) {
   let down = true, all = false;
   const body = h("tbody");

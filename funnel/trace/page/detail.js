@@ -1,4 +1,4 @@
-// What is inside an event: facts, code, output, prompts and replies, each drawn when it is opened.
+// The content of an event: facts, code, output, prompts and replies. Each is drawn when it is opened.
 
 const LONG = 200, SHOWN_CHARS = 50_000;
 const BLOCKS = new Set(["stdout", "answer"]);
@@ -40,14 +40,14 @@ function fact(key, value) {
   return Array.isArray(value) ? value.join(", ") : String(value);
 }
 
-/** Every message can be read; what the call before it was told already is folded up. */
+/** All messages of a prompt; all but the last are folded, since an earlier call had them already. */
 function prompt(messages) {
   return messages.map((message, at) => block(
     `prompt ${at + 1} of ${messages.length}: ${message?.role ?? ""}`, asText(message?.content ?? message),
     { unfolded: at === messages.length - 1 }));
 }
 
-/** A text that is drawn when it is opened, and a long one in part. */
+/** A text that is drawn when it is opened; of a long one only the beginning, until all is asked for. */
 function block(title, text, { unfolded = true, draw = (part) => [part] } = {}) {
   const whole = asText(text);
   const fill = () => {
@@ -83,7 +83,7 @@ const PYTHON = new RegExp([
   /\w+/.source,
 ].join("|"), "g");
 
-/** Python with its tokens in colours. */
+/** Returns Python code with coloured tokens. */
 function python(code) {
   const parts = [];
   let done = 0;

@@ -1,4 +1,4 @@
-// Draws all of it. These files are one script, in the order in which the package names them.
+// Draws the whole page. The files of this folder are one script, joined in the order that `__init__.py` lists.
 
 $("name").textContent = visible(source.name);
 document.title = visible(`${oneLine(run.data.question ?? source.name, 80)} · funnel`);

@@ -1,4 +1,4 @@
-// The run as a tree of nodes, what each of them cost, and how each is called.
+// The run as a tree of nodes: what each of them cost, and the words by which it is shown.
 
 const KIND_NAMES = {
   __proto__: null,
@@ -14,6 +14,8 @@ const nodes = source.nodes.map(([id, parent, kind, at, wall, ended, data]) => ({
 const byId = new Map(nodes.map((node) => [node.id, node]));
 const run = nodes[0];
 link();
+// A run that was resumed has a node for each attempt under its own.
+const attempts = run.data.attempts > 1 ? run.children.filter((node) => node.kind === "run") : [run];
 
 function unfold(value) {
   if (Array.isArray(value)) return value.map(unfold);
@@ -25,7 +27,7 @@ function unfold(value) {
   return Object.fromEntries(entries.map(([key, item]) => [key, unfold(item)]));
 }
 
-/** Parents, ends, and what each node cost: by the calls right under it (`own`), and in all below (`all`). */
+/** Sets parents, ends and costs: `own` of the calls right under a node, `all` of everything below it. */
 function link() {
   const last = nodes.reduce((latest, node) => Math.max(latest, node.at + (node.wall ?? 0)), 0);
   for (const node of nodes) {
@@ -57,7 +59,7 @@ function bill({ input_tokens, output_tokens, cost_usd }) {
   return { calls: 1, tokens, usd: asNumber(cost_usd), unpriced: cost_usd === null };
 }
 
-/** Seconds in which at least one of these ran. They come in the order of their starts. */
+/** Returns the seconds during which at least one of these spans ran. They must be sorted by their starts. */
 function covered(spans) {
   let sum = 0, until = -Infinity;
   for (const { at, end } of spans) {
@@ -70,7 +72,7 @@ function covered(spans) {
 const price = ({ usd, unpriced }) => (unpriced ? (usd ? `${dollars(usd)} + unknown` : "unknown") : dollars(usd));
 const HEADLINES = {
   __proto__: null,
-  run: (d) => oneLine(d.question ?? ""),
+  run: (d) => `${d.life > 0 ? `attempt ${d.life + 1}: ` : ""}${oneLine(d.question ?? "")}`,
   retrieve: (d) => `${plural(asList(d.documents).length, "document")} for “${oneLine(d.query ?? "", 80)}”`,
   route: (d) => `${d.route}, depth needed: p = ${asNumber(d.probability).toFixed(2)}`,
   turn: (d) => `${d.number ?? ""}${d.depth ? `, depth ${d.depth}` : ""}`,
@@ -78,7 +80,7 @@ const HEADLINES = {
   host_call: (d) => `${d.name}(${oneLine(asList(d.arguments).join(", "), 120)})`,
   model_call: (d) => `${d.purpose ?? ""} ${d.model ?? ""}${d.purpose === "query" ? ` “${asked(d.messages)}”` : ""}`,
   batch: (d) => `${count(d.n)} at once${d.failed ? `, ${count(d.failed)} failed` : ""}`,
-  answer: (d) => `${d.status ?? ""}, ${plural(asList(d.citations).length, "citation")}`,
+  answer: (d) => `${d.status ?? ""}${d.end_reason ? `, ${d.end_reason}` : ""}, ${plural(asList(d.citations).length, "citation")}`,
   submit: (d) => oneLine(d.answer ?? ""),
   cache: (d) => `${d.source ?? ""}: ${d.purpose ?? ""} ${d.model ?? ""}`,
   note: (d) => `${d.key ?? ""}: ${oneLine(d.text ?? "", 100)}`,

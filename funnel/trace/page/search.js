@@ -1,4 +1,4 @@
-// Search over all that events hold.
+// Searches all text in the events.
 
 const FOUND = 100;
 
@@ -7,7 +7,7 @@ function* strings(value) {
   else if (value !== null && typeof value === "object") for (const item of Object.values(value)) yield* strings(item);
 }
 
-/** The events that hold the words, each with the place where they stand; a text that many share is read once. */
+/** Returns the events that contain the words, each with the first match. A text shared by many is searched once. */
 function find(words) {
   const pattern = new RegExp(words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/\s+/g, "\\s+"), "iu");
   const read = new Map();

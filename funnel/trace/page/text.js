@@ -1,8 +1,8 @@
 "use strict";
-// Text for people, and the only way by which foreign text gets into the document: `h`, as text and never as
-// markup, with every character that cannot be seen spelled out.
+// Formats text for people. Foreign text gets into the document only through `h`: as text, never as markup, with
+// every invisible character spelled out.
 
-// Controls, marks that turn the direction of writing, tags that hide a text, and halves of a pair.
+// Control characters, direction marks, invisible tag characters, and lone surrogates.
 const UNSEEN = new RegExp(String.raw`[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]`
   + String.raw`|[\ufffe\uffff\u{e0000}-\u{e007f}]|[\ud800-\udfff]`, "gu");
 const visible = (text) => text.replace(/\r\n/g, "\n")

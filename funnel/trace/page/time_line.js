@@ -1,4 +1,4 @@
-// The time line: what ran when, and what at once. A thing's lanes lie inside the lanes of what it is part of.
+// The time line: what ran when, and what ran at the same time. The lanes of a node lie within its parent's.
 
 const LANE_PX = 19, MAX_ZOOM = 400;
 const bars = new Map();
@@ -6,7 +6,7 @@ let zoom = 1;
 const total = Math.max(run.end - run.at, 1e-6);
 const percent = (s) => `${((s - run.at) / total) * 100}%`;
 
-/** Puts what runs at once into lanes of their own, inside the lanes of what it is part of. Returns: lanes. */
+/** Gives nodes that overlap in time lanes of their own, below the lane of their parent. Returns the lanes used. */
 function place(node) {
   const free = [];
   const clear = (lane, height, at) => free.slice(lane, lane + height).every((until) => until <= at + 2e-6);
@@ -71,7 +71,7 @@ function bar(node) {
 
 const nodeOf = (element) => byId.get(Number(element.closest?.("[data-id]")?.dataset.id));
 
-/** How many model calls were in flight at each moment, as a filled line. */
+/** A filled curve of how many model calls were in flight at each moment. */
 function flight() {
   const steps = changes();
   if (!steps.length) return null;
@@ -116,7 +116,7 @@ function fitChosen() {
   $("lanes").scrollLeft = ((node.at - run.at) / total) * $("lanes").scrollWidth - $("lanes").clientWidth * 0.1;
 }
 
-/** Labels for what can be seen of the axis. */
+/** Draws the labels of the visible part of the axis. */
 function ticks() {
   const lanes = $("lanes"), width = lanes.scrollWidth;
   const rough = (total / width) * 90, power = 10 ** Math.floor(Math.log10(rough));

@@ -1,4 +1,4 @@
-// The recursion tree, drawn as far as it is unfolded, and the one event that is chosen.
+// The recursion tree, of which only unfolded parts are drawn, and the selected event.
 
 const SIBLINGS = 200;
 const items = new Map();
@@ -8,7 +8,10 @@ function drawTree() {
   $("branches").append(branch(run));
   items.get(run).tabIndex = 0;
   open(run);
-  run.children.filter((node) => node.kind === "turn").forEach(open);
+  for (const attempt of attempts) {
+    open(attempt);
+    attempt.children.filter((node) => node.kind === "turn").forEach((turn) => open(turn));
+  }
   $("branches").addEventListener("keydown", walkTree);
   $("branches").addEventListener("click", (event) => {
     const node = nodeOf(event.target);
@@ -36,7 +39,7 @@ function branch(node) {
   return item;
 }
 
-/** Shows a node's children, as many as there is room for, and at least up to `wanted`. */
+/** Unfolds a node: draws its first children, or as many as it takes to include `wanted`. */
 function open(node, wanted = null) {
   const item = items.get(node) ?? (open(node.parent, node), items.get(node));
   if (!node.children.length) return;
@@ -90,7 +93,7 @@ function walkTree(event) {
   act();
 }
 
-/** One event is chosen: shown in the tree and on the time line, and its content beside the tree. */
+/** Selects an event: marks it in the tree and on the time line, and shows its content beside the tree. */
 function select(node, { quietly = false } = {}) {
   for (const up of path(node.parent)) open(up, path(node).find((below) => below.parent === up));
   if (chosen) {

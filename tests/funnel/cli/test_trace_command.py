@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import webbrowser
 
@@ -34,6 +35,46 @@ def test_a_page_is_written_beside_the_trace_or_where_it_is_told(trace, tmp_path,
     result = run(trace, "--html", *([out] if named else []))
     assert (result.exit_code, result.stdout) == (0, f"{out}\n")
     assert QUESTION in out.read_text()
+
+
+@pytest.fixture
+def resumed(tmp_path):
+    """A run of two attempts, of which the first was killed."""
+    write_trace(tmp_path / "r.jsonl", text="the first attempt", finished=False)
+    write_trace(tmp_path / "r.1.jsonl", text="the second attempt")
+    return {"FUNNEL_TRACE_DIR": str(tmp_path)}
+
+
+def test_every_attempt_of_a_run_is_drawn_in_order(resumed):
+    told = run("r", **resumed).stdout
+    assert told.startswith("run 'the first attempt' model big sandbox monty, 2 attempts")
+    assert 0 < told.index("for 'the first attempt'") < told.index("'the second attempt'")
+
+
+def test_every_attempt_is_in_the_json_and_on_the_page(resumed, tmp_path):
+    shown = json.loads(run("r", "--json", **resumed).stdout)
+    assert [child["data"]["question"] for child in shown["children"]] == [
+        "the first attempt", "the second attempt",
+    ]  # fmt: skip
+    assert run("r", "--html", **resumed).stdout == f"{tmp_path / 'r.html'}\n"
+    page = (tmp_path / "r.html").read_text()
+    assert "the first attempt" in page
+    assert "the second attempt" in page
+
+
+@pytest.mark.parametrize("arguments", [["r", "--last"], ["r.1"]])
+def test_one_attempt_of_a_run_can_be_chosen(resumed, arguments):
+    told = run(*arguments, **resumed).stdout
+    assert "the second attempt" in told
+    assert "the first attempt" not in told
+
+
+def test_a_file_is_one_attempt(resumed, tmp_path):
+    assert "the second attempt" not in run(tmp_path / "r.jsonl").stdout
+
+
+def test_the_line_of_an_answer_says_why_the_work_ended(trace):
+    assert "answer complete, answered, 2 citations" in run(trace).stdout
 
 
 @pytest.mark.parametrize("name", ["20261122-150142-1f3c9a", "20261122-150142-1f3c9a.2"])

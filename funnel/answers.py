@@ -1,4 +1,4 @@
-"""A run's answer as it is stored, and as the version before stored it; knows no memory."""
+"""Answers as JSON and back, also those that an earlier version wrote; knows no memory and no trace."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ _LIMITS = {
 }
 
 
-def _with_end_reason(answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Answers had no `end_reason` once: then only a notice told that the work had been cut short, and why."""
+def with_end_reason(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an answer's JSON types with its `end_reason`.
+
+    Earlier versions had none: only a notice told that the work had been cut short, and why.
+    """
     if "end_reason" in answer:
         return answer
     return {**answer, "end_reason": _end_reason(answer["status"], answer["notices"])}
@@ -34,4 +37,4 @@ def _end_reason(status: str, notices: list[str]) -> EndReason:
     return next(found, EndReason.BROKEN)
 
 
-ANSWERS: Stored[Answer] = Stored(Answer, upgrade=_with_end_reason)
+ANSWERS: Stored[Answer] = Stored(Answer, upgrade=with_end_reason)
