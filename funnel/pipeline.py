@@ -1,4 +1,4 @@
-"""The whole flow: retrieve, route, read or inspect, check, answer. Knows only protocols, no concrete part."""
+"""The whole flow: retrieve, route, read or inspect, verify, answer. Knows protocols, no concrete part."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Funnel:
     """Answers questions over one source. `async with` closes the models, memory and sandbox it was given.
 
     `keep_s`: how long what a run stores is kept for a resume and for later runs; None for ever. `learn`:
-    whether runs offer each other what they learnt, where a question's options do not forbid it.
+    whether runs offer each other their findings, unless a question's options forbid it.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and two settings of the memory
@@ -76,7 +76,7 @@ class Funnel:
     async def ask(
         self, question: str, options: Options | None = None, *, on_event: Sink | None = None
     ) -> Answer:
-        """One cited answer. `on_event` hears every event of the run as it happens.
+        """Return one cited answer. `on_event` is called with every event of the run as it happens.
 
         Raises: `BadQuestion`; `BudgetTooSmall` and `UnknownPrice` before anything is spent; `BudgetExceeded`
         when the time is up before the model has answered; `LLMError`, `SandboxError`, `MemoryFailed` when a
@@ -90,7 +90,7 @@ class Funnel:
     async def resume(
         self, run: str, again: ResumeOptions | None = None, *, on_event: Sink | None = None
     ) -> Answer:
-        """The answer of a run that was interrupted, or that ended without one; nothing is paid for twice.
+        """Return the answer of a run that was interrupted, or that ended without one; nothing is paid twice.
 
         Raises: `RunUnknown`, `RunTaken`, `RunChanged`; `BadSetting` for another model than it began with; as
         `ask`.
@@ -99,7 +99,7 @@ class Funnel:
             return begun.ended or await self._work(begun)
 
     async def stream(self, question: str, options: Options | None = None) -> AsyncIterator[Event]:
-        """The run's events as they happen; the last but one, of kind `answer`, holds the answer.
+        """Yield the run's events as they happen; the last but one, of kind `answer`, holds the answer.
 
         Leaving the loop early cancels the run. Raises: as `ask`.
         """
@@ -146,7 +146,7 @@ class Funnel:
                 hits = await wait_for(search, run.ledger.remaining_s)
             except TimeoutError:
                 if run.ledger.remaining_s != 0:
-                    raise  # the source's own
+                    raise  # the time-out is the source's own
                 raise run.ledger.out_of_time(_NOT_ASKED) from None
             listed = tuple(FoundDocument(hit.document.id, round(hit.score, 4)) for hit in hits)
             retrieval.end_with(RetrieveEnded(documents=listed))
@@ -187,7 +187,7 @@ class Funnel:
         )
 
     def subscribe(self, sink: Sink) -> None:
-        """Hand every event of every later run to `sink`; what it raises ends that run."""
+        """Call `sink` with every event of every later run; what it raises ends that run."""
         self._runs.subscribe(sink)
 
     async def close(self) -> None:

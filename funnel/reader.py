@@ -1,4 +1,4 @@
-"""The lookup route: one call over the passages that stage one found; knows nothing of recursion."""
+"""The lookup route: one call over the passages that stage one found. Knows no recursion."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _MEMBERS = {
     "answer": {"type": "string"},
     "quotes": {"type": "array", "items": _QUOTE},
 }
-"""What a typed reply has besides its value, in a form that endpoints can enforce."""
+"""The members of a typed reply beside its value, in a form that endpoints can enforce."""
 
 FIRST, REPAIR = (0,), (1,)
-"""Where the journal has the one call, and the one that mends it."""
+"""The paths of the call and of its repair in the journal."""
 MAX_PASSAGES = 20
 MAX_CHARS = 24_000
 MAX_REPEATED_CHARS = 8_000
@@ -45,7 +45,7 @@ MAX_REPEATED_CHARS = 8_000
 
 
 class Quote(BaseModel):
-    """Words that the model says stand in a passage."""
+    """A quote that the model says it took from a passage."""
 
     model_config = ConfigDict(extra="ignore")
     passage: int
@@ -63,12 +63,12 @@ class Reply(BaseModel):
 
 
 class Reader:
-    """Answers from retrieved passages with one call; a second one only where the first was malformed."""
+    """Answers from retrieved passages with one call; a second one only if the first reply was malformed."""
 
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
-        """The answer with its quotes located in the passages.
+        """Return the answer with its quotes located in the passages.
 
-        Raises: `LLMError`, `BudgetExceeded` when not even the first call was possible.
+        Raises: `LLMError`, `BudgetExceeded` if not even the first call was possible.
         """
         if not hits:
             nothing = "Nothing in the collection matches the question."
@@ -93,12 +93,12 @@ class Reader:
 
 
 def _place(path: tuple[int, ...], request: Request) -> StepId:
-    """Where the journal has the call."""
+    """Return the step id of a call, by which the journal replays it."""
     return StepId(path, joint_fingerprint(*(message.content for message in request.messages)))
 
 
 def _request(run: Run, sources: Sequence[CitableText]) -> Request:
-    """The one call; where the answer is to be typed, its schema is shown and its value asked for."""
+    """Return the call; if the answer is to be typed, it shows the schema and asks for a value."""
     system, prompt = run.prompts.render_for(run.root.name, "reader"), _prompt(run.question, sources)
     if run.schema is None:
         schema = Reply.model_json_schema()
@@ -111,7 +111,7 @@ def _request(run: Run, sources: Sequence[CitableText]) -> Request:
 
 
 def _again(request: Request, said: str, wrong: str, *, typed: bool) -> Request:
-    """The same call with what was said and why it would not do."""
+    """Return the same call with the rejected reply and the reason for its rejection."""
     member = ', "value": what the schema asks for' if typed else ""
     repair = Message("user", render("reader_repair", reason=wrong, typed=member))
     messages = (*request.messages, Message("assistant", said[:MAX_REPEATED_CHARS]), repair)
@@ -121,20 +121,20 @@ def _again(request: Request, said: str, wrong: str, *, typed: bool) -> Request:
 def _unformed(
     reply: Reply | None, said: str, sources: Sequence[CitableText], reason: str, *more: str
 ) -> Draft:
-    """What the model said where it did not keep to the form, not even when asked again."""
+    """Return a draft from a reply that was malformed even after the repair."""
     if reply is not None:
         draft = _draft(reply.model_copy(update={"value": None}), sources)
         notice = f"The answer has no value of the form asked for ({reason})."
         notices = (notice, *more, *draft.notices)
         return replace(draft, status="partial", notices=notices, end_reason=EndReason.MALFORMED)
     notice = f"The model did not keep to the answer format ({reason}); nothing could be cited."
-    # Its markers name passages, so they go.
+    # Its markers name passages, not citations, so they are removed.
     text = renumber(said[:MAX_REPLY_CHARS], {})[0] or "The model returned nothing."
     return Draft(text, "partial", notices=(notice, *more), end_reason=EndReason.MALFORMED)
 
 
 def choose(hits: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Hit]]:
-    """The best passages of all documents, best first, as many as fit one prompt; at least one."""
+    """Return the best passages of all documents, best first, as many as fit one prompt; at least one."""
     pairs = [(document, hit) for document in hits for hit in document.passages]
     pairs.sort(key=lambda pair: (-pair[1].score, pair[1].passage.id))
     chosen: list[tuple[DocumentHit, Hit]] = []
@@ -161,7 +161,7 @@ def _prompt(question: str, sources: Sequence[CitableText]) -> str:
 
 
 async def _parse(text: str, schema: AnswerSchema | None) -> tuple[Reply | None, str]:
-    """The reply, if it is one, and in a few words what is wrong with it, if something is."""
+    """Return the reply, or None, and what is wrong with it in a few words, or ""."""
     reply = _reply(text)
     if isinstance(reply, str):
         return None, reply
@@ -176,7 +176,7 @@ async def _parse(text: str, schema: AnswerSchema | None) -> tuple[Reply | None, 
 
 
 def _reply(text: str) -> Reply | str:
-    """The reply, or in a few words why it is none. A fence or prose around the object is forgiven."""
+    """Return the reply, or in a few words why it is malformed; text around the object is ignored."""
     if len(text) > MAX_REPLY_CHARS:
         return f"it has {len(text):,} characters, and at most {MAX_REPLY_CHARS:,} are read"
     start, stop = text.find("{"), text.rfind("}")
@@ -191,7 +191,7 @@ def _reply(text: str) -> Reply | str:
 
 
 def _draft(reply: Reply, sources: Sequence[CitableText]) -> Draft:
-    """The reply with each quote located; a quote that stands nowhere is dropped, and that is said."""
+    """Return the reply with each quote located; a notice tells of quotes that are not in their passages."""
     if not reply.found:
         return Draft(renumber(reply.answer, {})[0], "declined", end_reason=EndReason.NOT_FOUND)
     numbered: dict[int, list[Citation]] = {}
@@ -219,7 +219,7 @@ def _draft(reply: Reply, sources: Sequence[CitableText]) -> Draft:
 
 
 def _one_by_one(text: str, numbered: dict[int, list[Citation]]) -> tuple[str, dict[int, list[Citation]]]:
-    """Markers that each name one quote, for a passage that the text names as often as it was quoted.
+    """Return text and quotes with a marker for each quote, if a passage is named as often as it is quoted.
 
     A model names passages; naming one twice and quoting it twice, it means first by first.
     """

@@ -1,6 +1,6 @@
-"""The last gate: a citation leaves only if its quote is, now, the stored text at its span; knows no model.
+"""Citation verification: a citation is kept only if the source still holds its quote at its span.
 
-A typed value leaves only if it meets its schema then.
+A typed value is kept only if it meets its schema after that. Asks no model.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SURROUNDINGS_CHARS = 500
 
 
 async def checked(run: Run, draft: Draft) -> Draft:
-    """The draft with those citations only that stand in the store for this asker; says what was dropped."""
+    """Return the draft without citations that the source no longer bears out; a notice counts them."""
     kept = {
         number: [citation]
         for number, citation in enumerate(draft.citations, start=1)
@@ -37,7 +37,7 @@ async def checked(run: Run, draft: Draft) -> Draft:
 
 
 def _renumbered(draft: Draft, kept: Mapping[int, Sequence[Citation]]) -> Draft:
-    """The draft with these citations, and with markers in its text and its value that count with them."""
+    """Return the draft with these citations, and its markers renumbered to match."""
     if _is_value(draft):
         value, citations = renumber_value(draft.value, kept)
         return replace(draft, text=answer_text(value).strip(), value=value, citations=citations)
@@ -46,7 +46,7 @@ def _renumbered(draft: Draft, kept: Mapping[int, Sequence[Citation]]) -> Draft:
 
 
 async def _typed(schema: AnswerSchema, draft: Draft) -> Draft:
-    """The draft with its value as the schema would have it: as it leaves, whatever became of its markers."""
+    """Return the draft with its value checked once more, since renumbering changed its markers."""
     try:
         value = await asyncio.to_thread(schema.check, draft.value)
     except BadAnswer as error:
@@ -58,12 +58,12 @@ async def _typed(schema: AnswerSchema, draft: Draft) -> Draft:
 
 
 def _is_value(draft: Draft) -> bool:
-    """Whether the text is the value, and no words about it."""
+    """Whether the text of a draft is its value, not words about it."""
     return draft.value is not None and draft.text == answer_text(draft.value).strip()
 
 
 async def surroundings(run: Run, citations: Iterable[Citation]) -> tuple[Surroundings, ...]:
-    """What stands before and after each citation in its document, for whoever draws the trace."""
+    """Return the text before and after each citation in its document, for the page of a trace."""
     found = []
     for citation in citations:
         first = max(0, citation.start - SURROUNDINGS_CHARS)

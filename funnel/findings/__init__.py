@@ -1,1 +1,1 @@
-"""What runs learnt from documents: kept, recalled, recorded with its provenance."""
+"""What runs found out about documents: recorded with its provenance, stored, recalled."""

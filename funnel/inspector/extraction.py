@@ -1,4 +1,4 @@
-"""The last call of a run whose budget ended: the best answer that its notes and turns hold; runs no code."""
+"""The last call of a run whose budget ended: the best answer from its notes and turns. Runs no code."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from indexes.counting import counted
 from indexes.fingerprint import joint_fingerprint
 
 INPUT_TOKENS = 8_000
-LEAST_TOKENS = 1_000
-"""Of the work: only a schema of many thousand tokens, which is sent twice, leaves less room."""
+MIN_INPUT_TOKENS = 1_000
+"""The least that is sent of the work; only a schema of many thousand tokens leaves less room."""
 OUTPUT_TOKENS = 4_000
 WORTH_RESERVING_CALLS = 4
 EXTRACTION = (1,)
-"""Where the journal has this call."""
+"""The path of this call in the journal."""
 
 
 class Reply(BaseModel):
-    """What is asked for where the answer is to be typed."""
+    """What is asked for if the answer is to be typed."""
 
     model_config = ConfigDict(extra="ignore")
     answer: str
@@ -43,11 +43,11 @@ class Reply(BaseModel):
 
 
 def reserve(run: Run) -> Reservation | None:
-    """Set the call aside before the work begins; None where the limits are too small to share."""
+    """Reserve the call before the work begins; None if the limits are too small to share."""
     calls = run.ledger.limits.max_calls
     if calls is not None and calls < WORTH_RESERVING_CALLS:
         return None
-    # A schema stands in the prompt and beside it.
+    # A schema is sent twice: in the prompt and beside it.
     tokens = INPUT_TOKENS + (0 if run.schema is None else len(run.schema.text))
     try:
         return run.ledger.reserve(input_tokens=tokens, output_tokens=OUTPUT_TOKENS, price=run.root.price)
@@ -56,9 +56,10 @@ def reserve(run: Run) -> Reservation | None:
 
 
 async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Draft:
-    """What can be told, `partial`; `declined`, or `failed` where a part broke, if that is nothing.
+    """Return what the work so far allows: a `partial` answer, or none.
 
-    With a schema the call is asked for words and a value; a value that does not meet it is left out.
+    Without an answer the draft is `failed` if a part broke, else `declined`. With a schema the call is asked
+    for words and a value; a value that does not meet the schema is left out.
     """
     notes = await run.notes.all()
     notices = [f"The work ended before an answer was submitted: {ended.reason}"]
@@ -93,15 +94,15 @@ async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Dr
 
 
 def _place(request: Request) -> StepId:
-    """By what it is asked: a run that was resumed may come to its end again, and with more in its notes."""
+    """Return a step id made from the prompt: a resumed run may get here again, with more in its notes."""
     check = joint_fingerprint(*(message.content for message in request.messages))
     return StepId((*EXTRACTION, int(check, 16)), check)
 
 
 def _request(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Request:
-    """The call, within `max_prompt_tokens` like any other prompt of an inspector."""
+    """Return the call, within `max_prompt_tokens` like any other prompt of an inspector."""
     room = run.ledger.limits.max_prompt_tokens - _asking(run, "").estimated_input_tokens()
-    return _asking(run, _material(notes, turns, max(LEAST_TOKENS, min(INPUT_TOKENS, room))))
+    return _asking(run, _material(notes, turns, max(MIN_INPUT_TOKENS, min(INPUT_TOKENS, room))))
 
 
 def _asking(run: Run, work: str) -> Request:
@@ -117,18 +118,18 @@ def _asking(run: Run, work: str) -> Request:
 
 
 def _read(reply: str, schema: AnswerSchema | None, tools: Collection[str]) -> tuple[str, Any]:
-    """The words and the value of the reply; without the object that was asked for, its words alone."""
+    """Return the words and the value of a reply; only its words if it is not the object asked for."""
     if schema is None:
         return prose(reply, tools), None
     try:
-        told = Reply.model_validate(first_json(reply))
+        found = Reply.model_validate(first_json(reply))
     except (BadAnswer, ValidationError):
         return prose(reply, tools), None
-    return told.answer.strip(), told.value
+    return found.answer.strip(), found.value
 
 
 def _material(notes: Mapping[str, str], turns: Sequence[Turn], tokens: int) -> str:
-    """Notes first, then the latest turns, within so many tokens."""
+    """Return the notes and then the latest turns, within so many tokens."""
     parts = [f"note {key}: {value}" for key, value in notes.items()]
     size = sum(map(estimated_tokens, parts))
     latest: list[str] = []

@@ -1,4 +1,4 @@
-"""The deep route as the pipeline sees it: hits in, a cited draft out, whatever happened on the way."""
+"""The deep route as the pipeline sees it: hits in, a cited draft out, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from indexes.types import DocumentHit
 
 EXTRACT_TIME_SHARE = 0.15
 EXTRACT_TIME_S = 20.0
-"""Of the time, too, something is kept for the last call: this share, and at most so much."""
+"""The share of the time that is kept for the last call, and the most that it is."""
 CHILDREN_AT_ONCE = 200
-"""At one depth, in all runs of a funnel: each has a process of the sandbox."""
+"""At one depth, over all runs of a funnel, since each child has a process of the sandbox."""
 _NOT_ASKED = "the documents were still being read, and the model was never asked"
 ROOT = (0,)
-"""Where the journal has the inspectors' work."""
+"""The path of the first inspector in the journal."""
 
 
 class Inspector:
@@ -37,7 +37,7 @@ class Inspector:
     def __init__(self, sandbox: Sandbox, *, limits: SandboxLimits | None = None) -> None:
         self._sandbox = sandbox
         self._limits = limits or SandboxLimits()
-        # By depth: a parent waits for its children, so they may not wait for each other's places.
+        # By depth: a parent waits for its children, so it must not hold a slot that they wait for.
         self._at_once: defaultdict[int, Limiter] = defaultdict(lambda: Limiter(CHILDREN_AT_ONCE))
 
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:

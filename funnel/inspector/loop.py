@@ -36,17 +36,17 @@ from indexes.fingerprint import joint_fingerprint
 MAX_REPAIRS = 3
 PRELUDE = f"import {', '.join(MODULES)}"
 PLENTY = 0.5
-"""With this share of every limit left, what is left makes no difference to what a model does next."""
+"""While this share of every limit is left, a model does not act differently for what is left."""
 TURN_OUTPUT_TOKENS = 8_192
-"""A reasoning model thinks within these, too."""
+"""What a reasoning model thinks counts, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A question over some documents at some depth; `parent` is the event it belongs under.
+    """A question over some documents at some depth; `parent` is the event that it belongs under.
 
-    `path`: where in the tree of the run it is worked on, as the journal has it.
-    `best`: the span by which stage one found a document, where it did.
+    `path`: where in the tree of the run it is worked on, as in the journal. `best`: the span of the best
+    passage in a document, for those that stage one found.
     """
 
     question: str
@@ -77,7 +77,7 @@ class Inspection:
         self._schema = run.schema if task.depth == 0 else None
         self._host = Host(shared, recurse, task.documents, self._left, self._schema)
         self._turns: tuple[Turn, ...] = ()
-        self._told = joint_fingerprint()
+        self._said = joint_fingerprint()
         self._number = 0
         self._repairs = 0
         self._room = 0
@@ -101,8 +101,8 @@ class Inspection:
             task.best,
             shape=run.shape if task.depth == 0 else None,
         )
-        if told := await self._shared.recall.opening(task.question, task.documents):
-            opening = f"{opening}\n\n{told}"
+        if findings := await self._shared.recall.opening(task.question, task.documents):
+            opening = f"{opening}\n\n{findings}"
         if self._schema is not None:
             wanted = render("inspector_typed", schema=fence("schema", self._schema.text))
             opening = f"{opening}\n\n{wanted}"
@@ -131,15 +131,15 @@ class Inspection:
         return self._unfinished(f"max_turns = {self._number} is used up", EndReason.TURNS)
 
     async def _turn(self, session: Session, system: str, opening: str) -> Submission | Unfinished | None:
-        """One call and one cell; None when there is more to do."""
+        """Make one call and run one cell; None if there is more to do."""
         events, task = self._run.events, self._task
         with events.open(TurnStarted(number=self._number, depth=task.depth), parent=task.parent) as turn:
             self._run.ledger.count_turn(task.depth)
             self._turns = compact(self._turns, limit=self._room)
             closing, aside = self._closing()
             messages = transcript(system, opening, self._turns, closing)
-            # What the model had been told when it said this; the limits that it was told may differ now.
-            place = StepId((*task.path, self._number), self._told)
+            # The fingerprint leaves out the closing line: a resumed run may have other limits.
+            place = StepId((*task.path, self._number), self._said)
             try:
                 completion = await self._run.root.complete(
                     Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS, aside=aside),
@@ -179,12 +179,12 @@ class Inspection:
         return self._unfinished(f"{self._repairs} replies in a row held no code to run", EndReason.MALFORMED)
 
     def _tell(self, turn: Turn) -> None:
-        """Add a turn, also to the check of all that was said, which no compaction changes."""
+        """Add a turn, also to the fingerprint of all turns, which no compaction changes."""
         self._turns = (*self._turns, turn)
-        self._told = joint_fingerprint(self._told, turn.reply, turn.feedback)
+        self._said = joint_fingerprint(self._said, turn.reply, turn.feedback)
 
     async def _cell(self, session: Session, code: Code, parent: int, path: tuple[int, ...]) -> CellResult:
-        """Run one cell until the deadline at the latest."""
+        """Run one cell, no longer than the run has time. Raises: `TimeoutError`, `SandboxDied`."""
         with self._run.events.open(CellStarted(code=code.source), parent=parent) as cell:
             self._host.begin(path, cell.id)
             async with asyncio.timeout(self._run.ledger.remaining_s):
@@ -203,7 +203,7 @@ class Inspection:
         return Unfinished(reason, end_reason, self._turns)
 
     def _left(self) -> dict[str, Any]:
-        """What `budget()` returns."""
+        """Return what `budget()` returns."""
         ledger = self._run.ledger
         seconds, usd = ledger.remaining_s, ledger.remaining_usd()
         return {
@@ -215,10 +215,11 @@ class Inspection:
         }
 
     def _closing(self) -> tuple[str, tuple[str, str] | None]:
-        """The line that ends each message: which turn this is and what is left; and of that, what counts.
+        """Return the line that ends each message, and what replaces its changing part in the cache's key.
 
-        While there is plenty, what was set at the beginning does: a model would not do otherwise for a
-        second or a call less, and a run that repeats another would never find its second turn in the cache.
+        The line says which turn this is and what is left of the limits. While plenty is left, the key holds
+        the limits instead: a model does not act differently for a second or a call less, and a run that
+        repeats another would otherwise never hit the cache after its first turn.
         """
         left, limits = self._left(), self._run.ledger.limits
         names = {
@@ -227,17 +228,17 @@ class Inspection:
             "usd_left": ("dollars", limits.max_usd),
             "tokens_left": ("tokens", limits.max_tokens),
         }
-        known = [(left[key], name, limit) for key, (name, limit) in names.items() if limit is not None]
-        budget = ", ".join(f"{amount} {name}" for amount, name, _ in known)
+        bounded = [(left[key], name, limit) for key, (name, limit) in names.items() if limit is not None]
+        budget = ", ".join(f"{amount} {name}" for amount, name, _ in bounded)
         line = f"Turn {self._number} of {limits.max_turns}." + (f" Left: {budget}." if budget else "")
         if self._number == limits.max_turns:
             line += " This is the last turn: submit now what you have."
-        plenty = all(amount >= PLENTY * limit for amount, _, limit in known)
-        counts = ", ".join(f"{limit:g} {name}" for _, name, limit in known)
+        plenty = all(amount >= PLENTY * limit for amount, _, limit in bounded)
+        counts = ", ".join(f"{limit:g} {name}" for _, name, limit in bounded)
         return line, (f"Left: {budget}.", f"Of: {counts}.") if budget and plenty else None
 
 
 async def _ended(task: asyncio.Task[CellResult]) -> None:
-    """Whatever came of it, it is over before its session is."""
+    """End a task before its session ends, whatever came of it."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

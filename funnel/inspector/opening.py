@@ -1,4 +1,4 @@
-"""How a task begins: the `context` variable, and what the first message says of it.
+"""The beginning of a task: the `context` variable, and the first message, which describes it.
 
 Both are bounded in size, whatever the documents weigh.
 """
@@ -23,18 +23,18 @@ LISTED = 4
 LISTING_CHARS = 2_000
 LABEL_CHARS = 80
 TITLE_CHARS = 200
-"""More of a title is told nowhere: one may be a whole page."""
+"""Longer titles are cut wherever they are shown: one may be a whole page."""
 SHOWN = 2
-"""Of so many documents something is shown. Every turn carries it again, and a cell can print the rest."""
+"""Of this many documents an excerpt is shown. Every turn carries it again; a cell can print the rest."""
 WHOLE_CHARS = 500
 MATCH_CHARS = 220
 HEAD_CHARS, TAIL_CHARS = 100, 60
 ALONE_HEAD_CHARS, ALONE_TAIL_CHARS = 300, 100
-"""Where stage one found nothing in particular."""
+"""The same for a document without a best passage."""
 
 
 async def context_variable(names: Sequence[str], documents: ReadableDocuments) -> list[dict[str, Any]]:
-    """One dict a document: id, title, n_chars, text; text is None where it must be read piecewise.
+    """Return a dict for each document: id, title, n_chars, text; text is None if it is too long to hand over.
 
     A document that was changed or taken away since it was found is left out.
     """
@@ -62,9 +62,9 @@ async def describe_context(
     *,
     shape: Shape | None = None,
 ) -> str:
-    """The first message: the question, what `context` holds, and what the question looks like.
+    """Return the first message: the question, what `context` holds, and advice for its shape.
 
-    `best` are the spans by which stage one found the documents, for those that it found.
+    `best`: the span of the best passage that stage one found in a document, for those that it found.
     """
     infos = [documents.info(name) for name in names]
     lines = [fence("question", question), *await _described(question, infos, documents, best)]
@@ -93,14 +93,14 @@ async def _described(
     ]
     terms = frozenset(analyse(question))
     for info in infos[:SHOWN]:
-        # A document may change or go at any moment; then it is not shown.
+        # A document may be changed or deleted at any moment; then it is not shown.
         with suppress(HostError):
             lines.append(await _excerpt(info, documents, best.get(info.id), terms))
     return lines
 
 
 def _listed(infos: Sequence[DocumentInfo]) -> list[str]:
-    """A line a document, as many as there is room for."""
+    """Return a line for each document, as many as there is room for."""
     lines: list[str] = []
     room = LISTING_CHARS
     for info in infos[:LISTED]:
@@ -115,14 +115,14 @@ def _listed(infos: Sequence[DocumentInfo]) -> list[str]:
 
 
 def _weight(text: str) -> int:
-    """Its characters, or as many as would be estimated at the same number of tokens, were they ASCII."""
+    """Return the length of an ASCII text that is estimated at the same number of tokens."""
     return max(len(text), len(text.encode("utf-8", "replace")) // 2)
 
 
 async def _excerpt(
     info: DocumentInfo, documents: ReadableDocuments, best: tuple[int, int] | None, terms: frozenset[str]
 ) -> str:
-    """A short document whole; of a long one how it begins and ends, and what stage one found it by."""
+    """Return a short document whole; of a long one its beginning, its end and its best match."""
     end = info.n_chars
     if end <= WHOLE_CHARS:
         return fence("excerpt", await documents.read(info.id), id=info.id[:LABEL_CHARS], what="whole")
@@ -139,7 +139,7 @@ async def _excerpt(
 async def _match(
     info: DocumentInfo, documents: ReadableDocuments, best: tuple[int, int], terms: frozenset[str]
 ) -> tuple[int, int]:
-    """Of the best passage, what begins with the sentence that holds the most of the question's terms."""
+    """Return the span in the best passage from the sentence on that holds most terms of the question."""
     start, stop = best
     text = await documents.read(info.id, start, stop)
     held = [(len(terms.intersection(analyse(text[a:b]))), -a) for a, b in sentences(text)]
@@ -148,7 +148,7 @@ async def _match(
 
 
 def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The spans in order, those that touch made one, so that nothing is shown twice."""
+    """Return the spans in order, with touching ones joined, so that nothing is shown twice."""
     joined: list[tuple[int, int]] = []
     for start, stop in sorted(spans):
         if joined and start <= joined[-1][1]:

@@ -1,7 +1,4 @@
-"""What passes between model and sandbox, as text; pure, no I/O.
-
-Code out of a reply, feedback on a cell, and a transcript that stays bounded.
-"""
+"""The text that passes between model and sandbox: code, feedback, and a bounded transcript; no I/O."""
 
 from __future__ import annotations
 
@@ -17,9 +14,9 @@ from funnel.sandbox.base import CellError, CellResult
 HEAD_CHARS = 6_000
 TAIL_CHARS = 2_000
 CLOSING_TOKENS = 200
-"""The line on turn and budget that ends each prompt takes less."""
+"""More than the line on turn and budget takes that ends each prompt."""
 MIN_TURNS_TOKENS = 2_000
-"""With less room than this for what was said and printed, a model could not follow its own work."""
+"""With less room for its replies and their output a model could not follow its own work."""
 MAX_REMARKS = 10
 _KEEP_WHOLE = 3
 _DROPPED_CELL = "```python\n# dropped: an earlier cell, already run\n```"
@@ -32,20 +29,20 @@ _PYTHON = {"", "python", "py", "python3", "repl"}
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The one block of a reply."""
+    """The code of a reply."""
 
     source: str
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """A reply without exactly one block: what was wrong, and what to do."""
+    """A reply without exactly one block: what was wrong with it, and what to do."""
 
     reason: str
 
 
 def parse(reply: str, *, cut: bool = False) -> Code | Malformed:
-    """The code of a reply: exactly one fenced python block. `cut` means the model ran out of tokens."""
+    """Return the code of a reply: its one fenced python block. `cut`: the model ran out of tokens."""
     if len(reply) > MAX_REPLY_CHARS:
         return Malformed(
             f"Your reply has {len(reply):,} characters; at most {MAX_REPLY_CHARS:,} are read, so nothing "
@@ -74,7 +71,7 @@ def parse(reply: str, *, cut: bool = False) -> Code | Malformed:
 def prose(reply: str, tools: Collection[str]) -> str:
     """Return what a reply says in words: the text outside its fences; "" if that begins like code.
 
-    `tools`: the names of what the model's code may call, since a call of one of them is no prose.
+    `tools`: the names of what the model's code may call, since a call of one of them is not prose.
     """
     text = _ANY_FENCE.sub("", reply[:MAX_REPLY_CHARS]).strip()
     line = text.partition("\n")[0].rstrip()
@@ -84,7 +81,7 @@ def prose(reply: str, tools: Collection[str]) -> str:
 
 
 def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str:
-    """Head and tail of a long text, with the true length between them."""
+    """Return head and tail of a long text, with its length between them."""
     if len(text) <= head + tail:
         return text
     dropped = len(text) - head - tail
@@ -94,7 +91,7 @@ def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str
 
 
 def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:
-    """What the model sees of a cell: output, remarks of host functions, error."""
+    """Return what the model sees of a cell: its output, remarks of tools, its error."""
     parts = []
     if result.stdout:
         parts.append(fence("output", shorten(result.stdout)))
@@ -114,7 +111,7 @@ def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:
 
 
 def describe(error: CellError) -> str:
-    """Class, message, offending line, and what to write instead."""
+    """Return class and message of an error, the line that it is about, and what to write instead."""
     lines = [f"Error: {error.kind}: {shorten(error.message, head=1_000, tail=200)}"]
     if error.line is not None:
         lines.append(f"  line {error.line}: {error.source_line.strip()[:300]}")
@@ -125,7 +122,7 @@ def describe(error: CellError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One reply and what was answered to it; or what is left of the first `count` turns."""
+    """One reply and the answer to it; or what is left of the first `count` turns."""
 
     reply: str
     feedback: str
@@ -133,14 +130,14 @@ class Turn:
 
     @property
     def tokens(self) -> int:
-        """What it is estimated at in the prompt."""
+        """The estimate of its size in the prompt."""
         return estimated_tokens(self.reply) + estimated_tokens(self.feedback)
 
 
 def room_for_turns(system: str, opening: str, *, max_prompt_tokens: int) -> int:
-    """How many tokens of a prompt are left for turns. Does not change from turn to turn.
+    """Return how many tokens of a prompt are left for turns; the same for every turn.
 
-    Raises: `BudgetTooSmall` when the parts that are always there leave too few.
+    Raises: `BudgetTooSmall` if the parts that every prompt has leave too few.
     """
     fixed = estimated_tokens(system) + estimated_tokens(opening) + CLOSING_TOKENS
     if max_prompt_tokens < fixed + MIN_TURNS_TOKENS:
@@ -149,36 +146,36 @@ def room_for_turns(system: str, opening: str, *, max_prompt_tokens: int) -> int:
 
 
 def compact(turns: Sequence[Turn], *, limit: int) -> tuple[Turn, ...]:
-    """The turns within `limit` tokens, which is `MIN_TURNS_TOKENS` or more: the oldest give way.
+    """Shorten the oldest turns so that all take at most `limit` tokens, `MIN_TURNS_TOKENS` or more.
 
-    Outputs go first, then cells, then the oldest turns become one; the last few stay whole where that is
-    possible, and of a last turn that is too long by itself the middle goes.
+    Outputs are dropped first, then cells, then the oldest turns are joined into one. The last few stay whole
+    if possible; a last turn that is too long by itself is truncated in the middle.
 
-    Called with its own result it changes nothing until the limit is passed again, and then it goes down to
-    two thirds of it, so that a prefix of the prompt stays the same for many turns and can be cached.
+    Applied to its own result it changes nothing until the limit is passed again. It goes down to two thirds
+    of the limit, so that a prefix of the prompt stays the same for many turns and can be cached.
     """
-    kept = _Kept(turns)
-    if kept.tokens <= limit:
+    compacted = _Compacted(turns)
+    if compacted.tokens <= limit:
         return tuple(turns)
     goal = limit * 2 // 3
     for whole in (_KEEP_WHOLE, 1):
         for i in range(len(turns) - whole):
-            if kept.tokens <= goal:
-                return tuple(kept.turns)
-            kept.put(i, _without_output(kept.turns[i]))
+            if compacted.tokens <= goal:
+                return tuple(compacted.turns)
+            compacted.put(i, _without_output(compacted.turns[i]))
     for i in range(len(turns) - 1):
-        if kept.tokens <= goal:
-            return tuple(kept.turns)
-        kept.put(i, replace(kept.turns[i], reply=_DROPPED_CELL))
-    kept.join_first(goal)
-    if kept.tokens > limit:
-        last = kept.turns[-1]
-        kept.put(len(kept.turns) - 1, _cut(last, limit - (kept.tokens - last.tokens)))
-    return tuple(kept.turns)
+        if compacted.tokens <= goal:
+            return tuple(compacted.turns)
+        compacted.put(i, replace(compacted.turns[i], reply=_DROPPED_CELL))
+    compacted.join_first(goal)
+    if compacted.tokens > limit:
+        last = compacted.turns[-1]
+        compacted.put(len(compacted.turns) - 1, _cut(last, limit - (compacted.tokens - last.tokens)))
+    return tuple(compacted.turns)
 
 
-class _Kept:
-    """Turns that are being compacted, and what they take together."""
+class _Compacted:
+    """Turns that are being compacted, and their size together."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
         self.turns = list(turns)
@@ -189,7 +186,7 @@ class _Kept:
         self.turns[i] = turn
 
     def join_first(self, goal: int) -> None:
-        """Make the first turns one, as many as it takes, but never the last."""
+        """Join as many of the first turns as it takes, but never the last."""
         while self.tokens > goal and len(self.turns) > 2:  # noqa: PLR2004 - the two that are joined, and the last
             gone = self.turns.pop(0)
             self.tokens -= gone.tokens
@@ -209,13 +206,13 @@ def _without_output(turn: Turn) -> Turn:
 
 
 def _cut(turn: Turn, tokens: int) -> Turn:
-    """The turn with its middles left out; what was printed gets the larger part, as it is the news."""
+    """Truncate reply and feedback in the middle; the feedback, which is newer, keeps more."""
     reply = middle_out(turn.reply, max(tokens // 3, tokens - estimated_tokens(turn.feedback)))
     return replace(turn, reply=reply, feedback=middle_out(turn.feedback, tokens - estimated_tokens(reply)))
 
 
 def middle_out(text: str, tokens: int) -> str:
-    """The text within so many tokens, 50 or more: what is too much goes from its middle."""
+    """Truncate a text in the middle to so many tokens, 50 or more."""
     if estimated_tokens(text) <= tokens:
         return text
     note = f"\n[... the middle of {len(text):,} characters is left out ...]\n"
@@ -226,7 +223,7 @@ def middle_out(text: str, tokens: int) -> str:
 
 
 def transcript(system: str, opening: str, turns: Sequence[Turn], closing: str) -> tuple[Message, ...]:
-    """The chat so far; `closing` (turn number, budget) ends the last message from us."""
+    """Return the chat so far; `closing` (turn number, budget) ends the last message from us."""
     messages = [Message("system", system), Message("user", opening)]
     for turn in turns:
         messages += [Message("assistant", turn.reply), Message("user", turn.feedback)]

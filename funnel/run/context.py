@@ -21,7 +21,7 @@ from funnel.workspace.notes import Notes
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One question on its way. `root` calls the model that leads, `sub` the one for parts.
+    """One question and all that its work needs. `root` calls the model that leads, `sub` the one for parts.
 
     `documents`: what the asker may read within the run's filter; nothing else is searched, read or cited.
     `shape`: what kind of work the router takes the question for. `schema`: what the answer must be, if it is

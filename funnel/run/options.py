@@ -21,7 +21,7 @@ class Options:
     """How one question is asked. `k` documents that `asker` may read and `where` matches reach stage two.
 
     `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
-    is taken from the cache. `learn`: what earlier runs learnt is offered to this one, and what it learns is
+    is taken from the cache. `learn`: findings of earlier runs are offered to this one, and its own are
     kept for later ones. `labels` are kept with the run, for whoever resumes it. `tools`: functions with type
     hints and a docstring that the model's code may call, or the names of those that installed packages
     bring as entry points of `funnel.tool`; `funnel.tool` says more about one.

@@ -1,6 +1,6 @@
-"""What the model's code passed, checked: each complaint is a `HostError` that says what to pass instead.
+"""Checks of what the model's code passed; each error says what to pass instead.
 
-Knows no host function. Raises throughout: `HostError`.
+Knows no tool. Every function here raises `HostError`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from funnel.text.citations import MARKER
 
 
 def require_text(**values: object) -> None:
-    """Each a str with something in it."""
+    """Check that each value is a str with something in it."""
     for name, value in values.items():
         if not isinstance(value, str):
             raise HostError(f"{name} must be a str, not {type(value).__name__}")
@@ -22,14 +22,14 @@ def require_text(**values: object) -> None:
 
 
 def require_integers(**values: object) -> None:
-    """Each an int or None."""
+    """Check that each value is an int or None."""
     for name, value in values.items():
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise HostError(f"{name} must be an int, not {type(value).__name__}")
 
 
 def require_numbers(**values: object) -> None:
-    """Each an int."""
+    """Check that each value is an int."""
     require_integers(**values)
     for name, value in values.items():
         if value is None:
@@ -37,7 +37,7 @@ def require_numbers(**values: object) -> None:
 
 
 def as_list(value: object) -> list[Any]:
-    """A list as it is; one str, int or document as a list of one."""
+    """Return a list as it is, and a single str, int or document as a list of one."""
     if isinstance(value, (list, tuple)):
         return list(value)
     if isinstance(value, (str, int, dict)):
@@ -46,7 +46,7 @@ def as_list(value: object) -> list[Any]:
 
 
 def markers(marker: object) -> list[int]:
-    """The numbers in "[3]", "[1][2]" or 3."""
+    """Return the numbers in "[3]", "[1][2]" or 3."""
     if isinstance(marker, int):
         return [marker]
     if isinstance(marker, str) and (found := MARKER.findall(marker)):
@@ -55,7 +55,7 @@ def markers(marker: object) -> list[int]:
 
 
 def brief(value: object, limit: int = 200) -> str:
-    """A value as a trace shows it; values were checked to be small trees when they left the sandbox."""
+    """Return a value as a trace shows it; values were checked for size when they left the sandbox."""
     if isinstance(value, str):
         return json.dumps(
             value if len(value) <= limit else f"{value[:limit]}… ({len(value):,} characters)",

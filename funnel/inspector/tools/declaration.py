@@ -15,7 +15,7 @@ Arguments = Mapping[str, Any]
 
 
 class Exposes(Enum):
-    """Which documents a result may hold text of, where the tool does not name them."""
+    """Which documents a result may hold text of, if the tool does not name them."""
 
     NOTHING = auto()
     RECORDED = auto()
@@ -43,7 +43,7 @@ class Tool:
     arguments is answered from the journal when the run is resumed; failures always are. `exposes`: which
     documents a result may hold text of, or a function that tells their ids from the result; None for any.
 
-    `records`: takes down where texts of a result come from, and what was found out. `then`: what else
+    `records`: records where texts of a result come from, and what was found out. `then`: what else
     follows from a result for the owner of the tool; `refused`: what follows from an error. These three also
     hear of results that come from the journal.
     """
@@ -94,7 +94,7 @@ def tool(
 
 
 def _signature(function: Callable[..., Awaitable[Any]]) -> inspect.Signature:
-    """The signature without `self`, `at` and annotations."""
+    """Return the signature without `self`, `at` and annotations."""
     signature = inspect.signature(function)
     shown = [
         parameter.replace(annotation=inspect.Parameter.empty)

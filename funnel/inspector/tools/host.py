@@ -114,8 +114,7 @@ class Host:
     ) -> Any:
         """Return what the call gave in an earlier attempt of the run, or else make it.
 
-        Results are journalled where the tool asks for it, and failures always: what the code was told, it is
-        told again.
+        Results are journalled if the tool asks for it, and errors always, so that the code sees them again.
         """
         journal = self._run.journal
 
@@ -161,7 +160,7 @@ class Host:
             self._documents.expose(ids)
 
     def _expose_error(self, tool: Tool) -> None:
-        """Record the same for the words of an error, of which nobody tells what they hold."""
+        """Record the same for an error, whose words may hold any text that the tool saw."""
         if tool.exposes not in {Exposes.NOTHING, Exposes.RECORDED}:
             self._documents.expose_everything()
 

@@ -1,4 +1,4 @@
-"""One call of a sub-model as a result with ok, value and error; asked again where its value has not the form.
+"""One call of a sub-model, as a result with ok, value and error; repeated if its value lacks the form.
 
 Knows no sandbox and no document.
 """
@@ -22,28 +22,28 @@ from indexes.fingerprint import joint_fingerprint
 MAX_SUB_CALL_CHARS = 400_000
 MAX_REPAIRS = 2
 MAX_REPEATED_CHARS = 8_000
-"""As much of a reply that had not the form is shown to the model again."""
+"""As much of a malformed reply is shown to the model again."""
 NONE = "NONE"
 """What the prompt lets a sub-model say of a text that holds nothing."""
 
 SubCallResult = dict[str, Any]
-"""What one of several calls at once came to: ok, value, error."""
+"""The result of one call among several: ok, value, error."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """Where a host call is made: its event, and its path in the tree of the run."""
+    """Where a tool is called: the event of the call, and its path in the tree of the run."""
 
     span: int
     path: tuple[int, ...]
 
     def part(self, number: int) -> CallSite:
-        """The place of one of several things that the call does."""
+        """Return the site of one of several things that the call does."""
         return CallSite(self.span, (*self.path, number))
 
 
 async def sub_schema(schema: object) -> AnswerSchema | None:
-    """The schema that the model's code passed. Raises: `HostError`."""
+    """Return the schema that the model's code passed. Raises: `HostError`."""
     if schema is None:
         return None
     if not isinstance(schema, dict):
@@ -55,7 +55,7 @@ async def sub_schema(schema: object) -> AnswerSchema | None:
 
 
 def sub_request(run: Run, prompt: object, text: object, schema: AnswerSchema | None) -> Request:
-    """The call that asks `prompt` of `text`. Raises: `HostError`."""
+    """Return the request that asks `prompt` about `text`. Raises: `HostError`."""
     require_text(prompt=prompt)
     if text is not None:
         require_text(text=text)
@@ -76,12 +76,12 @@ def sub_request(run: Run, prompt: object, text: object, schema: AnswerSchema | N
 
 
 def _enforceable(schema: AnswerSchema) -> dict[str, Any] | None:
-    """The schema as endpoints take it: refused once, none would be sent to that endpoint any more."""
+    """Return the schema if endpoints take it: after one refusal, none is sent to that endpoint any more."""
     return schema.json_schema if schema.json_schema.get("type") == "object" else None
 
 
 async def sub_call(run: Run, request: Request, at: CallSite, schema: AnswerSchema | None) -> SubCallResult:
-    """The reply's text, or with a schema its value, checked: a failed call never looks like an answer."""
+    """Return the reply's text, or with a schema its checked value; a failed call never looks like one."""
     result, asked = await _complete(run, request, at), request
     for number in range(1, MAX_REPAIRS + 2):
         if schema is None or not result["ok"]:

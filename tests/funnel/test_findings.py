@@ -1,4 +1,4 @@
-"""Facts about document versions: bounded, apart by rights, found by their terms, kept once."""
+"""Findings about document versions: bounded, apart by rights, found by their terms, stored once."""
 
 from __future__ import annotations
 
