@@ -81,6 +81,8 @@ def test_the_suites_and_the_queries_are_in_the_wheel(wheels):
         "funnel/testing/tool.py",
         "indexes/testing/embedder.py",
     } <= names
+    backends = "funnel/memory/backends"
+    assert {f"{backends}/postgres/sql/queries.sql", f"{backends}/redis/lua/put.lua"} <= names
     assert not [name for name in names if name.startswith("tests/")]
 
 

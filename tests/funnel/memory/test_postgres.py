@@ -111,7 +111,7 @@ async def test_a_newer_format_is_refused(database, opened):
 
 
 async def test_a_migration_that_fails_leaves_nothing(database, opened, monkeypatch):
-    broken = (*MIGRATIONS, ("CREATE TABLE half (n integer)", "SELECT no_such_thing"))
+    broken = (*MIGRATIONS, "CREATE TABLE half (n integer); SELECT no_such_thing")
     monkeypatch.setattr("funnel.memory.backends.postgres.migrations.MIGRATIONS", broken)
     memory = opened(database)
     with pytest.raises(MemoryFailed, match="no_such_thing"):

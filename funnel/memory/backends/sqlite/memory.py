@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from funnel.errors import MemoryFailed
 from funnel.memory.backends.opened import OpenedMemory
+from funnel.memory.backends.sql import read_queries, read_statements
 from funnel.memory.backends.sqlite import text_index
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.text_search import scanned
@@ -35,38 +36,14 @@ _SWEEP_S = 1.0
 _MAKING = threading.Lock()
 
 _CREATE = (
-    # The key is UTF-8, whose byte order is that of code points; expires_at is seconds since 1970, NULL stays.
-    """
-    CREATE TABLE items (
-        namespace TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, expires_at REAL,
-        PRIMARY KEY (namespace, key)
-    )
-    """,
-    "CREATE INDEX items_expiring ON items (expires_at) WHERE expires_at IS NOT NULL",
+    *read_statements(__package__, "sql/schema.sql"),
     f"PRAGMA application_id = {_APPLICATION_ID}",
     f"PRAGMA user_version = {_FORMAT}",
 )
-_GET = """
-SELECT value, expires_at FROM items WHERE namespace = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)
-"""
-_PUT = """
-INSERT INTO items (namespace, key, value, expires_at) VALUES (?, ?, ?, ?)
-ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
-"""
-
-# From one namespace to the next by the index, however many keys lie between.
-_NAMESPACES = """
-WITH RECURSIVE each (namespace) AS (
-    SELECT min(namespace) FROM items WHERE namespace > ?
-    UNION ALL
-    SELECT (SELECT min(namespace) FROM items WHERE namespace > each.namespace) FROM each
-    WHERE each.namespace IS NOT NULL
+_QUERIES = read_queries(__package__, "sql/queries.sql")
+_GET, _PUT, _DELETE, _SCAN, _NAMESPACES, _SWEEP = (
+    _QUERIES[name] for name in ("get", "put", "delete", "scan", "namespaces", "sweep")
 )
-SELECT namespace FROM each WHERE EXISTS (
-    SELECT 1 FROM items
-    WHERE items.namespace = each.namespace AND (expires_at IS NULL OR expires_at > ?)
-) LIMIT ?
-"""
 
 T = TypeVar("T")
 
@@ -129,7 +106,7 @@ class SqliteMemory(OpenedMemory):
 
         def delete() -> None:
             with self._transaction():
-                self._connection.executemany("DELETE FROM items WHERE namespace = ? AND key = ?", rows)
+                self._connection.executemany(_DELETE, rows)
 
         await self._run(delete)
 
@@ -160,8 +137,7 @@ class SqliteMemory(OpenedMemory):
 
         def keys() -> list[str]:
             rows = self._reader.execute(
-                "SELECT key FROM items WHERE namespace = ? AND key >= ? AND key < ? AND key > ? "
-                "AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?",
+                _SCAN,
                 (where, first, last, _blob(after), self._clock(), max(0, limit)),
             )
             return [_text(key) for (key,) in rows]
@@ -239,7 +215,7 @@ class SqliteMemory(OpenedMemory):
         with self._exclusive():
             now = self._clock()
             if abs(now - self._swept) >= _SWEEP_S:
-                self._connection.execute("DELETE FROM items WHERE expires_at <= ?", (now,))
+                self._connection.execute(_SWEEP, (now,))
                 self._swept = now
             yield now
 
