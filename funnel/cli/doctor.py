@@ -79,10 +79,10 @@ def _static() -> Iterator[Check]:
 
 
 def _documents() -> Iterator[Check]:
-    from indexes.loaders.documents import EXTRA, READERS
+    from indexes.loaders.documents import EXTRA, READERS, plugged_in
 
     yield Check("documents", "text, tables", True, "text, Markdown, HTML, source code, JSONL, CSV")
-    for reader in READERS.values():
+    for reader in (*READERS.values(), *plugged_in().values()):
         advice = "" if reader.available else f"pip install 'funnel-rlm[{EXTRA}]'"
         yield Check("documents", reader.name, reader.available, advice or reader.detail)
 

@@ -1,4 +1,4 @@
-"""Embedders and the vector engine, one file each, and the registry of embedder names."""
+"""Embedders, vector engines, and the retriever that joins them; here the registry of embedders by name."""
 
 from __future__ import annotations
 
@@ -6,49 +6,46 @@ from collections.abc import Callable
 
 from indexes.dense.base import Embedder
 from indexes.errors import UnknownName
+from indexes.plugins import BuiltIn, Registry
 
+_TRANSFORMERS = "sentence-transformers"
 
-def _latent(_name: str) -> Embedder:
-    from indexes.dense.embedders.latent import LatentEmbedder  # noqa: PLC0415  # loaded only where it is used
+EMBEDDERS: Registry[Callable[[str], Embedder]] = Registry(
+    "embedder",
+    group="indexes.embedders",
+    built_in={
+        "latent": BuiltIn("indexes.dense.embedders.latent:open_latent"),
+        "openai": BuiltIn("indexes.dense.embedders.openai:OpenAIEmbedder"),
+        _TRANSFORMERS: BuiltIn("indexes.dense.embedders.sentence_transformers:SentenceTransformersEmbedder"),
+    },
+)
+"""A kind to a function or class that takes a model's name, which is empty if none was given.
 
-    return LatentEmbedder()
-
-
-def _openai(name: str) -> Embedder:
-    from indexes.dense.embedders.openai import OpenAIEmbedder  # noqa: PLC0415  # loaded only where it is used
-
-    return OpenAIEmbedder(name)
-
-
-def _sentence_transformers(name: str) -> Embedder:
-    from indexes.dense.embedders.sentence_transformers import SentenceTransformersEmbedder  # noqa: PLC0415  # loaded only where it is used
-
-    return SentenceTransformersEmbedder(name)
-
-
-EMBEDDERS: dict[str, Callable[[str], Embedder]] = {
-    "latent": _latent,
-    "openai": _openai,
-    "sentence-transformers": _sentence_transformers,
-}
-"""Kind to a constructor that takes the model's name. A bare name or path is of kind sentence-transformers."""
+The embedder's own `name` has to be one that `embedder` takes: a collection records it and opens by it.
+"""
 
 _FORMS = ("latent", "openai:MODEL", "a sentence-transformers name or path")
 
 
 def embedder(name: str) -> Embedder:
-    """The embedder that `--embedder NAME` means; pretrained models are loaded on first use.
+    """Return the embedder that `--embedder NAME` means; pretrained models are loaded on first use.
 
-    Raises: `UnknownName`, `MissingExtra`.
+    A name is KIND:MODEL, the name of a kind without models, or else that of a sentence-transformers model.
+
+    Raises: `UnknownName`, `MissingExtra`; `PlugInFailed` if a plug-in does not load.
     """
     kind, colon, model = name.partition(":")
-    if name == "latent":
-        return EMBEDDERS["latent"](name)
     # A colon after one letter is a Windows drive.
     if colon and len(kind) > 1:
-        if kind not in EMBEDDERS or kind == "latent" or not model:
-            raise UnknownName("embedder", name, _FORMS)
-        return EMBEDDERS[kind](model)
+        if kind == "latent" or not model or kind not in EMBEDDERS:
+            raise _unknown(name)
+        return EMBEDDERS.get(kind)(model)
     if not name.strip():
-        raise UnknownName("embedder", name, _FORMS)
-    return EMBEDDERS["sentence-transformers"](name)
+        raise _unknown(name)
+    if name == "latent" or name in EMBEDDERS.plug_ins():
+        return EMBEDDERS.get(name)("")
+    return EMBEDDERS.get(_TRANSFORMERS)(name)
+
+
+def _unknown(name: str) -> UnknownName:
+    return UnknownName("embedder", name, [*_FORMS, *EMBEDDERS.plug_ins()])

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 
 from indexes.errors import BadFile, NothingToIndex, SourceNotFound
 from indexes.loaders.decoding import unreadable
-from indexes.loaders.documents import ALIASES, READERS, SUCCESSORS
+from indexes.loaders.documents import ALIASES, READERS, SUCCESSORS, plugged_in
 
 MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd"})
 RST = frozenset({".rst", ".rest"})
@@ -181,7 +181,8 @@ class _Walk:
 
 def _is_known(name: str) -> bool:
     stem, dot, _ = name.partition(".")
-    return _suffix(name) in _KNOWN or (not dot and stem in PLAIN_NAMES)
+    suffix = _suffix(name)
+    return suffix in _KNOWN or suffix in plugged_in() or (not dot and stem in PLAIN_NAMES)
 
 
 def _suffix(name: str) -> str:

@@ -1,32 +1,40 @@
-"""Registry of the formats that are not text: the module that reads each, and its needs; reads nothing.
+"""Registry of the formats that are not text: what reads each, and what that needs; reads nothing itself.
 
-To add one: a module with `read(data: bytes) -> Parsed`, which raises `Unreadable` where the file
-is at fault, and one line in `READERS`.
+To add one: a module with `read(data: bytes) -> Parsed`, which raises `Unreadable` if the file is at fault,
+and one line in `READERS`; or, in a distribution of one's own, an entry point named by the extension:
+
+    [project.entry-points."indexes.loaders"]
+    odt = "funnel_odt:read"
+
+A plug-in may take over an extension that is otherwise read as text (`.tex`, `.org`), but none of `READERS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import cast
 
 from indexes.loaders.assembly import Parsed
+from indexes.plugins import BuiltIn, Registry
 
 EXTRA = "documents"
+
+Read = Callable[[bytes], Parsed]
+"""What reads a whole file. Raises: `Unreadable`; for a damaged file, any exception of its parser."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentFormat:
-    """A format: its name, the module that reads it, and the package that this module needs, if any.
+    """A format: its name, its loader (ours are modules of this folder), and the package needed, if any.
 
     `package` is the name to import, `distribution` the name to install.
     """
 
     name: str
-    module: str
+    loader: str
     package: str = ""
     distribution: str = ""
 
@@ -48,19 +56,30 @@ class DocumentFormat:
     def read(self, data: bytes) -> Parsed:
         """Parse a whole file. Call it only in a process that may die: `indexes.loaders.isolation`.
 
-        Raises: `Unreadable`; for a damaged file, any exception of its parser.
+        Raises: `Unreadable`, `PlugInFailed`; for a damaged file, any exception of its parser.
         """
-        read = cast("Callable[[bytes], Parsed]", import_module(self.module).read)
-        return read(data)
+        return LOADERS.get(self.loader)(data)
 
 
 READERS: dict[str, DocumentFormat] = {
-    ".docx": DocumentFormat("DOCX", "indexes.loaders.docx", "docx", "python-docx"),
-    ".eml": DocumentFormat("EML", "indexes.loaders.eml"),
-    ".pdf": DocumentFormat("PDF", "indexes.loaders.pdf", "pypdfium2", "pypdfium2"),
-    ".pptx": DocumentFormat("PPTX", "indexes.loaders.pptx", "pptx", "python-pptx"),
-    ".xlsx": DocumentFormat("XLSX", "indexes.loaders.xlsx", "openpyxl", "openpyxl"),
+    ".docx": DocumentFormat("DOCX", "docx", "docx", "python-docx"),
+    ".eml": DocumentFormat("EML", "eml"),
+    ".pdf": DocumentFormat("PDF", "pdf", "pypdfium2", "pypdfium2"),
+    ".pptx": DocumentFormat("PPTX", "pptx", "pptx", "python-pptx"),
+    ".xlsx": DocumentFormat("XLSX", "xlsx", "openpyxl", "openpyxl"),
 }
+"""The built-in formats by extension."""
+
+LOADERS: Registry[Read] = Registry(
+    "loader",
+    group="indexes.loaders",
+    built_in={
+        f.loader: BuiltIn(f"indexes.loaders.{f.loader}:read", EXTRA if f.package else "")
+        for f in READERS.values()
+    },
+)
+"""An extension without its dot to what reads such files."""
+
 ALIASES = {".pptm": ".pptx", ".xlsm": ".xlsx"}
 SUCCESSORS = {".doc": ".docx", ".docm": ".docx", ".ppt": ".pptx", ".xls": ".xlsx", ".xlsb": ".xlsx"}
 """Extensions that cannot be read, mostly of formats from before 2007, and what to save them as."""
@@ -68,4 +87,13 @@ SUCCESSORS = {".doc": ".docx", ".docm": ".docx", ".ppt": ".pptx", ".xls": ".xlsx
 
 def format_of(suffix: str) -> DocumentFormat | None:
     """Return the format of files with this extension; None if it is text or unknown."""
-    return READERS.get(ALIASES.get(suffix, suffix))
+    return READERS.get(ALIASES.get(suffix, suffix)) or plugged_in().get(suffix)
+
+
+@cache
+def plugged_in() -> Mapping[str, DocumentFormat]:
+    """Return the formats of installed plug-ins by extension; looked up once a process."""
+    return {
+        f".{name}": DocumentFormat(name.upper(), name, distribution=point.dist.name if point.dist else "")
+        for name, point in LOADERS.plug_ins().items()
+    }

@@ -134,7 +134,7 @@ def _read(source: SourceFile, isolation: Isolation) -> Iterator[tuple[Document, 
 def _read_file(source: SourceFile, isolation: Isolation) -> Document:
     if len(source.name) > MAX_ID_CHARS:
         raise BadFile(source.path, f"its path is longer than the {MAX_ID_CHARS:,} characters of an id")
-    if source.suffix in SUCCESSORS:
+    if source.suffix in SUCCESSORS and not format_of(source.suffix):
         raise BadFile(
             source.path, f"{source.suffix} files are not read; save it as {SUCCESSORS[source.suffix]}"
         )

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from indexes.errors import PlugInFailed
 from indexes.loaders.assembly import Unreadable
 from indexes.loaders.documents import format_of
 
@@ -73,6 +74,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"error": "memory"}
     except Unreadable as exc:
         return {"error": " ".join(str(exc).split())}
+    except PlugInFailed as exc:
+        return {"error": str(exc).removesuffix(".")}
     except OSError as exc:
         return {"error": f"it cannot be read ({exc.strerror or exc})"}
     except Exception as exc:  # noqa: BLE001  (a damaged file may fail anywhere in its parser)

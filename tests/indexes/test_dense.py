@@ -23,6 +23,7 @@ from indexes.dense.engines.file_engine import FileEngine
 from indexes.dense.engines.manifest import read_manifest
 from indexes.errors import EmbedderFailed, IndexesError, MissingExtra, UnknownName
 from indexes.storage.files import MAPS_FILES
+from indexes.testing import WordEmbedder
 from indexes.testing.embedder import EmbedderContract, FittedEmbedderContract
 from indexes.testing.vector_engine import VectorEngineContract, keys, rows
 
@@ -208,6 +209,12 @@ class TestLatent(FittedEmbedderContract):
     def test_embedding_before_fitting_says_so(self):
         with pytest.raises(EmbedderFailed, match="not been fitted"):
             LatentEmbedder().embed_query("cat")
+
+
+class TestWordEmbedder(EmbedderContract):
+    @pytest.fixture
+    def embedder(self):
+        return WordEmbedder()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ import pytest
 from indexes import Access, Collection, Document, RawDocuments
 from indexes.errors import BadQuery, MissingExtra, RerankerFailed
 from indexes.rerank import Reranked, reranker
+from indexes.testing import WordReranker
+from indexes.testing.reranker import RerankerContract
 
 
 class Wanted:
@@ -137,6 +139,11 @@ def tiny_model(tmp_path_factory):
     return made(tmp_path_factory.mktemp("model"), labels=1)
 
 
+@pytest.fixture(scope="session")
+def cross_encoder(tiny_model):
+    return reranker(str(tiny_model))
+
+
 def made(path, *, labels):
     import torch  # noqa: PLC0415  # seconds to import
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors  # noqa: PLC0415
@@ -164,8 +171,18 @@ def made(path, *, labels):
     return path
 
 
+class TestWordReranker(RerankerContract):
+    @pytest.fixture
+    def reranker(self):
+        return WordReranker()
+
+
 @pytest.mark.skipif(find_spec("sentence_transformers") is None, reason="the extra `transformers` is missing")
-class TestCrossEncoder:
+class TestCrossEncoder(RerankerContract):
+    @pytest.fixture
+    def reranker(self, cross_encoder):
+        return cross_encoder
+
     def test_each_text_has_a_score_between_0_and_1_whatever_stands_beside_it(self, tiny_model):
         model = reranker(str(tiny_model))
         texts = ["best cats", "plain dogs and more dogs", "\ud800 lone surrogate", ""]

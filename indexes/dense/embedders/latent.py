@@ -159,6 +159,11 @@ class LatentEmbedder:
         return weighted
 
 
+def open_latent(_model: str = "") -> LatentEmbedder:
+    """Return an embedder that is not fitted yet; there are no models to choose from."""
+    return LatentEmbedder()
+
+
 class _Columns(dict[str, tuple[int, ...]]):
     """A word to the columns of its terms, worked out once; bounded, and never wrong between threads."""
 
