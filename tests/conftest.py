@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from chat_server import ChatServer
+from event_loops import ledgers_in_loop_time
 from hypothesis import HealthCheck, settings
 from services.fixtures import (
     postgres_server,
@@ -22,6 +24,7 @@ from services.fixtures import (
 )
 
 __all__ = [
+    "ledgers_in_loop_time",
     "postgres_server",
     "redis_server",
     "running_postgres",
@@ -59,6 +62,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     """End the process if a test that failed does not end: pytest stops its own watch once a test failed."""
     faulthandler.dump_traceback_later(TEARDOWN_S, exit=True, file=node.config.stash[STDERR])
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The event loop of a test: the one that it is marked with, else an ordinary one."""
+    marked = item.get_closest_marker("event_loop")
+    return {"loop": marked.kwargs["factory"] if marked else asyncio.new_event_loop}
 
 
 class NetworkForbidden(AssertionError):

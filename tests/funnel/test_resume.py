@@ -178,7 +178,7 @@ class Batch:
     def __call__(self, body: Any) -> Any:
         if body["messages"][1]["content"].startswith("What of"):
             self.asked.release()
-            self.free.wait(30)
+            self.free.wait(300)
         return resume_worker.model(body)
 
 
@@ -198,7 +198,7 @@ def test_what_was_under_way_when_a_life_ended_is_asked_again_and_counts_at_its_w
     for resume in (False, True):
         pid = fork_server.begin(db, resume=resume, wait=False)
         for _ in range(12):
-            assert batch.asked.acquire(timeout=30)
+            assert batch.asked.acquire(timeout=120)
         os.kill(pid, signal.SIGKILL)
     batch.free.set()
     last = fork_server.live(db, resume=True)
@@ -218,7 +218,7 @@ class Held:
     def __call__(self, body: Any) -> Any:
         if "How many?" in body["messages"][1]["content"] and not self.asked.is_set():
             self.asked.set()
-            self.free.wait(30)
+            self.free.wait(300)
         return resume_worker.model(body)
 
 
@@ -232,22 +232,22 @@ def held(fork_server: ForkServer) -> Iterator[Held]:
 
 def left(out: Path) -> dict[str, Any]:
     """What a life left that nobody waited for."""
-    for _ in range(1_500):
+    for _ in range(12_000):
         if out.exists() and out.stat().st_size:
             return json.loads(out.read_text())
         time.sleep(0.01)
     raise AssertionError(f"{out} was never written")
 
 
-SHORT = {"lease_s": 2.0}
-"""A lease that another process takes over after two seconds without a sign of life."""
+SHORT = {"lease_s": 8.0}
+"""A lease that another process takes over after eight seconds without a sign of life."""
 
 
 def test_a_run_that_is_being_worked_on_is_not_resumed(fork_server: ForkServer, held: Held, undisturbed: Life):
     db = fork_server.db()
     out = db.with_suffix(".first")
     pid = fork_server.begin(db, wait=False, out=str(out), **SHORT)
-    assert held.asked.wait(30)
+    assert held.asked.wait(120)
     second = fork_server.live(db, resume=True, **SHORT)
     held.free.set()
     assert second.found["error"] == "RunTaken"
@@ -263,7 +263,7 @@ def test_a_process_that_slept_while_another_took_its_run_over_stops_by_itself(
     db = fork_server.db()
     out = db.with_suffix(".first")
     pid = fork_server.begin(db, wait=False, out=str(out), **SHORT)
-    assert held.asked.wait(30)
+    assert held.asked.wait(120)
     os.kill(pid, signal.SIGSTOP)
     try:
         fork_server.begin(db, resume=True, wait=False, out=str(db.with_suffix(".second")), **SHORT)
@@ -287,7 +287,7 @@ def test_of_two_that_resume_a_run_at_once_one_does(fork_server: ForkServer, held
     outs = [db.with_suffix(f".{i}") for i in range(2)]
     for out in outs:
         fork_server.begin(db, resume=True, wait=False, out=str(out), **SHORT)
-    assert held.asked.wait(30)
+    assert held.asked.wait(120)
     while not any(out.exists() and out.stat().st_size for out in outs):
         time.sleep(0.01)
     held.free.set()
@@ -307,26 +307,33 @@ def test_a_run_that_came_to_its_answer_gives_it_again_without_a_call(fork_server
 
 def test_what_killed_runs_left_behind_ends_with_them(fork_server: ForkServer):
     """The processes of sandbox and grep notice that nobody is there any more."""
-    before = descendants()
-    fork_server.live(fork_server.db(), at=30, when="after")
-    for _ in range(300):
-        if descendants() <= before:
+    pid = fork_server.begin(fork_server.db(), at=30, when="after")
+    seen: set[str] = set()
+    while (running := of_session(pid)).get(pid):
+        seen.update(running.values())
+        time.sleep(0.005)
+    assert fork_server.told()["signal"] == signal.SIGKILL
+    assert any("grep_worker" in command for command in seen)
+    assert any("monty" in command for command in seen)
+    for _ in range(3_000):
+        if not of_session(pid):
             break
         time.sleep(0.02)
-    assert descendants() <= before
+    assert of_session(pid) == {}
 
 
-def descendants() -> set[str]:
-    """Process ids of sandboxes and greps, whoever started them."""
-    found = set()
+def of_session(leader: int) -> dict[int, str]:
+    """The command lines of the processes that a life started, its own among them, by process id."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                command = (entry / "cmdline").read_bytes()
+                state, _, _, session, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:
                 continue
-            if b"grep_worker" in command or b"monty" in command:
-                found.add(entry.name)
+            if int(session) == leader and state != "Z":
+                found[int(entry.name)] = command
     return found
 
 

@@ -13,7 +13,7 @@ from indexes.maintenance import watch as module
 from indexes.maintenance.watch import watch
 from indexes.storage.lock import WriterLock
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 class Watching:
@@ -85,7 +85,7 @@ def test_files_that_come_change_are_renamed_and_go_are_followed(kb, docs, poll_s
 
 
 def test_a_burst_is_one_sync(kb, docs, poll_s, monkeypatch):
-    monkeypatch.setattr(module, "QUIET_S", 0.5)
+    monkeypatch.setattr(module, "QUIET_S", 1.5)
     with Watching(kb, [docs], poll_s) as watching:
         until(lambda: len(kb) == 3)
         for i in range(30):

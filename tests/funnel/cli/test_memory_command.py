@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 import pytest
 from chat_server import Reply
+from processes import PIPES, started
 from second_stage import cell
 from services.redis_server import PASSWORD
 from services.s3_server import SECRET
@@ -53,7 +53,7 @@ class Model:
         prompt = body["messages"][-1]["content"]
         if "Hold on" in prompt:
             self.asked.set()
-            self.free.wait(60)
+            self.free.wait(300)
             return Reply("Ada Roth did.")
         return Reply(next(turn for n, turn in TURNS.items() if f"\nTurn {n} of " in prompt))
 
@@ -108,10 +108,8 @@ def another(chat_server, *arguments):
     """`funnel ask` in a process of its own."""
     env = {**os.environ, "OPENAI_BASE_URL": chat_server.url, "FUNNEL_MODEL": "m"}
     command = [str(word) for word in (SCRIPT, "ask", *arguments, "--json")]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=env, **pipes) as process:
+    with started(command, env=env, **PIPES) as process:
         yield process
-        process.kill()
 
 
 @contextmanager
@@ -120,7 +118,7 @@ def going_on(chat_server, model, docs, url):
     trace = docs.parent / "trace.jsonl"
     asked = (QUESTION, "--docs", docs, "--mode", "deep", "--memory", url, "--trace", trace)
     with another(chat_server, *asked) as process:
-        assert model.asked.wait(60)
+        assert model.asked.wait(120)
         [found] = json.loads(done("memory", "ls", "--memory", url, "--json"))["runs"]
         assert found["status"] == "unfinished"
         yield process, found["run"]
@@ -128,7 +126,7 @@ def going_on(chat_server, model, docs, url):
 
 
 def answer_of(process):
-    shown, errors = process.communicate(timeout=60)
+    shown, errors = process.communicate(timeout=120)
     no_secret_in(shown, errors)
     assert process.returncode == 0, errors
     return json.loads(shown)
@@ -218,7 +216,7 @@ def test_a_killed_run_is_resumed_from_url_and_name_alone_by_one_of_two(
     model.asked.clear()
     resumed = ("--resume", name, "--memory", url)
     with another(chat_server, *resumed) as one, another(chat_server, *resumed) as other:
-        assert model.asked.wait(60)
+        assert model.asked.wait(120)
         while one.poll() is None and other.poll() is None:
             time.sleep(0.02)
         winner, loser = (one, other) if one.poll() is None else (other, one)

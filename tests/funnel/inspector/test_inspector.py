@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from event_loops import jumping
 from second_stage import a_run, cell, doc, last, prompt
 
 from funnel.errors import BudgetTooSmall, LLMUnavailable
@@ -286,26 +287,40 @@ async def test_a_first_call_that_fails_raises_and_leaves_nothing_reserved(sandbo
             await Inspector(sandbox).answer(bench.run, bench.hits())
 
 
+@jumping
+@pytest.mark.usefixtures("ledgers_in_loop_time")
 @pytest.mark.parametrize("stuck", ["while True:\n    pass", "sum(range(10 ** 12))"])
 async def test_the_deadline_ends_a_cell_that_does_not_end(sandbox, stuck):
-    model = ScriptedLLM([NOTED, cell(stuck), "Fourteen days [1]."])
-    async with a_run(model, limits=Limits(timeout_s=1.0)) as bench:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    def soon_out_of_time(_request):
+        # A seventh is kept for the last call.
+        loop.call_later(0.5, loop.jump_to, began + 0.85 * 100)
+        return cell(stuck)
+
+    model = ScriptedLLM([NOTED, soon_out_of_time, "Fourteen days [1]."])
+    async with a_run(model, limits=Limits(timeout_s=100)) as bench:
         draft = await Inspector(sandbox, limits=SandboxLimits(cell_s=300)).answer(bench.run, bench.hits())
     # Some of the time had been kept for the last call.
     assert (draft.status, draft.text) == ("partial", "Fourteen days [1].")
-    assert "timeout_s = 1 is used up" in draft.notices[0]
+    assert "timeout_s = 100 is used up" in draft.notices[0]
 
 
+@jumping
+@pytest.mark.usefixtures("ledgers_in_loop_time")
 async def test_the_deadline_ends_a_sub_call_that_does_not_end(sandbox):
     class Hanging(ScriptedLLM):
         async def complete(self, request, options=None):
+            loop = asyncio.get_running_loop()
+            loop.jump_to(loop.time() + 0.85 * 100)
             await asyncio.sleep(3_600)
 
     model = ScriptedLLM([cell("llm_query('x')"), "NOT FOUND"])
-    async with a_run(model, sub=Hanging([], name="scripted"), limits=Limits(timeout_s=0.5)) as bench:
+    async with a_run(model, sub=Hanging([], name="scripted"), limits=Limits(timeout_s=100)) as bench:
         draft = await Inspector(sandbox).answer(bench.run, bench.hits())
     assert draft.status == "declined"
-    assert "timeout_s = 0.5 is used up" in draft.notices[0]
+    assert "timeout_s = 100 is used up" in draft.notices[0]
 
 
 async def test_a_process_that_dies_costs_the_cell_and_not_the_run(inspect):

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from event_loops import loop_time, virtual_time
 
 from funnel.errors import MemoryFailed, RunTaken
 from funnel.journal import lease as leases
@@ -16,11 +17,13 @@ from funnel.journal.lease import KEY, Lease
 from funnel.memory import InMemory, namespace
 
 HERE = namespace("local", "run", "r")
-TTL_S = 1.0
+TTL_S = 15.0
+
+pytestmark = virtual_time
 
 
 def a_lease(memory, **changed) -> Lease:
-    return Lease(memory, HERE, "r", **{"ttl_s": TTL_S, **changed})
+    return Lease(memory, HERE, "r", **{"ttl_s": TTL_S, "clock": loop_time, **changed})
 
 
 async def value(memory) -> dict:
@@ -139,7 +142,7 @@ async def test_another_process_of_the_same_number_is_not_the_holder(memory):
 @pytest.mark.parametrize("offset_s", [-1e6, 1e6])
 async def test_clocks_that_differ_make_no_difference(memory, offset_s):
     def clock() -> float:
-        return leases._clock() + offset_s
+        return loop_time() + offset_s
 
     first, second = a_lease(memory, clock=clock), a_lease(memory)
     await first.take()

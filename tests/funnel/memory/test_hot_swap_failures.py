@@ -7,6 +7,7 @@ import logging
 from itertools import count
 
 import pytest
+from event_loops import virtual_time
 from hot_memories import N_KEYS, contents, filled, one, open_to_writers
 
 from funnel.errors import MemoryFailed, SwapFailed
@@ -118,6 +119,7 @@ def busy(hot):
         faulty.forgets,
     ],
 )
+@virtual_time
 async def test_a_target_that_fails_at_any_operation_leaves_all_as_it_was(fault):
     """A fault that does no harm, such as a lost deletion of what was never there, does none."""
     n_failed = 0
@@ -161,6 +163,7 @@ async def test_what_a_fault_did_not_harm_is_all_there():
                 assert (await compare(old, new)).none, (fault, at)
 
 
+@virtual_time
 async def test_a_source_that_fails_at_any_operation_leaves_all_as_it_was():
     for fault in (faulty.raises, faulty.hangs, faulty.breaks):
         for at in count(1):
@@ -177,6 +180,7 @@ async def test_a_source_that_fails_at_any_operation_leaves_all_as_it_was():
         assert at > 8
 
 
+@virtual_time
 async def test_a_write_that_hangs_in_the_old_memory_ends_the_swap_and_not_the_work():
     old, new = FaultyMemory(), PeekableMemory()
     hot = await filled(old, patience_s=0.02)

@@ -73,7 +73,7 @@ async def test_calls_of_one_gather_run_side_by_side(sandbox):
         await together.wait()
         return n
 
-    async with session(sandbox, meet=meet) as cell, asyncio.timeout(10):
+    async with session(sandbox, meet=meet) as cell, asyncio.timeout(60):
         result = await cell.run("import asyncio\nprint(await asyncio.gather(meet(1), meet(2), meet(3)))")
     assert result.stdout == "[1, 2, 3]\n"
 
@@ -192,7 +192,7 @@ async def test_no_worker_is_left_after_a_session_was_closed_in_an_endless_loop(s
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-    for _ in range(100):
+    for _ in range(1_200):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
