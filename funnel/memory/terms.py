@@ -1,8 +1,8 @@
-"""The terms of a text as a value of a memory, ASCII that the tokenizer of no engine changes; pure.
+"""The terms of a text as a value of a memory: ASCII that no engine's tokenizer changes; pure.
 
-`b"7 alea=2 bfh…=1"`: how many terms the text has, repeats counted, then each token and how often it comes.
-A token is the term after the letter a where that is plain and short, else its hash after b, so that it has
-14 characters at most: engines bound the size of a word, and of all words of a text.
+`b"7 alea=2 bfh…=1"`: the number of terms of the text, repeats included, then each token and how often it
+occurs. A token is the letter a and the term, if that is plain and short, else the letter b and its hash. So
+it has at most 14 characters: engines limit the size of a word, and of all words of a text.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _MEMO_TERMS = 65_536
 
 
 def record(text: str) -> bytes:
-    """What is stored of a text so that it is found by its terms."""
+    """Return the record of a text, by which it is found."""
     found = analyse(text)
     counted = sorted(Counter(map(token, found)).items())
     return f"{len(found)} {' '.join(f'{name}={count}' for name, count in counted)}".encode()
 
 
 def tokens(query: str) -> list[str]:
-    """The tokens of a query, each once, in order."""
+    """Return the tokens of a query, each once, in order."""
     return list(dict.fromkeys(map(token, analyse(query))))
 
 
 @lru_cache(maxsize=_MEMO_TERMS)
 def token(term: str) -> str:
-    """The word that stands for a term."""
+    """Return the word that stands for a term in records."""
     if _PLAIN.fullmatch(term):
         return f"a{term}"
     digest = blake2b(term.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
@@ -43,13 +43,13 @@ def token(term: str) -> str:
 
 
 def n_terms(stored: bytes) -> int:
-    """How many terms the text has, repeats counted; 0 for what is no record."""
+    """Return the number of terms of the text, repeats included; 0 if this is no record."""
     head = stored.partition(b" ")[0]
     return int(head) if head.isdigit() else 0
 
 
 def count(stored: bytes, name: str) -> int:
-    """How often a token comes in the text."""
+    """Return how often a token occurs in the text."""
     lead = f" {name}=".encode()
     at = stored.find(lead)
     if at < 0:
@@ -59,5 +59,5 @@ def count(stored: bytes, name: str) -> int:
 
 
 def holds(stored: bytes, names: Sequence[str]) -> bool:
-    """Whether any of these tokens comes in the text."""
+    """Return True if any of these tokens occurs in the text."""
     return any(count(stored, name) for name in names)

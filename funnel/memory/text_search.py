@@ -1,7 +1,7 @@
-"""The best texts of some namespaces for a query, over any memory; knows terms and counts, and no text.
+"""Ranks the texts of some namespaces for a query, over any memory; knows terms and counts, no text.
 
-An engine, where the memory has one, only says which texts hold any of the terms. The ranking is computed
-here, from the stored counts, so every memory gives the same. BM25 (Robertson & Zaragoza 2009):
+The index of a memory, if it has one, only says which texts hold any of the terms. The ranking is computed
+here from the stored counts, so it is the same in every memory. BM25 (Robertson & Zaragoza 2009):
 sum of ln(1 + (N - df + .5) / (df + .5)) * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean)), where the
 mean length is that of the texts that hold any of the terms.
 """
@@ -19,13 +19,13 @@ from funnel.memory.base import TERMS, Memory, Namespace, TextIndex
 
 K1, B = 1.2, 0.75
 _RECORDS = 2_000
-"""So many are read in one go: some kilobytes each."""
+"""How many are read at a time, each of some kilobytes."""
 _AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A text that was found; `key` without `TERMS`."""
+    """A text with its score; `key` is without the prefix `TERMS`."""
 
     where: Namespace
     key: str
@@ -34,7 +34,7 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """A text that holds some of the terms of a query, each as often as `counts` say, in their order."""
+    """A text with any term of a query; `counts` has how often each term occurs, in the order of the query."""
 
     where: Namespace
     key: str
@@ -45,7 +45,7 @@ class Matched:
 async def matching(
     memory: Memory, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = _RECORDS
 ) -> dict[str, bytes]:
-    """What `TextIndex.matching` gives, by the memory's own index or else by a scan.
+    """Return what `TextIndex.matching` returns, by the memory's own index or else by a scan.
 
     Raises: `MemoryFailed`.
     """
@@ -57,7 +57,7 @@ async def matching(
 async def scanned(
     memory: Memory, where: Namespace, tokens: Sequence[str], *, after: str, limit: int
 ) -> dict[str, bytes]:
-    """The same by reading every record. Raises: `MemoryFailed`."""
+    """Return the same by reading every record. Raises: `MemoryFailed`."""
     found: dict[str, bytes] = {}
     while len(found) < limit and tokens:
         keys = await memory.scan(where, TERMS, after=after, limit=_RECORDS)
@@ -72,7 +72,7 @@ async def scanned(
 
 
 async def matches(memory: Memory, spaces: Iterable[Namespace], tokens: Sequence[str]) -> tuple[Matched, ...]:
-    """Every text of these namespaces that holds any of the tokens. Raises: `MemoryFailed`."""
+    """Return every text of these namespaces with any of the tokens. Raises: `MemoryFailed`."""
     at_once = asyncio.Semaphore(_AT_ONCE)
 
     async def of(where: Namespace) -> list[Matched]:
@@ -93,13 +93,13 @@ async def _matched(memory: Memory, where: Namespace, tokens: Sequence[str]) -> A
 
 
 def weights(matched: Sequence[Matched], *, n_tokens: int, n_texts: int) -> list[float]:
-    """What it says of a text that it holds each of the tokens: their idf among `n_texts` texts."""
+    """Return the weight of each token: its inverse document frequency among `n_texts` texts."""
     frequencies = [sum(text.counts[i] > 0 for text in matched) for i in range(n_tokens)]
     return [math.log1p(max(0.0, n_texts - df + 0.5) / (df + 0.5)) for df in frequencies]
 
 
 def rank(matched: Sequence[Matched], idf: Sequence[float], *, k: int) -> list[Ranked]:
-    """The best `k` by BM25, best first; ties by namespace and key."""
+    """Return the best `k` by BM25, best first; ties are broken by namespace and key."""
     mean = sum(text.n_terms for text in matched) / len(matched) if matched else 0.0
 
     def score(text: Matched) -> float:
@@ -113,7 +113,7 @@ def rank(matched: Sequence[Matched], idf: Sequence[float], *, k: int) -> list[Ra
 
 
 async def search(memory: Memory, spaces: Mapping[Namespace, int], query: str, *, k: int) -> list[Ranked]:
-    """The best `k` texts for a query; `spaces` says how many texts each namespace holds.
+    """Return the best `k` texts for a query; `spaces` has the number of texts of each namespace.
 
     Raises: `MemoryFailed`.
     """

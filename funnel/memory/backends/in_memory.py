@@ -1,4 +1,4 @@
-"""`memory://`: a memory inside this process; knows no file and is gone with the process."""
+"""`memory://`: a memory inside this process, lost when the process ends; knows no file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 
 @dataclass(slots=True)
 class _Space:
-    """One namespace: `order` has the keys of `values`, sorted; `expiring` is a heap, maybe out of date."""
+    """One namespace: `order` has the keys of `values`, sorted; `expiring` is a heap, perhaps out of date."""
 
     values: dict[str, tuple[bytes, float | None]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -23,7 +23,7 @@ class _Space:
 
 
 class InMemory:
-    """A memory in dictionaries, of one event loop. `clock` gives seconds, and only differences count."""
+    """A memory in dictionaries, for one event loop. `clock` returns seconds from any start."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -32,16 +32,16 @@ class InMemory:
 
     @property
     def url(self) -> str:
-        """Where this is."""
+        """The URL."""
         return "memory://"
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
-        """The values of those keys that exist and have not expired."""
+        """Return the values of those keys that exist and have not expired."""
         space = self._live(where)
         return {key: space.values[key][0] for key in keys if key in space.values}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """The same with the life that remains to each."""
+        """Return the same with the remaining life of each."""
         space, now = self._live(where), self._clock()
         found = {key: space.values[key] for key in keys if key in space.values}
         return {
@@ -61,7 +61,7 @@ class InMemory:
             self._put(space, key, value, expires)
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete; a key that does not exist is no error."""
+        """Delete keys; a key that does not exist is no error."""
         space = self._live(where)
         for key in keys:
             self._drop(space, key)
@@ -69,7 +69,7 @@ class InMemory:
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        """Write `value` if the key holds `expected`; None: if it does not exist."""
         require_keys([key])
         space = self._live(where)
         found = space.values[key][0] if key in space.values else None
@@ -82,7 +82,7 @@ class InMemory:
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
-        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        """Return up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
         order = self._live(where).order
         first = max(bisect_left(order, prefix), bisect_right(order, after) if after else 0)
         found: list[str] = []
@@ -92,7 +92,7 @@ class InMemory:
         return found
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
-        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        """Return up to `limit` namespaces that hold a key and sort after `after`, in order of code points."""
         self._require_open()
         found: list[Namespace] = []
         for where in sorted(where for where in self._spaces if where > after):
@@ -114,13 +114,13 @@ class InMemory:
             raise closed(self.url)
 
     def _live(self, where: Namespace) -> _Space:
-        """The namespace without what has expired; a new one is not kept until something is written to it."""
+        """Return the namespace without expired values; a new one is kept once something is written to it."""
         self._require_open()
         space = self._spaces.get(where) or _Space()
         now = self._clock()
         while space.expiring and space.expiring[0][0] <= now:
             expires, key = heappop(space.expiring)
-            # The key may have been written anew since, with a later end or none.
+            # The key may have been written again since, to expire later or never.
             if key in space.values and space.values[key][1] == expires:
                 self._drop(space, key)
         return space

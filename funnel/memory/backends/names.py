@@ -1,10 +1,10 @@
 """Keys and namespaces as names of files and objects; knows no file system and no server.
 
-A name is made of digits, small letters and `- _ ~`, so no file system folds, normalises or refuses it, and no
-key can say `..` or `/`. Each byte of UTF-8 that is not a digit or a small letter is a lead and two digits,
-and the lead lies between the bytes that stay as they are, so names sort as their texts do, by code point.
-A text of more than `keep` bytes is the name of its first `keep` bytes, a full stop and a hash of the whole:
-such names sort rightly among others, but not among themselves.
+A name consists of digits, small letters and `- _ ~`, so no file system folds, normalises or refuses it, and
+no key can contain `..` or `/`. Each byte of UTF-8 that is not a digit or a small letter becomes a sign and
+two hexadecimal digits. The sign depends on where the byte sorts among digits and letters, so names sort as
+their texts do, by code point. The name of a text of more than `keep` bytes is that of its first `keep` bytes,
+a full stop and a hash of the whole: such names sort correctly among others, but not among themselves.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ _NAMES = {byte: _name_of(byte) for byte in range(256)}
 
 
 def encode(text: str, *, keep: int) -> str:
-    """The name of `text`: ASCII, at most 3 * `keep` + 41 characters."""
+    """Return the name of `text`: ASCII, at most 3 * `keep` + 41 characters."""
     raw = text.encode("utf-8", "surrogatepass")
     kept = raw[:keep].decode("latin-1").translate(_NAMES)
     return kept if len(raw) <= keep else f"{kept}.{sha256(raw).hexdigest()[:_HASH_DIGITS]}"
 
 
 def beginning(text: str, *, keep: int) -> str:
-    """What the names of all texts that begin with `text` begin with."""
+    """Return the beginning that the names of all texts that begin with `text` have in common."""
     return text.encode("utf-8", "surrogatepass")[:keep].decode("latin-1").translate(_NAMES)
 
 
 def is_name(name: str) -> bool:
-    """Whether `encode` gives such names."""
+    """Return True if `encode` can have returned this."""
     return _NAME.fullmatch(name) is not None
 
 
 def is_hashed(name: str) -> bool:
-    """Whether the text is not to be read off its name."""
+    """Return True if the name has a hash, from which the text cannot be read."""
     return "." in name
 
 
 def decode(name: str) -> str:
-    """The text of a name that is not hashed."""
+    """Return the text of a name without a hash."""
     raw = _ESCAPED.sub(lambda escaped: chr(int(escaped[1], 16)), name).encode("latin-1")
     return raw.decode("utf-8", "surrogatepass")

@@ -32,10 +32,10 @@ class OpenedMemory:
 
     @property
     def url(self) -> str:
-        """Where this is, without credentials."""
+        """The URL, without credentials."""
         return self._url
 
     def _require_open(self) -> None:
-        """Raises: `MemoryFailed` once this was closed."""
+        """Do nothing while this is open. Raises: `MemoryFailed` once it was closed."""
         if self._closed:
             raise closed(self._url)

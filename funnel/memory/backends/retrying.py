@@ -1,9 +1,9 @@
-"""Calls to a server over a few connections, tried again until a deadline; knows no client library.
+"""Calls to a server over a few connections, retried until a deadline; knows no client library.
 
-A write whose answer was lost may have been done. So that doing it again never shows, every connection's place
-here is a writer with a name, and its writes are numbered: a backend keeps the last number of each writer
-next to the data, in the same transaction, and passes over what it has done already. A number is not used
-again, so an attempt that was given up and reaches the server late does nothing either.
+A write whose answer was lost may have been done. To make a second attempt harmless, each connection of the
+pool belongs to a named writer, whose writes are numbered: a backend stores the last number of each writer in
+the same transaction as the data, and ignores a write that it has done already. Numbers are not reused, so an
+abandoned attempt that reaches the server late does nothing either.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _LONGEST_PAUSE_S = 0.5
 
 
 class Connection(Protocol):
-    """One connection of a client library, opened when it is first used."""
+    """One connection of a client library, which opens when it is first used."""
 
     def drop(self) -> None:
-        """It is of no use any more: the next call opens another. Does not wait."""
+        """Give the connection up without waiting; the next call opens another."""
 
     async def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What an error of the client library means. `lost`: another attempt may succeed."""
+    """What an error of the client library means. `lost`: the connection is lost; a retry may succeed."""
 
     reason: str
     lost: bool
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class ServerConnection(Generic[C]):
-    """A connection, and the writer whose calls it makes; lent to one call with all its attempts."""
+    """A connection and the writer whose calls it makes, held by one call through all its attempts."""
 
     connection: C
     writer: UUID = field(default_factory=uuid4)
@@ -55,11 +55,11 @@ class ServerConnection(Generic[C]):
 
 
 class ServerPool(Generic[C]):
-    """At most `size` connections to the server at `url`; the one used last is used next, so few stay busy.
+    """At most `size` connections to the server at `url`; the one used last is used next, so few stay open.
 
-    A call takes at most `retry_s`, counted from when it began or from the last answer that any call got,
-    whichever is later: standing in a queue that moves is no failure. `errors` are the client library's,
-    which `explain` reads.
+    A call takes at most `retry_s`, from its beginning or the last answer to any call, whichever is later:
+    waiting in a queue that moves is no failure. `errors` are the classes of the client library's errors, and
+    `explain` says what one means.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class ServerPool(Generic[C]):
         self._answered_at = 0.0
 
     async def call(self, work: Callable[[ServerConnection[C]], Awaitable[T]]) -> T:
-        """What `work` gives, tried again while the connection is lost.
+        """Return the result of `work`, which is retried while the connection is lost.
 
-        Raises: `MemoryFailed` when the deadline has passed, the server refused, or this was closed.
+        Raises: `MemoryFailed` if the deadline has passed, the server refused, or this was closed.
         """
         self.require_open()
         loop = asyncio.get_running_loop()
@@ -112,18 +112,18 @@ class ServerPool(Generic[C]):
                 self._idle.append(held)
 
     def require_open(self) -> None:
-        """Raises: `MemoryFailed` once `close` was called."""
+        """Do nothing while this is open. Raises: `MemoryFailed` once `close` was called."""
         if self.closed:
             raise closed(self.url)
 
     async def close(self) -> None:
-        """Close what is idle now, and what is at work when it is done."""
+        """Close idle connections now, and each of the others when its call ends."""
         self.closed = True
         while self._idle:
             await self._idle.pop().connection.close()
 
     async def _turn(self) -> None:
-        """Stand in the queue for as long as it moves."""
+        """Wait in the queue for as long as it moves."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -155,7 +155,7 @@ class ServerPool(Generic[C]):
                         held.connection.drop()
                     await asyncio.sleep(next(waits))
         except TimeoutError:
-            # Nothing else here raises it: client libraries have errors of their own.
+            # Only the deadline raises it: client libraries have errors of their own.
             held.connection.drop()
             reason = "it gives no answer" if last is None else self._explain(last).reason
             raise self._failed(reason) from (last and self._secrets.cause(last))

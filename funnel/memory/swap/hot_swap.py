@@ -212,12 +212,12 @@ class HotSwap:
             self._one_left.set()
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
-        """The values of those keys that exist and have not expired."""
+        """Return the values of those keys that exist and have not expired."""
         async with self._reading() as memory:
             return await memory.get_many(where, keys)
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """The same with the life that remains to each."""
+        """Return the same with the remaining life of each."""
         async with self._reading() as memory:
             return await memory.get_entries(where, keys)
 
@@ -229,33 +229,33 @@ class HotSwap:
             await memory.put_many(where, items, ttl_s=ttl_s)
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete; a key that does not exist is no error."""
+        """Delete keys; a key that does not exist is no error."""
         async with self._writing_to(where, keys) as memory:
             await memory.delete_many(where, keys)
 
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        """Write `value` if the key holds `expected`; None: if it does not exist."""
         async with self._writing_to(where, [key]) as memory:
             return await memory.compare_and_set(where, key, expected=expected, value=value)
 
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
-        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        """Return up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
         async with self._reading() as memory:
             return await memory.scan(where, prefix, after=after, limit=limit)
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
-        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        """Return up to `limit` namespaces that hold a key and sort after `after`, in order of code points."""
         async with self._reading() as memory:
             return await memory.namespaces(after=after, limit=limit)
 
     async def matching(
         self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
     ) -> dict[str, bytes]:
-        """Up to `limit` values under `TERMS` that hold any of these tokens, by their keys after `after`."""
+        """Return up to `limit` values under `TERMS` with any of these tokens, by key, after `after`."""
         async with self._reading() as memory:
             return await matching(memory, where, tokens, after=after, limit=limit)
 

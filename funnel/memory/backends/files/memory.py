@@ -58,13 +58,13 @@ class FilesMemory(OpenedMemory):
         self._opened(url)
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
-        """The values of those keys that exist and have not expired, as they were at one moment."""
+        """Return the values of those keys that exist and have not expired, as they were at one moment."""
         space = self._space(where)
         found = await self._run(lambda: space.read(keys, self._clock()))
         return {key: value.value for key, value in found.items()}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """The same with the life that remains to each."""
+        """Return the same with the remaining life of each."""
         space, now = self._space(where), self._clock()
         found = await self._run(lambda: space.read(keys, now))
         return {key: value.entry(now) for key, value in found.items()}
@@ -91,14 +91,14 @@ class FilesMemory(OpenedMemory):
         await self._run(put)
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete; a key that does not exist is no error."""
+        """Delete keys; a key that does not exist is no error."""
         space = self._space(where)
         await self._run(lambda: space.delete(keys))
 
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        """Write `value` if the key holds `expected`; None: if it does not exist."""
         require_keys([key])
         space = self._space(where)
         return await self._run(lambda: space.swap(key, expected, value, self._clock()))
@@ -106,12 +106,12 @@ class FilesMemory(OpenedMemory):
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
-        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        """Return up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
         space = self._space(where)
         return await self._run(lambda: space.scan(prefix, after, limit, self._clock()))
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
-        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        """Return up to `limit` namespaces that hold a key and sort after `after`, in order of code points."""
 
         def spaces() -> list[Namespace]:
             found: list[Namespace] = []
@@ -128,7 +128,7 @@ class FilesMemory(OpenedMemory):
         return await self._run(spaces)
 
     async def close(self) -> None:
-        """Let what is under way end; a second call does nothing."""
+        """Wait for calls under way and close; a second call does nothing."""
         if self._closed:
             return
         self._closed = True

@@ -59,7 +59,7 @@ class PostgresMemory(ServerMemory[Client]):
         self._named: set[Namespace] = set()
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
-        """The values of those keys that exist and have not expired."""
+        """Return the values of those keys that exist and have not expired."""
         self._require_open()
         if not keys:
             return {}
@@ -70,7 +70,7 @@ class PostgresMemory(ServerMemory[Client]):
         return {keys[n - 1]: value for n, value in rows}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """The same with the life that remains to each, by the server's clock."""
+        """Return the same with the remaining life of each, by the server's clock."""
         self._require_open()
         if not keys:
             return {}
@@ -99,7 +99,7 @@ class PostgresMemory(ServerMemory[Client]):
             await self._sweep(len(items))
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete; a key that does not exist is no error."""
+        """Delete keys; a key that does not exist is no error."""
         self._require_open()
         if keys:
             await self._write(queries.DELETE, where, _columns(sorted(keys)))
@@ -107,7 +107,7 @@ class PostgresMemory(ServerMemory[Client]):
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        """Write `value` if the key holds `expected`; None: if it does not exist."""
         require_keys([key])
         self._require_open()
         await self._name(where)
@@ -118,7 +118,7 @@ class PostgresMemory(ServerMemory[Client]):
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
-        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        """Return up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
         asked = {
             **_space(where),
             **_bound("first", max(_bytes(prefix), _behind(after))),
@@ -129,14 +129,14 @@ class PostgresMemory(ServerMemory[Client]):
         return [_text(head + rest) for head, rest in await self._run(queries.SCAN, asked)]
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
-        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        """Return up to `limit` namespaces that hold a key and sort after `after`, in order of code points."""
         asked = {**_bound("first", _behind(after)), "limit": max(0, limit)}
         return [Namespace(_text(head + rest)) for head, rest in await self._run(queries.NAMESPACES, asked)]
 
     async def matching(
         self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
     ) -> dict[str, bytes]:
-        """Up to `limit` values under `TERMS` that hold any of these tokens, by their keys after `after`."""
+        """Return up to `limit` values under `TERMS` with any of these tokens, by key, after `after`."""
         self._require_open()
         if not tokens or limit < 1:
             return {}

@@ -66,7 +66,7 @@ class RedisMemory(ServerMemory[Client]):
         )
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
-        """The values of those keys that exist and have not expired."""
+        """Return the values of those keys that exist and have not expired."""
         self._require_open()
         if not keys:
             return {}
@@ -76,7 +76,7 @@ class RedisMemory(ServerMemory[Client]):
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """The same with the life that remains to each, by the server's clock."""
+        """Return the same with the remaining life of each, by the server's clock."""
         self._require_open()
         if not keys:
             return {}
@@ -112,7 +112,7 @@ class RedisMemory(ServerMemory[Client]):
             await self._write(PUT, where, life, "1", *keys, staged=_Staged(values, life))
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete; a key that does not exist is no error."""
+        """Delete keys; a key that does not exist is no error."""
         self._require_open()
         if keys:
             await self._write(DELETE, where, *(_bytes(key) for key in keys))
@@ -120,7 +120,7 @@ class RedisMemory(ServerMemory[Client]):
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        """Write `value` if the key holds `expected`; None: if it does not exist."""
         require_keys([key])
         wanted = [] if expected is None else [expected]
         return await self._write(COMPARE_AND_SET, where, _bytes(key), value, *wanted)
@@ -128,7 +128,7 @@ class RedisMemory(ServerMemory[Client]):
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
-        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        """Return up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
         self._require_open()
         space = _space(where)
         first, last = _bytes(prefix), _bytes(after)
@@ -147,7 +147,7 @@ class RedisMemory(ServerMemory[Client]):
         return found
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
-        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        """Return up to `limit` namespaces that hold a key and sort after `after`, in order of code points."""
         self._require_open()
         found: list[Namespace] = []
         while len(found) < limit:

@@ -55,11 +55,11 @@ class S3Memory(OpenedMemory):
         self._opened(self._bucket.url)
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
-        """The values of those keys that exist and have not expired."""
+        """Return the values of those keys that exist and have not expired."""
         return {key: value.value for key, value in (await self._values(where, keys)).items()}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """The same with the life that remains to each."""
+        """Return the same with the remaining life of each."""
         found = await self._values(where, keys)
         now = self._now()
         return {key: value.entry(now) for key, value in found.items()}
@@ -86,14 +86,14 @@ class S3Memory(OpenedMemory):
             self._batches.spawn(self._sweep(where))
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete; a key that does not exist is no error."""
+        """Delete keys; a key that does not exist is no error."""
         await self._ready()
         await self._bucket.delete([self._name(where, key) for key in dict.fromkeys(keys)])
 
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        """Write `value` if the key holds `expected`; None: if it does not exist."""
         require_keys([key])
         await self._ready()
         name = self._name(where, key)
@@ -110,7 +110,7 @@ class S3Memory(OpenedMemory):
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
-        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        """Return up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
         await self._ready()
         found: list[str] = []
         if limit > 0:
@@ -121,7 +121,7 @@ class S3Memory(OpenedMemory):
         return found
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
-        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        """Return up to `limit` namespaces that hold a key and sort after `after`, in order of code points."""
         await self._ready()
         found: list[Namespace] = []
         start, more = self._base + names.beginning(after, keep=_KEEP_SPACE), True
@@ -133,7 +133,7 @@ class S3Memory(OpenedMemory):
         return found
 
     async def close(self) -> None:
-        """Let what is under way end; a second call does nothing."""
+        """Wait for calls under way and close; a second call does nothing."""
         if self._closed:
             return
         self._closed = True

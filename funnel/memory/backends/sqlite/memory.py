@@ -75,12 +75,12 @@ class SqliteMemory(OpenedMemory):
         self._opened(url)
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
-        """The values of those keys that exist and have not expired."""
+        """Return the values of those keys that exist and have not expired."""
         found = await self._entries(where, keys)
         return {key: row[0] for key, row in found.items()}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """The same with the life that remains to each."""
+        """Return the same with the remaining life of each."""
         found = await self._entries(where, keys)
         return {key: Entry(*row) for key, row in found.items()}
 
@@ -101,7 +101,7 @@ class SqliteMemory(OpenedMemory):
         await self._run(put)
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete; a key that does not exist is no error."""
+        """Delete keys; a key that does not exist is no error."""
         rows = [(where, _blob(key)) for key in keys]
 
         def delete() -> None:
@@ -113,7 +113,7 @@ class SqliteMemory(OpenedMemory):
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key now holds `expected` (None: does not exist)."""
+        """Write `value` if the key holds `expected`; None: if it does not exist."""
         require_keys([key])
         blob = _blob(key)
 
@@ -130,7 +130,7 @@ class SqliteMemory(OpenedMemory):
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
-        """Up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
+        """Return up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
         first = _blob(prefix)
         # No byte of UTF-8 is 0xFF, so this is above every key with the prefix, and any key at all for "".
         last = first + b"\xff"
@@ -145,7 +145,7 @@ class SqliteMemory(OpenedMemory):
         return await self._read(keys)
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
-        """Up to `limit` namespaces that hold a key now and sort after `after`, in order of code points."""
+        """Return up to `limit` namespaces that hold a key and sort after `after`, in order of code points."""
 
         def spaces() -> list[Namespace]:
             rows = self._reader.execute(_NAMESPACES, (after, self._clock(), max(0, limit)))
@@ -156,7 +156,7 @@ class SqliteMemory(OpenedMemory):
     async def matching(
         self, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = 1000
     ) -> dict[str, bytes]:
-        """Up to `limit` values under `TERMS` that hold any of these tokens, by their keys after `after`."""
+        """Return up to `limit` values under `TERMS` with any of these tokens, by key, after `after`."""
         if not self._indexed:
             return await scanned(self, where, tokens, after=after, limit=limit)
         if not tokens or limit < 1:
