@@ -42,13 +42,14 @@ class Reply(BaseModel):
     value: Any = None
 
 
-def reserve(run: Run) -> Reservation | None:
+async def reserve(run: Run) -> Reservation | None:
     """Reserve the call before the work begins; None if the limits are too small to share."""
     calls = run.ledger.limits.max_calls
     if calls is not None and calls < WORTH_RESERVING_CALLS:
         return None
     # A schema is sent twice: in the prompt and beside it.
     tokens = INPUT_TOKENS + (0 if run.schema is None else len(run.schema.text))
+    await run.ledger.prepare(tokens, OUTPUT_TOKENS, run.root.price)
     try:
         return run.ledger.reserve(input_tokens=tokens, output_tokens=OUTPUT_TOKENS, price=run.root.price)
     except BudgetExceeded:

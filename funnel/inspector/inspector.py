@@ -55,7 +55,7 @@ class Inspector:
             str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)
             for hit in hits
         }
-        kept = extraction.reserve(run)
+        kept = await extraction.reserve(run)
         try:
             with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S):
                 ended = await self._inspect(shared, Task(run.question, documents, 0, run.span, ROOT, best))

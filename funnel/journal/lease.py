@@ -12,15 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import platform
-import secrets
-import time
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from funnel import holder
 from funnel.errors import MemoryFailed, RunTaken
 from funnel.memory.base import Memory, Namespace
 
@@ -28,11 +23,6 @@ KEY = "lease"
 TTL_S = 15.0
 _LOOKS = 20
 """A watcher looks so often within `ttl_s`."""
-
-
-def _clock() -> float:
-    """Seconds that go on while this machine sleeps, where it can tell: others do not wait for it."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Lease:
@@ -45,15 +35,14 @@ class Lease:
         run: str,
         *,
         ttl_s: float = TTL_S,
-        clock: Callable[[], float] = _clock,
+        clock: Callable[[], float] = holder.clock,
     ) -> None:
         self._memory = memory
         self._where = where
         self._run = run
         self._ttl_s = ttl_s
         self._clock = clock
-        pid = os.getpid()
-        self._holder = {"id": secrets.token_hex(8), "machine": machine(), "pid": pid, "born": _born(pid)}
+        self._holder = holder.identity()
         self._attempt = 0
         self._count = 0
         self._value: bytes | None = None
@@ -143,7 +132,7 @@ class Lease:
 class Watch:
     """Tells from what stands under `KEY`, looked at again and again, whether somebody works on a run."""
 
-    def __init__(self, *, clock: Callable[[], float] = _clock) -> None:
+    def __init__(self, *, clock: Callable[[], float] = holder.clock) -> None:
         self._clock = clock
         self._seen: bytes | None = None
         self._since = clock()
@@ -157,42 +146,10 @@ class Watch:
 
 def _is_gone(held: bytes) -> bool:
     """Whether the holder is known to have ended: released, or a dead process of this very machine."""
-    holder: dict[str, Any] = json.loads(held)
-    if holder["pid"] is None:
-        return True
-    if holder["machine"] != machine():
-        return False
-    try:
-        os.kill(holder["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    # A number is given again to another process, and a dead one keeps its own until its parent has looked.
-    return _born(holder["pid"]) not in {None, holder["born"]}
-
-
-def _born(pid: int) -> str | None:
-    """When a process of this machine began; "" where it has ended, None where that cannot be told."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return None
-    state, *fields = stat.rpartition(")")[2].split()  # what stands before is a name of any characters
-    return "" if state in {"Z", "X"} else fields[18]
+    return holder.is_gone(json.loads(held))
 
 
 def _described(held: bytes) -> str:
-    holder: dict[str, Any] = json.loads(held)
-    here = "this machine" if holder["machine"] == machine() else "another machine"
-    return "another process" if holder["pid"] is None else f"process {holder['pid']} on {here}"
-
-
-@cache
-def machine() -> str:
-    """Where process ids mean the same: this boot of this machine, in this container."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return platform.node()
+    who: dict[str, Any] = json.loads(held)
+    here = "this machine" if who["machine"] == holder.machine() else "another machine"
+    return "another process" if who["pid"] is None else f"process {who['pid']} on {here}"

@@ -118,6 +118,9 @@ class Balance:
         self._waiting.append(waiter)
         await waiter
 
+    async def prepare(self, input_tokens: int, output_tokens: int, price: Price | None) -> None:
+        """Draw what such a call needs, if this balance draws on another."""
+
     def open(self, reservation: Reservation) -> None:
         """Count a reservation that fits."""
         self._open[reservation] = None

@@ -85,8 +85,8 @@ class Retry:
     may_be_billed: bool = False
 
 
-OnRetry = Callable[[Retry], None]
-"""Called before the wait of a retry. An exception from it ends the call."""
+OnRetry = Callable[[Retry], Awaitable[None] | None]
+"""Called before the wait of a retry; what it returns is awaited. An exception from it ends the call."""
 
 
 def _ignore(_retry: Retry) -> None:

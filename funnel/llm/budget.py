@@ -193,6 +193,19 @@ class Ledger:
                 return balance
         return self._opened(input_tokens, granted, price, in_flight=True)
 
+    @property
+    def durable(self) -> bool:
+        """Whether this ledger or one above it is kept in a memory."""
+        return any(balance.durable for balance in self.balances)
+
+    async def prepare(self, input_tokens: int, output_tokens: int, price: Price | None) -> None:
+        """Draw what such a call needs from ledgers that are kept in a memory, so that `reserve` finds it.
+
+        Raises: `MemoryFailed`.
+        """
+        for balance in self.balances:
+            await balance.prepare(input_tokens, output_tokens, price)
+
     def check_above(self, input_tokens: int, output_tokens: int, price: Price | None) -> None:
         """Make sure that every ledger above has or may gain room for such a call.
 

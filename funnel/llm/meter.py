@@ -10,7 +10,8 @@ never below what was billed; the end event's `usage` says which it was: reported
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -259,13 +260,16 @@ class Meter:
             await self._journal.ended(place, Outcome(completion, said, *booked, calls=bill.calls))
 
     async def _send(self, request: Request, bill: _Bill, event: int, place: StepId | None) -> Completion:
-        def on_retry(retry: Retry) -> None:
+        def on_retry(retry: Retry) -> Awaitable[None] | None:
             again = CallRetried(attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s)
             self._events.point(again, parent=event)
             if retry.may_be_billed:
                 reserved = bill.reserve_again()
                 if self._journal is not None and place is not None:
                     self._journal.asked_again(place, self._worst(reserved))
+                if self._ledger.durable:
+                    return asyncio.ensure_future(self._ledger.announce(reserved))
+            return None
 
         try:
             return await self._llm.complete(request, CallOptions(self._ledger.remaining_s, on_retry))

@@ -125,7 +125,9 @@ class OpenAIChat:
             too_late = when is not None and asyncio.get_running_loop().time() + wait_s >= when
             if not failure.retry or attempt > self._max_retries or wait_s > LONGEST_WAIT_S or too_late:
                 raise self._error(failure, attempt)
-            on_retry(Retry(attempt, self._redacted(failure.reason), wait_s, failure.may_be_billed))
+            told = on_retry(Retry(attempt, self._redacted(failure.reason), wait_s, failure.may_be_billed))
+            if told is not None:
+                await told
             await asyncio.sleep(wait_s)
             attempt += 1
 

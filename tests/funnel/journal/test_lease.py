@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 from event_loops import loop_time, virtual_time
 
+from funnel import holder
 from funnel.errors import MemoryFailed, RunTaken
-from funnel.journal import lease as leases
 from funnel.journal.lease import KEY, Lease
 from funnel.memory import InMemory, namespace
 
@@ -124,7 +124,7 @@ async def test_a_holder_on_another_machine_that_is_heard_of_keeps_it(memory):
 
 
 async def test_a_dead_process_of_this_machine_is_not_waited_for(memory, dead_pid):
-    await elsewhere(memory, machine=leases.machine(), pid=dead_pid, born="1")
+    await elsewhere(memory, machine=holder.machine(), pid=dead_pid, born="1")
     lease = a_lease(memory, ttl_s=600.0)
     async with asyncio.timeout(20):
         assert await lease.take() == 5
@@ -132,7 +132,7 @@ async def test_a_dead_process_of_this_machine_is_not_waited_for(memory, dead_pid
 
 
 async def test_another_process_of_the_same_number_is_not_the_holder(memory):
-    await elsewhere(memory, machine=leases.machine(), pid=os.getpid(), born="long ago")
+    await elsewhere(memory, machine=holder.machine(), pid=os.getpid(), born="long ago")
     lease = a_lease(memory, ttl_s=600.0)
     async with asyncio.timeout(20):
         await lease.take()
