@@ -2,17 +2,18 @@
 
     python benchmarks/inspector.py --peers PYTHON [--delay-ms 200] [--repeats 5] [--sizes-mb 1 10 100 1000]
 
-The peers are not among this project's dependencies. Install them where you like and name that Python:
+The peers are not dependencies of this project. Install them into any Python and name it:
 
     python -m venv /tmp/peers && /tmp/peers/bin/pip install rlms dspy
     python benchmarks/inspector.py --peers /tmp/peers/bin/python
 
-An endpoint on loopback waits a fixed time a call and writes the root's programs; each system runs in a
-process of its own, warmed by one run of each task, and the repeats go round from system to system. 64 calls
-may be in flight here, 16 of a batch of rlms, 8 of a batch of dspy.RLM; "in threads" the peer's root starts
-threads instead, which is as wide as ours. The critical path is the delay times the calls that must follow
-one another. A turn's overhead is the time from the endpoint's reply to the next turn's arrival, a
-sub-call's its share of a cell of many. Tokens are counted as gpt-5 does, when the peers' Python can.
+An endpoint on loopback delays each call by a fixed time and writes the root's programs. Each system runs in
+its own process, warmed up by one run of each task, and the repeats alternate between the systems. 64 calls
+may be in flight here, 16 of a batch of rlms, 8 of a batch of dspy.RLM. In the tasks "in threads", the peer's
+root starts threads instead, as many as ours. The critical path is the delay times the number of calls that
+must follow one another. A turn's overhead is the time from the endpoint's reply to the arrival of the next
+turn; a sub-call's overhead is its share of a cell of many. Tokens are counted as gpt-5 does, if the peers'
+Python can.
 """
 
 from __future__ import annotations
@@ -28,21 +29,21 @@ from pathlib import Path
 
 from inspector_bench import OURS, PEERS, Found, Server, Worker
 from inspector_memory import memory_curve
-from inspector_report import RunLifecycle, show_overheads, show_prompts, show_starts, show_walls
+from inspector_report import RunsBySystem, show_overheads, show_prompts, show_starts, show_walls
 from inspector_tasks import MAP, TASKS, Task
 from search_speed import machine
 
 PACKAGES = ("pydantic-monty", "openai", "tantivy", "faiss-cpu", "numpy")
 
 
-def measure(workers: Sequence[Worker], task: Task, args: argparse.Namespace) -> RunLifecycle:
-    """Every system's repeats in turn, after one run each that does not count.
+def measure(workers: Sequence[Worker], task: Task, args: argparse.Namespace) -> RunsBySystem:
+    """Run the repeats of all systems alternately, after one warm-up run each.
 
-    Raises: `RuntimeError` where a system did not make the calls that the program asks for.
+    Raises: `RuntimeError` if a system did not make the calls that the program asks for.
     """
     delay_s = args.delay_ms / 1000 if task.steps else 0.0
     asked = [worker for worker in workers if worker.system in task.systems]
-    runs: RunLifecycle = {worker.system: [] for worker in asked}
+    runs: RunsBySystem = {worker.system: [] for worker in asked}
     for repeat in range(args.repeats + 1):
         for worker in asked:
             found = worker.ask(task.order(args.seed, repeat), delay_s)
@@ -53,9 +54,9 @@ def measure(workers: Sequence[Worker], task: Task, args: argparse.Namespace) -> 
     return runs
 
 
-def starts(server: Server, args: argparse.Namespace, scratch: Path, systems: Iterable[str]) -> RunLifecycle:
-    """New processes that have imported everything and are asked a first question, then a second."""
-    runs: RunLifecycle = {system: [] for system in systems}
+def starts(server: Server, args: argparse.Namespace, scratch: Path, systems: Iterable[str]) -> RunsBySystem:
+    """Time a first and a second question in new processes that have imported everything."""
+    runs: RunsBySystem = {system: [] for system in systems}
     for _ in range(args.repeats):
         for system, found in runs.items():
             with Worker(system, server, args.peers, scratch) as worker:
@@ -72,7 +73,7 @@ def until_call(found: Found) -> float:
 
 
 def compare(server: Server, scratch: Path, args: argparse.Namespace) -> Found:
-    """All that is measured side by side."""
+    """Measure everything that is compared side by side."""
     with ExitStack() as stack:
         workers = [
             stack.enter_context(Worker(system, server, args.peers, scratch)) for system in args.systems

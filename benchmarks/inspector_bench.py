@@ -1,6 +1,6 @@
-"""The processes of the benchmark: the endpoint, and a worker a system, given one order after another.
+"""The processes of the benchmark: the endpoint, and a worker per system; measures nothing.
 
-Knows how they are started and talked to; measures nothing.
+Knows how they are started and how they communicate.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Found = dict[str, Any]
 
 
 class Process:
-    """A Python that reads orders from its standard input and answers each with a line."""
+    """A Python process that reads orders from its standard input and answers each with a line."""
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - ourselves
@@ -31,15 +31,15 @@ class Process:
         self._name = " ".join(command[1:3])
 
     def line(self) -> str:
-        """Its next line. Raises: `RuntimeError` where it has ended instead."""
-        assert self._process.stdout is not None  # noqa: S101 - it was asked for
+        """Return the process's next line. Raises: `RuntimeError` if it has ended instead."""
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
         if not (line := self._process.stdout.readline()):
-            raise RuntimeError(f"{self._name} ended early; what it said of it stands above")
+            raise RuntimeError(f"{self._name} ended early; its own error is above")
         return line
 
     def send(self, order: Found) -> None:
-        """Give it a line."""
-        assert self._process.stdin is not None  # noqa: S101 - it was asked for
+        """Send the process an order."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
 
@@ -47,8 +47,8 @@ class Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The end of its input is the end of its work.
-        assert self._process.stdin is not None  # noqa: S101 - it was asked for
+        # The process ends when its input ends.
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         self._process.stdin.close()
         try:
             self._process.wait(20)
@@ -58,18 +58,18 @@ class Process:
 
 
 class Server(Process):
-    """The endpoint; with the peers' Python it counts tokens, too."""
+    """The endpoint. Run by the peers' Python, it also counts tokens."""
 
     def __init__(self, python: str) -> None:
         super().__init__([python, str(HERE / "inspector_server.py")], clean_environment())
         self.url = f"http://127.0.0.1:{int(self.line())}"
 
     def reset(self, delay_s: float) -> None:
-        """Forget every call, and wait so long with each from now on."""
+        """Forget all calls, and delay each from now on."""
         self._post("/reset", {"delay_s": delay_s})
 
     def log(self) -> Found:
-        """Every call since then."""
+        """Return every call since the last reset."""
         return self._post("/log", {})
 
     def _post(self, path: str, body: Found) -> Found:
@@ -80,7 +80,7 @@ class Server(Process):
 
 
 class Worker(Process):
-    """One system, warm once it has answered; `hello` is what it said at the start."""
+    """One system, warm once it has answered; `hello` is its first message."""
 
     def __init__(self, system: str, server: Server, peers: str, scratch: Path, *options: str) -> None:
         self.system = system
@@ -102,7 +102,7 @@ class Worker(Process):
         self.hello: Found = json.loads(self.line())
 
     def ask(self, order: Found, delay_s: float) -> Found:
-        """What the worker and the endpoint saw of one question."""
+        """Ask one question; returns the measurements of the worker and of the endpoint."""
         self._server.reset(delay_s)
         self.send(order)
         found: Found = json.loads(self.line())
@@ -110,6 +110,6 @@ class Worker(Process):
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Nothing of the caller's settings, keys or proxies."""
+    """Return an environment without the caller's settings, keys and proxies."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {**kept, **more}

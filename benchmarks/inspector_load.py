@@ -1,4 +1,4 @@
-"""What workers are given and measure by: synthetic documents, CPU seconds; needs no library."""
+"""Synthetic documents and CPU times for the workers; needs no library."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def documents(n: int, chars: int, seed: int) -> list[str]:
-    """Documents of exactly `chars` characters: sentences of common words, a colour in each."""
+    """Return documents of exactly `chars` characters: sentences of common words with a colour in each."""
     rng = random.Random(seed)
     texts = []
     for _ in range(n):
@@ -39,12 +39,12 @@ def documents(n: int, chars: int, seed: int) -> list[str]:
 
 
 def cpu_s() -> float:
-    """CPU seconds of this process, its children that are there and those that have ended."""
+    """Return the CPU seconds of this process and its children, running or ended."""
     return sum(_ticks(pid) for pid in family(os.getpid())) * TICK_S
 
 
 def family(root: int) -> list[int]:
-    """A process and all that descend from it."""
+    """Return the ids of a process and all its descendants."""
     parents: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         if (fields := _stat(path)) is not None:
@@ -61,7 +61,7 @@ def _ticks(pid: int) -> int:
 
 
 def _stat(path: Path) -> list[str] | None:
-    """The fields after the name, which may hold spaces; None where the process has gone."""
+    """Return the fields after the name, which may contain spaces; None if the process has ended."""
     try:
         return path.read_text().rpartition(")")[2].split()
     except OSError:

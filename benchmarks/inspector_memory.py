@@ -1,10 +1,10 @@
-"""Memory of one question over ever more text: 200 documents of a collection, all given to the inspector.
+"""Measures the memory of one question over growing text: 200 documents, all given to the inspector.
 
     python inspector_memory.py DIR MEGABYTES SEED      builds a collection of synthetic text there
 
-Knows how collections are built and how the memory of a family of processes is watched. Memory is what is
-resident and not shared between the processes counted (PSS), sampled every 20 ms; pages of files that the
-kernel may drop at any time are part of it, and told apart.
+Knows how collections are built and how the memory of a process and its children is watched. Memory is the
+proportional set size (PSS), sampled every 20 ms. It includes file pages that the kernel may drop at any time;
+these are also reported separately.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LIMIT_MB = 400
 
 
 def memory_curve(server: Server, scratch: Path, sizes_mb: Sequence[float], seed: int) -> list[Found]:
-    """A row a size, printed as it comes; the bar reaches the limit at its full width."""
+    """Measure each size, and print its row at once. At its full width, the bar is at the limit."""
     print(f"\n## Memory: {DOCUMENTS} documents, k = {DOCUMENTS}, memory in SQLite; MB at the most")
     print(
         f"  {'text':>9}{'ours':>8}{'+children':>11}{'of files':>10}{'build s':>9}{'ask s':>8}{'to call':>9}"
@@ -58,7 +58,7 @@ def bar(peak_mb: float) -> str:
 
 
 def build(folder: Path, size_mb: float, seed: int) -> Found:
-    """The collection, made by a process of its own: its memory is not the question's."""
+    """Build the collection in a separate process, so that its memory does not count for the question."""
     command = [sys.executable, str(Path(__file__)), str(folder), str(size_mb), str(seed)]
     environment = clean_environment(PYTHONPATH=str(HERE.parent))
     done = subprocess.run(  # noqa: S603 - ourselves
@@ -69,14 +69,14 @@ def build(folder: Path, size_mb: float, seed: int) -> Found:
 
 
 def question_over(server: Server, scratch: Path, folder: Path) -> Found:
-    """One question to a new process: a grep through all of the text, sub-calls on parts of it, an answer."""
+    """Ask a new process one question: a grep over all text, sub-calls on parts of it, an answer."""
     memory = scratch / "memory.sqlite"
     options = ("--collection", str(folder), "--memory", f"sqlite:///{memory}")
     order = {
         "task": "memory", "n": SUB_CALLS, "documents": DOCUMENTS, "chars": 0, "k": DOCUMENTS,
         "seed": 0, "run": 0,
     }  # fmt: skip
-    with Worker(OURS, server, sys.executable, scratch, *options) as worker, Watch(worker.pid) as watch:
+    with Worker(OURS, server, sys.executable, scratch, *options) as worker, MemoryWatch(worker.pid) as watch:
         found = worker.ask(order, 0.0)
     turns = [call for call in found["calls"] if call["turn"]]
     for path in memory.parent.glob(f"{memory.name}*"):
@@ -91,8 +91,8 @@ def question_over(server: Server, scratch: Path, folder: Path) -> Found:
 
 
 @dataclass
-class Watch:
-    """The most that a process, and it with its children, held while watched."""
+class MemoryWatch:
+    """Records the peak memory of a process, alone and with its children, while watched."""
 
     pid: int
     own_mb: float = 0.0
@@ -102,7 +102,7 @@ class Watch:
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._sample)
         self._thread.start()
         return self
 
@@ -110,10 +110,10 @@ class Watch:
         self._ended.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         began = time.monotonic()
         while not self._ended.wait(SAMPLE_S):
-            held = {pid: _held_mb(pid) for pid in family(self.pid)}
+            held = {pid: _memory_mb(pid) for pid in family(self.pid)}
             own, all_ = held[self.pid][0], sum(mb for mb, _ in held.values())
             self.own_mb = max(self.own_mb, own)
             if all_ > self.peak_mb:
@@ -121,8 +121,8 @@ class Watch:
             self.curve.append((round(time.monotonic() - began, 2), round(own), round(all_)))
 
 
-def _held_mb(pid: int) -> tuple[float, float]:
-    """Resident, shared pages by their share, and how much of that are pages of files; 0 for one that went."""
+def _memory_mb(pid: int) -> tuple[float, float]:
+    """Return the proportional set size and the part of it that is file pages; 0 if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -133,14 +133,14 @@ def _held_mb(pid: int) -> tuple[float, float]:
 
 def main() -> None:
     folder, size_mb, seed = sys.argv[1:]
-    from search_speed import synthetic  # noqa: PLC0415 - the watcher has no use for numpy
+    from search_speed import synthetic  # noqa: PLC0415 - the watcher needs no numpy
 
-    from indexes import Collection, Document, DocumentId  # noqa: PLC0415 - nor for the project
+    from indexes import Collection, Document, DocumentId  # noqa: PLC0415 - nor this project
 
     chars = int(float(size_mb) * 1e6 / DOCUMENTS)
 
     def documents() -> Iterator[Document]:
-        """Full documents of words that stand for nothing; each has one needle in its middle."""
+        """Yield documents of meaningless words, each with one needle in the middle."""
         passages = synthetic(2 * DOCUMENTS + DOCUMENTS * chars // 400, int(seed))
         for i in range(DOCUMENTS):
             parts, size = [], 0

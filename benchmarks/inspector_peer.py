@@ -1,8 +1,8 @@
-"""A peer in a process of its own: does what inspector.py asks for, a line of JSON in and one out.
+"""Runs a peer in its own process on orders of inspector.py, one line of JSON in and one out.
 
     PEERS_PYTHON inspector_peer.py URL rlms|dspy
 
-Knows how each peer is meant to be used. Imports no peer but the one that it is asked for.
+Knows how each peer is meant to be used. Imports only the peer that is asked for.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -32,7 +32,7 @@ Ask = Callable[[str, list[str]], str]
 
 
 def rlms(url: str) -> Ask:
-    """Depth 2, so that children have a REPL; as many of them at once as here. Its batches take 16 at once."""
+    """Return a root of depth 2, whose children have a REPL, as parallel as ours. Its batches run 16 calls."""
     from rlm import RLM
 
     def ask(asked: str, texts: list[str]) -> str:
@@ -46,7 +46,7 @@ def rlms(url: str) -> Ask:
 
 
 def dspy(url: str) -> Ask:
-    """A local process instead of Pyodide, the quicker of its interpreters; no cache. Its batches take 8."""
+    """Return a root in a local process, faster than Pyodide, without cache. Its batches run 8 calls."""
     import dspy
 
     dspy.configure(
@@ -62,7 +62,7 @@ PEERS = {"rlms": (rlms, ("rlms", "openai")), "dspy": (dspy, ("dspy", "litellm", 
 
 def main() -> None:
     _, url, name = sys.argv
-    # A peer may print, and may put something else in the place of standard output.
+    # A peer may print, and may replace standard output.
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 

@@ -1,4 +1,4 @@
-"""What the repeats come to: medians, spreads and ratios, as tables and as JSON types; runs nothing."""
+"""Reports the repeats as medians, ranges and ratios, in tables and as JSON types; runs nothing."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from itertools import pairwise
 from inspector_bench import OURS, Found
 from inspector_tasks import CHAIN, FAN, TIMED, TRANSCRIPT, TURNS
 
-RunLifecycle = dict[str, list[Found]]
-"""By system, what each repeat saw."""
+RunsBySystem = dict[str, list[Found]]
+"""The measurements of each repeat, by system."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The median of the repeats, and the least and the most."""
+    """Median, minimum and maximum of the repeats."""
 
     median: float
     least: float
     most: float
 
     def show(self, scale: float = 1e3, digits: int = 1) -> str:
-        """As milliseconds, or whatever `scale` makes of seconds."""
+        """Format as milliseconds, or in another unit by `scale`."""
         median, least, most = (
             f"{value * scale:,.{digits}f}" for value in (self.median, self.least, self.most)
         )
         return f"{median} ({least}–{most})"
 
 
-def figures_of(rows: RunLifecycle, value: Callable[[Found], float]) -> dict[str, Figure]:
-    """The figure of each system."""
+def figures_of(rows: RunsBySystem, value: Callable[[Found], float]) -> dict[str, Figure]:
+    """Return the figure of each system."""
     found = {system: [value(run) for run in runs] for system, runs in rows.items()}
     return {system: Figure(statistics.median(all_), min(all_), max(all_)) for system, all_ in found.items()}
 
 
 def plain(figures: dict[str, Figure]) -> Found:
-    """As JSON types."""
+    """Return the figures as JSON types."""
     return {system: asdict(figure) for system, figure in figures.items()}
 
 
-def show_walls(results: dict[str, RunLifecycle], delay_s: float) -> Found:
-    """Wall time against the critical path, and against the best form of the best peer."""
+def show_walls(results: dict[str, RunsBySystem], delay_s: float) -> Found:
+    """Print wall times relative to the critical path, and to the best form of the best peer."""
     print(f"\n## Wall time, {delay_s * 1e3:g} ms a call: seconds, median (least–most)")
     kept: Found = {}
     best: dict[str, float] = {}
@@ -69,8 +69,8 @@ def show_walls(results: dict[str, RunLifecycle], delay_s: float) -> Found:
     return kept
 
 
-def show_prompts(runs: RunLifecycle) -> Found:
-    """Tokens of each turn's prompt; characters where the endpoint has no tokenizer."""
+def show_prompts(runs: RunsBySystem) -> Found:
+    """Print the tokens of each turn's prompt; characters if the endpoint has no tokenizer."""
     print(f"\n## Prompt tokens, {TRANSCRIPT} turns that print the same 2,000 characters and one that submits")
     kept: Found = {}
     for system, found in runs.items():
@@ -83,8 +83,8 @@ def show_prompts(runs: RunLifecycle) -> Found:
     return kept
 
 
-def show_overheads(results: dict[str, RunLifecycle]) -> Found:
-    """What a turn and a sub-call take where the endpoint answers at once."""
+def show_overheads(results: dict[str, RunsBySystem]) -> Found:
+    """Print what a turn and a sub-call take if the endpoint answers at once."""
     rows = {
         "a turn": figures_of(results["turns"], lambda run: statistics.median(_gaps(run))),
         "its CPU": figures_of(results["turns"], lambda run: float(run["cpu_s"]) / (TURNS + 1)),
@@ -100,8 +100,8 @@ def show_overheads(results: dict[str, RunLifecycle]) -> Found:
     return {label: plain(figures) for label, figures in rows.items()}
 
 
-def show_starts(began: RunLifecycle) -> Found:
-    """From the question to the first call, in a process that has imported all it needs."""
+def show_starts(began: RunsBySystem) -> Found:
+    """Print the time from the question to the first call, in a process that has imported everything."""
     rows = {
         "first question": figures_of(began, lambda run: float(run["first_s"])),
         "second question": figures_of(began, lambda run: float(run["second_s"])),
@@ -119,7 +119,7 @@ def show_starts(began: RunLifecycle) -> Found:
 
 
 def _gaps(run: Found) -> Iterable[float]:
-    """From the endpoint's reply to a turn to the arrival of the next, where no sub-call came between."""
+    """Return the times from the reply to a turn to the arrival of the next, if no sub-call came between."""
     return [
         after["arrived_s"] - before["replied_s"]
         for before, after in pairwise(run["calls"])
@@ -128,7 +128,7 @@ def _gaps(run: Found) -> Iterable[float]:
 
 
 def _cell_s(run: Found) -> float:
-    """What a cell of sub-calls took: from the reply that held it to the turn after it."""
+    """Return the time of a cell of sub-calls: from the reply that contained it to the turn after it."""
     calls = run["calls"]
     last = max(i for i, call in enumerate(calls) if call["turn"])
     return float(calls[last]["arrived_s"] - calls[0]["replied_s"])

@@ -1,8 +1,8 @@
-"""What the scripted root writes: one program a task, in the words of each system; knows no HTTP.
+"""The scripted root: one program per task, in the dialect of each system; knows no HTTP.
 
-The steps are the same for all: only the names of functions, the type of `context` and the form of a reply
-differ. A question names its task as [[task:NAME:N:RUN]]. The number of the run stands in every prompt, so
-that no cache answers for the model.
+The steps are the same for all systems; only the names of functions, the type of `context` and the format of a
+reply differ. A question names its task as [[task:NAME:N:RUN]]. Every prompt contains the number of the run,
+so that no cache answers instead of the model.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REPLY = {
     "[[ ## completed ## ]]",
 }
 _SUBMIT = {
-    # An answer without a citation is sent back once.
+    # An answer without a citation would be sent back once.
     "funnel": "submit({answer}, citations=[cite(context[0], 0, 40)])",
     "rlms": 'answer["content"] = {answer}\nanswer["ready"] = True',
     "dspy": "SUBMIT({answer})",
@@ -44,7 +44,7 @@ _IN_THREADS = (
     f"with ThreadPoolExecutor({THREADS}) as pool:\n"
     f"    answers = list(pool.map(llm_query, [{PART!r} + '\\n\\n' + text for text in texts]))"
 )
-"""A peer's root may also write this, where a batch of the peer's own is narrower."""
+"""A peer's root may also write this if the peer's own batches run fewer calls at once."""
 _TEXTS = {
     "funnel": 'texts = [d["text"] for d in context]',
     "rlms": "texts = context",
@@ -53,7 +53,7 @@ _TEXTS = {
 _CHILD = "[[task:child:8:RUN]] Which colours are named in this text?"
 _CHILDREN = {
     "funnel": f"answers = rlm_query_batched([{_CHILD!r}] * len(context), [[d] for d in context])",
-    # Its child sees of the prompt only how long it is; the prompt is the child's `context`.
+    # The child sees only the length of the prompt; the prompt itself is the child's `context`.
     "rlms": "answers = rlm_query_batched(context)",
     "dspy": (
         "import dspy\nfrom concurrent.futures import ThreadPoolExecutor\n"
@@ -66,7 +66,7 @@ _CHILDREN_IN_TURN = (
     "import dspy\nchild = dspy.RLM('question, text -> answer')\n"
     f"answers = [child(question={_CHILD!r}, text=d).answer for d in context]"
 )
-"""What the peer's prompt shows; that its sub-agents can be called from threads it does not say."""
+"""As the peer's prompt shows it. The prompt does not say that sub-agents can be called from threads."""
 _CHILD_TEXT = {"funnel": 'text = context[0]["text"]', "rlms": "text = context", "dspy": ""}
 _SPLIT = (
     f"size = len(text) // {CHILD_PARTS}\n"
@@ -77,12 +77,12 @@ _SHOW = "print(len(answers), answers[0])"
 
 
 def question(task: str, n: int, run: int) -> str:
-    """What a system is asked, so that the scripted root knows its task."""
+    """Return the question for a system, by which the scripted root knows its task."""
     return f"[[task:{task}:{n}:{run}]] Which colours are named in the documents?"
 
 
 def cells(system: str, task: str, n: int, run: int) -> list[str]:
-    """The program of a task, a cell a turn; the last one submits. Raises: `KeyError` for no such task."""
+    """Return the program of a task, one cell per turn; the last submits. Raises: `KeyError` if unknown."""
     submit = _SUBMIT[system].format(answer=_COUNTED)
     batch = f"{_BATCH[system]}\n{_SHOW}"
     many = f"texts = ['text ' + str(i) for i in range({n})]"
@@ -107,7 +107,7 @@ def cells(system: str, task: str, n: int, run: int) -> list[str]:
 
 
 def reply(system: str, messages: Sequence[Mapping[str, Any]]) -> tuple[str, int]:
-    """The scripted answer to a chat, and which turn it is: 0 for a sub-call."""
+    """Return the scripted reply to a chat and the number of its turn, which is 0 for a sub-call."""
     texts = [_text(message["content"]) for message in messages]
     found = next(filter(None, map(_TASK.search, texts)), None)
     if found is None and not (system == "rlms" and messages[0]["role"] == "system"):
@@ -122,7 +122,7 @@ def reply(system: str, messages: Sequence[Mapping[str, Any]]) -> tuple[str, int]
 
 
 def prompt_texts(messages: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is to be counted of a prompt."""
+    """Return the texts of a prompt whose size counts."""
     return [_text(message["content"]) for message in messages]
 
 

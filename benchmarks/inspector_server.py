@@ -1,10 +1,10 @@
-"""A chat-completions endpoint that waits a fixed time and answers as inspector_scripts.py says.
+"""A chat-completions endpoint that waits a fixed time and answers with inspector_scripts.py; knows no system.
 
     python inspector_server.py          prints its port; ends with its standard input
 
-The model's name says which system asks. Every call is kept until /log is asked for, which counts tokens only
-then, so that nothing is counted while something is timed. Needs the standard library; counts tokens where
-tiktoken and an encoding file of litellm are installed.
+The model's name says which system asks. Calls are kept until /log is requested, which only then counts
+tokens, so that counting disturbs no timing. Needs only the standard library; counts tokens if tiktoken and
+an encoding file of litellm are installed.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ TOKENS_A_MESSAGE = 4
 """Role and separators, as in OpenAI's chat format."""
 
 
-class Calls:
-    """What was asked since the last reset."""
+class CallLog:
+    """The calls since the last reset."""
 
     def __init__(self) -> None:
         self.delay_s = 0.0
         self.reset(0.0)
 
     def reset(self, delay_s: float) -> None:
-        """Forget every call, and wait so long with each from now on."""
+        """Forget all calls, and delay each from now on."""
         self.delay_s = delay_s
         self.seen: list[dict[str, Any]] = []
         self.at_once = 0
         self.most_at_once = 0
 
     def log(self) -> dict[str, Any]:
-        """Arrival and reply times, sizes and turns, in order of arrival. Times are of the monotonic clock."""
+        """Return times, sizes and turns of the calls, by arrival. Times are of the monotonic clock."""
         count = counter()
         rows = []
         for call in self.seen:
@@ -55,7 +55,7 @@ class Calls:
 
 @lru_cache(1)
 def counter() -> Any:
-    """Tokens of a text; None where there is no encoder. Reads litellm's own file: nothing is downloaded."""
+    """Return a function that counts tokens, with litellm's own file (no download); None without it."""
     if importlib.util.find_spec("tiktoken") is None or (spec := importlib.util.find_spec("litellm")) is None:
         return None
     folder = Path(spec.origin or "").parent / "litellm_core_utils" / "tokenizers"
@@ -65,20 +65,20 @@ def counter() -> Any:
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection; requests on it come one after another."""
+    """One client's connection, whose requests come one after another."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: CallLog) -> None:
         self._calls = calls
         self._read = bytearray()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """As asyncio has it."""
+        """Implement the callback of `asyncio.Protocol`."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a TCP server makes
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """As asyncio has it."""
+        """Implement the callback of `asyncio.Protocol`."""
         self._read += data
         while (end := self._read.find(b"\r\n\r\n")) >= 0:
             head = bytes(self._read[:end])
@@ -116,7 +116,7 @@ class Connection(asyncio.Protocol):
             ],
             "usage": {**usage, "total_tokens": sum(usage.values())},
         }  # fmt: skip
-        # The delay runs from the arrival, so that the server's own work is part of it and not on top.
+        # The delay runs from the arrival, so that it includes the server's own work.
         if calls.delay_s:
             asyncio.get_running_loop().call_at(arrived + calls.delay_s, self._finish, call, answer)
         else:
@@ -136,7 +136,7 @@ class Connection(asyncio.Protocol):
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    calls = Calls()
+    calls = CallLog()
     server = await loop.create_server(lambda: Connection(calls), "127.0.0.1", 0, backlog=512)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)

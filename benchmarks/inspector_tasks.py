@@ -1,4 +1,4 @@
-"""The tasks that every system is given, and how large each is; knows no system and no figure."""
+"""The tasks for every system, and their sizes; knows no system and no figure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ TURNS, FAN, CHAIN, TRANSCRIPT = 40, 256, 100, 6
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A program over some documents, which takes `calls`.
+    """A program over some documents that makes `calls` calls.
 
-    `steps`: how many of them must follow one another; 0 where the endpoint answers without delay.
+    `steps`: how many of them must follow one another; 0 if the endpoint answers without delay.
     """
 
     label: str
@@ -26,7 +26,7 @@ class Task:
     systems: tuple[str, ...] = (OURS, *PEERS)
 
     def order(self, seed: int, run: int) -> Found:
-        """What a worker is sent; `run` is another for each question."""
+        """Return the order for a worker; `run` differs for each question."""
         return {
             "task": self.name, "n": self.n, "documents": self.documents, "chars": self.chars,
             "k": self.documents, "seed": seed, "run": run,
@@ -48,4 +48,4 @@ TASKS = (
     Task("many sub-calls, one by one", "chain", CHAIN, calls=CHAIN + 2),
 )  # fmt: skip
 TIMED = tuple(task for task in TASKS if task.steps)
-"""Those whose wall time is compared with the critical path."""
+"""The tasks whose wall time is compared with the critical path."""

@@ -1,4 +1,4 @@
-"""This project in a process of its own: does what inspector.py asks for, a line of JSON in and one out.
+"""Runs this project in its own process on orders of inspector.py, one line of JSON in and one out.
 
     python inspector_worker.py URL TRACES [--memory URL] [--collection DIR]
 
@@ -31,8 +31,8 @@ MAX_PARALLEL = 64
 
 
 async def ask(funnel: Funnel, order: dict[str, Any]) -> dict[str, Any]:
-    """One question; `asked_s` is the moment of the call, on the clock that the server reads too."""
-    # The repetitions are one question over one set of documents: what one learns would be told the next.
+    """Ask one question; `asked_s` is the time of the call, on the same clock as the server's."""
+    # Without findings, because every repetition asks the same question over the same documents.
     options = Options(mode="deep", k=order["k"], limits=LIMITS, learn=False)
     used, asked = cpu_s(), time.monotonic()
     answer = await funnel.ask(question(order["task"], order["n"], order["run"]), options)
@@ -60,7 +60,7 @@ async def main() -> None:
         model="funnel", base_url=args.url, memory=args.memory, trace_dir=args.traces,
         max_parallel=MAX_PARALLEL,
     )  # fmt: skip
-    importlib.import_module("funnel.llm.openai.chat")  # `build` would, when a model is named
+    importlib.import_module("funnel.llm.openai.chat")  # as `build` does if a model is named
     say({"import_s": time.monotonic() - STARTED})
     funnels: dict[tuple[int, int], Funnel] = {}
     while line := await asyncio.to_thread(sys.stdin.readline):

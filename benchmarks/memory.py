@@ -1,9 +1,9 @@
-"""What the memories cost: each against its bare client in one interleaved run, and swaps between any two.
+"""Measures the memory backends: each against its bare client, interleaved, and swaps between any two.
 
 python benchmarks/memory.py [operations|swaps] [--only sqlite redis] [--mb 1000] [--s3-mb 32] [--json FILE]
 
 The servers are started here, in temporary folders: Redis with appendfsync everysec, PostgreSQL without fsync,
-and moto for S3, which is a test double in Python: its ratio says something, its own speed nothing.
+and moto for S3, a test double in Python, of which only the ratio is meaningful, not the speed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from memory_places import NAMES, Call, Places, bare
+from memory_backends import NAMES, Backends, Call, bare
 
 from funnel.memory import namespace, open_memory
 from funnel.workspace.workspace import Workspace
@@ -38,7 +38,7 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Document:
-    """What a workspace asks of one."""
+    """The attributes that a workspace needs of a document."""
 
     id: str = "d"
     version: str = "1"
@@ -47,7 +47,7 @@ class Document:
 
 
 async def interleaved(calls: dict[str, Call], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call, one of each in every round."""
+    """Time each call, one of each in every round; returns the seconds."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for n in range(rounds + rounds // 20):
         for name, call in calls.items():
@@ -59,13 +59,13 @@ async def interleaved(calls: dict[str, Call], rounds: int) -> dict[str, list[flo
 
 
 def spread(times: list[float]) -> Found:
-    """Microseconds."""
+    """Return median and 95th percentile in microseconds."""
     cuts = statistics.quantiles(times, n=20)
     return {"p50_us": round(statistics.median(times) * 1e6, 1), "p95_us": round(cuts[-1] * 1e6, 1)}
 
 
 async def throughput(call: Call, n: int) -> float:
-    """Operations a second by so many tasks at once."""
+    """Return the operations per second of `AT_ONCE` concurrent tasks."""
 
     async def work() -> None:
         for _ in range(n // AT_ONCE):
@@ -76,11 +76,11 @@ async def throughput(call: Call, n: int) -> float:
     return round(n // AT_ONCE * AT_ONCE / (time.perf_counter() - began))
 
 
-async def operations(name: str, places: Places, grep_mb: int) -> Found:
-    """All figures of one backend."""
+async def operations(name: str, backends: Backends, grep_mb: int) -> Found:
+    """Measure everything for one backend."""
     found: Found = {}
     rounds = S3_ROUNDS if name == "s3" else ROUNDS
-    memory = open_memory(places.urls[name])
+    memory = open_memory(backends.urls[name])
     for size in SIZES:
         value = random.Random(1).randbytes(size)
         await memory.put_many(WHERE, {"note/k": value})
@@ -88,7 +88,7 @@ async def operations(name: str, places: Places, grep_mb: int) -> Found:
             "put": lambda value=value: memory.put_many(WHERE, {"note/k": value}),
             "get": lambda: memory.get_many(WHERE, ["note/k"]),
         }
-        async with bare(name, places, value, memory) as client:
+        async with bare(name, backends, value, memory) as client:
             if client is not None:
                 calls |= {"bare put": client[1], "bare get": client[0]}
             taken = await interleaved(calls, rounds)
@@ -106,7 +106,7 @@ async def operations(name: str, places: Places, grep_mb: int) -> Found:
 
 
 async def texts(workspace: Workspace, grep_mb: int, rounds: int) -> Found:
-    """Reading and searching a large document, no page of which is kept in this process."""
+    """Measure reading and searching a large document without a page cache in this process."""
     chance = random.Random(1)
     words = [f"{chance.choice('abcdefgh')}{n:05x}" for n in range(50_000)]
     line = " ".join(chance.choices(words, k=20_000)) + " needle 4711\n"
@@ -132,14 +132,14 @@ async def texts(workspace: Workspace, grep_mb: int, rounds: int) -> Found:
     return {"read 4096": {**spread(reads), "per_s": round(rounds / sum(reads))}, "grep": grep}
 
 
-def swap(source: str, target: str, places: Places, megabytes: int) -> Found:
-    """One pair, in a process of its own. The source is filled, the target empty before and after."""
+def swap(source: str, target: str, backends: Backends, megabytes: int) -> Found:
+    """Swap one pair in a separate process. The source is filled; the target is empty before and after."""
     worker = [sys.executable, str(Path(__file__).with_name("memory_swap.py"))]
-    places.empty(target)
-    urls = [places.urls[source], places.urls[target]]
+    backends.empty(target)
+    urls = [backends.urls[source], backends.urls[target]]
     command = [*worker, *urls, str(megabytes)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - our own
-    places.empty(target)
+    backends.empty(target)
     found: Found = json.loads(done.stdout)
     return found
 
@@ -173,41 +173,41 @@ def main() -> None:
         "machine": machine(),
     }
     print(found["command"], found["versions"], found["machine"], sep="\n", flush=True)
-    places = Places(args.only)
+    backends = Backends(args.only)
     try:
         if args.part != "swaps":
             found["operations"] = {}
             for name in args.only:
                 megabytes = args.s3_grep_mb if name == "s3" else args.grep_mb
-                found["operations"][name] = row = asyncio.run(operations(name, places, megabytes))
-                places.empty(name)
+                found["operations"][name] = row = asyncio.run(operations(name, backends, megabytes))
+                backends.empty(name)
                 show_operations(name, row)
         if args.part != "operations":
-            found["swaps"] = swaps(args, places)
+            found["swaps"] = swaps(args, backends)
     finally:
-        places.close()
+        backends.close()
         print("load at the end", os.getloadavg())
         if args.json:
             args.json.write_text(json.dumps(found, indent=1))
 
 
-def swaps(args: argparse.Namespace, places: Places) -> list[Found]:
-    """Every pair; the pairs with S3 are small, and come last of their source."""
+def swaps(args: argparse.Namespace, backends: Backends) -> list[Found]:
+    """Swap every pair. Pairs with S3 are small, and come last for each source."""
     rows = []
     for source in args.only:
         filled = 0
         for target in sorted((name for name in args.only if name != source), key=lambda name: name == "s3"):
             megabytes = args.s3_mb if "s3" in {source, target} else args.mb
             if source != "memory" and filled != megabytes:
-                places.empty(source)
+                backends.empty(source)
                 worker = [sys.executable, str(Path(__file__).with_name("memory_swap.py"))]
-                command = [*worker, places.urls[source], "fill", str(megabytes)]
+                command = [*worker, backends.urls[source], "fill", str(megabytes)]
                 subprocess.run(command, check=True)  # noqa: S603 - our own
                 filled = megabytes
-            row = {"from": source, "to": target, **swap(source, target, places, megabytes)}
+            row = {"from": source, "to": target, **swap(source, target, backends, megabytes)}
             rows.append(row)
             print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
-        places.empty(source)
+        backends.empty(source)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""One swap in a process of its own: its time, its memory, and the longest that a reader and a writer waited.
+"""Measures one swap in its own process: its time, memory, and the longest waits of a reader and a writer.
 
 python benchmarks/memory_swap.py FROM_URL TO_URL MEGABYTES, where FROM_URL is filled already unless it is memory://
 """
@@ -16,13 +16,13 @@ from funnel.memory import Memory, namespace, open_memory
 from funnel.memory.swap.hot_swap import HotSwap
 
 PAGE_BYTES, PAGES = 65_536, 256
-"""A document of 16 MiB; what an inspector stores looks so."""
+"""A document of 16 MiB, as an inspector stores it."""
 SMALL = namespace("local", "run", "bench")
 ALONE_S, EVERY_S = 3.0, 0.005
 
 
 async def fill(memory: Memory, megabytes: int) -> None:
-    """So many documents, and 200 notes."""
+    """Store documents of that total size, and 200 notes."""
     chance = random.Random(1)
     for first in range(0, megabytes * 2**20 // PAGE_BYTES, PAGES):
         where = namespace("local", "document", f"{first // PAGES}", "1")
@@ -34,9 +34,9 @@ async def fill(memory: Memory, megabytes: int) -> None:
 
 
 class Worker:
-    """Reads and writes all the time, and remembers how long after it wanted each was done.
+    """Reads and writes continuously, and records the delay of each operation.
 
-    From when it wanted it, not from when its turn came: a busy event loop is a pause, too.
+    The delay counts from the intended start, so that it includes waiting for a busy event loop.
     """
 
     def __init__(self, memory: Memory) -> None:
@@ -46,7 +46,7 @@ class Worker:
         self.writes: list[float] = []
 
     async def read(self) -> None:
-        """A small value, every few milliseconds."""
+        """Read a small value every few milliseconds."""
         while True:
             wanted = time.perf_counter() + EVERY_S
             await asyncio.sleep(EVERY_S)
@@ -54,7 +54,7 @@ class Worker:
             self.reads.append(time.perf_counter() - wanted)
 
     async def write(self) -> None:
-        """The same."""
+        """Write a small value every few milliseconds."""
         while True:
             wanted = time.perf_counter() + 4 * EVERY_S
             await asyncio.sleep(4 * EVERY_S)
@@ -62,7 +62,7 @@ class Worker:
             self.writes.append(time.perf_counter() - wanted)
 
     def taken(self) -> dict[str, float]:
-        """The longest and the 99th percentile since the last time, in milliseconds."""
+        """Return the maximum and 99th percentile since the last call, in milliseconds."""
         found = {}
         for name, times in (("read", sorted(self.reads)), ("write", sorted(self.writes))):
             found[f"{name}_max_ms"] = round(times[-1] * 1e3, 2)
@@ -72,13 +72,13 @@ class Worker:
 
 
 def resident_mb(which: str) -> float:
-    """What this process has in memory now (VmRSS), or had at most (VmHWM)."""
+    """Return the process's resident memory in MiB: now (VmRSS) or at its peak (VmHWM)."""
     rows = Path("/proc/self/status").read_text().splitlines()
     return next(int(row.split()[1]) / 1024 for row in rows if row.startswith(which))
 
 
 def forget_peak() -> None:
-    """From now on it is counted anew."""
+    """Reset the peak of resident memory."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -115,7 +115,7 @@ async def measure(source: str, target: str, megabytes: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """For the process that measures pairs."""
+    """Fill a memory, or measure a swap, for memory.py."""
     source, target, megabytes = sys.argv[1:]
     if target == "fill":
         asyncio.run(_filled(source, int(megabytes)))

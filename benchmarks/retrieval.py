@@ -1,11 +1,11 @@
-"""What each retriever and each fusion of stage one is worth on labelled queries, and how quick it is.
+"""Measures the quality and speed of each retriever and each fusion of stage one on labelled queries.
 
     python benchmarks/retrieval.py DIR [DIR ...] [--embedders latent all-MiniLM-L6-v2] [--cache DIR]
 
-Each DIR is in BEIR form: corpus.jsonl(.gz), queries.jsonl, qrels/test.tsv. Settings are the defaults; nothing
-is fitted to a set. Metrics are ir-measures' (`pip install 'funnel-rlm[benchmarks]'`); p is a paired
-randomisation test of nDCG@10 against the BM25 retriever of the same collection. With --cache, collections are
-kept.
+Each DIR is in BEIR format: corpus.jsonl(.gz), queries.jsonl, qrels/test.tsv. Settings are the defaults, and
+nothing is fitted to a set. Metrics are from ir-measures (`pip install 'funnel-rlm[benchmarks]'`); p is a
+paired randomisation test of nDCG@10 against the BM25 retriever of the same collection. With --cache,
+collections are kept.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MEASURES = (nDCG @ 10, R @ 20, R @ 100)
 
 @dataclass(frozen=True)
 class Result:
-    """One system on one set: the value of each measure by query, and seconds a query."""
+    """One system on one set: the value of each measure per query, and the seconds per query."""
 
     name: str
     values: dict[str, list[float]]
@@ -50,11 +50,11 @@ SYSTEMS: tuple[tuple[str, fusion.Fuse | None, dict[str, float] | None], ...] = (
     ("convex at .5", fusion.convex, {"lexical": 0.5, "dense": 0.5}),
     ("rrf", fusion.rrf, {"lexical": 0.5, "dense": 0.5}),
 )
-"""Each retriever alone, and the ways to join them; None is what the collection does by itself."""
+"""Each retriever alone, and the ways to fuse them; None means the collection's default."""
 
 
 def measure(name: str, collection: Collection, judged: list[LabelledQuery]) -> Result:
-    """Every query once, as a user would ask it."""
+    """Run every query once, as a user would."""
     run, seconds = [], []
     collection.as_owner().search(judged[0].text, DEPTH)
     for query in judged:
@@ -71,7 +71,7 @@ def measure(name: str, collection: Collection, judged: list[LabelledQuery]) -> R
 
 
 def report(folder: Path, embedder: str, keep: Path) -> None:
-    """Build, or open what was built, and print a row a system."""
+    """Build the collection, or open it if it exists, and print a row per system."""
     judged = read_labelled_queries(folder / "queries.jsonl", folder / "qrels" / "test.tsv")
     where = keep / f"{folder.name}-{embedder.replace('/', '_')}"
     started = time.perf_counter()
@@ -101,8 +101,8 @@ def report(folder: Path, embedder: str, keep: Path) -> None:
 
 
 @contextlib.contextmanager
-def kept(cache: Path | None) -> Iterator[Path]:
-    """The folder of the collections."""
+def collections_folder(cache: Path | None) -> Iterator[Path]:
+    """Yield the folder for the collections: `cache`, or a temporary one."""
     if cache is not None:
         yield cache
         return
@@ -122,7 +122,7 @@ def main() -> None:
     packages = ("tantivy", "faiss-cpu", "numpy", "ir-measures")
     print(", ".join([f"Python {platform.python_version()}", *(f"{p} {version(p)}" for p in packages)]))
     print(f"{platform.machine()}, {platform.system()}")
-    with kept(options.cache) as keep:
+    with collections_folder(options.cache) as keep:
         for folder in options.folders:
             for embedder in options.embedders:
                 report(folder, embedder, keep)

@@ -1,9 +1,9 @@
-"""Fits the router's weights and reports how far they carry.
+"""Fits the router's weights and reports how well they generalise.
 
 FUNNEL_DATA=DIR python benchmarks/router.py [--write]
 
-The labels are those of a question's source, not measured need. What is reported is therefore out of source:
-a family of sources is held out whole, fitted on the others, and judged alone. `--write` replaces
+The labels come from a question's source, not from measured need. So the report is out of source: each family
+of sources is held out whole and evaluated with weights fitted to the others. `--write` replaces
 funnel/router/weights.json. Data is read in place and never copied.
 """
 
@@ -45,7 +45,7 @@ FAMILY = {
     "lara_book": "lara", "lara_financial": "lara",
     "graphrag_kevin_scott": "graphrag", "graphrag_msft_calls": "graphrag",
 }  # fmt: skip
-"""Sources with one author or one way of making questions are held out together; others stand alone."""
+"""Sources with the same author or method of making questions are held out together, others alone."""
 
 LOOKUP_SOURCES = ("nq_open_dev", "xquad_en")
 DEEP_FAMILIES = ("hotpotqa", "2wiki", "musique_train_sample", "oolong_trec")
@@ -59,14 +59,14 @@ PRIOR = {
     "many_documents": 1.0, "yes_no": 0.3, "asks_twice": 1.2, "relative": 0.6, "nested": 0.3, "role": 0.8,
     "things": 1.0, "single_fact": -1.5, "margin": -0.5, "coverage": -0.5, "scattered": 0.8,
 }  # fmt: skip
-"""Log-odds set by hand. The fit is drawn towards them, because most cues are rare in these sources."""
+"""Log-odds set by hand. The fit is pulled towards them, because most cues are rare in these sources."""
 
 CENTRE = {"margin": 0.4, "coverage": 0.7, "scattered": 0.2}
-"""About the mean over the three collections; a hit signal that cannot be told counts as this."""
+"""About the mean over the three collections, used for a hit signal that is missing."""
 
 TEXT = tuple(name for name in PRIOR if name not in CENTRE)
 HITS = tuple(CENTRE)
-SOURCE_CAP = 150  # what a source and label weigh at most: 2,000 questions of one style are not 2,000 facts
+SOURCE_CAP = 150  # maximum weight of a source and label: 2,000 questions of one style are not 2,000 facts
 
 TEXT_PULL, HITS_PULL = 0.1, 0.02
 """Strength of the pull towards PRIOR, chosen by the held-out log loss printed below."""
@@ -83,7 +83,7 @@ class Table:
 
     @property
     def family(self) -> NDArray[np.str_]:
-        """What is held out together."""
+        """The family of each question's source, which is held out together."""
         return np.array([FAMILY.get(source, source) for source in self.source])
 
 
@@ -106,7 +106,7 @@ def load_questions(data: Path, transform: Callable[[str], str] = str) -> Table:
 
 
 def balanced(source: NDArray[np.str_], y: Floats) -> Floats:
-    """Weights that sum to 1: half to each label, within it to each source by its size up to SOURCE_CAP."""
+    """Return weights that sum to 1: half for each label, shared by its sources by size up to SOURCE_CAP."""
     w = np.zeros(len(y))
     for label in (0, 1):
         for name in np.unique(source):
@@ -122,10 +122,10 @@ def log_loss(z: Floats, y: Floats, w: Floats) -> float:
 
 
 def fit(parts: Sequence[tuple[Floats, Floats, Floats, Floats]], names: Sequence[str], pull: float) -> Floats:
-    """MAP logistic regression, each part with its own intercept: k weights, then the intercepts.
+    """Fit MAP logistic regression with an intercept per part; returns k weights, then the intercepts.
 
     A part is (x, y, weights, offset). A weight keeps the sign of its prior, so that no source can teach the
-    router that a request to compare argues against depth; `pull / 2 * |weight - prior|^2` draws it there.
+    router that a request to compare speaks against depth. `pull / 2 * |weight - prior|^2` is the penalty.
     """
     prior = np.array([PRIOR[name] for name in names])
     k = len(prior)
@@ -152,7 +152,7 @@ def fit_text(table: Table, rows: Ints, pull: float = TEXT_PULL) -> Floats:
 
 
 def held_out(table: Table, pull: float = TEXT_PULL) -> Floats:
-    """Log-odds of each question from weights that saw nothing of its family."""
+    """Return the log-odds of each question from weights fitted without its family."""
     z = np.zeros(len(table.y))
     for family in np.unique(table.family):
         out = table.family == family
@@ -162,7 +162,7 @@ def held_out(table: Table, pull: float = TEXT_PULL) -> Floats:
 
 
 def calibration_error(z: Floats, y: Floats, w: Floats, n_bins: int = 10) -> float:
-    """Expected calibration error over equal-width bins, weighted."""
+    """Return the weighted expected calibration error over equal-width bins."""
     p = 1 / (1 + np.exp(-z))
     bins = np.minimum((p * n_bins).astype(int), n_bins - 1)
     return float(sum(abs(w[bins == b] @ (p[bins == b] - y[bins == b])) for b in range(n_bins)) / w.sum())
@@ -211,7 +211,7 @@ def report_choices(table: Table) -> None:
 
 
 def search_all(data: Path, name: str, questions: Sequence[str]) -> list[list[DocumentHit]]:
-    """The hits of each question in one collection with the default embedder, engine and fusion."""
+    """Return the hits of each question in one collection with the default embedder, engine and fusion."""
     documents = (
         Document(DocumentId(str(row["_id"])), str(row["text"]), title=str(row.get("title", "")))
         for row in read(data / name / "corpus.jsonl.gz")
@@ -222,7 +222,7 @@ def search_all(data: Path, name: str, questions: Sequence[str]) -> list[list[Doc
 
 
 def load_hits(data: Path, table: Table, z: Floats) -> dict[str, tuple[Floats, Floats, Floats, Floats]]:
-    """A collection's part for `fit`: centred hit signals, labels, weights, wording as offset."""
+    """Return each collection's part for `fit`: centred hit signals, labels, weights, wording as offset."""
     row_of = {question: row for row, question in enumerate(table.question)}
     parts = {}
     for name in COLLECTIONS:

@@ -1,18 +1,18 @@
-"""Search side by side with other engines, on the same passages and vectors: speed, memory, building.
+"""Compares search with other engines on the same passages and vectors: speed, memory, building.
 
     python benchmarks/search_speed.py [--passages 10000 100000] [--engines funnel bm25s ...] [--peers PYTHON]
     FUNNEL_DATA=DIR python benchmarks/search_speed.py --sets wiki_mixed scifact
 
-The peers are not among this project's dependencies. Install them where you like and name that Python:
+The peers are not dependencies of this project. Install them into any Python and name it:
 
     python -m venv /tmp/peers && /tmp/peers/bin/pip install rank-bm25 bm25s numba lancedb faiss-cpu \
         llama-index-core llama-index-retrievers-bm25 llama-index-vector-stores-faiss
     python benchmarks/search_speed.py --peers /tmp/peers/bin/python
 
-Each engine runs in processes of its own, so that its memory is its own; one that is not installed is left
-out with a line. The vectors are those of `latent`. Peers are given the query's vector; funnel makes it, and
-its times include that and fetching 20 documents with their passages. Synthetic passages have 100 words of a
-Zipf vocabulary, three fifths of them from two of 400 topics; a query is six words of a passage.
+Each engine runs in separate processes, so that its memory is measured alone. One that is not installed is
+skipped with a message. The vectors are those of `latent`. Peers are given the query's vector; funnel computes
+it, and its times include that and fetching 20 documents with their passages. Synthetic passages have 100
+words of a Zipf vocabulary, three fifths of them from two of 400 topics; a query is six words of a passage.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WORKER = Path(__file__).with_name("search_speed_worker.py")
 OURS = "funnel"
 PEERS = ("rank-bm25", "bm25s", "lancedb", "llama-index")
 SLOW_FROM = 200_000
-"""From this many passages peers run only when they are named: rank-bm25 would take hours."""
+"""From this many passages, peers run only if named: rank-bm25 would take hours."""
 
 WORDS_A_PASSAGE = 100
 WORDS_A_QUERY = 6
@@ -50,7 +50,7 @@ BLOCK = 10_000
 
 
 def synthetic(n: int, seed: int) -> Iterator[str]:
-    """Passages of words that stand for nothing, distributed as in a language and clustered by topic."""
+    """Yield passages of meaningless words, distributed as in a language and clustered by topic."""
     rng = np.random.default_rng(seed)
     letters = rng.integers(97, 123, (2 * VOCABULARY, 9), np.uint8)
     lengths = rng.integers(4, 10, 2 * VOCABULARY)
@@ -72,7 +72,7 @@ def synthetic(n: int, seed: int) -> Iterator[str]:
 
 
 def stored(name: str) -> Iterator[str]:
-    """The texts of one set of FUNNEL_DATA, a BEIR-format folder or one of documents."""
+    """Yield the texts of one set in FUNNEL_DATA, which is a folder in BEIR format or one of documents."""
     folder = Path(os.environ["FUNNEL_DATA"]) / name
     path = next(folder.glob("*corpus.jsonl.gz"), None) or next(folder.glob("*.jsonl.gz"))
     with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -82,7 +82,7 @@ def stored(name: str) -> Iterator[str]:
 
 
 def queries(texts: Sequence[str], n: int, seed: int) -> list[str]:
-    """Six different words of a passage each."""
+    """Return `n` queries, each of six different words of a passage."""
     rng = np.random.default_rng(seed)
     found: list[str] = []
     while len(found) < n:
@@ -92,12 +92,12 @@ def queries(texts: Sequence[str], n: int, seed: int) -> list[str]:
 
 
 def run(python: str, engine: str, phase: str, folder: Path) -> dict[str, Any] | None:
-    """What one process measured; None, and a line, where it could not."""
+    """Return the measurements of one process; prints a line and returns None if it fails."""
     command = [python, str(WORKER), engine, phase, str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(WORKER.parents[1]) if engine == OURS else ""}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603 - ourselves
     if done.returncode:
-        print(f"  {engine} {phase}: left out: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+        print(f"  {engine} {phase}: skipped: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
         return None
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -1,6 +1,6 @@
-"""One engine in a process of its own: builds or searches what search_speed.py laid down, prints JSON.
+"""Runs one engine in its own process on the data of search_speed.py: builds or searches, prints JSON.
 
-Knows how each engine is meant to be used. Imports no engine but the one that it is asked for.
+Knows how each engine is meant to be used. Imports only the engine that is asked for.
 """
 
 # ruff: noqa: D102, PLC0415 - every engine has the same three methods, and imports what others do without
@@ -29,11 +29,11 @@ THREADS_S = 8.0
 BLOCK = 5_000
 
 Ask = Callable[[int], object]
-"""Runs the query of that number."""
+"""Runs the query with that number."""
 
 
 class Job:
-    """What was laid down in the folder, and where an engine may put its files."""
+    """The data in the folder, and where the engine may put its files."""
 
     def __init__(self, folder: Path, engine: str) -> None:
         self.folder = folder
@@ -56,7 +56,7 @@ class Job:
 
 @contextlib.contextmanager
 def built(job: Job, n: int) -> Iterator[None]:
-    """Times the block and prints what building took."""
+    """Time the block and print what building took."""
     wall, cpu = time.perf_counter(), time.process_time()
     yield
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -77,7 +77,7 @@ def resident_mb() -> float:
 
 
 def timed(ask: Ask, n: int) -> dict[str, float]:
-    """Latencies in milliseconds over the queries, or over as many as patience allows."""
+    """Return latencies in milliseconds over the queries, or over as many as fit into `PATIENCE_S`."""
     ask(0)  # may load and compile
     for i in range(WARM_UP if timed_once(ask, 0) < PATIENCE_S / 200 else 1):
         ask(i % n)
@@ -112,7 +112,7 @@ class Funnel:
             kb.upsert(Document(id=f"d{i}", text=text) for i, text in enumerate(texts))
 
     def vectors(self, job: Job) -> None:
-        """What `latent` makes of passages and queries, for the others."""
+        """Store the `latent` vectors of passages and queries for the other engines."""
         from indexes import Collection
 
         texts = job.texts
@@ -153,7 +153,7 @@ class Funnel:
         })  # fmt: skip
 
     def _recall(self, job: Job, dense: Any, scope: Any) -> float:
-        """Against the exact answer over whole floats; passages stand in the catalog in their order."""
+        """Return recall@20 against exact search in float32; catalog keys are in the order of the passages."""
         vectors, shares = job.vectors, []
         for query, vector in list(zip(job.queries, job.query_vectors, strict=True))[:100]:
             exact = np.argpartition(-(vectors @ vector), K)[:K] + 1
@@ -162,7 +162,7 @@ class Funnel:
         return float(np.mean(shares))
 
     def _update(self, kb: Any) -> str:
-        """From the call to the changed document being found by its new words."""
+        """Time from the call until the changed document is found by its new words."""
         from indexes import Document
 
         seconds = []
@@ -177,7 +177,7 @@ class Funnel:
         return f"one changed document is searchable after {p50:.0f} ms (p95 {p95:.0f} ms)"
 
     def _threads(self, kb: Any, job: Job) -> str:
-        """Eight threads search while this one writes; each hit must be a document that there was."""
+        """Search in eight threads while this one writes, and count the errors."""
         stop = time.perf_counter() + THREADS_S
         errors: list[str] = []
         done = [0] * SEARCHING_THREADS
@@ -187,7 +187,7 @@ class Funnel:
                 query = job.queries[(done[number] * SEARCHING_THREADS + number) % len(job.queries)]
                 try:
                     errors.extend(wrong(kb.as_owner().search(query, K)))
-                except Exception as exc:  # noqa: BLE001 - whatever it is, it is counted
+                except Exception as exc:  # noqa: BLE001 - every error is counted
                     errors.append(repr(exc))
                 done[number] += 1
 
@@ -207,7 +207,7 @@ class Funnel:
 
 
 def wrong(hits: list[Any]) -> Iterator[str]:
-    """What cannot be in an answer: ranks with a gap, a passage without text or of another document."""
+    """Yield errors in an answer: ranks with a gap, a passage without text or of another document."""
     if [hit.rank for hit in hits] != list(range(1, len(hits) + 1)):
         yield "ranks with a gap"
     for hit in hits:
@@ -217,7 +217,7 @@ def wrong(hits: list[Any]) -> Iterator[str]:
 
 
 def rewritten(kb: Any, number: int) -> Iterator[str]:
-    """Write a document again: its new word must find it, its old one must not."""
+    """Rewrite a document; yield errors if its new word does not find it, or its old one does."""
     from indexes import Document
 
     words = "words of a document that is written again and again"
@@ -229,7 +229,7 @@ def rewritten(kb: Any, number: int) -> Iterator[str]:
 
 
 class RankBM25:
-    """Okapi BM25 in Python; keeps everything in memory and on no disk but as a pickle."""
+    """Okapi BM25 in Python; keeps everything in memory, and on disk only as a pickle."""
 
     def build(self, job: Job) -> None:
         from rank_bm25 import BM25Okapi
@@ -255,7 +255,7 @@ class RankBM25:
 
 
 class BM25S:
-    """Scores worked out beforehand, in scipy-like arrays; numba where it is installed."""
+    """Precomputed scores in sparse arrays; uses numba if it is installed."""
 
     def build(self, job: Job) -> None:
         import bm25s
@@ -290,7 +290,7 @@ class BM25S:
 
 
 class LanceDB:
-    """An embedded database with a full-text and an IVF-PQ index, fused by reciprocal ranks."""
+    """An embedded database with a full-text and an IVF-PQ index, fused by reciprocal rank."""
 
     def build(self, job: Job) -> None:
         import lancedb
@@ -325,10 +325,10 @@ class LanceDB:
 
 
 class LlamaIndex:
-    """QueryFusionRetriever over BM25Retriever and a flat FAISS store, by reciprocal ranks, asked once."""
+    """QueryFusionRetriever over BM25Retriever and a flat FAISS store, fused by reciprocal rank."""
 
     def build(self, job: Job) -> None:
-        """It has no files of both to open again: everything is made in the process that searches."""
+        """Time building only: it stores no files, so the process that searches builds everything again."""
         job.files.mkdir()
         with built(job, len(job.texts)):
             self._retriever(job)

@@ -1,10 +1,10 @@
-"""Judges the shape that the router gives a question, and weighs hand-set points against fitted weights.
+"""Evaluates the shape that the router gives a question, and compares hand-set points with fitted weights.
 
 FUNNEL_DATA=DIR python benchmarks/shape.py
 
-The labels are those of a question's source and task. Whether a question is a lookup is judged by a router
-that saw nothing of its family of sources; the points of `funnel.router.shape` were never fitted. Data is read
-in place and never copied.
+The labels come from a question's source and task. A router fitted without the question's family of sources
+decides whether it is a lookup; the points of `funnel.router.shape` were never fitted. Data is read in place
+and never copied.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ UNSEEN_LOOKUPS = (
     ("npl", "npl/queries.jsonl", "text", bool),
     ("scifact", "scifact/queries.jsonl", "text", bool),
 )  # fmt: skip
-"""Sources of which neither the router's weights nor its cues have seen anything."""
+"""Sources that were used neither for the router's weights nor for its cues."""
 PULLS = (0.01, 0.1, 1.0)
 
 
 def label(row: dict[str, Any]) -> str:
-    """The shape that a question's source and task give it; nothing where they do not settle it."""
+    """Return the shape implied by a question's source and task; "" if they imply none."""
     source, task = str(row["source"]), str(row["note"])
     if source in BY_SOURCE:
         return BY_SOURCE[source]
     if source == "cuad_clauses":
         return task.partition("/")[0]
     if task == "reasoning":
-        # Reasons in a novel must be read for; in a filing the task mixes comparing, computing and reading.
+        # Reasons in a novel take reading; in a filing, the task mixes comparing, computing and reading.
         return "scan" if source == "lara_book" else ""
     if task == "multihop/bridge_comparison":
         return ""  # both at once
@@ -64,8 +64,8 @@ def label(row: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledQuery:
-    """Labels and sources (n,) of the questions that have a label; `deep` says which the router sends deep."""
+class LabelledShapes:
+    """Labels and sources (n,) of the labelled questions; `deep`: whether the router sends each deep."""
 
     y: Shapes
     source: Shapes
@@ -73,7 +73,7 @@ class LabelledQuery:
 
 
 def capped(source: Shapes, y: Shapes) -> Floats:
-    """Weights that sum to 1 for each shape, within it to each source by its size up to SOURCE_CAP."""
+    """Return weights that sum to 1 for each shape, shared by its sources by size up to SOURCE_CAP."""
     w = np.zeros(len(y))
     for shape in np.unique(y):
         for name in np.unique(source):
@@ -84,37 +84,37 @@ def capped(source: Shapes, y: Shapes) -> Floats:
     return w
 
 
-def report(title: str, judged: LabelledQuery, said: Shapes) -> None:
+def report(title: str, judged: LabelledShapes, predicted: Shapes) -> None:
     w = capped(judged.source, judged.y)
     print(f"\n{title}: every shape weighs the same, a source in it up to {SOURCE_CAP} questions")
-    print(f"{'shape':11}{'n':>6}{'precision':>11}{'recall':>8}{'F1':>7}   said of them: {', '.join(SHAPES)}")
+    print(f"{'shape':11}{'n':>6}{'precision':>11}{'recall':>8}{'F1':>7}   predicted: {', '.join(SHAPES)}")
     scores = []
     for shape in SHAPES:
-        labelled, given = judged.y == shape, said == shape
+        labelled, given = judged.y == shape, predicted == shape
         hit = w[labelled & given].sum()
         recall, precision = hit / w[labelled].sum(), hit / max(w[given].sum(), 1e-9)
         scores.append(2 * hit / (w[labelled].sum() + w[given].sum()))
-        row = " ".join(f"{np.sum(labelled & (said == other)):5}" for other in SHAPES)
+        row = " ".join(f"{np.sum(labelled & (predicted == other)):5}" for other in SHAPES)
         print(f"{shape:11}{labelled.sum():6}{precision:11.3f}{recall:8.3f}{scores[-1]:7.3f}   {row}")
-    print(f"macro F1 {np.mean(scores):.3f}, right {np.mean(said == judged.y):.3f} of {len(said)}")
+    print(f"macro F1 {np.mean(scores):.3f}, right {np.mean(predicted == judged.y):.3f} of {len(predicted)}")
 
 
-def report_sources(judged: LabelledQuery, said: Shapes) -> None:
-    print(f"\n{'source':24}{'label':11}{'n':>6}{'right':>8}   most said instead")
+def report_sources(judged: LabelledShapes, predicted: Shapes) -> None:
+    print(f"\n{'source':24}{'label':11}{'n':>6}{'right':>8}   most predicted instead")
     for source in np.unique(judged.source):
         for shape in SHAPES:
             group = (judged.source == source) & (judged.y == shape)
             if group.any():
-                wrong = Counter(said[group & (said != shape)].tolist()).most_common(2)
+                wrong = Counter(predicted[group & (predicted != shape)].tolist()).most_common(2)
                 instead = ", ".join(f"{other} {n}" for other, n in wrong)
-                right = np.mean(said[group] == shape)
+                right = np.mean(predicted[group] == shape)
                 print(f"{source:24}{shape:11}{group.sum():6}{right:8.3f}   {instead}")
 
 
 def fit_pulled(x: Floats, y: Shapes, w: Floats, names: list[str], pull: float) -> tuple[Floats, Floats]:
-    """Softmax weights (4, k) and intercepts (4,), drawn towards the points and keeping their sign.
+    """Fit softmax weights (4, k) and intercepts (4,), pulled towards the points and keeping their sign.
 
-    Where a shape has no points for a signal its weight stays 0, so every weight can be explained.
+    If a shape has no points for a signal, its weight stays 0, so that every weight can be explained.
     """
     points = np.array([[POINTS[shape].get(name, 0.0) for name in names] for shape in DEEP])
     start = np.array([PRIOR.get(shape, 0.0) for shape in DEEP])
@@ -143,20 +143,20 @@ def fit_pulled(x: Floats, y: Shapes, w: Floats, names: list[str], pull: float) -
 
 
 def report_fitted(
-    judged: LabelledQuery, x: Floats, names: list[str], family: Shapes, by_points: Shapes
+    judged: LabelledShapes, x: Floats, names: list[str], family: Shapes, by_points: Shapes
 ) -> None:
-    """Which deep shape, given that it is one: points against fits, each family of sources held out."""
+    """Compare points with fits for the choice among deep shapes, each family of sources held out."""
     rows = judged.y != "lookup"
     y, source, x, family = judged.y[rows], judged.source[rows], x[rows], family[rows]
     w = capped(source, y) / len(DEEP)
 
     def held(fit: Callable[[Floats, Shapes, Floats], Callable[[Floats], Shapes]]) -> float:
-        said = np.array(y)
+        predicted = np.array(y)
         for name in np.unique(family):
             out = family == name
             weights = capped(source[~out], y[~out])
-            said[out] = fit(x[~out], y[~out], weights / weights.sum())(x[out])
-        return float(w @ (said == y))
+            predicted[out] = fit(x[~out], y[~out], weights / weights.sum())(x[out])
+        return float(w @ (predicted == y))
 
     def plain(x: Floats, y: Shapes, w: Floats) -> Callable[[Floats], Shapes]:
         return LogisticRegression(max_iter=2000).fit(x, y, w * len(w)).predict  # type: ignore[no-any-return]  # untyped library
@@ -175,16 +175,16 @@ def report_fitted(
     print(f"  fitted by scikit-learn, any sign         {held(plain):.3f}")
 
 
-def report_others(data: Path, rows: list[dict[str, Any]], said: Shapes) -> None:
-    print("\nSources that nothing was made from, all lookups: share that is said to be one")
+def report_others(data: Path, rows: list[dict[str, Any]], predicted: Shapes) -> None:
+    print("\nSources that nothing was made from, all lookups: share predicted as one")
     for name, path, field, wanted in UNSEEN_LOOKUPS:
         questions = [str(row[field]) for row in read(data / path) if wanted(row)]
         shapes = [Router().decide(question, []).shape for question in questions]
         print(f"  {name:14} {shapes.count('lookup') / len(shapes):.3f} of {len(shapes)}")
-    print("\nQuestions without a label, and what is said of them")
+    print("\nQuestions without a label, and what is predicted for them")
     unlabelled = [i for i, row in enumerate(rows) if not label(row)]
     for kind in sorted({f"{rows[i]['source']} {rows[i]['note']}" for i in unlabelled}):
-        counts = Counter(said[i] for i in unlabelled if f"{rows[i]['source']} {rows[i]['note']}" == kind)
+        counts = Counter(predicted[i] for i in unlabelled if f"{rows[i]['source']} {rows[i]['note']}" == kind)
         print(f"  {kind}: {', '.join(f'{shape} {n}' for shape, n in counts.most_common())}")
 
 
@@ -199,21 +199,21 @@ def main() -> None:
     sent_deep = held_out(table) > 0
     questions = list(table.question)
     by_points = np.array([deep_shape(question, text_signals(question))[0] for question in questions])
-    said = np.where(sent_deep, by_points, "lookup")
+    predicted = np.where(sent_deep, by_points, "lookup")
     labels = np.array([label(row) for row in rows])
     known = labels != ""
-    judged = LabelledQuery(labels[known], table.source[known], sent_deep[known])
+    judged = LabelledShapes(labels[known], table.source[known], sent_deep[known])
 
-    report("All questions", judged, said[known])
+    report("All questions", judged, predicted[known])
     both = judged.deep & (judged.y != "lookup")
-    right = capped(judged.source[both], judged.y[both]) @ (said[known] == judged.y)[both] / len(DEEP)
+    right = capped(judged.source[both], judged.y[both]) @ (predicted[known] == judged.y)[both] / len(DEEP)
     print(f"Labelled deep and sent deep: the shape is right for {right:.3f} of {both.sum()}, balanced")
-    report_sources(judged, said[known])
+    report_sources(judged, predicted[known])
     names = sorted({name for points in POINTS.values() for name in points})
     signals = [text_signals(question) | shape_signals(question) for question in questions]
     x = np.array([[found[name].value if name in found else 0.0 for name in names] for found in signals])
     report_fitted(judged, x[known], names, table.family[known], by_points[known])
-    report_others(data, rows, said)
+    report_others(data, rows, predicted)
 
 
 if __name__ == "__main__":

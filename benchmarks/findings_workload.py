@@ -1,8 +1,8 @@
-"""Ten contracts, twenty questions about them with known answers, and models that work on them sensibly.
+"""Ten contracts, twenty questions about them with known answers, and scripted models that answer sensibly.
 
-The contracts are made up. Each states four terms, each term in one of several wordings, so that a program
-without a model does not find them all. The root's program first uses what it is told is known, then asks
-`recall()`, and pays a sub-call only for what is missing; the sub-model gives the value and the sentence.
+The contracts are made up. Each states four terms, each in one of several wordings, so that a program without
+a model does not find them all. The root's program first uses the findings in its prompt, then asks
+`recall()`, and makes sub-calls only for what is missing. The sub-model returns the value and its sentence.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ FILLER = (
     "This agreement may be signed in counterparts. ",
 )
 OWN, SAME = "own", "same"
-"""How a root words its sub-calls: in each question's own words, or in the same words for the same term."""
+"""How the root words its sub-calls: in each question's own words, or in the same words for the same term."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Something that each contract states; `wordings` have a place for its value."""
+    """A term that each contract states; `wordings` have a placeholder for its value."""
 
     name: str
     unit: str
@@ -65,7 +65,7 @@ TERMS = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`kind` says what is done with the term's values of the contracts `names`."""
+    """A question; `kind` says what to do with the term's values in the contracts `names`."""
 
     text: str
     term: Term
@@ -75,20 +75,20 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The contracts, and what each says of each term: value and sentence."""
+    """The contracts, the value and sentence of each term in each of them (`stated`), and the questions."""
 
     documents: tuple[Document, ...]
     stated: dict[tuple[str, str], tuple[int, str]]
     questions: tuple[Question, ...]
 
     def answer(self, question: Question) -> str:
-        """What is right, without markers."""
+        """Return the right answer, without markers."""
         values = {name: self.stated[name, question.term.name][0] for name in question.names}
         return _answer(question, values)
 
 
 def workload(seed: int = 7) -> Workload:
-    """The same for the same seed."""
+    """Create the workload; the same seed gives the same one."""
     chance = random.Random(seed)
     documents, stated = [], {}
     for name in NAMES:
@@ -118,7 +118,7 @@ def _questions() -> Iterator[Question]:
 
 
 def _answer(question: Question, values: dict[str, int]) -> str:
-    """The program that the root writes ends with the same lines."""
+    """Compute the answer with the same lines that the root's program ends with."""
     scope: dict[str, object] = {"values": values, "unit": question.term.unit}
     exec(_ENDINGS[question.kind], scope)  # noqa: S102 - three lines of this file
     return str(scope["said"])
@@ -159,7 +159,7 @@ _FACT = re.compile(r"'(?P<text>\{.*?\})' \(asked: '(?P<asked>.*?)'; '(?P<id>\w+)
 
 @dataclass
 class Root:
-    """Leads; `wording` of its sub-calls is `OWN` or `SAME`."""
+    """The root model; the `wording` of its sub-calls is `OWN` or `SAME`."""
 
     workload: Workload
     wording: str = OWN
@@ -168,7 +168,7 @@ class Root:
     calls: int = 0
 
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
-        """The program for the question in the first message."""
+        """Return the program for the question in the first message."""
         del options
         self.calls += 1
         opening = request.messages[1].content
@@ -180,20 +180,20 @@ class Root:
             names=question.names,
             unit=term.unit,
             term=term.name,
-            known=dict(_told(opening, question)),
+            known=dict(_known_facts(opening, question)),
             asked=asked if self.wording == SAME else f"{question.text} {asked}",
             ending=_ENDINGS[question.kind],
         )
         return _completion(request, program, self.name)
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
 
-def _told(opening: str, question: Question) -> Iterator[tuple[str, dict[str, object]]]:
-    """What the first message says is known, where it settles the term of one of the contracts asked for."""
-    for _, told in fenced("known", opening):
-        for fact in _FACT.finditer(told):
+def _known_facts(opening: str, question: Question) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield the facts in the first message that state the term for one of the contracts asked about."""
+    for _, known in fenced("known", opening):
+        for fact in _FACT.finditer(known):
             name = fact["id"].capitalize()
             if question.term.name in fact["asked"] and name in question.names:
                 yield name, json.loads(fact["text"].replace("\\n", "\n").replace("\\'", "'"))
@@ -201,7 +201,7 @@ def _told(opening: str, question: Question) -> Iterator[tuple[str, dict[str, obj
 
 @dataclass
 class Sub:
-    """Reads one contract for one term."""
+    """The sub-model: reads one contract for one term."""
 
     workload: Workload
     name: str = "sub"
@@ -210,7 +210,7 @@ class Sub:
     prompts: list[str] = field(default_factory=list)
 
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
-        """Value and sentence."""
+        """Return the value and the sentence."""
         del options
         self.calls += 1
         prompt = request.messages[1].content
@@ -223,7 +223,7 @@ class Sub:
         raise AssertionError(f"no contract says this: {prompt[:200]}")
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
 
 def _completion(request: Request, text: str, model: str) -> Completion:

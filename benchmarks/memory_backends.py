@@ -1,4 +1,4 @@
-"""Where the memories that are measured lie: real servers in temporary folders, and each one's bare client."""
+"""The backends to measure, as real servers in temporary folders, and their bare clients; measures nothing."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ NAMES = ("memory", "sqlite", "file", "redis", "postgresql", "s3")
 Call = Callable[[], Awaitable[Any]]
 
 
-class Places:
-    """The URLs, with the servers behind them as long as it is entered."""
+class Backends:
+    """The URLs of the backends, with running servers behind them until it is closed."""
 
     def __init__(self, names: list[str]) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="funnel-memory-"))
@@ -49,7 +49,7 @@ class Places:
                 client.config_set("auto-aof-rewrite-percentage", 0)
 
     def empty(self, name: str) -> None:
-        """Nothing is in it any more, and its room is free again."""
+        """Remove everything in a backend and free its space."""
         if name in self.servers:
             self.servers[name].empty()
         elif name == "file":
@@ -59,7 +59,7 @@ class Places:
                 path.unlink()
 
     def close(self) -> None:
-        """End the servers and remove what they held."""
+        """End the servers and remove their data."""
         for server in self.servers.values():
             server.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -67,26 +67,29 @@ class Places:
 
 @asynccontextmanager
 async def bare(
-    name: str, places: Places, value: bytes, memory: Any
+    name: str, backends: Backends, value: bytes, memory: Any
 ) -> AsyncIterator[tuple[Call, Call] | None]:
-    """One value got and put as the client library alone does it; None where there is no library.
+    """Yield calls that get and put one value with the client library alone; None if there is no library.
 
-    What needs a thread gets the memory's: how long a thread takes to wake depends on where it happens to run,
-    and differs twofold from one to the next.
+    Clients that need a thread use the memory's own: the time a thread takes to wake depends on the core that
+    it runs on, and differs by a factor of two between threads.
     """
-    maker = {"sqlite": _sqlite, "file": _file, "redis": _redis, "postgresql": _postgres, "s3": _s3}.get(name)
+    makers = {"sqlite": _sqlite, "file": _file, "redis": _redis, "postgresql": _postgres, "s3": _s3}
+    maker = makers.get(name)
     if maker is None:
         yield None
         return
-    async with maker(places, value, memory) as (get, put):
+    async with maker(backends, value, memory) as (get, put):
         yield get, put
 
 
 @asynccontextmanager
-async def _sqlite(places: Places, value: bytes, memory: Any) -> AsyncIterator[tuple[Call, Call]]:
-    """sqlite3 in threads, as an event loop has to use it; settings and number of connections are ours."""
+async def _sqlite(backends: Backends, value: bytes, memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+    """Use sqlite3 in threads, as an event loop must, with our settings and number of connections."""
     reading, writing, loop = memory._reading, memory._thread, asyncio.get_running_loop()
-    connection = sqlite3.connect(places.folder / "bare.sqlite", isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        backends.folder / "bare.sqlite", isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("CREATE TABLE IF NOT EXISTS t (k BLOB PRIMARY KEY, v BLOB NOT NULL)")
@@ -100,16 +103,16 @@ async def _sqlite(places: Places, value: bytes, memory: Any) -> AsyncIterator[tu
         connection.execute(upsert, (b"k", value))
         connection.execute("COMMIT")
 
-    reader = sqlite3.connect(places.folder / "bare.sqlite", isolation_level=None, check_same_thread=False)
+    reader = sqlite3.connect(backends.folder / "bare.sqlite", isolation_level=None, check_same_thread=False)
     yield (lambda: loop.run_in_executor(reading, get)), (lambda: loop.run_in_executor(writing, put))
     reader.close()
     connection.close()
 
 
 @asynccontextmanager
-async def _file(places: Places, value: bytes, memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+async def _file(backends: Backends, value: bytes, memory: Any) -> AsyncIterator[tuple[Call, Call]]:
     thread, loop = memory._threads, asyncio.get_running_loop()
-    files, path = LocalFileSystem(), str(places.folder / "bare")
+    files, path = LocalFileSystem(), str(backends.folder / "bare")
     yield (
         (lambda: loop.run_in_executor(thread, files.cat_file, path)),
         (lambda: loop.run_in_executor(thread, files.pipe_file, path, value)),
@@ -117,15 +120,15 @@ async def _file(places: Places, value: bytes, memory: Any) -> AsyncIterator[tupl
 
 
 @asynccontextmanager
-async def _redis(places: Places, value: bytes, _memory: Any) -> AsyncIterator[tuple[Call, Call]]:
-    client = Redis.from_url(places.urls["redis"])
+async def _redis(backends: Backends, value: bytes, _memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+    client = Redis.from_url(backends.urls["redis"])
     yield (lambda: client.get("bare")), (lambda: client.set("bare", value))
     await client.aclose()
 
 
 @asynccontextmanager
-async def _postgres(places: Places, value: bytes, _memory: Any) -> AsyncIterator[tuple[Call, Call]]:
-    connection = await psycopg.AsyncConnection.connect(places.urls["postgresql"], autocommit=True)
+async def _postgres(backends: Backends, value: bytes, _memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+    connection = await psycopg.AsyncConnection.connect(backends.urls["postgresql"], autocommit=True)
     await connection.execute("CREATE TABLE IF NOT EXISTS bare (k bytea PRIMARY KEY, v bytea)")
     await connection.execute("ALTER TABLE bare ALTER COLUMN v SET STORAGE EXTERNAL")
 
@@ -142,13 +145,13 @@ async def _postgres(places: Places, value: bytes, _memory: Any) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _s3(places: Places, value: bytes, _memory: Any) -> AsyncIterator[tuple[Call, Call]]:
+async def _s3(backends: Backends, value: bytes, _memory: Any) -> AsyncIterator[tuple[Call, Call]]:
     config = Config(
         request_checksum_calculation="when_required", response_checksum_validation="when_required",
         s3={"addressing_style": "path"},
     )  # fmt: skip
     made = get_session().create_client(
-        "s3", endpoint_url=places.servers["s3"].endpoint, region_name="us-east-1",
+        "s3", endpoint_url=backends.servers["s3"].endpoint, region_name="us-east-1",
         aws_access_key_id=KEY, aws_secret_access_key=SECRET, config=config,
     )  # fmt: skip
     async with made as client:

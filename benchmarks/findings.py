@@ -1,12 +1,12 @@
 """Counts the model calls that memory saves on twenty questions over the same ten contracts.
 
-python benchmarks/recall.py
+python benchmarks/findings.py
 
-Three memories: one that nothing is taken from, the cache of completions alone, and the cache with what
-earlier runs learnt. The models are scripted (recall_workload.py); the figures are counts and the same on
-every machine. A cache helps where a call is repeated to the letter, so there are two kinds of root: one
-words each sub-call for the question in hand, as models do, the other always in the same words. Both passes
-ask the same questions; the second finds every call of the first in the cache.
+Compares three uses of memory: none, the cache of completions alone, and the cache with the findings of
+earlier runs. The models are scripted (findings_workload.py); the figures are counts, the same on every
+machine. The cache helps only if a call is repeated exactly, so there are two kinds of root model: one words
+each sub-call for the current question, as models do; the other always uses the same words. Both passes ask
+the same questions; the second finds every call of the first in the cache.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from recall_workload import OWN, SAME, Root, Sub, Workload, workload
+from findings_workload import OWN, SAME, Root, Sub, Workload, workload
 
 from funnel.llm.models import Models
 from funnel.memory import InMemory
@@ -27,12 +27,12 @@ from funnel.sandbox.monty.engine import MontySandbox
 from indexes import RawDocuments
 
 PRICES = {"root": (2.0, 8.0), "sub": (0.25, 2.0)}
-NEITHER, CACHE, LEARNT = "neither", "cache only", "cache + learnt"
+NEITHER, CACHE, FINDINGS = "neither", "cache only", "cache + findings"
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one pass over all questions took, and its answers as (text, citations)."""
+    """Calls and tokens of one pass over all questions, and its answers as (text, citations)."""
 
     root_calls: int
     sub_calls: int
@@ -42,14 +42,14 @@ class Pass:
 
     @property
     def calls(self) -> int:
-        """Of both models."""
+        """Calls of both models."""
         return self.root_calls + self.sub_calls
 
 
 async def passes(given: Workload, kept: str, *, wording: str = OWN, n: int = 1) -> list[Pass]:
-    """`n` passes over one memory, which was empty before the first."""
+    """Run `n` passes over one memory, which is empty before the first."""
     root, sub = Root(given, wording), Sub(given)
-    options = Options(mode="deep", k=len(given.documents), fresh=kept == NEITHER, learn=kept == LEARNT)
+    options = Options(mode="deep", k=len(given.documents), fresh=kept == NEITHER, learn=kept == FINDINGS)
     with tempfile.TemporaryDirectory() as folder:
         funnel = Funnel(
             RawDocuments(given.documents),
@@ -75,15 +75,15 @@ async def _one_pass(funnel: Funnel, given: Workload, options: Options, root: Roo
     )
 
 
-def right(given: Workload, done: Pass) -> int:
-    """How many answers say what is right."""
+def count_right(given: Workload, done: Pass) -> int:
+    """Count the right answers."""
     pairs = zip(given.questions, done.answers, strict=True)
     return sum(text.startswith(f"{given.answer(question)} [1]") for question, (text, _) in pairs)
 
 
 async def main() -> None:
     given = workload()
-    print("python benchmarks/recall.py")
+    print("python benchmarks/findings.py")
     print(
         f"Python {platform.python_version()}; 20 questions, 10 contracts, seed 7; tokens are characters / 4"
     )
@@ -95,13 +95,14 @@ async def main() -> None:
             "  right  answers"
         )
         first: Pass | None = None
-        for kept in (NEITHER, CACHE, LEARNT):
-            for number, done in enumerate(await passes(given, kept, wording=wording, n=2), start=1):
+        for memory in (NEITHER, CACHE, FINDINGS):
+            for number, done in enumerate(await passes(given, memory, wording=wording, n=2), start=1):
                 first = first or done
+                same = "equal" if done.answers == first.answers else "DIFFER"
                 print(
-                    f"{kept:16}{number:5}{done.root_calls:6}{done.sub_calls:6}{done.calls:7}"
+                    f"{memory:16}{number:5}{done.root_calls:6}{done.sub_calls:6}{done.calls:7}"
                     f"{1 - done.calls / first.calls:8.0%}{done.input_tokens:9,}{done.output_tokens:8,}"
-                    f"{right(given, done):4}/20  {'equal' if done.answers == first.answers else 'DIFFER'}"
+                    f"{count_right(given, done):4}/20  {same}"
                 )
 
 
