@@ -12,7 +12,7 @@ _TRANSFORMERS = "sentence-transformers"
 
 EMBEDDERS: Registry[Callable[[str], Embedder]] = Registry(
     "embedder",
-    group="indexes.embedders",
+    group="indexes.embedder",
     built_in={
         "latent": BuiltIn("indexes.dense.embedders.latent:open_latent"),
         "openai": BuiltIn("indexes.dense.embedders.openai:OpenAIEmbedder"),

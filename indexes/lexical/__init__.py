@@ -10,7 +10,7 @@ from indexes.plugins import BuiltIn, Registry
 
 LEXICAL_ENGINES: Registry[Callable[[Path], LexicalEngine]] = Registry(
     "lexical engine",
-    group="indexes.lexical_engines",
+    group="indexes.lexical_engine",
     built_in={
         "tantivy": BuiltIn("indexes.lexical.tantivy:TantivyEngine"),
         "rank-bm25": BuiltIn("indexes.lexical.rank_bm25:RankBM25Engine"),

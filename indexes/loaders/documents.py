@@ -3,7 +3,7 @@
 To add one: a module with `read(data: bytes) -> Parsed`, which raises `Unreadable` if the file is at fault,
 and one line in `READERS`; or, in a distribution of one's own, an entry point named by the extension:
 
-    [project.entry-points."indexes.loaders"]
+    [project.entry-points."indexes.loader"]
     odt = "funnel_odt:read"
 
 A plug-in may take over an extension that is otherwise read as text (`.tex`, `.org`), but none of `READERS`.
@@ -72,7 +72,7 @@ READERS: dict[str, DocumentFormat] = {
 
 LOADERS: Registry[Read] = Registry(
     "loader",
-    group="indexes.loaders",
+    group="indexes.loader",
     built_in={
         f.loader: BuiltIn(f"indexes.loaders.{f.loader}:read", EXTRA if f.package else "")
         for f in READERS.values()

@@ -14,7 +14,7 @@ _CROSS_ENCODER = "cross-encoder"
 
 RERANKERS: Registry[Callable[[str], Reranker]] = Registry(
     "reranker",
-    group="indexes.rerankers",
+    group="indexes.reranker",
     built_in={_CROSS_ENCODER: BuiltIn("indexes.rerank.cross_encoder:CrossEncoderReranker")},
 )
 """A kind to a function or class that takes a model's name, which is empty if none was given."""

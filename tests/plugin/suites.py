@@ -21,8 +21,14 @@ from funnel.testing import ScriptedLLM
 from funnel.testing.memory import MemoryContract
 from funnel.testing.text_index import TextIndexContract
 from funnel.testing.tool import ToolContract
-from indexes import Document, RawDocuments
+from indexes import Collection, Document, RawDocuments
+from indexes.dense import embedder
+from indexes.loaders import load
+from indexes.testing.embedder import EmbedderContract
+from indexes.testing.loader import LoaderContract
 from indexes.types import DocumentId
+
+CARD = b"NAME: Ada Roth\nBORN: 1815\nTOWN: Hill House\n"
 
 
 def make_by_name(clock):
@@ -58,9 +64,37 @@ class TestTool(ToolContract):
         return [{"currency": "XXX"}, {}]
 
 
+class TestEmbedder(EmbedderContract):
+    @pytest.fixture
+    def embedder(self):
+        return embedder("hashed:512")
+
+
+class TestLoader(LoaderContract):
+    suffix = ".card"
+
+    @pytest.fixture
+    def sample(self):
+        return CARD
+
+    @pytest.fixture
+    def words(self):
+        return "BORN: 1815"
+
+
 def test_what_is_tested_is_what_was_installed():
     assert Path(funnel.__file__).is_relative_to(sys.prefix)
     assert "example" in known_memories()
+
+
+def test_a_collection_is_made_of_the_parts_from_outside(tmp_path):
+    (tmp_path / "ada.card").write_bytes(CARD)
+    (tmp_path / "bob.card").write_bytes(b"NAME: Bob Smith\nBORN: 1900\n")
+    with Collection.create(tmp_path / "kb", embedder=embedder("hashed:512")) as made:
+        made.sync(load([tmp_path / "ada.card", tmp_path / "bob.card"]), source="cards")
+    with Collection.open(tmp_path / "kb") as opened:
+        [first, *_] = opened.as_owner().search("Who was born in 1815?", k=2)
+    assert (first.document.id, first.document.title) == ("ada.card", "Ada Roth")
 
 
 async def test_a_question_uses_the_parts_from_outside(tmp_path):

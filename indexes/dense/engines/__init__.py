@@ -7,7 +7,7 @@ from indexes.plugins import BuiltIn, Registry
 
 VECTOR_ENGINES: Registry[VectorEngineFactory] = Registry(
     "vector engine",
-    group="indexes.vector_engines",
+    group="indexes.vector_engine",
     built_in={
         "faiss": BuiltIn("indexes.dense.engines.faiss.engine:FaissEngine"),
         "exact": BuiltIn("indexes.dense.engines.exact:ExactEngine"),
