@@ -21,9 +21,6 @@ from funnel.text.citations import answer_text, renumber
 from funnel.types import Citation
 from indexes.fingerprint import fingerprint
 
-NOT_FOUND = "NOT FOUND: "
-"""How a child's answer begins if it found none."""
-
 
 class FindingRecorder:
     """One for the whole tree of calls. Without a store nothing is recorded."""
@@ -32,6 +29,8 @@ class FindingRecorder:
         self._store = store
         self._documents = documents
         self._provenance = Provenance()
+        self.no_answers: set[str] = set()
+        """Texts of children which say that nothing was found: they are not findings."""
 
     def texts(self, spans: Iterable[TextSpan]) -> None:
         """Record where in their documents the texts of a result stand."""
@@ -57,7 +56,7 @@ class FindingRecorder:
 
     def words(self, kind: FindingKind, asked: str, text: str, cited: Sequence[Citation]) -> None:
         """Record words with the spans that they cite."""
-        if self._store is None or text.startswith(NOT_FOUND):
+        if self._store is None or text in self.no_answers:
             return
         spans = [supporting_span(each, self._documents.version(each.document_id)) for each in cited]
         self._store.add(kind, asked, renumber(text, {})[0], spans)

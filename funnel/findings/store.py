@@ -13,13 +13,14 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from funnel.asker import Asker
 from funnel.errors import MemoryFailed
 from funnel.memory import layout, terms, text_search
 from funnel.memory.base import TERMS, Memory, Namespace
+from funnel.stored import Stored
 from funnel.text.citations import markers_in, renumber
 from funnel.text.sentences import statements
 from funnel.types import Citation
@@ -222,7 +223,7 @@ class FindingStore:
         old = {_digest(key): key for key in await self._keys(where)}
         new = {f"{_FINDING}{int(now * 1000):015d}-{finding.digest}": finding for finding in findings}
         new = dict(sorted(new.items())[:MAX_FINDINGS])
-        items = {key: _dump(finding, now) for key, finding in new.items()}
+        items = {key: _FINDINGS.dump(replace(finding, found_at=now)) for key, finding in new.items()}
         items |= {TERMS + key: terms.record(finding.searched) for key, finding in new.items()}
         await self._memory.put_many(where, items, ttl_s=self._ttl_s)
         found_again = {_digest(key) for key in new}
@@ -255,24 +256,24 @@ def _digest(key: str) -> str:
     return key.rpartition("-")[2]
 
 
-def _dump(finding: Finding, now: float) -> bytes:
-    """Return a finding as it is stored; the names there are older than those of the fields."""
-    sources = [{**asdict(span), "check": span.fingerprint} for span in finding.sources]
-    for span in sources:
-        del span["fingerprint"]
-    stored = {
-        "kind": finding.kind, "asked": finding.asked, "text": finding.text, "sources": sources, "at": now,
-        "given": finding.exposed,
-    }  # fmt: skip
-    return json.dumps(stored).encode()
+def _renamed(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored finding with the names of now: spans had a `check`, findings `at` and `given`."""
+    if "given" not in stored:
+        return stored
+    found = {_NAMES.get(name, name): value for name, value in stored.items()}
+    found["sources"] = [
+        {_NAMES.get(name, name): value for name, value in span.items()} for span in stored["sources"]
+    ]
+    return found
+
+
+_NAMES = {"check": "fingerprint", "at": "found_at", "given": "exposed"}
+_FINDINGS: Stored[Finding] = Stored(Finding, upgrade=_renamed)
 
 
 def _load(stored: bytes | None) -> Finding | None:
     """Return a stored finding; None if it has gone meanwhile, or a later version wrote it."""
     try:
-        found = json.loads(stored or b"{}")
-        spans = tuple(SupportingSpan(fingerprint=span.pop("check"), **span) for span in found.pop("sources"))
-        found_at, exposed = found.pop("at"), tuple(found.pop("given"))
-        return Finding(**found, sources=spans, found_at=found_at, exposed=exposed)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        return None if stored is None else _FINDINGS.load(stored)
+    except ValueError:
         return None

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
-from funnel.findings.recorder import NOT_FOUND
 from funnel.inspector import extraction
 from funnel.inspector.loop import Inspection, Task, Unfinished
 from funnel.inspector.shared import Shared
@@ -86,7 +85,9 @@ class Inspector:
         if isinstance(ended, Unfinished):
             raise HostError(f"the recursive call ended without an answer: {ended.reason}")
         if not ended.found:
-            return f"{NOT_FOUND}{ended.text}"
+            text = f"NOT FOUND: {ended.text}"
+            shared.no_answer(text)
+            return text
         in_text = {int(number) for number in MARKER.findall(ended.text)}
         return " ".join([ended.text, *(f"[{n}]" for n in ended.numbers if n not in in_text)])
 

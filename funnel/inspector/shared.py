@@ -13,6 +13,9 @@ from funnel.run.context import Run
 from funnel.text.citations import markers_in
 from funnel.types import Citation
 
+_NO_ANSWERS = "no_answers"
+"""Where the journal has the texts of children that found nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shared:
@@ -26,12 +29,19 @@ class Shared:
     @classmethod
     def of(cls, run: Run) -> Self:
         """Make these for a run, with the citations of its earlier attempts."""
+        recorder = FindingRecorder(run.findings, run.documents)
+        recorder.no_answers.update(run.journal.value(_NO_ANSWERS) or ())
         return cls(
             run,
             CitationRegistry(run.documents, run.journal),
             Recall(run.findings, run.documents, run.journal, model=run.root.name),
-            FindingRecorder(run.findings, run.documents),
+            recorder,
         )
+
+    def no_answer(self, text: str) -> None:
+        """Keep for the whole run that this text of a child says that nothing was found."""
+        self.recorder.no_answers.add(text)
+        self.run.journal.set_value(_NO_ANSWERS, sorted(self.recorder.no_answers))
 
     def cited_in(self, text: str) -> list[Citation]:
         """Return the citations whose markers stand in a text."""

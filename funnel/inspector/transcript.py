@@ -122,11 +122,15 @@ def describe(error: CellError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One reply and the answer to it; or what is left of the first `count` turns."""
+    """One reply and the feedback on it; or what is left of the first `count` turns.
+
+    `dropped`: whether its output has been left out.
+    """
 
     reply: str
     feedback: str
     count: int = 1
+    dropped: bool = False
 
     @property
     def tokens(self) -> int:
@@ -193,16 +197,21 @@ class _Compacted:
             count = gone.count + self.turns[0].count
             self.put(
                 0,
-                Turn(_DROPPED_CELL, f"[dropped: {count} turns; what you assigned and noted is there]", count),
+                Turn(
+                    _DROPPED_CELL,
+                    f"[dropped: {count} turns; what you assigned and noted is there]",
+                    count,
+                    dropped=True,
+                ),
             )
 
 
 def _without_output(turn: Turn) -> Turn:
-    if turn.feedback.startswith("[dropped"):
+    if turn.dropped:
         return turn
     size = len(turn.feedback)
     note = f"[dropped: {size:,} characters of output; what you assigned and noted is still there]"
-    return replace(turn, feedback=note) if len(note) < size else turn
+    return replace(turn, feedback=note, dropped=True) if len(note) < size else turn
 
 
 def _cut(turn: Turn, tokens: int) -> Turn:

@@ -23,13 +23,14 @@ Path = tuple[int, ...]
 class Kept:
     """What a host call gave: a result, or the error that it raised, and its remarks to the model.
 
-    `failed`: it raised, or some of the results are failures.
+    `failed`: it raised, or some of the results are failures. `code`: that of the error.
     """
 
     result: Any
     error: str | None = None
     remarks: tuple[str, ...] = ()
     failed: bool = False
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,14 @@ it may return any JSON value."""
 
 
 class HostError(Exception):
-    """What a host function raises to tell the code what it did wrong; a RuntimeError inside the sandbox."""
+    """What a host function raises to tell the code what it did wrong; a RuntimeError inside the sandbox.
+
+    `code`: names the mistake for our own code, which never reads the message.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        self.code = code
+        super().__init__(message)
 
 
 class EndCell(Exception):

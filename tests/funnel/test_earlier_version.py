@@ -22,6 +22,7 @@ from funnel.pipeline import Funnel
 from funnel.router import Router
 from funnel.types import Citation, EndReason
 from indexes import RawDocuments
+from indexes.fingerprint import fingerprint
 from indexes.types import Access
 
 KEPT = Path(__file__).parent / "earlier_version"
@@ -99,7 +100,12 @@ async def test_every_stored_answer_has_a_reason(memory):
 async def test_what_the_run_learnt_is_found(memory):
     store = FindingStore(memory, asker=CLERK)
     found = [fact async for fact in store.find("refunds weeks", await store.versions())]
-    assert {(fact.kind, fact.text) for fact in found} >= {("sub-call", "Two weeks.")}
+    told = {fact.kind: fact for fact in found}
+    assert told["sub-call"].text == "Two weeks."
+    assert told["sub-call"].exposed == ("refunds", "leases", "roth")
+    [source] = told["sub-call"].sources
+    assert (source.document_id, source.start, source.stop) == ("refunds", 0, 76)
+    assert source.fingerprint == fingerprint(SHOP[0].text)
 
 
 @pytest.mark.parametrize(

@@ -201,6 +201,12 @@ async def test_the_asker_of_the_run_may_resume_it(shop, stopped):
         assert (await second.resume(run, ResumeOptions(asker=CLERK))).status == "complete"
 
 
+async def test_who_was_told_once_that_an_answer_cites_nothing_is_taken_at_their_word_later(shop, stopped):
+    run = await stopped(cell('submit("14 days")'))
+    async with shop(cell('submit("14 days")')) as second:
+        assert (await second.resume(run)).text == "14 days"
+
+
 async def test_a_record_of_a_later_version_is_not_guessed_at(shop, stopped, memory):
     run = await stopped(cell("x = 7"))
     where = namespace("local", "run", run)

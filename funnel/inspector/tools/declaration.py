@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any
 
 from funnel.inspector.shared import Shared
+from funnel.sandbox.base import HostError
 
 Arguments = Mapping[str, Any]
 """What a tool was called with, by parameter; defaults are left out."""
@@ -56,7 +57,7 @@ class Tool:
     exposes: Exposes | Callable[[Any], Iterable[str] | None] = Exposes.EVERYTHING
     records: Callable[[Shared, Arguments, Any], None] | None = None
     then: Callable[[Any, Arguments, Any], None] | None = None
-    refused: Callable[[Any, str], None] | None = None
+    refused: Callable[[Any, HostError], None] | None = None
     sited: bool = False
     """Whether the function takes the call site as `at`."""
     counts: Callable[[], None] | None = None
@@ -72,7 +73,7 @@ def tool(
     exposes: Exposes = Exposes.EVERYTHING,
     records: Callable[[Shared, Arguments, Any], None] | None = None,
     then: Callable[[Any, Arguments, Any], None] | None = None,
-    refused: Callable[[Any, str], None] | None = None,
+    refused: Callable[[Any, HostError], None] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool]:
     """Declare a method as the tool of its name."""
 

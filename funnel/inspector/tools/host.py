@@ -96,7 +96,7 @@ class Host:
                     result = await self._replayed(tool, bound.arguments, path, work)
                 except HostError as error:
                     if tool.refused is not None:
-                        tool.refused(owner, str(error))
+                        tool.refused(owner, error)
                     raise
                 if tool.records is not None:
                     tool.records(self.shared, bound.arguments, result)
@@ -124,14 +124,15 @@ class Host:
         if journal.resumed and (kept := journal.kept(step())) is not None:
             self.remarks += kept.remarks
             if kept.error is not None:
-                raise HostError(kept.error)
+                raise HostError(kept.error, code=kept.code)
             return kept.result
         before = len(self.remarks)
         try:
             result = await work()
         except HostError as error:
             self._expose_error(tool)
-            self._keep(step(), Kept(None, str(error), tuple(self.remarks[before:]), failed=True))
+            kept = Kept(None, str(error), tuple(self.remarks[before:]), failed=True, code=error.code)
+            self._keep(step(), kept)
             raise
         self._expose(tool, result)
         failed = isinstance(result, list) and any(

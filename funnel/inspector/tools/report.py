@@ -19,11 +19,8 @@ from funnel.trace.kinds import AnswerSubmitted, NoteWritten
 
 MAX_ANSWER_CHARS = 100_000
 MAX_NOTE_CHARS, MAX_NOTE_KEY_CHARS = 200_000, 500
-CITES_NOTHING = (
-    "the answer cites nothing. Put the markers that cite() returns into the text, "
-    "or submit(answer, citations=[]) if nothing can be cited"
-)
-"""Said once; whoever submits the same again is taken at their word."""
+_UNCITED = "uncited"
+"""The code of an error that is raised once; whoever submits the same again is taken at their word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +120,8 @@ class ReportTools:
         """Return what is left: turns, calls, seconds, dollars, tokens; None where there is no limit."""
         return self.left()
 
-    def _note_refusal(self, error: str) -> None:
-        self._uncited |= error == CITES_NOTHING
+    def _note_refusal(self, error: HostError) -> None:
+        self._uncited |= error.code == _UNCITED
 
     @tool(
         prompt="- `submit(answer, citations=None, found=True)`: text with markers, or a value and its "
@@ -158,7 +155,11 @@ class ReportTools:
                 "Do not invent them, and write other numbers without square brackets."
             )
         if found and not known and citations is None and not self._uncited:
-            raise HostError(CITES_NOTHING)
+            raise HostError(
+                "the answer cites nothing. Put the markers that cite() returns into the text, "
+                "or submit(answer, citations=[]) if nothing can be cited",
+                code=_UNCITED,
+            )
         self.submission = Submission(answer, text, tuple(dict.fromkeys(numbers)), bool(found))
         submitted = AnswerSubmitted(answer=text, citations=tuple(known), found=bool(found))
         self.run.events.point(submitted, parent=self.parent)

@@ -163,6 +163,16 @@ def test_the_beginning_of_the_prompt_stays_the_same_for_many_turns():
     assert changed <= 200 // 7
 
 
+def test_output_that_only_looks_dropped_is_dropped_too():
+    turns = [Turn("code", f"[dropped{'x' * 9_000}") for _ in range(6)]
+    kept = compact(turns, limit=MIN_TURNS_TOKENS * 10)
+    assert kept[0] == Turn(
+        "code",
+        "[dropped: 9,008 characters of output; what you assigned and noted is still there]",
+        dropped=True,
+    )
+
+
 def test_many_dropped_turns_become_one():
     first, *_, last = kept = compact(turns(*[300] * 1_000), limit=2_000)
     assert first.feedback == f"[dropped: {first.count} turns; what you assigned and noted is there]"

@@ -207,7 +207,7 @@ async def test_a_fact_whose_text_does_not_stand_there_is_not_told(ask, memory):
     [where] = [where for where in await memory.namespaces() if "learnt" in where and "leases" in where]
     [key] = await memory.scan(where, "fact/")
     stored = (await memory.get_many(where, [key]))[key]
-    await memory.put_many(where, {key: stored.replace(b'"start": 0', b'"start": 1')})
+    await memory.put_many(where, {key: stored.replace(b'"start":0', b'"start":1')})
     assert await facts(ask) == []
 
 
@@ -282,6 +282,18 @@ async def test_a_resumed_run_learns_what_its_earlier_life_did(tmp_path, memory, 
         await funnel.resume(answer.run)
     assert len(leads.requests) == 1
     assert sorted(fact["kind"] for fact in await facts(ask)) == ["answer", "child", "note", "sub-call"]
+
+
+async def test_what_a_child_did_not_find_is_not_learnt_by_a_resumed_run_either(tmp_path, memory, ask):
+    child = cell("print(rlm_query('When does it end?', ['leases']))")
+    replies = [child, cell(f"submit('No lease ' + {ENDS}, found=False)"), RuntimeError("power cut")]
+    async with a_funnel(tmp_path, memory, root=replies) as (funnel, _):
+        with pytest.raises(RuntimeError):
+            await funnel.ask(QUESTION, DEEP)
+    [run] = [where.rpartition("/")[2] for where in await memory.namespaces() if "/run/" in where]
+    async with a_funnel(tmp_path, memory, root=[ANSWER]) as (funnel, _):
+        assert (await funnel.resume(run)).status == "complete"
+    assert "child" not in {fact["kind"] for fact in await facts(ask)}
 
 
 async def test_a_resumed_run_recalls_what_it_recalled(tmp_path, memory, ask):
