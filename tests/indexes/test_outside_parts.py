@@ -42,15 +42,15 @@ def reranker(model):
     return WordReranker()
 """
 POINTS = """
-[indexes.embedders]
+[indexes.embedder]
 outside = outside_parts:embedder
-[indexes.lexical_engines]
+[indexes.lexical_engine]
 outside = outside_parts:Terms
-[indexes.vector_engines]
+[indexes.vector_engine]
 outside = outside_parts:Vectors
-[indexes.rerankers]
+[indexes.reranker]
 outside = outside_parts:reranker
-[indexes.loaders]
+[indexes.loader]
 note = outside_parts:read
 broken = outside_parts:nothing
 """
