@@ -120,11 +120,11 @@ class LLM(Protocol):
 
 @runtime_checkable
 class Accountable(Protocol):
-    """An `LLM` whose calls count against a limit that others share: all that call with the same account."""
+    """An `LLM` whose calls count against a limit shared by all models with the same account."""
 
     @property
     def account(self) -> str:
-        """A name for endpoint and key, good within this process, that tells neither."""
+        """A name for endpoint and key, valid within this process, that reveals neither."""
 
 
 @runtime_checkable

@@ -81,7 +81,7 @@ class OpenAIChat:
 
     @property
     def account(self) -> str:
-        """A name for endpoint and key, good within this process, that tells neither."""
+        """A name for endpoint and key, valid within this process, that reveals neither."""
         return self._account
 
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
@@ -125,9 +125,9 @@ class OpenAIChat:
             too_late = when is not None and asyncio.get_running_loop().time() + wait_s >= when
             if not failure.retry or attempt > self._max_retries or wait_s > LONGEST_WAIT_S or too_late:
                 raise self._error(failure, attempt)
-            told = on_retry(Retry(attempt, self._redacted(failure.reason), wait_s, failure.may_be_billed))
-            if told is not None:
-                await told
+            notified = on_retry(Retry(attempt, self._redacted(failure.reason), wait_s, failure.may_be_billed))
+            if notified is not None:
+                await notified
             await asyncio.sleep(wait_s)
             attempt += 1
 
@@ -209,7 +209,7 @@ async def probe(base_url: str | None, api_key: str | None, *, timeout_s: float =
 
 
 def account_name(base_url: str | None, api_key: str | None) -> str:
-    """The same name for the same endpoint and key. It is salted: outside this process it tells nothing."""
+    """Return a name that is the same for the same endpoint and key. It is salted, so it reveals neither."""
     parts = f"{(base_url or OPENAI_URL).rstrip('/')}\n{api_key or ''}".encode()
     return hashlib.blake2b(parts, key=_SALT, digest_size=16).hexdigest()
 

@@ -81,7 +81,7 @@ def _http_failure(exc: openai.APIStatusError) -> FailedAttempt:
     status = exc.status_code
     message = _message(exc)
     reason = f"HTTP {status}" + (f", {message}" if message else "")
-    if status == 429 and "insufficient_quota" in (exc.code, exc.type):  # noqa: PLR2004 - HTTP says it
+    if status == 429 and "insufficient_quota" in (exc.code, exc.type):  # noqa: PLR2004 - a status of HTTP
         return FailedAttempt(reason, CHECK_QUOTA, refused=True)
     if status in TRANSIENT or status >= 500:  # noqa: PLR2004
         return FailedAttempt(

@@ -71,7 +71,7 @@ class _Text:
         at = 0
         for edit in sorted(edits, key=lambda e: (e.start, e.stop)):
             if edit.start < at:
-                continue  # it lies inside a statement that is replaced as a whole
+                continue  # it is inside a statement that is replaced as a whole
             parts += [self.data[at : edit.start], edit.text.encode()]
             at = edit.stop
         return b"".join([*parts, self.data[at:]]).decode()
