@@ -18,7 +18,7 @@ from funnel.llm.budget import Reservation
 from funnel.prompts import fence, render
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
-from funnel.schema.plain import first_json
+from funnel.schema.json_values import first_json
 from funnel.text.citations import markers_in, renumber_value
 from funnel.trace.kinds import WorkStopped
 from funnel.types import EndReason, Status

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funnel.errors import BadAnswer, BadSchema
-from funnel.schema.plain import as_json, first_json
-from funnel.schema.shown import json_path
-from funnel.schema.vetted import MAX_PROBLEMS, MAX_SCHEMA_CHARS, VettedSchema
+from funnel.schema.json_values import as_json, first_json
+from funnel.schema.short_repr import json_path
+from funnel.schema.validation import MAX_PROBLEMS, MAX_SCHEMA_CHARS, VettedSchema
 from funnel.schema.walk import as_definition, subschemas
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field, RootModel, field_validator
 
 from funnel.errors import BadAnswer, BadSchema
 from funnel.schema import AnswerSchema
-from funnel.schema.plain import MAX_DEPTH, MAX_VALUE_CHARS, MAX_VALUE_PARTS, first_json
-from funnel.schema.vetted import MAX_SCHEMA_CHARS
+from funnel.schema.json_values import MAX_DEPTH, MAX_VALUE_CHARS, MAX_VALUE_PARTS, first_json
+from funnel.schema.validation import MAX_SCHEMA_CHARS
 
 
 class Clause(BaseModel):
@@ -388,7 +388,7 @@ def chain(length: int, name: str, last: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_schema_that_doubles_its_own_work_ends_the_check(monkeypatch):
-    monkeypatch.setattr("funnel.schema.vetted.CHECK_CPU_S", 0.1)
+    monkeypatch.setattr("funnel.schema.validation.CHECK_CPU_S", 0.1)
     links = chain(40, "d", {"type": "integer"})
     doubled = {name: {"anyOf": [schema, schema]} for name, schema in links.items()}
     assert problems({"$ref": "#/$defs/d0", "$defs": doubled}, "x", trusted=False) == INTRICATE

@@ -82,7 +82,7 @@ def _query(request: Request) -> str:
     """Return the sentences of the text that are relevant to the key words, best first, one per line; or NONE.
 
     A sentence is relevant if it contains two of them, or if it contains one and the lines around it another:
-    for example, a signature that names a timeout above a sentence that says what is waited for.
+    for example, a signature that names a timeout above a sentence that says what waits.
     """
     prompt = request.messages[-1].content
     texts = [text for _, text in fenced("text", prompt)]

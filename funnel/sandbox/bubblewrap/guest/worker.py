@@ -1,6 +1,6 @@
 """The process inside a sandbox that holds a session's namespace and runs its cells; knows no engine.
 
-It forks for each cell. The child runs the cell, reports to the host, and waits for the next cell in its turn.
+It forks for each cell. The child runs the cell, reports to the host, and waits for the next cell itself.
 The worker waits for the child's death, which means that the cell's effects are dropped.
 """
 

@@ -178,7 +178,7 @@ def _command() -> tuple[str, ...]:
 
 @functools.cache
 def _inside() -> tuple[str, ...]:
-    """Bwrap's arguments: what the sandbox sees and executes. Cached, as finding out starts an interpreter."""
+    """Return the arguments of bwrap: what is seen and executed. Cached, as it starts an interpreter."""
     python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     return (
         *("--unshare-user", "--unshare-all", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"),

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from funnel.errors import BadSchema
-from funnel.schema.shown import json_path, with_short_repr
+from funnel.schema.short_repr import json_path, with_short_repr
 from funnel.schema.walk import find_cycle, object_items, refs_in_place, subschemas
 
 MAX_SCHEMA_CHARS = 20_000

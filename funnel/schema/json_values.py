@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from funnel.errors import BadAnswer
-from funnel.schema.shown import json_path
+from funnel.schema.short_repr import json_path
 
 MAX_VALUE_CHARS = 100_000
 MAX_VALUE_PARTS = 50_000
