@@ -1,33 +1,33 @@
-"""Every error that funnel raises; knows no library: what a library raised is translated where it is called.
+"""Every error that funnel raises; knows no library, because errors of libraries are translated at the call.
 
 FunnelError
 ├── BadQuestion           an empty question, or one that asks for the impossible
 ├── BadSetting            an environment variable or option with a wrong value
 ├── UnknownName           no model, memory, sandbox or mode of that name; lists the known
-├── BadTrace              a trace file that does not read
+├── BadTrace              a file that is not a readable trace
 ├── BadTool               a function that cannot be a tool of the model's code
-├── BadSchema             what a typed answer shall be is no schema that can be checked
+├── BadSchema             the schema of a typed answer is not one that can be checked
 ├── BadAnswer             a value that does not meet the schema; lists where and why
 ├── BudgetError
 │   ├── BudgetTooSmall    the limits do not allow a single call
 │   ├── BudgetExceeded    the next call would pass a limit
-│   └── UnknownPrice      a dollar limit on a model whose price nobody stated
+│   └── UnknownPrice      a dollar limit on a model whose price is unknown
 ├── LLMError
 │   ├── LLMUnavailable    the endpoint is down, or failed until the retries ran out
-│   ├── LLMRefused        the endpoint answered and refused: key, model name, request
-│   ├── LLMBadResponse    the endpoint answered with something that is no completion
-│   └── CallFailed        a call that failed before this run was interrupted
+│   ├── LLMRefused        the endpoint refused the key, the model name or the request
+│   ├── LLMBadResponse    the endpoint answered with something other than a completion
+│   └── CallFailed        a call that failed before the run was interrupted
 ├── RunError
-│   ├── RunUnknown        the memory holds no such run, or not all of it
-│   ├── RunTaken          another process works on that run
-│   └── RunChanged        what the run had read is no longer so, or no longer for the asker
-├── MemoryFailed          a memory backend is down or refused
-│   └── SwapFailed        a memory could not be changed for another; the old one is still in use
-├── UnknownDocument       a document that was never given to this run
-├── BadPattern            no regular expression, or one that takes too long
+│   ├── RunUnknown        the memory does not hold the run, or not in a readable form
+│   ├── RunTaken          another process is working on that run
+│   └── RunChanged        a document that the run had read has changed, or the asker may not read it now
+├── MemoryFailed          a memory backend is down or refused the request
+│   └── SwapFailed        a memory could not be replaced by another; the old one is still in use
+├── UnknownDocument       a document that this run does not have
+├── BadPattern            an invalid regular expression, or one that takes too long
 └── SandboxError
     ├── SandboxUnavailable    this machine cannot run that sandbox
-    └── SandboxDied           the process that ran the code is gone; its state with it
+    └── SandboxDied           the process that ran the code has died, and its state is lost
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from indexes.errors import UnknownName as UnknownIndexName
 
 
 class FunnelError(Exception):
-    """Base of all; `str(error)` is one line that says what was wrong, where, and what to do."""
+    """Base of all. `str(error)` is one line that says what was wrong, where, and what to do."""
 
 
 class BadQuestion(FunnelError):
@@ -55,16 +55,16 @@ class BadSetting(FunnelError):
 
 
 class UnknownName(FunnelError, UnknownIndexName):
-    """No such model, memory, sandbox or mode; lists the known."""
+    """There is no model, memory, sandbox or mode of that name. The message lists the known names."""
 
 
 class BadTrace(FunnelError):
-    """A trace file that does not read."""
+    """A file that is not a readable trace."""
 
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
         self.reason = reason
-        super().__init__(f"{path} is no trace of funnel: {reason}.")
+        super().__init__(f"{path} is not a trace of funnel: {reason}.")
 
 
 class BadTool(FunnelError):
@@ -77,7 +77,7 @@ class BadTool(FunnelError):
 
 
 class BadSchema(FunnelError):
-    """What a typed answer shall be is no schema that can be checked."""
+    """The schema of a typed answer is not one that can be checked."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -85,7 +85,7 @@ class BadSchema(FunnelError):
 
 
 class BadAnswer(FunnelError):
-    """A value that does not meet the schema: one line a problem, each a JSON path and what is wrong there."""
+    """A value that does not meet the schema. Each problem is a line: a JSON path, and what is wrong there."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -93,16 +93,16 @@ class BadAnswer(FunnelError):
 
 
 class BudgetError(FunnelError):
-    """Limits of a run."""
+    """A limit of a run, or of a job that it belongs to."""
 
 
 def _figure(number: float) -> str:
-    """Tokens as a whole number; dollars and seconds with three digits."""
+    """Return a number in three digits, or as a whole number if that has more."""
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004 - above it three digits are not exact
 
 
 def _allowed(limit: float) -> str:
-    """A limit as it was set: a million is not 1e+06."""
+    """Return a limit as it was set: a million as 1000000, not as 1e+06."""
     return f"{limit:.0f}" if float(limit).is_integer() else f"{limit:g}"
 
 
@@ -120,10 +120,10 @@ class BudgetTooSmall(BudgetError):
 
 
 class BudgetExceeded(BudgetError):
-    """The next call would pass a limit; nothing was spent on it.
+    """The next call would pass a limit, so it was not made and nothing was spent on it.
 
-    `ledger` says whose limit it is: the run's, or that of a ledger above it. `needed` is what the call takes
-    at least, if the limit is one of size; `detail` says what had been done.
+    `ledger` says whose limit it is: the run's, or that of a ledger above it. `needed` is the least that the
+    call takes, or None if the limit is on time or on the number of calls. `detail` says what had been done.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class BudgetExceeded(BudgetError):
 
 
 class UnknownPrice(BudgetError):
-    """A dollar limit on a model whose price nobody stated."""
+    """A dollar limit on a model whose price is unknown."""
 
     def __init__(self, model: str) -> None:
         self.model = model
@@ -171,7 +171,7 @@ class UnknownPrice(BudgetError):
 
 
 class LLMError(FunnelError):
-    """A model endpoint. `may_be_billed`: the work may have been done, and cost money, before it failed."""
+    """A failed call of a model. `may_be_billed`: the endpoint may have done the work, and charged for it."""
 
     may_be_billed: bool = False
 
@@ -196,7 +196,7 @@ class LLMUnavailable(LLMError):
 
 
 class LLMRefused(LLMError):
-    """The endpoint answered and refused: key, model name or request."""
+    """The endpoint refused the key, the model name or the request."""
 
     def __init__(self, model: str, endpoint: str, reason: str, *, advice: str) -> None:
         self.model = model
@@ -206,7 +206,7 @@ class LLMRefused(LLMError):
 
 
 class LLMBadResponse(LLMError):
-    """The endpoint answered with something that is no chat completion."""
+    """The endpoint answered with something other than a chat completion."""
 
     may_be_billed = True
 
@@ -221,11 +221,11 @@ class LLMBadResponse(LLMError):
 
 
 class CallFailed(LLMError):
-    """A call that failed before this run was interrupted, as the run's journal tells it."""
+    """A call that failed before the run was interrupted; a resume takes the failure from the journal."""
 
 
 class RunError(FunnelError):
-    """A run that was to be resumed. Each carries `run`."""
+    """A run cannot be resumed. `run` is its name."""
 
     def __init__(self, run: str, message: str) -> None:
         self.run = run
@@ -233,16 +233,16 @@ class RunError(FunnelError):
 
 
 class RunUnknown(RunError):
-    """The memory holds no such run, or not all of it."""
+    """The memory does not hold the run, or not in a readable form."""
 
     def __init__(self, run: str, url: str, reason: str = "there is none of that name") -> None:
         super().__init__(
-            run, f"Run {run[:200]!r} is not to be had from {url}: {reason}. Name its memory: --memory URL."
+            run, f"Run {run[:200]!r} is not available from {url}: {reason}. Name its memory: --memory URL."
         )
 
 
 class RunTaken(RunError):
-    """Another process works on that run."""
+    """Another process is working on that run."""
 
     def __init__(self, run: str, holder: str) -> None:
         self.holder = holder
@@ -252,7 +252,7 @@ class RunTaken(RunError):
 
 
 class RunChanged(RunError):
-    """What the run had read is no longer so, or no longer for the asker."""
+    """A document that the run had read has changed, or the asker may not read it now."""
 
     def __init__(self, run: str, reason: str) -> None:
         self.reason = reason
@@ -260,7 +260,7 @@ class RunChanged(RunError):
 
 
 class MemoryFailed(FunnelError):
-    """A memory backend is down or refused. The URL carries no credentials."""
+    """A memory backend is down or refused the request. The URL is shown without credentials."""
 
     def __init__(self, url: str, reason: str) -> None:
         self.url = url
@@ -269,7 +269,7 @@ class MemoryFailed(FunnelError):
 
 
 class SwapFailed(MemoryFailed):
-    """A memory could not be changed for another; the old one, at `url`, is still in use."""
+    """A memory could not be replaced by another; the old one, at `url`, is still in use."""
 
     def __init__(self, url: str, why: str) -> None:
         self.why = why.rstrip(".")
@@ -277,7 +277,7 @@ class SwapFailed(MemoryFailed):
 
 
 class UnknownDocument(FunnelError):
-    """A document that was never given to this run."""
+    """A document that this run does not have."""
 
     def __init__(self, document_id: str) -> None:
         self.document_id = document_id
@@ -285,7 +285,7 @@ class UnknownDocument(FunnelError):
 
 
 class BadPattern(FunnelError, ValueError):
-    """No regular expression, or one that takes too long or too much memory. `position` starts at 0."""
+    """An invalid regular expression, or one that takes too much time or memory. `position` starts at 0."""
 
     def __init__(self, pattern: str, reason: str, *, advice: str, position: int | None = None) -> None:
         self.pattern = pattern
@@ -296,7 +296,7 @@ class BadPattern(FunnelError, ValueError):
 
 
 class SandboxError(FunnelError):
-    """The place where model-written code runs."""
+    """A sandbox, in which the model's code runs, does not work."""
 
 
 class SandboxUnavailable(SandboxError):
@@ -309,7 +309,7 @@ class SandboxUnavailable(SandboxError):
 
 
 class SandboxDied(SandboxError):
-    """The process that ran the code is gone, and its state with it: terminal, unlike an error in the code."""
+    """The process that ran the code has died, and its state is lost: final, unlike an error in the code."""
 
     def __init__(self, sandbox: str, reason: str) -> None:
         self.sandbox = sandbox

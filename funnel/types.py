@@ -1,4 +1,7 @@
-"""What leaves the system: Answer, Citation, Usage. Stable and documented in docs/answer.md; no I/O."""
+"""The values that leave the system, such as an answer and its citations; no I/O.
+
+The fields of an answer are stable and documented in docs/answer.md.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A span of a stored document: `document.text[start:stop] == quote` held when the answer left."""
+    """A span of a stored document. When the answer was given, `document.text[start:stop] == quote` held."""
 
     document_id: str
     title: str
@@ -71,7 +74,7 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of an answer's text: `answer.text[start:stop] == text`."""
+    """A span of an answer's text: `answer.text[start:stop] == text`."""
 
     start: int
     stop: int
@@ -88,12 +91,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer took. `cost_usd` is None when the price of a model that was called is unknown.
+    """What an answer cost. `cost_usd` is None if the price of a model that was called is unknown.
 
-    `cached_calls` were answered from the cache and are not in `model_calls`. `replayed_calls` were answered
-    from the journal of an interrupted run: not made again, but in all sums here, as they were paid for then.
-    `depth` is that of the deepest inspector that took a turn, 0 where no child did; `output_chars` is what
-    all cells printed and noted.
+    `cached_calls` were answered from the cache and are not counted in `model_calls`. `replayed_calls` were
+    answered from the journal of an interrupted run: they were not made again, but are counted in all sums
+    here, since they had been paid for. `depth` is the depth of the deepest inspector that took a turn, 0 for
+    the root. `output_chars` counts the characters that all cells printed and noted.
     """
 
     model_calls: int = 0
@@ -110,9 +113,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The router's word: which route, how probable that depth is needed, and why in plain words.
+    """What the router decided: the route, how probable it is that depth is needed, and why in plain words.
 
-    `shape` is a guess at what kind of work the question asks for, `shape_reason` what it rests on.
+    `shape` is its guess at the kind of work that the question asks for, and `shape_reason` the reason for it.
+    `pinned`: the caller chose the route.
     """
 
     route: Route
@@ -125,14 +129,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer and how it came to be.
+    """One answer, and how it came about.
 
-    `text` marks its citations as [1], [2], …: `citations[0]`, `citations[1]`, ….
-    `status`: complete; partial (a limit ended the work, this is what was found); declined (nothing in the
-    documents answers it); failed (a part of the system broke; `notices` say which).
-    `end_reason` says why the work ended. `route_probability` is the router's probability that the question
-    needs the deep route; `shape` its guess at what kind of work the question asks for. `uncited` are the
-    statements of `text` that carry no citation.
+    `text` refers to `citations[0]`, `citations[1]`, … by the markers [1], [2], ….
+
+    `status` is `complete`, `partial` (the work was cut short, and this is what was found by then), `declined`
+    (no answer was found in the documents) or `failed` (a part of the system broke before anything was found;
+    `notices` say which). `end_reason` says why the work ended.
+
+    `route_probability` is the router's probability that the question needs the deep route, and `shape` its
+    guess at the kind of work that the question asks for. `uncited` lists the statements of `text` that carry
+    no citation.
     """
 
     question: str
@@ -154,5 +161,5 @@ class Answer:
     end_reason: EndReason = field(kw_only=True)
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer as JSON types: what `funnel ask --json` prints."""
-        return asdict(self)
+        """Return the answer as JSON types, as `funnel ask --json` prints it."""
+        return {**asdict(self), "end_reason": self.end_reason.value}

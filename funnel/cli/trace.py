@@ -20,6 +20,7 @@ from funnel.trace.kinds import (
     BatchEnded,
     BatchStarted,
     CacheHit,
+    CallRetried,
     CellEnded,
     CellStarted,
     Ended,
@@ -28,6 +29,7 @@ from funnel.trace.kinds import (
     ModelCallEnded,
     ModelCallStarted,
     NoteWritten,
+    ReplyRejected,
     RetrieveEnded,
     RetrieveStarted,
     RouteDecided,
@@ -147,12 +149,13 @@ def _label(node: Node, *, full: bool) -> str:
 
 
 def _headline(node: Node) -> str:
-    """What happened, in a few words; the reason, if any, of an event that this version does not know."""
+    """What happened, in a few words; all that is said by an event that this version does not know."""
     begun = node.begun
+    if begun is None:
+        return ", ".join(f"{name} {value}" for name, value in node.data.items() if name != "error")
     if isinstance(begun, RunStarted):
         return _run(node, begun)
-    said = _lasting(begun, node.ending) if isinstance(begun, Started) else _happened(begun)
-    return said or str(node.data.get("reason", ""))
+    return _lasting(begun, node.ending) if isinstance(begun, Started) else _happened(begun)
 
 
 def _lasting(begun: Started, ending: Ended | None) -> str:
@@ -173,7 +176,7 @@ def _lasting(begun: Started, ending: Ended | None) -> str:
             return ""
 
 
-def _happened(data: EventData | None) -> str:
+def _happened(data: EventData) -> str:
     said = ""
     match data:
         case RouteDecided() as decided:
@@ -188,6 +191,8 @@ def _happened(data: EventData | None) -> str:
             said = f"{key}: {text[:NOTE_CHARS]}"
         case WorkStopped(reason=reason, end_reason=EndReason() as end_reason):
             said = f"{end_reason}: {reason}"
+        case WorkStopped(reason=reason) | CallRetried(reason=reason) | ReplyRejected(reason=reason):
+            said = reason
     return said
 
 

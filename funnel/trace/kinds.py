@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
+from enum import Enum
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
 
@@ -69,6 +70,8 @@ def fields_of(data: type[EventData]) -> dict[str, Field[Any]]:
 
 def plain(value: Any) -> Any:
     """Return the value of a field as JSON types."""
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

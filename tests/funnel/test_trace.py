@@ -140,7 +140,7 @@ def test_a_file_that_is_no_trace_says_why(tmp_path, content, reason):
     path.write_bytes(content)
     with pytest.raises(BadTrace) as raised:
         read_trace(path)
-    assert str(raised.value) == f"{path} is no trace of funnel: {reason}."
+    assert str(raised.value) == f"{path} is not a trace of funnel: {reason}."
 
 
 def test_a_broken_line_in_the_middle_is_named(tmp_path):
@@ -288,5 +288,5 @@ def test_one_attempt_is_the_tree_of_its_file(tmp_path):
 def test_an_attempt_that_does_not_read_is_named(tmp_path):
     write(tmp_path / "r.jsonl")
     (tmp_path / "r.1.jsonl").write_text("hello\n")
-    with pytest.raises(BadTrace, match=r"r\.1\.jsonl is no trace of funnel: line 1 holds no event"):
+    with pytest.raises(BadTrace, match=r"r\.1\.jsonl is not a trace of funnel: line 1 holds no event"):
         read_run([tmp_path / "r.jsonl", tmp_path / "r.1.jsonl"])

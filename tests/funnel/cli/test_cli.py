@@ -371,7 +371,7 @@ def test_an_endpoint_that_refuses_the_key_is_told_without_the_key(kb, chat_serve
 def test_what_is_no_trace_is_told(tmp_path, content):
     if content is not None:
         (tmp_path / "t").write_text(content)
-    assert "is no trace of funnel: " in refused(run("trace", tmp_path / "t"))
+    assert "is not a trace of funnel: " in refused(run("trace", tmp_path / "t"))
 
 
 @pytest.mark.parametrize(("query", "told"), [("", "The query is empty."), (" ", "The query is empty.")])

@@ -94,7 +94,7 @@ def test_a_file_comes_before_a_run_of_its_name(trace, tmp_path, monkeypatch):
 
 def test_neither_file_nor_run_is_told(tmp_path):
     told = refused(run("r", FUNNEL_TRACE_DIR=str(tmp_path)))
-    assert told == "Error: r is no trace of funnel: there is no such file."
+    assert told == "Error: r is not a trace of funnel: there is no such file."
 
 
 def test_a_page_can_be_opened_at_once(trace, tmp_path, monkeypatch):

@@ -89,7 +89,7 @@ async def test_a_document_that_another_tenant_has_is_its_own(memory):
 
 async def test_a_run_that_is_not_there_is_named_and_nothing_removed(memory):
     await ended(memory, "one", "a")
-    with pytest.raises(RunUnknown, match="Run 'two' is not to be had from memory://"):
+    with pytest.raises(RunUnknown, match="Run 'two' is not available from memory://"):
         await remove_runs(memory, ["one", "two"], asker=LOCAL_OWNER)
     assert len(await spaces(memory)) == 2
 
