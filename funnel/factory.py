@@ -51,6 +51,7 @@ def build(source: Source, settings: Settings | None = None) -> Funnel:
         prompts=prompts,
         keep_s=settings.keep_days * DAY_S,
         learn=settings.learn,
+        daily=daily(settings),
     )
     if telemetry is not None:
         funnel.subscribe(telemetry)
@@ -86,6 +87,11 @@ def limits(settings: Settings) -> Limits:
         timeout_s=settings.timeout_s,
         max_prompt_tokens=settings.max_prompt_tokens,
     )
+
+
+def daily(settings: Settings) -> Limits | None:
+    """The limits that the settings put on a tenant's day; None if there are none."""
+    return None if settings.max_usd_per_day is None else Limits.only(max_usd=settings.max_usd_per_day)
 
 
 def _llm(model: str, settings: Settings) -> LLM:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 from funnel import verification
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BadQuestion, UnknownName
 from funnel.inspector import Inspector
 from funnel.journal.found import HITS
+from funnel.llm.budget import Ledger, Limits
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
 from funnel.prompts.addenda import Prompts, shipped
@@ -40,7 +43,8 @@ class Funnel:
     """Answers questions over one source. `async with` closes the models, memory and sandbox it was given.
 
     `keep_s`: how long what a run stores is kept for a resume and for later runs; None for ever. `learn`:
-    whether runs offer each other their findings, unless a question's options forbid it.
+    whether runs offer each other their findings, unless a question's options forbid it. `daily`: what all
+    runs of a tenant may spend a day (UTC), in every process with the same memory.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and two settings of the memory
@@ -55,6 +59,7 @@ class Funnel:
         prompts: Prompts | None = None,
         keep_s: float | None = None,
         learn: bool = True,
+        daily: Limits | None = None,
     ) -> None:
         self._models = models
         self._memory = memory
@@ -71,6 +76,7 @@ class Funnel:
             prompts=prompts or shipped(),
             keep_s=keep_s,
             learn=learn,
+            daily=daily,
         )
 
     async def ask(
@@ -97,6 +103,18 @@ class Funnel:
         """
         async with self._runs.resume(run, again or ResumeOptions(), on_event) as begun:
             return begun.ended or await self._work(begun)
+
+    def job(
+        self, limits: Limits, *, asker: Asker = LOCAL_OWNER, name: str | None = None
+    ) -> AbstractAsyncContextManager[Ledger]:
+        """A ledger for the runs of one job, which `Options.ledger` hands to each of them.
+
+        It draws on the asker's budget of the day, where there is one. With a `name` it lives in the memory:
+        every process that opens it draws on the same, and what was spent is known when the job goes on.
+
+        Raises: `MemoryFailed`.
+        """
+        return self._runs.job(limits, asker=asker, name=name)
 
     async def stream(self, question: str, options: Options | None = None) -> AsyncIterator[Event]:
         """Yield the run's events as they happen; the last but one, of kind `answer`, holds the answer.

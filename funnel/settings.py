@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     max_usd: Dollars | None = Field(
         None, validation_alias="FUNNEL_MAX_USD", description="a number of dollars, 0 or more"
     )
+    max_usd_per_day: Dollars | None = Field(
+        None, validation_alias="FUNNEL_MAX_USD_PER_DAY", description="a number of dollars, 0 or more"
+    )
     max_calls: int = Field(
         100, ge=1, validation_alias="FUNNEL_MAX_CALLS", description="a whole number, 1 or more"
     )

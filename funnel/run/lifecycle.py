@@ -21,9 +21,11 @@ from funnel.inspector.tools.registry import RESERVED
 from funnel.journal import Journal, RunRecord
 from funnel.journal.found import HITS
 from funnel.journal.swapping import Mailbox
-from funnel.llm.budget import Ledger
+from funnel.llm.budget import Ledger, Limits
 from funnel.llm.cache import Completions
+from funnel.llm.daily import DailyBudget
 from funnel.llm.models import Models
+from funnel.llm.shared import SharedLedger
 from funnel.memory.base import Memory
 from funnel.memory.swap.hot_swap import HotSwap
 from funnel.prompts.addenda import Prompts
@@ -70,10 +72,11 @@ class _Chosen:
 class RunLifecycle:
     """Begins the runs of one funnel. `keep_s`: how long what a run stores is kept; None for ever.
 
-    `learn`: whether runs learn from each other, unless a question's own options forbid it.
+    `learn`: whether runs learn from each other, unless a question's own options forbid it. `daily`: what all
+    runs of a tenant may spend a day.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a funnel that a run needs
         self,
         source: Source,
         *,
@@ -84,6 +87,7 @@ class RunLifecycle:
         prompts: Prompts,
         keep_s: float | None,
         learn: bool,
+        daily: Limits | None,
     ) -> None:
         self._source = source
         self._models = models
@@ -95,6 +99,7 @@ class RunLifecycle:
         self._learn = learn
         self._sinks: list[Sink] = []
         self._cache = Completions(memory, ttl_s=keep_s)
+        self._daily = None if daily is None else DailyBudget(memory, daily)
 
     def subscribe(self, sink: Sink) -> None:
         """Hand every event of every later run to `sink`."""
@@ -126,14 +131,15 @@ class RunLifecycle:
             learn=self._learn and options.learn,
             tools=tuple(each.line for each in tools),
         )
-        for meter in self._models.meters(Ledger(record.limits, parent=options.ledger), Events(record.run)):
-            meter.check_start(record.limits)
-        trace = options.trace or self._trace_dir / f"{record.run}.jsonl"
-        async with Journal(self._memory, record.run, asker=options.asker, ttl_s=self._keep_s) as journal:
-            await journal.begin(record)
-            how = _Chosen(options.asker, schema, tools, trace, sink, options.ledger, fresh=options.fresh)
-            async with self._open(record, journal, how) as run:
-                yield PreparedRun(run, record, trace)
+        async with self._above(options.asker, options.ledger) as ledger:
+            for meter in self._models.meters(Ledger(record.limits, parent=ledger), Events(record.run)):
+                meter.check_start(record.limits)
+            trace = options.trace or self._trace_dir / f"{record.run}.jsonl"
+            async with Journal(self._memory, record.run, asker=options.asker, ttl_s=self._keep_s) as journal:
+                await journal.begin(record)
+                how = _Chosen(options.asker, schema, tools, trace, sink, ledger, fresh=options.fresh)
+                async with self._open(record, journal, how) as run:
+                    yield PreparedRun(run, record, trace)
 
     @asynccontextmanager
     async def resume(self, name: str, again: ResumeOptions, sink: Sink | None) -> AsyncIterator[PreparedRun]:
@@ -155,24 +161,51 @@ class RunLifecycle:
             record = replace(record, limits=again.limits or record.limits)
             schema = _schema_again(record, again)
             trace = again.trace or self._trace_dir / f"{name}.{journal.attempt}.jsonl"
-            how = _Chosen(asker, schema, tools, trace, sink, again.ledger, fresh=False)
-            async with self._open(record, journal, how) as run:
-                for spent in journal.spent:
-                    run.ledger.book(
-                        input_tokens=spent.input_tokens,
-                        output_tokens=spent.output_tokens,
-                        usd=spent.cost_usd,
-                        answered=spent.completion is not None,
-                        cached=spent.cached,
-                        calls=spent.calls,
-                    )
-                await _check_documents(run)
-                kept = await journal.answer()
-                ended = kept if kept is not None and kept.end_reason.is_final else None
-                if ended is None:
-                    for meter in (run.root, run.sub):
-                        meter.check_start(record.limits)
-                yield PreparedRun(run, record, trace, _notices(journal), ended)
+            async with self._above(asker, again.ledger) as ledger:
+                how = _Chosen(asker, schema, tools, trace, sink, ledger, fresh=False)
+                async with self._open(record, journal, how) as run:
+                    for spent in journal.spent:
+                        run.ledger.book(
+                            input_tokens=spent.input_tokens,
+                            output_tokens=spent.output_tokens,
+                            usd=spent.cost_usd,
+                            answered=spent.completion is not None,
+                            cached=spent.cached,
+                            calls=spent.calls,
+                        )
+                    await _check_documents(run)
+                    kept = await journal.answer()
+                    ended = kept if kept is not None and kept.end_reason.is_final else None
+                    if ended is None:
+                        for meter in (run.root, run.sub):
+                            meter.check_start(record.limits)
+                    yield PreparedRun(run, record, trace, _notices(journal), ended)
+
+    @asynccontextmanager
+    async def _above(self, asker: Asker, ledger: Ledger | None) -> AsyncIterator[Ledger | None]:
+        """Yield what a run draws on: the ledger that its caller named, else its owner's day.
+
+        Raises: `BadSetting` for a ledger that does not draw on its owner's day, where there is such a limit.
+        """
+        if self._daily is None:
+            yield ledger
+        elif ledger is not None:
+            self._daily.require(ledger, asker)
+            yield ledger
+        else:
+            async with self._daily.open(asker) as day:
+                yield day
+
+    @asynccontextmanager
+    async def job(self, limits: Limits, *, asker: Asker, name: str | None) -> AsyncIterator[Ledger]:
+        """Yield the ledger of a job, as `Funnel.job` describes it."""
+        async with self._above(asker, None) as day:
+            if name is None:
+                yield Ledger(limits, parent=day, name="job")
+            else:
+                shared = SharedLedger(self._memory, f"job/{name}", limits, asker=asker, parent=day)
+                async with shared:
+                    yield shared
 
     @asynccontextmanager
     async def _open(
