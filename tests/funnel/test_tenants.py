@@ -148,7 +148,7 @@ async def test_the_completions_of_a_tenant_serve_no_other(funnel):
 async def test_what_a_tenant_learnt_is_found_by_no_other(memory):
     learnt = FindingStore(memory, asker=ACME)
     learnt.add("note", "When?", "May", [SupportingSpan("lease", "1", 0, 3, "check", "Lease")])
-    await learnt.keep()
+    await learnt.keep(["lease"])
     assert await FindingStore(memory, asker=ACME).versions() == [("lease", "1")]
     for stranger in STRANGERS:
         store = FindingStore(memory, asker=stranger)
