@@ -1,1 +1,1 @@
-"""What one run reads and writes through a memory: documents in pages, notes, grep and search."""
+"""The documents and notes that one run keeps in a memory, with grep and search over them."""

@@ -1,11 +1,11 @@
 r"""Regular expressions over pages of text, in a process that can be killed; knows no memory and no document.
 
-The pattern comes from a language model or a stranger, and `re` holds the interpreter for as long as it
-backtracks: `(a+)+$` on forty characters stops every task of the host. Three ways out were weighed.
-google-re2 never backtracks, but its `\d` and `\w` are ASCII and it has no lookaround, so patterns that are
-right in Python fail or find less. `regex` has a timeout and lets other threads run, but `(?:a{9999}){9999}`
-takes gigabytes before it starts, and its `\w` and `{e}` mean other things. A worker process under a memory
-limit, killed when it is late, is `re` itself to the last character, and costs about 30 ms once a run.
+The pattern comes from a language model or a stranger, and `re` blocks the interpreter while it backtracks:
+`(a+)+$` on forty characters stops every task of the host. Two libraries were considered. google-re2 never
+backtracks, but its `\d` and `\w` are ASCII and it has no lookaround, so patterns that are right in Python
+fail or find less. `regex` has a timeout and lets other threads run, but `(?:a{9999}){9999}` takes gigabytes
+before it starts, and its `\w` and `{e}` mean other things. A worker process with a memory limit, killed when
+it is late, runs `re` itself and costs about 30 ms once a run.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from funnel.errors import BadPattern, MemoryFailed
 _WORKER = Path(__file__).with_name("grep_worker.py")
 _START_S = 30.0
 _GRACE_S = 30
-"""How much later than here the worker ends itself, should this process be gone."""
+"""How much later than this process the worker itself gives up, in case this process is gone."""
 _MAX_PATTERN_CHARS = 100_000
-_MAX_MATCHES = 2**32 - 1  # what the frame can say
+_MAX_MATCHES = 2**32 - 1  # the most that a frame can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A pattern and how it is looked for. `reach`: the longest match in characters that is found exactly."""
+    """A pattern and how to search for it. `reach`: characters of the longest match that is found exactly."""
 
     pattern: str
     ignore_case: bool
@@ -56,7 +56,7 @@ class Search:
 class Grepper:
     """One worker process, started when it is first needed and kept until `close`; one search at a time.
 
-    `piece_s` is how long a pattern may take on one piece of text before it counts as runaway.
+    `piece_s`: how long a pattern may take on one piece of text before it counts as too slow.
     """
 
     def __init__(self, *, piece_s: float = 3.0) -> None:
@@ -66,9 +66,9 @@ class Grepper:
 
     @contextlib.asynccontextmanager
     async def search(self, search: Search) -> AsyncIterator[Scan]:
-        """A scan with this pattern; the worker is killed if the scan ends in any error or is cancelled.
+        """Begin a scan with this pattern; the worker is killed if the scan fails or is cancelled.
 
-        Raises: `BadPattern` when it is no regular expression, is too long, too slow or too large.
+        Raises: `BadPattern` if it is no regular expression, or is too long, too slow or too large.
         """
         if len(search.pattern) > _MAX_PATTERN_CHARS:
             reason = f"it has {len(search.pattern)} characters, of at most {_MAX_PATTERN_CHARS}"
@@ -90,7 +90,7 @@ class Grepper:
 
     async def _started(self) -> Process:
         if self._process is None or self._process.returncode is not None:
-            # By path and isolated: neither the package nor site-packages are imported there.
+            # Started by path and isolated: it imports neither this package nor site-packages.
             command = (sys.executable, "-I", "-S", str(_WORKER))
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
@@ -103,12 +103,12 @@ class Grepper:
             return
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        # Reads what is left and closes both pipes.
+        # This reads the rest of the output and closes both pipes.
         await process.communicate()
 
 
 class Scan:
-    """One pattern going over documents, a piece at a time."""
+    """Applies one pattern to documents, a piece at a time."""
 
     def __init__(self, process: Process, search: Search, piece_s: float) -> None:
         self._process = process
@@ -132,7 +132,7 @@ class Scan:
     async def feed(
         self, document_id: str, piece: bytes, *, last: bool, limit: int
     ) -> tuple[int, list[Match]]:
-        """How many matches the next piece (UTF-8) completes, and the first `limit` of them."""
+        """Return how many matches the next piece (UTF-8) completes, and the first `limit` of them."""
         request = (b"L" if last else b"T") + min(limit, _MAX_MATCHES).to_bytes(4, "big") + piece
         answer = await self._ask(request, timeout_s=self._piece_s)
         return answer["count"], [Match(document_id, *found) for found in answer["found"]]

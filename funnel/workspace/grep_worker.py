@@ -1,8 +1,8 @@
-"""The process that runs regular expressions, started by path; knows pages of text and nothing of funnel.
+"""The process that runs regular expressions, started by path; knows pieces of text, nothing of funnel.
 
-Frames, both ways: four bytes of length, then the body. Requests are `P` + JSON (a pattern), `N` (a new
-document), `T` or `L` + how many matches to return + UTF-8 (its next or last piece of text); each is answered
-by one frame of JSON.
+A frame is four bytes of length and a body, in both directions. Requests are `P` and JSON (a pattern), `N` (a
+new document), and `T` or `L`, the number of matches to return and UTF-8 (the next or last piece of its text).
+The answer to each is one frame of JSON.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _MEMORY_BYTES = 1 << 30
 
 @dataclass(slots=True)
 class Scanner:
-    """Finds in pieces of a document what `re.finditer` finds in the whole of it.
+    """Finds in pieces of a document what `re.finditer` finds in the whole.
 
-    A match is taken once `reach` and `context` characters behind its start are here, so whatever looks at no
-    more than `reach` characters ahead of its start, and behind it, is found exactly. A longer match is cut at
-    `reach` characters, may be cut earlier by the end of the text at hand, or be missed.
+    A match is reported once `reach` and `context` characters behind its start have arrived. So a pattern that
+    looks at no more than `reach` characters before and behind a match's start finds it exactly. A longer
+    match is truncated to `reach` characters, or to less at the end of a piece, or missed.
     """
 
     pattern: re.Pattern[str]
@@ -40,7 +40,7 @@ class Scanner:
         self.text, self.base, self.at = "", 0, 0
 
     def feed(self, piece: str, *, last: bool, limit: int) -> dict[str, Any]:
-        """How many matches the next piece completes, and the first `limit` of them."""
+        """Return how many matches the next piece completes, and the first `limit` of them."""
         self.text += piece
         frontier = len(self.text) + 1 if last else len(self.text) - self.reach - self.context
         count = 0
@@ -55,8 +55,8 @@ class Scanner:
                 resume = max(frontier, stop)
                 if len(found) < limit:
                     found.append(self._found(start, min(stop, start + self.reach)))
-            # What stays is what the next match may look back at. One character is the least: without it,
-            # \A and ^ would match here.
+            # The text that the next match may look back at is kept, one character at least: without any, \A
+            # and ^ would match here.
             keep = max(0, resume - max(self.reach, self.context, 1))
             self.text, self.base, self.at = self.text[keep:], self.base + keep, resume - keep
         return {"count": count, "found": found}
@@ -88,7 +88,7 @@ def _answer(request: bytes, scanner: Scanner | None) -> tuple[dict[str, Any], Sc
 
 
 def main() -> None:
-    """Answer until the parent closes the pipe."""
+    """Answer requests until the parent closes the pipe."""
     _limit_memory()
     # `[[` and the like may mean something else in a later Python; nobody reads this process's stderr.
     warnings.simplefilter("ignore")
@@ -96,7 +96,7 @@ def main() -> None:
     scanner: Scanner | None = None
     while len(head := source.read(4)) == 4:  # noqa: PLR2004 - the frame's length
         request = source.read(int.from_bytes(head, "big"))
-        # A search that runs past every limit of the parent has lost it.
+        # A search that exceeds every time limit of the parent has no parent any more.
         _set_alarm(scanner.late_s if scanner else 0)
         try:
             answer, scanner = _answer(request, scanner)
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def _set_alarm(seconds: int) -> None:
-    """End this process after so many seconds; 0 calls it off."""
+    """End this process after so many seconds; 0 cancels that."""
     if hasattr(signal, "alarm"):  # not on Windows
         signal.alarm(seconds)
 

@@ -1,4 +1,4 @@
-"""The notes of a run, apart from its documents: whoever holds these can read no document's text."""
+"""The notes of a run without its documents: a holder of `Notes` can read no document's text."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from funnel.workspace.workspace import Workspace
 
 
 class Notes:
-    """What a run notes, by key."""
+    """The notes of a run, by key."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
     async def put(self, key: str, text: str) -> None:
-        """Keep a text under a key; an earlier one of that key is replaced. Raises: `MemoryFailed`."""
+        """Store a text under a key, in place of any earlier one. Raises: `MemoryFailed`."""
         await self._workspace.note(key, text)
 
     async def all(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Documents in pages over any memory, and the pages read last; knows no run and nobody's rights."""
+"""Documents as pages in any memory, with a cache of recent pages; knows no run and no rights."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from funnel.errors import MemoryFailed
 from funnel.memory.base import Memory, Namespace
 
 Fetch = Callable[[int, int], Awaitable[str]]
-"""(start, stop) → those characters of a document, from where it comes from."""
+"""(start, stop) → those characters of a document, from its source."""
 
 COMPLETE = "complete"
 _WRITE_PAGES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """How a stored document is cut: every page has `page_chars` characters, but for a shorter last one."""
+class Pagination:
+    """How a document is divided: every page has `page_chars` characters, except for a shorter last one."""
 
     n_chars: int
     page_chars: int
 
     @property
     def n_pages(self) -> int:
-        """Pages in all; none for the empty document."""
+        """The number of pages; 0 for the empty document."""
         return -(-self.n_chars // self.page_chars)
 
     def key(self, page: int) -> str:
-        """Pages of another size are other keys, so two writers never mix theirs."""
+        """Return the key of a page; pages of different sizes have different keys, and never mix."""
         return _key(self.page_chars, page)
 
 
 class Pages:
     """The pages of documents, each document in a namespace of its own that never changes once complete.
 
-    `cache_bytes` bounds what the pages read last take in this process. A document that was stored less than
-    `ttl_s` seconds ago is not stored again; its pages stay twice as long, so that a run that found them there
-    finds them to its end.
+    `cache_bytes`: the most that recently read pages may take in this process. A document that was stored less
+    than `ttl_s` seconds ago is not stored again. Its pages are kept twice as long, so a run that found them
+    has them until its own end.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class Pages:
         self._cached: OrderedDict[tuple[Namespace, str], str] = OrderedDict()
         self._cached_bytes = 0
 
-    async def store(self, where: Namespace, text: str | Iterable[str]) -> Layout:
-        """Store a document once: the layout is written last, so an import cut short is done again."""
+    async def store(self, where: Namespace, text: str | Iterable[str]) -> Pagination:
+        """Store a document once. The mark is written last, so an interrupted import is repeated."""
         if stored := (await self._memory.get_many(where, [COMPLETE])).get(COMPLETE):
-            return Layout(**json.loads(stored))
+            return Pagination(**json.loads(stored))
         n_chars = 0
         pages = enumerate(_cut([text] if isinstance(text, str) else text, self._page_chars))
         while batch := list(islice(pages, _WRITE_PAGES)):
@@ -66,76 +66,78 @@ class Pages:
             await self._memory.put_many(
                 where, encoded, ttl_s=None if self._ttl_s is None else 2 * self._ttl_s
             )
-        layout = Layout(n_chars, self._page_chars)
-        marker = json.dumps({"n_chars": layout.n_chars, "page_chars": layout.page_chars})
+        pagination = Pagination(n_chars, self._page_chars)
+        marker = json.dumps({"n_chars": pagination.n_chars, "page_chars": pagination.page_chars})
         await self._memory.put_many(where, {COMPLETE: marker.encode()}, ttl_s=self._ttl_s)
-        return layout
+        return pagination
 
     async def read(
-        self, where: Namespace, layout: Layout, start: int, stop: int, *, fetch: Fetch | None = None
+        self, where: Namespace, pagination: Pagination, start: int, stop: int, *, fetch: Fetch | None = None
     ) -> str:
-        """Characters `start` to `stop`, 0 <= start <= stop <= n_chars, from the pages that hold them.
+        """Return the characters `start` to `stop`, 0 <= start <= stop <= n_chars, from their pages.
 
-        A page that is not there comes from `fetch`, and is stored; without, it is an error.
+        A page that is not stored comes from `fetch` and is stored then; without `fetch` it is an error.
 
-        Raises: `MemoryFailed`, and what `fetch` raises.
+        Raises: `MemoryFailed`; any exception of `fetch`.
         """
         if start >= stop:
             return ""
-        size = layout.page_chars
+        size = pagination.page_chars
         pages = range(start // size, (stop - 1) // size + 1)
-        if len(pages) == 1 and (text := self._cache_of(where, layout.key(pages[0]))) is not None:
+        if len(pages) == 1 and (text := self._cache_of(where, pagination.key(pages[0]))) is not None:
             return text[start - pages[0] * size : stop - pages[0] * size]
         parts = []
         for first in range(pages.start, pages.stop, _WRITE_PAGES):
             some = pages[first - pages.start :][:_WRITE_PAGES]
-            texts = await self._texts(where, layout, some, fetch)
+            texts = await self._texts(where, pagination, some, fetch)
             parts += [texts[page][max(0, start - page * size) : stop - page * size] for page in some]
         return "".join(parts)
 
     async def stream(
-        self, where: Namespace, layout: Layout, *, batch: int, fetch: Fetch | None = None
+        self, where: Namespace, pagination: Pagination, *, batch: int, fetch: Fetch | None = None
     ) -> AsyncIterator[bytes]:
-        """The whole text as UTF-8, `batch` pages at a time; it passes the cache by, which it would flush.
+        """Yield the whole text as UTF-8, `batch` pages at a time, past the cache, which it would flush.
 
-        With `fetch` it comes from there, and nothing is stored.
+        With `fetch` the text comes from there, and nothing is stored.
         """
-        for first in range(0, layout.n_pages, batch):
-            stop = min(first + batch, layout.n_pages)
+        for first in range(0, pagination.n_pages, batch):
+            stop = min(first + batch, pagination.n_pages)
             if fetch is not None:
-                size = layout.page_chars
-                text = await fetch(first * size, min(stop * size, layout.n_chars))
+                size = pagination.page_chars
+                text = await fetch(first * size, min(stop * size, pagination.n_chars))
                 yield text.encode("utf-8", "surrogatepass")
                 continue
-            keys = [layout.key(page) for page in range(first, stop)]
+            keys = [pagination.key(page) for page in range(first, stop)]
             found = await self._memory.get_many(where, keys)
             yield b"".join(self._present(where, found.get(key)) for key in keys)
 
     async def _texts(
-        self, where: Namespace, layout: Layout, pages: range, fetch: Fetch | None
+        self, where: Namespace, pagination: Pagination, pages: range, fetch: Fetch | None
     ) -> dict[int, str]:
         texts = {
-            page: text for page in pages if (text := self._cache_of(where, layout.key(page))) is not None
+            page: text for page in pages if (text := self._cache_of(where, pagination.key(page))) is not None
         }
-        wanted = {page: layout.key(page) for page in pages if page not in texts}
+        wanted = {page: pagination.key(page) for page in pages if page not in texts}
         if not wanted:
             return texts
         found = await self._memory.get_many(where, list(wanted.values()))
         absent = [page for page, key in wanted.items() if key not in found]
         if fetch is not None and absent:
-            texts |= await self._fetched(where, layout, range(absent[0], absent[-1] + 1), fetch)
+            texts |= await self._fetched(where, pagination, range(absent[0], absent[-1] + 1), fetch)
         for page, key in wanted.items():
             if page not in texts:
                 texts[page] = self._present(where, found.get(key)).decode("utf-8", "surrogatepass")
             self._keep(where, key, texts[page])
         return texts
 
-    async def _fetched(self, where: Namespace, layout: Layout, pages: range, fetch: Fetch) -> dict[int, str]:
-        """These pages from where the document comes from, and stored."""
-        size = layout.page_chars
-        text = await fetch(pages.start * size, min(pages.stop * size, layout.n_chars))
+    async def _fetched(
+        self, where: Namespace, pagination: Pagination, pages: range, fetch: Fetch
+    ) -> dict[int, str]:
+        """Fetch these pages, store them and return their texts."""
+        size = pagination.page_chars
+        text = await fetch(pages.start * size, min(pages.stop * size, pagination.n_chars))
         texts = dict(zip(pages, _cut([text], size), strict=True))
-        encoded = {layout.key(page): cut.encode("utf-8", "surrogatepass") for page, cut in texts.items()}
+        encoded = {pagination.key(page): cut.encode("utf-8", "surrogatepass") for page, cut in texts.items()}
         await self._memory.put_many(where, encoded, ttl_s=None if self._ttl_s is None else 2 * self._ttl_s)
         return texts
 
@@ -165,7 +167,7 @@ def _key(page_chars: int, page: int) -> str:
 
 
 def _cut(pieces: Iterable[str], size: int) -> Iterator[str]:
-    """The same text in pages of `size` characters."""
+    """Yield the same text in pages of `size` characters."""
     rest = ""
     for piece in pieces:
         at = size - len(rest)

@@ -1,4 +1,4 @@
-"""The passage of a text that says the most of what is asked; pure."""
+"""Finds the passage of a text that matches a query best; pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PASSAGE_CHARS = 600
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """`text[start:stop]`, whole sentences where these are short enough."""
+    """`text[start:stop]`: whole sentences if they are short enough."""
 
     start: int
     stop: int
@@ -25,10 +25,9 @@ class Excerpt:
 
 
 def best_passage(text: str, idf: Mapping[str, float]) -> Excerpt | None:
-    """The sentences in a row, up to `PASSAGE_CHARS` characters of them, that score best; None for no token.
+    """Return the best run of sentences of up to `PASSAGE_CHARS` characters; None if no token occurs.
 
-    The score of a passage is that of BM25 where all lengths are equal. Of equal ones the shortest, then the
-    first.
+    The score is that of BM25 for texts of equal length. Ties go to the shortest, then to the first.
     """
     pieces = [(start, stop, _counted(text[start:stop], idf)) for start, stop in _pieces(text)]
     best: Excerpt | None = None
@@ -61,7 +60,7 @@ def _counted(text: str, idf: Mapping[str, float]) -> Counter[str]:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Sentences, long ones cut."""
+    """Yield the sentences, long ones in parts."""
     for start, stop in sentences(text):
         for at in range(start, stop, PASSAGE_CHARS):
             yield at, min(at + PASSAGE_CHARS, stop)

@@ -1,4 +1,4 @@
-"""What a workspace knows of documents and finds in them, as values; knows no memory."""
+"""The documents of a workspace and what is found in them, as values; knows no memory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from funnel.workspace.grep import Match
-from funnel.workspace.pages import Layout
+from funnel.workspace.pages import Pagination
 
 
 class DocumentLike(Protocol):
-    """What a workspace must know of a document: `indexes.types.DocumentInfo` has it."""
+    """What a workspace needs to know about a document; `indexes.types.DocumentInfo` has it."""
 
     @property
     def id(self) -> str:
@@ -19,15 +19,15 @@ class DocumentLike(Protocol):
 
     @property
     def version(self) -> str:
-        """Names the text: the same id and version are the same characters. Not empty."""
+        """The name of this text: the same id and version have the same characters. Not empty."""
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The title shown to people."""
 
     @property
     def uri(self) -> str:
-        """Where it came from."""
+        """Where the document came from."""
 
 
 class Registrable(DocumentLike, Protocol):
@@ -51,16 +51,16 @@ class WorkspaceDocument:
 
 @dataclass(frozen=True, slots=True)
 class KnownDocument:
-    """A document and how its pages are cut; `whole` where all of them are in the memory."""
+    """A document and its pages; `whole` if all of them are in the memory."""
 
     stored: WorkspaceDocument
-    layout: Layout
+    pagination: Pagination
     whole: bool
 
 
 @dataclass(frozen=True, slots=True)
 class GrepResult:
-    """The first matches, and how many there are in all."""
+    """The first matches, and the number of all."""
 
     matches: tuple[Match, ...]
     total: int
@@ -68,7 +68,7 @@ class GrepResult:
 
 @dataclass(frozen=True, slots=True)
 class TextHit:
-    """A passage of the document `document_id`, or of the note `note`: its characters `start` to `stop`."""
+    """A passage of a document or of a note: its characters `start` to `stop`."""
 
     document_id: str | None
     note: str | None
@@ -79,12 +79,12 @@ class TextHit:
 
 
 def entry_of(known: KnownDocument) -> bytes:
-    """A document of a run, as its memory has it."""
-    return json.dumps({**asdict(known.stored), **asdict(known.layout), "whole": known.whole}).encode()
+    """Return the stored form of a document of a run."""
+    return json.dumps({**asdict(known.stored), **asdict(known.pagination), "whole": known.whole}).encode()
 
 
 def known_of(entry: bytes) -> KnownDocument:
-    """What `entry_of` gave."""
+    """Restore a document from the result of `entry_of`."""
     found = json.loads(entry)
     stored = WorkspaceDocument(found["id"], found["version"], found["title"], found["uri"], found["n_chars"])
-    return KnownDocument(stored, Layout(found["n_chars"], found["page_chars"]), found.get("whole", True))
+    return KnownDocument(stored, Pagination(found["n_chars"], found["page_chars"]), found.get("whole", True))

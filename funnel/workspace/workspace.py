@@ -1,8 +1,8 @@
-"""What one run reads and writes: documents and notes, over any memory; knows no model and no asker.
+"""The documents and notes of one run, over any memory; knows no model and no rights.
 
-Pages of a document version are shared by all runs of a tenant, but a run reads only what was added to it.
-So whoever adds a document has made sure that the run's asker may read it, and needs to make sure of nothing
-else: a run cannot reach another's documents by naming them.
+Pages of a document version are shared by all runs of a tenant, but a run reads only documents that were added
+to it. The caller that adds a document must have checked that the run's asker may read it. No other check is
+needed, since a run cannot reach the documents of another run by naming them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from funnel.memory import layout, terms, text_search
 from funnel.memory.base import Memory, Namespace
 from funnel.workspace import full_text
 from funnel.workspace.grep import Grepper, Match, Search
-from funnel.workspace.pages import Fetch, Layout, Pages
+from funnel.workspace.pages import Fetch, Pages, Pagination
 from funnel.workspace.passages import Excerpt, best_passage
 from funnel.workspace.values import (
     DocumentLike,
@@ -32,22 +32,22 @@ from funnel.workspace.values import (
 )
 
 FetchDocument = Callable[[str, int, int], Awaitable[str]]
-"""(document id, start, stop) → those characters of the version that was registered."""
+"""(document id, start, stop) → those characters of the registered version."""
 
 _SCAN_KEYS = 1_000
 _GREP_PAGES = 4
 _CANDIDATES = 4
-"""So many times the texts that are asked for are looked into for their best passage."""
+"""How many stretches are searched for their best passage, as a multiple of the passages wanted."""
 _INDEXED_AT_ONCE = 4
 _DOCUMENT, _NOTE = "document/", "note/"
 
 
 class Workspace:
-    """The documents and notes of run `run`; the same memory, tenant and run give the same again.
+    """The documents and notes of run `run`; the same memory, tenant and run open the same ones again.
 
-    An async context manager: leaving it ends the process that greps. The memory stays open, and its owner's.
-    `page_chars` characters go into one stored page; a match of up to `reach` characters is found exactly.
-    What is written stays for `ttl_s` seconds, pages of documents somewhat longer.
+    An async context manager: leaving it ends the process that greps. The memory stays open; its owner closes
+    it. `page_chars`: the characters of one stored page. `reach`: the longest match that is found exactly.
+    Values are kept for `ttl_s` seconds, pages of documents twice as long.
     """
 
     def __init__(
@@ -85,23 +85,23 @@ class Workspace:
         await self._grepper.close()
 
     async def add_document(self, info: DocumentLike, text: str | Iterable[str]) -> WorkspaceDocument:
-        """Give this run a document, whole or in pieces of any size. A stored version is not read again.
+        """Add a document to this run, whole or in pieces of any size. A stored version is not read again.
 
         Raises: `MemoryFailed`; `ValueError` for an empty id or version.
         """
-        layout = await self._pages.store(self._where(info.id, info.version), text)
-        stored = WorkspaceDocument(info.id, info.version, info.title, info.uri, layout.n_chars)
-        await self._remember([KnownDocument(stored, layout, whole=True)])
+        pagination = await self._pages.store(self._where(info.id, info.version), text)
+        stored = WorkspaceDocument(info.id, info.version, info.title, info.uri, pagination.n_chars)
+        await self._remember([KnownDocument(stored, pagination, whole=True)])
         return stored
 
     def fetch_with(self, fetch: FetchDocument) -> None:
-        """Where the text of documents comes from that are registered by what is known of them."""
+        """Set the function that returns text of registered documents."""
         self._fetch = fetch
 
     async def register(self, infos: Iterable[Registrable]) -> None:
-        """Give this run documents whose text is fetched when it is read, and stored by the page.
+        """Add documents to this run whose text is fetched when it is read, and then stored page by page.
 
-        What goes through whole documents, `grep` and the first `search`, stores no text.
+        `grep` and the first `search`, which go through whole documents, store no text.
 
         Raises: `MemoryFailed`; `ValueError` for an empty id or version.
         """
@@ -109,29 +109,29 @@ class Workspace:
         for info in infos:
             self._where(info.id, info.version)
             stored = WorkspaceDocument(info.id, info.version, info.title, info.uri, info.n_chars)
-            known.append(KnownDocument(stored, Layout(info.n_chars, self._page_chars), whole=False))
+            known.append(KnownDocument(stored, Pagination(info.n_chars, self._page_chars), whole=False))
         await self._remember(known)
 
     async def documents(self) -> tuple[WorkspaceDocument, ...]:
-        """The documents of this run, by id."""
+        """Return the documents of this run, ordered by id."""
         found = await self._entries(_DOCUMENT)
         self._known |= {name: known_of(entry) for name, entry in found.items()}
         return tuple(self._known[name].stored for name in found)
 
     async def length(self, document_id: str) -> int:
-        """Characters in a document. Raises: `UnknownDocument`."""
+        """Return the number of characters of a document. Raises: `UnknownDocument`."""
         return (await self._find(document_id)).stored.n_chars
 
     async def read(self, document_id: str, start: int | None = None, stop: int | None = None) -> str:
-        """`text[start:stop]`, with Python's rules for what lies outside; only those pages are fetched.
+        """Return `text[start:stop]`, by Python's rules for slices; only the pages needed are read.
 
-        Raises: `UnknownDocument`, `MemoryFailed`; what the fetching raises.
+        Raises: `UnknownDocument`, `MemoryFailed`; any exception of fetching.
         """
         known = await self._find(document_id)
         stored = known.stored
         begin, end, _ = slice(start, stop).indices(stored.n_chars)
         where = self._where(stored.id, stored.version)
-        return await self._pages.read(where, known.layout, begin, end, fetch=self._fetch_for(known))
+        return await self._pages.read(where, known.pagination, begin, end, fetch=self._fetch_for(known))
 
     async def grep(
         self,
@@ -142,14 +142,14 @@ class Workspace:
         limit: int = 200,
         ignore_case: bool = False,
     ) -> GrepResult:
-        """What `re.finditer` finds in these documents, in this order; in all of them by id when None.
+        """Return what `re.finditer` finds in these documents, in this order; None: in all, by id.
 
-        The first `limit` matches have `context` characters before and after. A match of more than `reach`
-        characters, with what it looks at around it, is cut (and may count once for each piece) or missed.
-        The search goes on to the end for the sake of `total`; cancel it to stop it.
+        The first `limit` matches come with `context` characters before and after. A match that is longer than
+        `reach` characters, including any text that it looks at, is truncated (and may count several times) or
+        missed. The search goes on to the end to count all matches; cancel the call to stop it.
 
-        Raises: `BadPattern`, `UnknownDocument`, `MemoryFailed`; `ValueError` for a number below 0; what the
-        fetching raises.
+        Raises: `BadPattern`, `UnknownDocument`, `MemoryFailed`; `ValueError` for a number below 0; any
+        exception of fetching.
         """
         if context < 0 or limit < 0:
             raise ValueError(f"context = {context} and limit = {limit}: neither may be below 0")
@@ -166,7 +166,7 @@ class Workspace:
                 stored = document.stored
                 where = self._where(stored.id, stored.version)
                 pieces = self._pages.stream(
-                    where, document.layout, batch=_GREP_PAGES, fetch=self._fetch_for(document)
+                    where, document.pagination, batch=_GREP_PAGES, fetch=self._fetch_for(document)
                 )
                 async for piece, last in _marked(pieces):
                     count, some = await scan.feed(
@@ -177,10 +177,10 @@ class Workspace:
         return GrepResult(tuple(matches), total)
 
     async def search(self, query: str, k: int = 10) -> tuple[TextHit, ...]:
-        """The best `k` passages of the documents and notes of this run for a query, best first.
+        """Return the best `k` passages of the documents and notes of this run for a query, best first.
 
-        BM25 over stretches of 8,192 characters finds where to look; a passage scores by what it holds itself.
-        A version that nobody searched before is indexed first: everything is read once, a piece at a time.
+        BM25 over stretches of 8,192 characters finds candidates; a passage is scored by its own terms. A
+        version that was never searched before is indexed first: its text is read once, a piece at a time.
 
         Raises: `MemoryFailed`.
         """
@@ -217,17 +217,17 @@ class Workspace:
             async with at_once:
                 known = await self._find(stored.id)
                 where = self._where(stored.id, stored.version)
-                await self._full_text.index(where, known.layout, fetch=self._fetch_for(known))
+                await self._full_text.index(where, known.pagination, fetch=self._fetch_for(known))
 
         await asyncio.gather(*map(index, documents))
 
     async def note(self, key: str, text: str) -> None:
-        """Keep `text` under `key` for this run; an earlier note of that key is replaced."""
+        """Store a note of this run under `key`, in place of any earlier one."""
         written = {_NOTE + key: text.encode("utf-8", "surrogatepass")}
         await self._memory.put_many(self._here, written, ttl_s=self._ttl_s)
 
     async def notes(self) -> dict[str, str]:
-        """Every note of this run, by key."""
+        """Return every note of this run, by key."""
         found = await self._entries(_NOTE)
         return {key: text.decode("utf-8", "surrogatepass") for key, text in found.items()}
 
@@ -238,7 +238,7 @@ class Workspace:
         return None if known.whole or self._fetch is None else partial(self._fetch, known.stored.id)
 
     async def _remember(self, known: Iterable[KnownDocument]) -> None:
-        """Write that these are documents of this run, all at once."""
+        """Record that these are documents of this run, all of them or none."""
         by_id = {each.stored.id: each for each in known}
         entries = {_DOCUMENT + name: entry_of(each) for name, each in by_id.items()}
         await self._memory.put_many(self._here, entries, ttl_s=self._ttl_s)
@@ -261,7 +261,7 @@ class Workspace:
             after = keys[-1]
 
     async def _entries(self, prefix: str) -> Mapping[str, bytes]:
-        """Everything of this run under a prefix, by what follows it."""
+        """Return the values of this run under a prefix, by the rest of their keys."""
         keys = [key async for key in self._keys(prefix)]
         found = await self._memory.get_many(self._here, keys)
         return {key.removeprefix(prefix): found[key] for key in keys if key in found}
@@ -284,7 +284,7 @@ def _hit(document: WorkspaceDocument | None, key: str, start: int, text: str, pa
 
 
 def _apart(hits: Sequence[TextHit]) -> list[TextHit]:
-    """Best first, without those that overlap a better one: neighbouring stretches share their border."""
+    """Return the hits, best first, without those that overlap a better one, as neighbouring stretches do."""
     kept: list[TextHit] = []
     for hit in sorted(hits, key=lambda h: (-h.score, h.document_id or "", h.note or "", h.start)):
         place = hit.document_id, hit.note
@@ -297,7 +297,7 @@ def _apart(hits: Sequence[TextHit]) -> list[TextHit]:
 
 
 async def _marked(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
-    """Each piece and whether it is the last; one empty piece for an empty document, where `^$` matches."""
+    """Yield each piece, with True for the last; for an empty document one empty piece, which `^$` matches."""
     held = b""
     async for piece in pieces:
         if held:

@@ -1,1 +1,1 @@
-"""Changing one memory for another while it is used, and copying everything it holds."""
+"""Replacing a memory by another while it is in use, and copying all its values."""

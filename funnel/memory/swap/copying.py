@@ -1,4 +1,4 @@
-"""Everything of one memory into another, and whether two hold the same; knows no backend and no run."""
+"""Copies all values of one memory into another, and compares two; knows no backend and no run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from funnel.memory.base import Entry, Memory, Namespace
 _NAMESPACES = 500
 _KEYS = 500
 _AT_ONCE = 16
-"""So many values are read and written in one go, or fewer where they are large."""
+"""How many values are read and written at a time; fewer if they are large."""
 _ABOUT_BYTES = 256 * 1024
-"""More at a time would keep others waiting behind it."""
+"""The bytes to copy at a time: with more, other callers would wait."""
 _LARGE_BYTES = 1 << 20
-"""Checksums of more are computed in a thread."""
+"""Checksums of more bytes than this are computed in a thread."""
 _ENDING_S = 2.0
-"""What has less of its life left may be gone in one memory before the other: some count whole seconds."""
+"""A value with less of its life left may expire in one memory before the other: some count whole seconds."""
 _LONG_S = 60.0
 _TRIES = 2
 _SHOWN = 5
 PATIENCE_S = 60.0
-"""A memory that has not answered a call for so long has failed; the backends here give up before."""
+"""After this time without an answer a memory has failed; the backends here give up before."""
 _LOG = logging.getLogger(__name__)
 
 KeyPlace = tuple[Namespace, str]
@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a copy took over."""
+    """The size of a copy so far."""
 
     keys: int = 0
     n_bytes: int = 0
@@ -46,7 +46,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where two memories differ: counts, and the first few places of each kind."""
+    """How two memories differ; `keys`: the number of keys of the first."""
 
     keys: int
     missing: tuple[KeyPlace, ...] = ()
@@ -55,11 +55,11 @@ class Difference:
 
     @property
     def none(self) -> bool:
-        """Whether they hold the same."""
+        """True if both have the same values."""
         return not (self.missing or self.extra or self.other)
 
     def __str__(self) -> str:
-        """In words."""
+        """Describe the difference in words."""
         parts = [
             f"{len(places):,} keys {what}, such as {_named(places)}"
             for what, places in (
@@ -73,7 +73,7 @@ class Difference:
 
 
 async def namespaces(memory: Memory, *, patience_s: float = PATIENCE_S) -> AsyncIterator[Namespace]:
-    """Every namespace that holds a key."""
+    """Yield every namespace with a key."""
     after = ""
     while found := await answered(memory, memory.namespaces(after=after, limit=_NAMESPACES), patience_s):
         for where in found:
@@ -82,7 +82,7 @@ async def namespaces(memory: Memory, *, patience_s: float = PATIENCE_S) -> Async
 
 
 async def keys(memory: Memory, where: Namespace, *, patience_s: float = PATIENCE_S) -> AsyncIterator[str]:
-    """Every key of a namespace, in order."""
+    """Yield every key of a namespace, in order."""
     after = ""
     while found := await answered(memory, memory.scan(where, after=after, limit=_KEYS), patience_s):
         for key in found:
@@ -93,7 +93,7 @@ async def keys(memory: Memory, where: Namespace, *, patience_s: float = PATIENCE
 async def batches(
     memory: Memory, *, patience_s: float = PATIENCE_S
 ) -> AsyncIterator[tuple[Namespace, list[str]]]:
-    """Every key of a memory, some at a time, each batch of one namespace."""
+    """Yield every key of a memory, several at a time, each batch from one namespace."""
     async for where in namespaces(memory, patience_s=patience_s):
         batch: list[str] = []
         async for key in keys(memory, where, patience_s=patience_s):
@@ -106,7 +106,7 @@ async def batches(
 
 
 async def answered(memory: Memory, call: Awaitable[T], patience_s: float) -> T:
-    """What the call gives. Raises: `MemoryFailed`, also when it gives nothing within `patience_s`."""
+    """Return the result of the call. Raises: `MemoryFailed`, also if there is none within `patience_s`."""
     try:
         async with asyncio.timeout(patience_s):
             return await call
@@ -116,10 +116,10 @@ async def answered(memory: Memory, call: Awaitable[T], patience_s: float) -> T:
 
 @dataclass
 class Copier:
-    """Copies places from `source` to `target` and remembers a checksum of each, to be verified.
+    """Copies values from `source` to `target` and keeps a checksum of each, for `verify`.
 
-    `on_progress` hears of the sums so far after each batch. `sums` has every place that was touched in the
-    target: the checksum of what is to be there, or None where nothing is.
+    `on_progress` is called with the size so far after each batch. `sums` has every key that was touched in
+    the target, with the checksum of its value there, or None if there is to be none.
     """
 
     source: Memory
@@ -131,30 +131,30 @@ class Copier:
     _at_once: int = _AT_ONCE
 
     async def everything(self) -> None:
-        """Every key that the source holds now. Raises: `MemoryFailed`."""
+        """Copy every key that the source has now. Raises: `MemoryFailed`."""
         async for where, batch in batches(self.source, patience_s=self.patience_s):
             await self._in_parts(batch, partial(self._places, where))
 
     async def some(self, places: Iterable[KeyPlace]) -> None:
-        """These keys as they are now: one that is gone in the source goes in the target, too."""
+        """Copy these keys as they are now; one that is gone from the source is deleted from the target."""
         for where, batch in _batched(places):
             await self._in_parts(batch, partial(self._places, where))
 
     async def _in_parts(self, batch: Sequence[str], work: Callable[[Sequence[str]], Awaitable[int]]) -> None:
-        """Neighbours are about as large as each other: as many together as should come to `_ABOUT_BYTES`."""
+        """Work on so many keys at a time as should come to `_ABOUT_BYTES`: neighbours are of similar size."""
         while batch:
             part, batch = batch[: self._at_once], batch[self._at_once :]
             mean = await work(part) / len(part)
             self._at_once = min(_AT_ONCE, max(1, int(_ABOUT_BYTES / max(1.0, mean))))
-            # Two memories of this process never wait, and everybody else would.
+            # Two memories of this process never wait, so other tasks get their turn here.
             await asyncio.sleep(0)
 
     async def _places(self, where: Namespace, batch: Sequence[str]) -> int:
-        """Copy them. Returns: their bytes."""
+        """Copy these keys and return the bytes of their values."""
         found = await answered(self.source, self.source.get_entries(where, batch), self.patience_s)
         sums = await _checksums({key: entry.value for key, entry in found.items()})
         gone = [key for key in batch if key not in found]
-        # Before anything is written: a write that fails may have been done, and is to be undone.
+        # Recorded before anything is written: a write that fails may have been done and must be undone.
         self.sums |= {(where, key): sums.get(key) for key in batch}
         for ttl_s, items in _by_life(found).items():
             await self._write(self.target.put_many(where, items, ttl_s=ttl_s))
@@ -166,7 +166,7 @@ class Copier:
         return size
 
     async def _write(self, call: Awaitable[None]) -> None:
-        """A write that was begun is waited for even by who is cancelled: it would be done after `undo`."""
+        """Wait for a write even if this is cancelled; otherwise it could be done after `undo`."""
         writing = asyncio.ensure_future(call)
         try:
             await answered(self.target, asyncio.shield(writing), self.patience_s)
@@ -178,10 +178,11 @@ class Copier:
             await asyncio.gather(writing, return_exceptions=True)
 
     async def verify(self, places: Iterable[KeyPlace] | None = None) -> None:
-        """Read these places, or all that were touched, back from the target; and that it has no others there.
+        """Read these keys back from the target, or all that were touched; then it may have no others.
 
-        A value whose life ends meanwhile is not missed. Raises: `MemoryFailed`, of the target, when it does
-        not hold what was copied.
+        A value that expires meanwhile may be missing.
+
+        Raises: `MemoryFailed`, of the target, if it has not what was copied.
         """
         if places is None:
             await self._count()
@@ -198,7 +199,7 @@ class Copier:
         return sum(map(len, held.values()))
 
     async def _count(self) -> None:
-        """A namespace of ours in the target may hold nothing but what was copied there."""
+        """Check that our namespaces in the target have no keys but those that were copied."""
         for where in {where for where, _ in self.sums}:
             async for key in keys(self.target, where, patience_s=self.patience_s):
                 if (where, key) not in self.sums:
@@ -208,7 +209,7 @@ class Copier:
     async def _wrong(
         self, where: Namespace, differing: Sequence[str], held: Mapping[str, bytes]
     ) -> str | None:
-        """One that is otherwise in the target for no good reason."""
+        """Return a key that differs in the target without a good reason; None if there is none."""
         still = await answered(self.source, self.source.get_entries(where, differing), self.patience_s)
         for key in differing:
             entry = still.get(key)
@@ -218,12 +219,12 @@ class Copier:
         return None
 
     async def undo(self) -> None:
-        """Take out of the target what was put there, as far as it lets itself be asked; else a log line."""
+        """Delete from the target what was copied; if it fails, log that."""
         try:
             for where, batch in _batched([*self.sums]):
                 await self._delete(where, batch)
         except MemoryFailed as error:
-            _LOG.warning("what was copied could not be taken out again: %s", error)
+            _LOG.warning("what was copied could not be deleted again: %s", error)
 
     async def _delete(self, where: Namespace, batch: Sequence[str]) -> None:
         for left in reversed(range(_TRIES)):
@@ -237,9 +238,9 @@ class Copier:
 
 
 async def require_room(source: Memory, target: Memory, *, patience_s: float = PATIENCE_S) -> None:
-    """A namespace that both have would become a mixture of two runs, or of two states of one.
+    """Check that no namespace is in both memories: it would become a mixture of two runs.
 
-    Raises: `MemoryFailed`, of the target, where there is one.
+    Raises: `MemoryFailed`, of the target, if there is one.
     """
     ours = {where async for where in namespaces(source, patience_s=patience_s)}
     async for where in namespaces(target, patience_s=patience_s):
@@ -252,9 +253,9 @@ async def require_room(source: Memory, target: Memory, *, patience_s: float = PA
 async def copy_all(
     source: Memory, target: Memory, *, on_progress: Callable[[Copied], None] = lambda _copied: None
 ) -> Copied:
-    """Everything of a memory that nobody writes to meanwhile, read back and compared.
+    """Copy all values of a memory that nobody writes to meanwhile, and compare them.
 
-    Raises: `MemoryFailed`; what was copied is out of the target again.
+    Raises: `MemoryFailed`, after what was copied has been deleted from the target.
     """
     await require_room(source, target)
     copier = Copier(source, target, on_progress)
@@ -268,7 +269,7 @@ async def copy_all(
 
 
 async def compare(one: Memory, other: Memory) -> Difference:
-    """What `other` has otherwise than `one`, by the checksum of every value. Raises: `MemoryFailed`."""
+    """Return how `other` differs from `one`, by the checksum of every value. Raises: `MemoryFailed`."""
     ours, theirs = await asyncio.gather(_sums(one), _sums(other))
     return Difference(
         keys=len(ours),
@@ -279,7 +280,7 @@ async def compare(one: Memory, other: Memory) -> Difference:
 
 
 def checksum(value: bytes) -> bytes:
-    """128 bits of BLAKE2b."""
+    """Return 128 bits of BLAKE2b."""
     return hashlib.blake2b(value, digest_size=16).digest()
 
 
@@ -292,7 +293,7 @@ async def _sums(memory: Memory) -> dict[KeyPlace, bytes]:
 
 
 def _batched(places: Iterable[KeyPlace]) -> Iterator[tuple[Namespace, list[str]]]:
-    """Some places at a time, each batch of one namespace."""
+    """Yield the keys, several at a time, each batch from one namespace."""
     by_namespace: dict[Namespace, list[str]] = defaultdict(list)
     for where, key in places:
         by_namespace[where].append(key)
@@ -310,9 +311,9 @@ async def _checksums(values: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _by_life(found: Mapping[str, Entry]) -> dict[float | None, dict[str, bytes]]:
-    """Values that end in the same second are written together; one that stays, with those that stay.
+    """Group values by the second in which they expire, to be written together.
 
-    In the same millisecond where little is left: a second more or less would count.
+    Group them by the millisecond if little of their life is left, since a second would matter then.
     """
     groups: dict[float | None, dict[str, bytes]] = defaultdict(dict)
     for key, entry in found.items():

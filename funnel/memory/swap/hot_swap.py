@@ -1,8 +1,8 @@
-"""A memory that can be changed for another while it is used; knows no backend and no run.
+"""A memory that can be replaced by another while it is in use; knows no backend and no run.
 
-Writes that come while everything is being copied are remembered and copied again, round by round, until few
-are left; these are copied while new writes wait, and then the other memory takes over. Reads never wait.
-Only writes through this object are seen: another process must not write to the old memory meanwhile.
+Keys that are written during the copy are copied again, round by round, until few are left. The last ones are
+copied while new writes wait, and then the new memory takes over. Reads never wait. Only writes through this
+object are seen, so no other process may write to the old memory meanwhile.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from funnel.memory.swap.copying import PATIENCE_S, Copied, Copier, KeyPlace, ans
 from funnel.memory.text_search import matching
 
 FEW = 32
-"""So many changed keys, or fewer, are copied while writes wait."""
+"""At most this many changed keys are copied while writes wait."""
 MOST_ROUNDS = 20
 _LOG = logging.getLogger(__name__)
 
 
 class Resident(Protocol):
-    """Who is to be told of a move: it is found under another URL from then on."""
+    """Is told of a swap, from which on its values have another URL."""
 
     async def leave(self, old: Memory, url: str) -> None:
-        """Everything is at `url`, and in a moment it will be used; a last word may be written into `old`."""
+        """Note in `old`, if need be, that everything has moved to `url`, which is used from now on."""
 
     async def stay(self, old: Memory) -> None:
-        """It came to nothing after all: take the last word back."""
+        """Take that note back: the swap has failed."""
 
 
 @dataclass(eq=False)
 class _Held:
-    """A memory, and how many calls are inside it."""
+    """A memory and the number of calls under way in it."""
 
     memory: Memory
     users: int = 0
 
 
 class HotSwap:
-    """Whatever memory it holds now. `swap` changes that; closing it closes the memory.
+    """A memory that passes every call to the one that it holds; `swap` replaces that, `close` closes it.
 
     `patience_s`: how long a swap waits for one answer of either memory.
     """
@@ -65,17 +65,17 @@ class HotSwap:
 
     @property
     def url(self) -> str:
-        """Of the memory that is held now."""
+        """The URL of the memory in use."""
         return self._held.memory.url
 
     async def swap(
         self, new: str | Memory, *, copy: bool = True, on_progress: Callable[[Copied], None] | None = None
     ) -> Copied:
-        """Use `new`, a URL or an open memory, from now on, with all that is held now unless not `copy`.
+        """Copy everything to `new`, a URL or an open memory, and use that; with `copy=False` copy nothing.
 
-        The old one is closed; what it held stays in it. A `new` that was given open is not closed on failure.
+        The old memory is closed and keeps its values. A memory that was given open is not closed on failure.
 
-        Raises: `SwapFailed`: the old one is still in use, and what was copied is out of the new one again.
+        Raises: `SwapFailed`; the old one is still in use, and what was copied is deleted from the new one.
         """
         if self._swapping.locked():
             raise SwapFailed(self.url, "another swap is under way")
@@ -99,7 +99,7 @@ class HotSwap:
                     raise SwapFailed(self.url, str(error)) from error
                 raise
             self._let_write()
-            # Who is cancelled now has swapped all the same; `close` waits for what is left to do.
+            # A call that is cancelled now has swapped all the same; `close` waits for the rest of the work.
             retiring = asyncio.create_task(self._retire(old))
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
@@ -124,7 +124,7 @@ class HotSwap:
             raise
 
     async def _copied(self, copier: Copier) -> None:
-        """Copy and verify; at the end the target is the same, and writes wait."""
+        """Copy and verify; at the end the target has the same values, and writes wait."""
         self._changed = set()
         await copier.everything()
         await copier.verify()
@@ -138,13 +138,13 @@ class HotSwap:
         await self._told(copier)
 
     async def _copied_again(self, copier: Copier) -> None:
-        """What was written since the last time."""
+        """Copy what was written since the last time."""
         changed, self._changed = self._changed or set(), set()
         await copier.some(changed)
         await copier.verify(changed)
 
     async def _told(self, copier: Copier) -> None:
-        """Before the switch, so that at no moment both memories say that the residents live there."""
+        """Tell the residents before the switch, so that never both memories claim to hold them."""
         told: list[Resident] = []
         try:
             for resident in [*self.residents]:
@@ -163,15 +163,15 @@ class HotSwap:
             try:
                 await copier.target.close()
             except MemoryFailed as error:
-                _LOG.warning("the new memory was not closed in good order: %s", error)
+                _LOG.warning("closing the new memory failed: %s", error)
 
     async def _retire(self, old: _Held) -> None:
-        """Close the old memory once the calls that were inside it have come out."""
+        """Close the old memory once the calls under way in it have ended."""
         await self._left(lambda: old.users == 0)
         try:
             await old.memory.close()
         except MemoryFailed as error:
-            _LOG.warning("the old memory was not closed in good order: %s", error)
+            _LOG.warning("closing the old memory failed: %s", error)
 
     async def _left(self, empty: Callable[[], bool]) -> None:
         while not empty():
@@ -205,7 +205,7 @@ class HotSwap:
             async with self._reading() as memory:
                 yield memory
         finally:
-            # Also after an error: the write may have been done all the same.
+            # Recorded also after an error: the write may have been done all the same.
             if self._changed is not None:
                 self._changed.update((where, key) for key in keys)
             self._writing -= 1
@@ -260,7 +260,7 @@ class HotSwap:
             return await matching(memory, where, tokens, after=after, limit=limit)
 
     async def close(self) -> None:
-        """Close the memory that is held, ending a swap that is under way; a second call does nothing."""
+        """Close the memory in use and end a swap under way; a second call does nothing."""
         self._closed = True
         await self._held.memory.close()
         async with self._swapping:

@@ -301,7 +301,7 @@ async def test_what_cannot_be_taken_out_again_is_logged(caplog):
     hot, new = await filled(PeekableMemory()), Stuck(faulty.raises, at=9)
     with caplog.at_level(logging.WARNING), pytest.raises(SwapFailed, match="the disk is full"):
         await hot.swap(new)
-    assert "could not be taken out again: Memory faulty://there: it is read-only now." in caplog.text
+    assert "could not be deleted again: Memory faulty://there: it is read-only now." in caplog.text
 
 
 # who lives there
