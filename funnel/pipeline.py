@@ -90,8 +90,8 @@ class Funnel:
         """
         options = options or Options()
         _check(question, options)
-        async with self._runs.begin(question, options, on_event) as begun:
-            return await self._work(begun)
+        async with self._runs.begin(question, options, on_event) as prepared:
+            return await self._work(prepared)
 
     async def resume(
         self, run: str, again: ResumeOptions | None = None, *, on_event: Sink | None = None
@@ -101,8 +101,8 @@ class Funnel:
         Raises: `RunUnknown`, `RunTaken`, `RunChanged`; `BadSetting` for another model than it began with; as
         `ask`.
         """
-        async with self._runs.resume(run, again or ResumeOptions(), on_event) as begun:
-            return begun.ended or await self._work(begun)
+        async with self._runs.resume(run, again or ResumeOptions(), on_event) as prepared:
+            return prepared.ended or await self._work(prepared)
 
     def job(
         self, limits: Limits, *, asker: Asker = LOCAL_OWNER, name: str | None = None
@@ -132,28 +132,28 @@ class Funnel:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _work(self, begun: PreparedRun) -> Answer:
+    async def _work(self, prepared: PreparedRun) -> Answer:
         try:
-            return await self._answered(begun)
+            return await self._answered(prepared)
         except BaseException as error:
-            await begun.run.journal.stop(EndReason.of(error))
+            await prepared.run.journal.stop(EndReason.of(error))
             raise
 
-    async def _answered(self, begun: PreparedRun) -> Answer:
-        hits = await self._retrieve(begun)
-        decision = self._route(begun, hits)
-        run = replace(begun.run, shape=decision.shape)
+    async def _answered(self, prepared: PreparedRun) -> Answer:
+        hits = await self._retrieve(prepared)
+        decision = self._route(prepared, hits)
+        run = replace(prepared.run, shape=decision.shape)
         stage = self._reader if decision.route == "lookup" else self._inspector
         draft = await verification.checked(run, await stage.answer(run, hits))
         await _keep_findings(run, draft)
-        answer = self._answer(begun, decision, draft)
+        answer = self._answer(prepared, decision, draft)
         around = await verification.surroundings(run, answer.citations)
         run.events.point(AnswerGiven.of(answer, around), parent=run.span)
         await run.journal.finish(answer)
         return answer
 
-    async def _retrieve(self, begun: PreparedRun) -> list[DocumentHit]:
-        run, k = begun.run, begun.record.k
+    async def _retrieve(self, prepared: PreparedRun) -> list[DocumentHit]:
+        run, k = prepared.run, prepared.record.k
         if (kept := run.journal.value("hits")) is not None:
             hits = HITS.of(kept)
             run.documents.expose(hit.document.id for hit in hits)
@@ -171,18 +171,18 @@ class Funnel:
             run.journal.set_value("hits", hits)
             return hits
 
-    def _route(self, begun: PreparedRun, hits: list[DocumentHit]) -> Decision:
-        run = begun.run
+    def _route(self, prepared: PreparedRun, hits: list[DocumentHit]) -> Decision:
+        run = prepared.run
         if (kept := run.journal.value("decision")) is not None:
             decision = _DECISIONS.of(kept)
         else:
-            decision = self._router.decide(run.question, hits, mode=begun.record.mode)
+            decision = self._router.decide(run.question, hits, mode=prepared.record.mode)
             run.journal.set_value("decision", decision)
         run.events.point(RouteDecided.of(decision), parent=run.span)
         return decision
 
-    def _answer(self, begun: PreparedRun, decision: Decision, draft: Draft) -> Answer:
-        run = begun.run
+    def _answer(self, prepared: PreparedRun, decision: Decision, draft: Draft) -> Answer:
+        run = prepared.run
         diverged = (_DIVERGED,) if run.journal.diverged else ()
         return Answer(
             question=run.question,
@@ -197,8 +197,8 @@ class Funnel:
             model=run.root.name,
             sandbox=draft.sandbox,
             run=run.id,
-            trace=str(begun.trace),
-            notices=(*draft.notices, *begun.notices, *diverged),
+            trace=str(prepared.trace),
+            notices=(*draft.notices, *prepared.notices, *diverged),
             shape=decision.shape,
             uncited=uncited(draft.text) if draft.status in {"complete", "partial"} else (),
             end_reason=draft.end_reason,

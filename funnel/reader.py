@@ -75,13 +75,13 @@ class Reader:
             return Draft(nothing, "declined", end_reason=EndReason.NOT_FOUND)
         sources = [_source(hit, document) for document, hit in choose(hits)]
         request = _request(run, sources)
-        completion = await run.root.complete(request, parent=run.span, place=_place(FIRST, request))
+        completion = await run.root.complete(request, parent=run.span, place=_step(FIRST, request))
         reply, wrong = await _parse(completion.text, run.schema)
         if wrong:
             run.events.point(ReplyRejected(reason=wrong), parent=run.span)
             again = _again(request, completion.text, wrong, typed=run.schema is not None)
             try:
-                completion = await run.root.complete(again, parent=run.span, place=_place(REPAIR, again))
+                completion = await run.root.complete(again, parent=run.span, place=_step(REPAIR, again))
             except (BudgetExceeded, LLMError) as error:
                 stopped = _unformed(reply, completion.text, sources, wrong, str(error))
                 return replace(stopped, end_reason=EndReason.of(error))
@@ -92,7 +92,7 @@ class Reader:
         return _draft(reply, sources)
 
 
-def _place(path: tuple[int, ...], request: Request) -> StepId:
+def _step(path: tuple[int, ...], request: Request) -> StepId:
     """Return the step id of a call, by which the journal replays it."""
     return StepId(path, joint_fingerprint(*(message.content for message in request.messages)))
 

@@ -67,7 +67,7 @@ async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Dr
     value: Any = None
     request = _request(run, notes, ended.turns)
     try:
-        completion = await run.root.complete(request, parent=run.span, place=_place(request))
+        completion = await run.root.complete(request, parent=run.span, place=_step(request))
         text, value = _read(completion.text, run.schema, names(run.tools))
     except (BudgetExceeded, LLMError) as error:
         stopped = WorkStopped(reason=str(error), end_reason=EndReason.of(error))
@@ -94,7 +94,7 @@ async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Dr
     )
 
 
-def _place(request: Request) -> StepId:
+def _step(request: Request) -> StepId:
     """Return a step id made from the prompt: a resumed run may get here again, with more in its notes."""
     check = joint_fingerprint(*(message.content for message in request.messages))
     return StepId((*EXTRACTION, int(check, 16)), check)

@@ -73,10 +73,10 @@ class Inspector:
         return await Inspection(shared, task, recurse=recurse).work(self._sandbox, self._limits)
 
     async def _child(
-        self, shared: Shared, depth: int, question: str, ids: Sequence[str], at: CallSite
+        self, shared: Shared, depth: int, question: str, ids: Sequence[str], site: CallSite
     ) -> str:
         """Return what `rlm_query` returns. Raises: `HostError` if the child has no answer."""
-        task = Task(question, tuple(ids), depth, at.span, at.path)
+        task = Task(question, tuple(ids), depth, site.span, site.path)
         try:
             async with self._at_once[depth]:
                 ended = await self._inspect(shared, task)

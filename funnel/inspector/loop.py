@@ -139,12 +139,12 @@ class Inspection:
             closing, aside = self._closing()
             messages = transcript(system, opening, self._turns, closing)
             # The fingerprint leaves out the closing line: a resumed run may have other limits.
-            place = StepId((*task.path, self._number), self._said)
+            step = StepId((*task.path, self._number), self._said)
             try:
                 completion = await self._run.root.complete(
                     Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS, aside=aside),
                     parent=turn.id,
-                    place=place,
+                    place=step,
                 )
             except (BudgetExceeded, LLMError) as error:
                 if not self._turns:
@@ -155,7 +155,7 @@ class Inspection:
                 return self._rejected(completion.text, code.reason, turn.id)
             self._repairs = 0
             try:
-                result = await self._cell(session, code, turn.id, place.path)
+                result = await self._cell(session, code, turn.id, step.path)
             except TimeoutError:
                 return self._unfinished(self._run.ledger.out_of_time().headline, EndReason.DEADLINE)
             except SandboxDied as error:

@@ -14,6 +14,10 @@ MAKE_VIEWS = {
     "cli/collection.py",  # funnel search
     "cli/maintain.py",  # funnel erase, which the owner calls
 }
+READ_UNRECORDED = {
+    "run/documents.py",  # whether a document is still there, and the text of its pages
+    "findings/recall.py",  # whether a stored finding still stands in its document
+}
 HOLD_A_WORKSPACE = {
     "run/lifecycle.py",  # opens it
     "run/documents.py",  # reads its pages and records what it hands out
@@ -51,14 +55,29 @@ def test_the_check_would_find_one():
     assert takes_the_pair(given.body[0])
 
 
-def test_views_are_made_in_few_places():
-    made = {
+def modules_that_use(*attributes: str) -> set[str]:
+    return {
         name
         for name, module in modules()
         for node in ast.walk(module)
-        if isinstance(node, ast.Attribute) and node.attr in {"for_asker", "as_owner"}
+        if isinstance(node, ast.Attribute) and node.attr in attributes
     }
-    assert made == MAKE_VIEWS
+
+
+def test_views_are_made_in_few_places():
+    assert modules_that_use("for_asker", "as_owner") == MAKE_VIEWS
+
+
+def test_text_is_read_without_a_record_in_few_places():
+    called = {
+        name
+        for name, module in modules()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"fresh", "quoted"}
+    }
+    assert called == READ_UNRECORDED
 
 
 def test_no_other_part_can_read_the_pages_of_a_run():

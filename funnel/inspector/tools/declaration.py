@@ -59,7 +59,7 @@ class Tool:
     then: Callable[[Any, Arguments, Any], None] | None = None
     refused: Callable[[Any, HostError], None] | None = None
     sited: bool = False
-    """Whether the function takes the call site as `at`."""
+    """Whether the function takes the call site as `site`."""
     counts: Callable[[], None] | None = None
     """Counts a call, also one that the journal answers. Raises: `HostError` over a limit."""
     durable: bool = False
@@ -88,19 +88,19 @@ def tool(
             records=records,
             then=then,
             refused=refused,
-            sited="at" in inspect.signature(function).parameters,
+            sited="site" in inspect.signature(function).parameters,
         )
 
     return declare
 
 
 def _signature(function: Callable[..., Awaitable[Any]]) -> inspect.Signature:
-    """Return the signature without `self`, `at` and annotations."""
+    """Return the signature without `self`, `site` and annotations."""
     signature = inspect.signature(function)
     shown = [
         parameter.replace(annotation=inspect.Parameter.empty)
         for parameter in signature.parameters.values()
-        if parameter.name not in {"self", "at"}
+        if parameter.name not in {"self", "site"}
     ]
     return signature.replace(parameters=shown, return_annotation=inspect.Signature.empty)
 

@@ -85,12 +85,12 @@ class Host:
             shown = *map(brief, args), *(f"{key}={brief(value)}" for key, value in kwargs.items())
             self._made += 1
             path = (*self.path, self._made)
-            begun = HostCallStarted(name=tool.name, arguments=shown)
-            with self._run.events.open(begun, parent=self._report.parent) as host_call:
+            started = HostCallStarted(name=tool.name, arguments=shown)
+            with self._run.events.open(started, parent=self._report.parent) as host_call:
                 bound = _bound(tool, args, kwargs)
                 if tool.counts is not None:
                     tool.counts()
-                site = {"at": CallSite(host_call.id, path)} if tool.sited else {}
+                site = {"site": CallSite(host_call.id, path)} if tool.sited else {}
                 work = partial(tool.function, owner, *bound.args, **bound.kwargs, **site)
                 try:
                     result = await self._replayed(tool, bound.arguments, path, work)

@@ -66,14 +66,14 @@ class ModelTools:
         records=_record_answer,
     )
     async def llm_query(
-        self, prompt: str, text: str | None = None, schema: Any = None, *, at: CallSite
+        self, prompt: str, text: str | None = None, schema: Any = None, *, site: CallSite
     ) -> Any:
         """Return a sub-model's answer: text, or with a schema a value that meets it.
 
         A failed call raises, so that no error text passes for an answer.
         """
         form = await sub_schema(schema)
-        result = await sub_call(self.run, sub_request(self.run, prompt, text, form), at.part(0), form)
+        result = await sub_call(self.run, sub_request(self.run, prompt, text, form), site.part(0), form)
         if not result["ok"]:
             raise HostError(f"llm_query failed, and nothing was answered: {result['error']}")
         return result["value"]
@@ -84,7 +84,7 @@ class ModelTools:
         records=_record_answers,
     )
     async def llm_query_batched(
-        self, prompts: Any, texts: Any = None, schema: Any = None, *, at: CallSite
+        self, prompts: Any, texts: Any = None, schema: Any = None, *, site: CallSite
     ) -> list[SubCallResult]:
         """Make many sub-calls at once and return their results in order, each with ok, value and error."""
         asked = as_list(prompts)
@@ -96,23 +96,23 @@ class ModelTools:
         form = await sub_schema(schema)
         pairs = zip(asked, given, strict=True)
         requests = [sub_request(self.run, prompt, text, form) for prompt, text in pairs]
-        works = [partial(sub_call, self.run, asks, at.part(i), form) for i, asks in enumerate(requests)]
+        works = [partial(sub_call, self.run, asks, site.part(i), form) for i, asks in enumerate(requests)]
         # As many again may look into the cache meanwhile; further tasks would only wait.
-        return await self._batch("prompts", at, works, at_once=2 * self.run.sub.at_once)
+        return await self._batch("prompts", site, works, at_once=2 * self.run.sub.at_once)
 
     async def _batch(
         self,
         what: str,
-        at: CallSite,
+        site: CallSite,
         works: Sequence[Callable[[], Awaitable[SubCallResult]]],
         *,
         at_once: int,
     ) -> list[SubCallResult]:
         """Return the results of all, `at_once` at a time, in order."""
         left = self.run.ledger.remaining_calls()
-        if left is not None and len(works) > left and not self.run.journal.entered(at.path):
+        if left is not None and len(works) > left and not self.run.journal.entered(site.path):
             raise HostError(f"{len(works)} {what}, but only {left} calls are left; put several into one")
-        with self.run.events.open(BatchStarted(n=len(works)), parent=at.span) as batch:
+        with self.run.events.open(BatchStarted(n=len(works)), parent=site.span) as batch:
             results = await _together(works, at_once)
             batch.end_with(BatchEnded(failed=sum(not result["ok"] for result in results)))
             return results
@@ -123,9 +123,9 @@ class ModelTools:
         exposes=Exposes.RECORDED,
         records=_record_child,
     )
-    async def rlm_query(self, question: str, documents: Any = None, *, at: CallSite) -> str:
+    async def rlm_query(self, question: str, documents: Any = None, *, site: CallSite) -> str:
         """Return a child inspector's answer over some documents; its markers are markers of this run."""
-        return await self._child(question, documents, at.part(0))
+        return await self._child(question, documents, site.part(0))
 
     @tool(
         prompt="`rlm_query_batched(questions, lists_of_docs)`: copies of you with their own REPL, for parts "
@@ -135,7 +135,7 @@ class ModelTools:
         records=_record_children,
     )
     async def rlm_query_batched(
-        self, questions: Any, documents: Any = None, *, at: CallSite
+        self, questions: Any, documents: Any = None, *, site: CallSite
     ) -> list[SubCallResult]:
         """Ask many children at once and return their results in order; `documents`: a list for each child."""
         asked = as_list(questions)
@@ -147,16 +147,16 @@ class ModelTools:
         if len(asked) > MAX_CHILDREN:
             raise HostError(f"at most {MAX_CHILDREN} questions a call, not {len(asked)}; split the list")
         pairs = zip(asked, given, strict=True)
-        works = [partial(self._child_result, *pair, at.part(i)) for i, pair in enumerate(pairs)]
-        return await self._batch("questions", at, works, at_once=MAX_CHILDREN)
+        works = [partial(self._child_result, *pair, site.part(i)) for i, pair in enumerate(pairs)]
+        return await self._batch("questions", site, works, at_once=MAX_CHILDREN)
 
-    async def _child_result(self, question: str, documents: Any, at: CallSite) -> SubCallResult:
+    async def _child_result(self, question: str, documents: Any, site: CallSite) -> SubCallResult:
         try:
-            return {"ok": True, "value": await self._child(question, documents, at), "error": None}
+            return {"ok": True, "value": await self._child(question, documents, site), "error": None}
         except HostError as error:
             return {"ok": False, "value": None, "error": str(error)}
 
-    async def _child(self, question: str, documents: Any, at: CallSite) -> str:
+    async def _child(self, question: str, documents: Any, site: CallSite) -> str:
         require_text(question=question)
         if self.recurse is None:
             raise HostError(
@@ -166,7 +166,7 @@ class ModelTools:
         ids = [await self.run.documents.find(document) for document in named]
         if not ids:
             raise HostError("rlm_query needs at least one document: a list of ids or of elements of context")
-        return await self.recurse(question, ids, at)
+        return await self.recurse(question, ids, site)
 
 
 async def _together(

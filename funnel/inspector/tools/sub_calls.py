@@ -80,9 +80,9 @@ def _enforceable(schema: AnswerSchema) -> dict[str, Any] | None:
     return schema.json_schema if schema.json_schema.get("type") == "object" else None
 
 
-async def sub_call(run: Run, request: Request, at: CallSite, schema: AnswerSchema | None) -> SubCallResult:
+async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSchema | None) -> SubCallResult:
     """Return the reply's text, or with a schema its checked value; a failed call never looks like one."""
-    result, asked = await _complete(run, request, at), request
+    result, asked = await _complete(run, request, site), request
     for number in range(1, MAX_REPAIRS + 2):
         if schema is None or not result["ok"]:
             break
@@ -95,18 +95,18 @@ async def sub_call(run: Run, request: Request, at: CallSite, schema: AnswerSchem
             reason = str(error)
         if number > MAX_REPAIRS:
             return _failed(f"the sub-model gave no value that meets the schema: {reason}")
-        run.events.point(ReplyRejected(reason=reason), parent=at.span)
+        run.events.point(ReplyRejected(reason=reason), parent=site.span)
         repair = Message("user", render("sub_call_repair", reason=reason))
         said = Message("assistant", reply[:MAX_REPEATED_CHARS])
         asked = replace(request, messages=(*request.messages, said, repair))
-        result = await _complete(run, asked, at.part(number))
+        result = await _complete(run, asked, site.part(number))
     return result
 
 
-async def _complete(run: Run, request: Request, at: CallSite) -> SubCallResult:
-    place = StepId(at.path, joint_fingerprint(*(message.content for message in request.messages)))
+async def _complete(run: Run, request: Request, site: CallSite) -> SubCallResult:
+    step = StepId(site.path, joint_fingerprint(*(message.content for message in request.messages)))
     try:
-        completion = await run.sub.complete(request, parent=at.span, place=place)
+        completion = await run.sub.complete(request, parent=site.span, place=step)
     except (LLMError, BudgetExceeded) as error:
         return _failed(str(error))
     if not completion.text.strip():
