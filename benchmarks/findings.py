@@ -46,10 +46,10 @@ class Pass:
         return self.root_calls + self.sub_calls
 
 
-async def passes(given: Workload, kept: str, *, wording: str = OWN, n: int = 1) -> list[Pass]:
+async def passes(given: Workload, memory: str, *, wording: str = OWN, n: int = 1) -> list[Pass]:
     """Run `n` passes over one memory, which is empty before the first."""
     root, sub = Root(given, wording), Sub(given)
-    options = Options(mode="deep", k=len(given.documents), fresh=kept == NEITHER, learn=kept == FINDINGS)
+    options = Options(mode="deep", k=len(given.documents), fresh=memory == NEITHER, learn=memory == FINDINGS)
     with tempfile.TemporaryDirectory() as folder:
         funnel = Funnel(
             RawDocuments(given.documents),

@@ -111,5 +111,5 @@ class Worker(Process):
 
 def clean_environment(**more: str) -> dict[str, str]:
     """Return an environment without the caller's settings, keys and proxies."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return {**kept, **more}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return {**inherited, **more}

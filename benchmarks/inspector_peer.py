@@ -66,12 +66,12 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
-    def say(found: dict[str, Any]) -> None:
+    def send(found: dict[str, Any]) -> None:
         out.write(json.dumps(found) + "\n")
 
     make, packages = PEERS[name]
     ask = make(url)
-    say({
+    send({
         "import_s": time.monotonic() - STARTED,
         "versions": ", ".join(f"{package} {version(package)}" for package in packages),
     })  # fmt: skip
@@ -81,7 +81,7 @@ def main() -> None:
         used, asked = cpu_s(), time.monotonic()
         answer = ask(question(order["task"], order["n"], order["run"]), texts)
         wall = time.monotonic() - asked
-        say({"asked_s": asked, "wall_s": wall, "cpu_s": cpu_s() - used, "answer": answer})
+        send({"asked_s": asked, "wall_s": wall, "cpu_s": cpu_s() - used, "answer": answer})
 
 
 if __name__ == "__main__":

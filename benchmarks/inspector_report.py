@@ -44,13 +44,13 @@ def plain(figures: dict[str, Figure]) -> Found:
 def show_walls(results: dict[str, RunsBySystem], delay_s: float) -> Found:
     """Print wall times relative to the critical path, and to the best form of the best peer."""
     print(f"\n## Wall time, {delay_s * 1e3:g} ms a call: seconds, median (least–most)")
-    kept: Found = {}
+    figures: Found = {}
     best: dict[str, float] = {}
     for task in TIMED:
         critical = task.steps * delay_s
         walls = figures_of(results[task.name], lambda run: float(run["wall_s"]))
         cpu = figures_of(results[task.name], lambda run: float(run["cpu_s"]))
-        kept[task.name] = {"critical_s": critical, "wall_s": plain(walls), "cpu_s": plain(cpu)}
+        figures[task.name] = {"critical_s": critical, "wall_s": plain(walls), "cpu_s": plain(cpu)}
         print(f"  {task.label}: critical path {critical:.2f} s")
         for system, wall in walls.items():
             at_once = max(run["most_at_once"] for run in results[task.name][system])
@@ -62,25 +62,25 @@ def show_walls(results: dict[str, RunsBySystem], delay_s: float) -> Found:
                 base = task.name.partition("_")[0]
                 best[base] = min(wall.median, best.get(base, wall.median))
     for base, wall_s in best.items():
-        if OURS in kept[base]["wall_s"]:
-            ratio = wall_s / kept[base]["wall_s"][OURS]["median"]
-            kept[base]["best_peer_ratio"] = ratio
+        if OURS in figures[base]["wall_s"]:
+            ratio = wall_s / figures[base]["wall_s"][OURS]["median"]
+            figures[base]["best_peer_ratio"] = ratio
             print(f"  {base}: the best peer, in its best form, takes {ratio:.2f} times as long as {OURS}")
-    return kept
+    return figures
 
 
 def show_prompts(runs: RunsBySystem) -> Found:
     """Print the tokens of each turn's prompt; characters if the endpoint has no tokenizer."""
     print(f"\n## Prompt tokens, {TRANSCRIPT} turns that print the same 2,000 characters and one that submits")
-    kept: Found = {}
+    figures: Found = {}
     for system, found in runs.items():
         turns = [call["tokens"] or call["chars"] for call in found[-1]["calls"]]
-        kept[system] = turns
+        figures[system] = turns
         print(
             f"    {system:8}{'  '.join(f'{n:6,}' for n in turns)}   mean {statistics.mean(turns):,.0f}; "
             f"after the first {(turns[-1] - turns[0]) / (len(turns) - 1):,.0f} more a turn"
         )
-    return kept
+    return figures
 
 
 def show_overheads(results: dict[str, RunsBySystem]) -> Found:

@@ -48,8 +48,8 @@ class CallLog:
             texts = prompt_texts(call["messages"])
             tokens = sum(map(count, texts)) + TOKENS_A_MESSAGE * len(texts) if count else None
             chars = sum(map(len, texts))
-            kept = {key: call.get(key) for key in ("arrived_s", "replied_s", "turn")}
-            rows.append({**kept, "chars": chars, "tokens": tokens})
+            times = {key: call.get(key) for key in ("arrived_s", "replied_s", "turn")}
+            rows.append({**times, "chars": chars, "tokens": tokens})
         return {"calls": rows, "most_at_once": self.most_at_once}
 
 

@@ -61,7 +61,7 @@ async def main() -> None:
         max_parallel=MAX_PARALLEL,
     )  # fmt: skip
     importlib.import_module("funnel.llm.openai.chat")  # as `build` does if a model is named
-    say({"import_s": time.monotonic() - STARTED})
+    send({"import_s": time.monotonic() - STARTED})
     funnels: dict[tuple[int, int], Funnel] = {}
     while line := await asyncio.to_thread(sys.stdin.readline):
         order = json.loads(line)
@@ -70,12 +70,12 @@ async def main() -> None:
         if shape not in funnels:
             funnels[shape] = build(source(order, args.collection), settings)
         built = time.monotonic() - built
-        say({**await ask(funnels[shape], order), "build_s": built})
+        send({**await ask(funnels[shape], order), "build_s": built})
     for funnel in funnels.values():
         await funnel.close()
 
 
-def say(found: dict[str, Any]) -> None:
+def send(found: dict[str, Any]) -> None:
     print(json.dumps(found), flush=True)
 
 

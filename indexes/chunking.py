@@ -138,8 +138,8 @@ def _trim(text: str, start: int, stop: int) -> tuple[int, int] | None:
 
     The first line keeps its indentation, which matters in code.
     """
-    kept = text[start:stop].rstrip()
-    if not kept:
+    stripped = text[start:stop].rstrip()
+    if not stripped:
         return None
-    blank = _BLANK_LINES.match(kept)
-    return start + (blank.end() if blank else 0), start + len(kept)
+    blank = _BLANK_LINES.match(stripped)
+    return start + (blank.end() if blank else 0), start + len(stripped)

@@ -192,14 +192,14 @@ def matches(where: Filter, metadata: Metadata) -> bool:
         case Not(part):
             return not matches(part, metadata)
         case Condition(name, operator, wanted, missing):
-            held = atoms(metadata.get(name))
+            values = atoms(metadata.get(name))
             if operator == "exists":
-                return bool(held)
+                return bool(values)
             if operator == "in":
-                return (missing and not held) or not held.isdisjoint(wanted)
+                return (missing and not values) or not values.isdisjoint(wanted)
             return any(
                 isinstance(atom, bytes) == isinstance(wanted[0], bytes) and _ORDER[operator](atom, wanted[0])
-                for atom in held
+                for atom in values
                 if not isinstance(atom, str)
             )
     raise TypeError(f"{where!r} is not a filter")
@@ -209,20 +209,20 @@ def atoms(value: object) -> frozenset[Atom]:
     """Return the values of a metadata field in comparable form; none if it counts as missing."""
     match value:
         case bool():
-            held: Atom = "true" if value else "false"
+            atom: Atom = "true" if value else "false"
         case int():
-            held = value if -_WIDEST <= value < _WIDEST else _nearest(value)
+            atom = value if -_WIDEST <= value < _WIDEST else _nearest(value)
         case float() if not math.isnan(value):
-            held = value
+            atom = value
         case str():
-            held = value.encode("utf-8", "surrogatepass")
+            atom = value.encode("utf-8", "surrogatepass")
         case list() | tuple():
             return frozenset(
-                atom for item in value if not isinstance(item, (list, tuple)) for atom in atoms(item)
+                each for item in value if not isinstance(item, (list, tuple)) for each in atoms(item)
             )
         case _:
             return frozenset()
-    return frozenset({held})
+    return frozenset({atom})
 
 
 def _one_of(name: str, operator: str, values: Iterable[object]) -> Filter:

@@ -158,7 +158,7 @@ def erase(
         with Collection.open(kb) as collection:
             documents = collection.as_owner()
             infos = [info for id_ in ids if (info := documents.info(id_))]
-            left = _files(info.uri for info in infos)
+            files_left = _files(info.uri for info in infos)
             # First, because it refuses, before anything is changed, if a run is using the documents.
             removed = asyncio.run(_erase_from_memory(ids, memory)) if len(infos) == len(ids) else None
             if proof:
@@ -168,14 +168,14 @@ def erase(
                 collection.erase(ids, progress=on_progress)
     if as_json:
         proof_as_dict = asdict(proved) if proved else None
-        show.print_json({"erased": ids, "proof": proof_as_dict, "files_left": left, "memory": removed})
+        show.print_json({"erased": ids, "proof": proof_as_dict, "files_left": files_left, "memory": removed})
     else:
         show.OUT.print(f"Erased {len(set(ids))} from {kb}.", markup=False)
         if removed and any(removed[kind] for kind in ("runs", "documents", "caches", "learnt")):
             show.OUT.print(_memory_summary(removed), markup=False)
         if proved:
             _print_proof(proved)
-        for file in left:
+        for file in files_left:
             show.ERR.print(f"{file} is still there: the next funnel index would bring it back.", markup=False)
     if proved and proved.traces:
         raise typer.Exit(FAILED)
@@ -241,20 +241,20 @@ def show_bytes(size: float) -> str:
 
 
 def _lines(stored: StorageStatus) -> list[tuple[str, Any]]:
-    held = stored.status
+    counts = stored.status
     parts = ", ".join(f"{name} {show_bytes(size)}" for name, size in stored.size_bytes.items() if size)
-    retrievers = ", ".join(f"{name} {generation}" for name, generation in held.retrievers.items())
+    retrievers = ", ".join(f"{name} {generation}" for name, generation in counts.retrievers.items())
     lines = [
-        ("documents", f"{held.documents:,}"),
-        ("passages", f"{held.passages:,}"),
-        ("characters", f"{held.chars:,}"),
+        ("documents", f"{counts.documents:,}"),
+        ("passages", f"{counts.passages:,}"),
+        ("characters", f"{counts.chars:,}"),
         ("size", f"{show_bytes(stored.total_bytes)}: {parts}"),
-        ("embedder", embed.embedding_progress(held)),
-        ("lexical", held.lexical),
-        ("generation", f"{held.generation}; engines: {retrievers}"),
-        ("last write", held.written or "never"),
+        ("embedder", embed.embedding_progress(counts)),
+        ("lexical", counts.lexical),
+        ("generation", f"{counts.generation}; engines: {retrievers}"),
+        ("last write", counts.written or "never"),
     ]
-    return [*lines, *(("source", f"{name or '(none)'}: {n:,}") for name, n in held.sources.items())]
+    return [*lines, *(("source", f"{name or '(none)'}: {n:,}") for name, n in counts.sources.items())]
 
 
 def _files(uris: Iterable[str]) -> list[str]:

@@ -232,8 +232,8 @@ async def _compared(one: str, other: str) -> Difference:
 async def _swapped(run: str, url: str, memory: str | None, *, timeout_s: float) -> str:
     from funnel.journal.swapping import request_swap
 
-    async with _opened(memory) as (held,):
-        return await request_swap(held, run, url, timeout_s=timeout_s)
+    async with _opened(memory) as (source,):
+        return await request_swap(source, run, url, timeout_s=timeout_s)
 
 
 async def _removed(runs: list[str], older_than: float | None, url: str | None) -> Removed:

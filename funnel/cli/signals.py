@@ -1,7 +1,7 @@
 """The signals that end a command, however the process was started; knows no command.
 
 A shell starts a command in the background with SIGINT ignored, and Python installs no handler then. SIGTERM,
-which service managers send, would end Python where it stands.
+which service managers send, would end Python at once, without any clean-up.
 """
 
 from __future__ import annotations

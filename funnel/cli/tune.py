@@ -42,10 +42,10 @@ def tune(
     if as_json:
         show.print_json({**asdict(tuned), "significant": tuned.significant})
         return
-    kept = "its previous fusion" if tuned.weight is None else f"a dense weight of {tuned.weight:g}"
+    stored = "its previous fusion" if tuned.weight is None else f"a dense weight of {tuned.weight:g}"
     chance = "significant" if tuned.significant else "not distinguishable from chance"
     show.OUT.print(
         f"{measure}@{k} over {tuned.n_queries} queries: {tuned.before:.4f} before, {tuned.held_out:.4f} on "
-        f"queries that the weight was not fitted to ({chance}, p = {tuned.p:.3f}). {kb} keeps {kept}.",
+        f"queries that the weight was not fitted to ({chance}, p = {tuned.p:.3f}). {kb} keeps {stored}.",
         markup=False,
     )

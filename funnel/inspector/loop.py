@@ -136,13 +136,13 @@ class Inspection:
         with events.open(TurnStarted(number=self._number, depth=task.depth), parent=task.parent) as turn:
             self._run.ledger.count_turn(task.depth)
             self._turns = compact(self._turns, limit=self._room)
-            closing, aside = self._closing()
+            closing, varying = self._closing()
             messages = transcript(system, opening, self._turns, closing)
             # The fingerprint leaves out the closing line: a resumed run may have other limits.
             step = StepId((*task.path, self._number), self._said)
             try:
                 completion = await self._run.root.complete(
-                    Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS, aside=aside),
+                    Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS, varying=varying),
                     parent=turn.id,
                     place=step,
                 )

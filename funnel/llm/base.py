@@ -26,8 +26,8 @@ def estimated_tokens(text: str) -> int:
 class Request:
     """One call. `schema` is a JSON Schema for the answer, which the endpoint enforces if it can.
 
-    `aside` is a pair: text at the end of the last message that varies from run to run (the remaining budget),
-    and what replaces it in the cache key, so that requests that differ only in it share cached answers.
+    `varying` is a pair: text at the end of the last message that varies from run to run (the remaining
+    budget), and what replaces it in the cache key. Requests that differ only in it share cached answers.
     """
 
     messages: tuple[Message, ...]
@@ -35,14 +35,14 @@ class Request:
     max_output_tokens: int = 4096
     temperature: float | None = None
     schema: Mapping[str, Any] | None = None
-    aside: tuple[str, str] | None = None
+    varying: tuple[str, str] | None = None
 
     def key(self, model: str, endpoint: str) -> str:
         """Return the cache key: equal for two calls if nothing that affects the answer differs."""
         messages = [[m.role, m.content] for m in self.messages]
-        if self.aside:
-            varying, replacement = self.aside
-            before, _, after = messages[-1][1].rpartition(varying)
+        if self.varying:
+            text, replacement = self.varying
+            before, _, after = messages[-1][1].rpartition(text)
             messages[-1][1] = f"{before}{replacement}{after}"
         parts = {
             "model": model, "endpoint": endpoint, "messages": messages,

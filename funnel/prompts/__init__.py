@@ -38,9 +38,10 @@ def advice(shape: str) -> str:
 
 
 def fence(kind: str, text: str, **attributes: object) -> str:
-    """Enclose `text` in tags that it cannot close: their key is a hash of it that no closing tag in it has.
+    """Enclose `text` in tags that it cannot close.
 
-    The same text gives the same tags, so that equal prompts hit the cache.
+    The tags have a key, a hash of the text, chosen so that the text does not contain the closing tag. The
+    same text gives the same tags, so that equal prompts hit the cache.
     """
     # A text could be made to contain its own short key; then a longer one is used.
     keys = (_key(text, attempt) for attempt in count())

@@ -52,11 +52,11 @@ class Output:
     @property
     def text(self) -> str:
         """The text that was kept; if the limit cut it, a last line says how much was printed."""
-        kept = b"".join(self._parts).decode("utf-8", "ignore")
+        text = b"".join(self._parts).decode("utf-8", "ignore")
         if self._printed <= self._limit:
-            return kept
+            return text
         return (
-            f"{kept}\n[output cut: {self._printed:,} bytes were printed, the first {self._limit:,} are kept]"
+            f"{text}\n[output cut: {self._printed:,} bytes were printed, the first {self._limit:,} are kept]"
         )
 
 

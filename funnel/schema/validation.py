@@ -115,8 +115,8 @@ class VettedSchema:
         if match[1] is None:
             return "#"
         name = unquote(match[2]).replace("~1", "/").replace("~0", "~")
-        held = self.schema.get(match[1])
-        if not isinstance(held, dict) or name not in held:
+        definitions = self.schema.get(match[1])
+        if not isinstance(definitions, dict) or name not in definitions:
             raise BadSchema(f"{where}: $ref {str(ref)[:80]!r} names no definition of the schema")
         return f"#/{match[1]}/{name}"
 
@@ -137,7 +137,7 @@ def _validator(schema: dict[str, Any]) -> Any:
     if wrong is not None:
         raise BadSchema(f"{json_path(wrong.absolute_path)}: {wrong.message[:200]}")
     # If the root names its dialect, the library would use its own validator for references to it.
-    unnamed = {keyword: held for keyword, held in schema.items() if keyword != "$schema"}
+    unnamed = {keyword: value for keyword, value in schema.items() if keyword != "$schema"}
     # An empty registry, so that nothing outside the schema can be resolved.
     return engine(unnamed, format_checker=_formats(), registry=Registry())
 

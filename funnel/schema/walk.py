@@ -43,19 +43,19 @@ def as_definition(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _inner(schema: Mapping[str, Any], keywords: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for keyword in keywords:
-        held = schema.get(keyword)
-        if isinstance(held, list):
-            yield from ((f"{keyword}[{i}]", inner) for i, inner in enumerate(held))
+        value = schema.get(keyword)
+        if isinstance(value, list):
+            yield from ((f"{keyword}[{i}]", inner) for i, inner in enumerate(value))
         elif keyword in _MAP_KEYWORDS:
-            yield from ((f"{keyword}.{name}", inner) for name, inner in object_items(held))
-        elif held is not None:
-            yield keyword, held
+            yield from ((f"{keyword}.{name}", inner) for name, inner in object_items(value))
+        elif value is not None:
+            yield keyword, value
 
 
-def object_items(held: object) -> Iterator[tuple[str, Any]]:
+def object_items(value: object) -> Iterator[tuple[str, Any]]:
     """Yield the members of a JSON object; nothing if the value is not an object."""
-    if isinstance(held, dict):
-        yield from held.items()
+    if isinstance(value, dict):
+        yield from value.items()
 
 
 def refs_in_place(root: Any) -> set[str]:

@@ -161,13 +161,13 @@ def _matches(path: Path, needles: dict[bytes, str]) -> Iterator[tuple[str, str]]
 
 def _blocks(path: Path, overlap: int) -> Iterator[tuple[int, bytes]]:
     """Yield (offset, bytes) of the whole file; each block starts with the last bytes of the one before."""
-    start, kept = 0, b""
+    start, overlap_bytes = 0, b""
     with path.open("rb") as file:
         while data := file.read(_BLOCK_BYTES):
-            block = kept + data
+            block = overlap_bytes + data
             yield start, block
-            kept = block[-overlap:]
-            start += len(block) - len(kept)
+            overlap_bytes = block[-overlap:]
+            start += len(block) - len(overlap_bytes)
 
 
 def _unexplained(found: Iterable[str], remaining: Iterable[Document]) -> set[str]:
@@ -175,8 +175,8 @@ def _unexplained(found: Iterable[str], remaining: Iterable[Document]) -> set[str
     unexplained = set(found)
     for document in remaining if unexplained else ():
         named = (document.id, document.title, document.uri, *_strings(dict(document.metadata)))
-        held = "\n".join((*named, *(section.title for section in document.sections), document.text))
-        unexplained -= {sequence for sequence in unexplained if sequence in held}
+        text = "\n".join((*named, *(section.title for section in document.sections), document.text))
+        unexplained -= {sequence for sequence in unexplained if sequence in text}
         if not unexplained:
             break
     return unexplained
@@ -192,11 +192,11 @@ def _dead_terms(directory: Path, terms: Iterable[str]) -> Iterator[str]:
     known, alive = segments.known_terms(lexical, terms)
     for term in sorted(known - alive):
         yield f"lexical: its dictionary has {_shown(term)}, which no document has"
-    gone = [term for term in terms if term not in alive]
+    dead = [term for term in terms if term not in alive]
     for path in sorted(directory.rglob(f"*{_SPACE_SUFFIX}")):
         with zipfile.ZipFile(path) as archive:
             data = b"".join(map(archive.read, archive.namelist()))
-        for term in gone:
+        for term in dead:
             if json.dumps(term).encode() in data:
                 yield f"{path.relative_to(directory).as_posix()}: its vocabulary has {_shown(term)}"
 

@@ -60,8 +60,8 @@ def erase(collection: Collection, ids: Iterable[str], *, progress: ProgressCallb
         raise UnknownDocument(collection.path, unknown)
     sought = evidence(document for document in found.values() if document is not None)
     collection.erase(asked, progress=progress)
-    left = (documents.document(id_) for id_ in documents.ids())
-    remaining = (document for document in left if document is not None)
+    others = (documents.document(id_) for id_ in documents.ids())
+    remaining = (document for document in others if document is not None)
     return prove(collection.path, sought, remaining, progress or no_progress)
 
 

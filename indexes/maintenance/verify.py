@@ -32,8 +32,8 @@ def problems(reader: CatalogReader, retrievers: Retrievers) -> Iterator[str]:
         yield from _differences(name, reader.keys(), retriever.keys())
 
 
-def _differences(retriever: str, stored: Keys, held: Keys) -> Iterator[str]:
-    for what, odd in (("lacks", np.setdiff1d(stored, held)), ("still has", np.setdiff1d(held, stored))):
+def _differences(retriever: str, stored: Keys, indexed: Keys) -> Iterator[str]:
+    for what, odd in (("lacks", np.setdiff1d(stored, indexed)), ("still has", np.setdiff1d(indexed, stored))):
         if len(odd):
             yield f"{retriever} retriever: it {what} {len(odd)} passages, first {odd[:_KEYS_SHOWN].tolist()}"
 

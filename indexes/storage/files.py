@@ -25,9 +25,9 @@ def crc32(path: Path, *, stop: int | None = None) -> int:
 
     Raises: `OSError`.
     """
-    value, left = 0, path.stat().st_size if stop is None else stop
+    value, remaining = 0, path.stat().st_size if stop is None else stop
     with path.open("rb", buffering=0) as file:
-        while left > 0 and (block := file.read(min(left, _BLOCK_BYTES))):
+        while remaining > 0 and (block := file.read(min(remaining, _BLOCK_BYTES))):
             value = zlib.crc32(block, value)
-            left -= len(block)
+            remaining -= len(block)
     return value

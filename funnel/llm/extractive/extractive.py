@@ -82,7 +82,7 @@ def _query(request: Request) -> str:
     """Return the sentences of the text that are relevant to the key words, best first, one per line; or NONE.
 
     A sentence is relevant if it contains two of them, or if it contains one and the lines around it another:
-    for example, a signature that names a timeout above a sentence that says what waits.
+    for example, a signature with a timeout above a sentence about waiting.
     """
     prompt = request.messages[-1].content
     texts = [text for _, text in fenced("text", prompt)]
@@ -93,9 +93,9 @@ def _query(request: Request) -> str:
     found = []
     for supported in rank_sentences(sorted(wanted), texts, [""] * len(texts)):
         text = texts[supported.text]
-        held = wanted.intersection(analyse(text[supported.start : supported.stop]))
+        matched = wanted.intersection(analyse(text[supported.start : supported.stop]))
         around = text[max(0, supported.start - NEAR_CHARS) : supported.stop + NEAR_CHARS]
-        if len(held) >= least or (held and len(wanted.intersection(analyse(around))) >= least):
+        if len(matched) >= least or (matched and len(wanted.intersection(analyse(around))) >= least):
             found.append(" ".join(text[supported.start : supported.stop].split()))
     return "\n".join(found[:QUOTES]) or NONE
 
