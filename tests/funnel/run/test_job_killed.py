@@ -36,7 +36,7 @@ class Workers:
     def __init__(self, server: ChatServer, folder: Path):
         self.server = server
         self.folder = folder
-        path = os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])])
+        path = os.pathsep.join(map(str, [HERE, *HERE.parents[:3]]))
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "job_worker.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path},

@@ -18,7 +18,7 @@ from funnel.trace.kinds import ModelCallStarted, NoteWritten, RunEnded, TurnStar
 from funnel.trace.reading import attempts, read_run, read_trace
 from funnel.types import Message
 
-EARLIER = Path(__file__).parent / "earlier_version"
+EARLIER = Path(__file__).parents[1] / "earlier_version"
 LONG = "a long text, " * 40
 
 

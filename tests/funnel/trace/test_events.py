@@ -22,7 +22,7 @@ from funnel.trace.schema import event_schema, write
 from funnel.types import Answer
 from indexes import RawDocuments
 
-DOCUMENTATION = Path(__file__).parents[2] / "docs" / "events.md"
+DOCUMENTATION = Path(__file__).parents[3] / "docs" / "events.md"
 TURNS = (
     cell('note("k", "v")', 'print(llm_query_batched(["How long?"], [read("refunds")]))'),
     "No code.",
