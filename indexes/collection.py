@@ -1,4 +1,4 @@
-"""A collection of documents in one directory: write, search, read, verify."""
+"""A collection of documents in one directory: writes, searches, reads and verifies them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from typing import Self
 from indexes.catalog import batch
 from indexes.catalog.batch import Prune
 from indexes.catalog.catalog import CATALOG, Catalog
-from indexes.catalog.reader import CatalogReader
 from indexes.dense import embedder as embedder_named
 from indexes.dense.base import Embedder, FittedEmbedder
-from indexes.dense.engines import VECTOR_ENGINES
-from indexes.errors import BadQuery, CollectionError, CollectionMismatch, CollectionNotFound
-from indexes.lexical import LEXICAL_ENGINES
-from indexes.lexical.retriever import LexicalRetriever
+from indexes.errors import BadQuery, CollectionError, CollectionNotFound
 from indexes.maintenance import verify
-from indexes.retrieval import analysis, fusion
+from indexes.retrieval import analysis, assembly, fusion
+from indexes.retrieval.assembly import DEFAULT_DENSE, DEFAULT_EMBEDDER, DEFAULT_LEXICAL
 from indexes.retrieval.base import ProgressCallback
 from indexes.retrieval.retrievers import Retrievers
 from indexes.retrieval.searching import Searcher
@@ -29,16 +26,14 @@ from indexes.source import Source
 from indexes.storage.lock import WriterLock
 from indexes.types import Changes, Document, DocumentHit, DocumentId, DocumentInfo
 
-DEFAULT_EMBEDDER = "latent"
-DEFAULT_LEXICAL = "tantivy"
-DEFAULT_DENSE = "faiss"
-
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a collection stands. `retrievers`: the catalog generation that each retriever covers.
+    """How much a collection holds, and how up to date its retrievers are.
 
-    `embedded` passages have a vector of the embedder; until all have, `serving` is the one that stands in.
+    `retrievers` is the catalog generation that each retriever covers. `embedded` is the number of passages
+    with a vector of the embedder; until all passages have one, `serving` names the embedder that stands in.
+    `sources` counts documents by source; `written` is the time of the last write, None before the first.
     """
 
     documents: int
@@ -57,9 +52,9 @@ class Status:
 class Collection(Source):
     """Documents that are searched by terms and by meaning. Thread-safe; one process writes at a time.
 
-    Made by `create`, `open` or `open_or_create`; whoever made it closes it. `fuse` and `weights` may be set;
-    left at None they go with the vectors that serve, as `fusion` says. A weight of zero switches a retriever
-    off.
+    Made by `create`, `open` or `open_or_create`; whoever made it closes it. It is searched and read through
+    `as_owner` or `for_asker`. `fuse` and `weights` may be set; left at None they follow from the embedder in
+    use, as `fusion` describes. A weight of zero switches a retriever off.
     """
 
     recovered: tuple[str, ...] = ()
@@ -69,14 +64,14 @@ class Collection(Source):
         self.path = catalog.path.parent
         self._catalog = catalog
         with catalog.read() as reader:
-            names = _names(reader)
+            names = assembly.recorded_names(reader)
         self.embedder, self.lexical, self.dense = names["embedder"], names["lexical"], names["dense"]
         self._retrievers = retrievers
         self._searcher = Searcher(catalog, retrievers)
 
     @property
     def fuse(self) -> fusion.Fuse | None:
-        """The fusion that was set, if one was."""
+        """The fusion that was set; None if none was."""
         return self._searcher.fuse
 
     @fuse.setter
@@ -85,7 +80,7 @@ class Collection(Source):
 
     @property
     def weights(self) -> Mapping[str, float] | None:
-        """Each retriever's weight in the fusion, if they were set."""
+        """Each retriever's weight in the fusion; None if none were set."""
         return self._searcher.weights
 
     @weights.setter
@@ -108,8 +103,7 @@ class Collection(Source):
         Raises: `UnknownName`, `MissingExtra`, `EmbedderFailed`; `CollectionError` if there is one already.
         """
         path = Path(path).absolute()
-        LEXICAL_ENGINES.get(lexical)
-        VECTOR_ENGINES.get(dense)
+        assembly.check_engines(lexical, dense)
         made = embedder_named(embedder) if isinstance(embedder, str) else embedder
         if not isinstance(made, FittedEmbedder):
             _ = made.dimension  # a model that cannot be loaded is reported before anything is written
@@ -147,11 +141,11 @@ class Collection(Source):
         catalog = Catalog.open(path / CATALOG)
         try:
             with catalog.read() as reader:
-                built = _names(reader)
+                built = assembly.recorded_names(reader)
             wanted = built["embedder"] if embedder is None else embedder
             made = embedder_named(wanted) if isinstance(wanted, str) else wanted
             asked = {"embedder": made.name, "lexical": lexical, "dense": dense}
-            _check_names(path, built, {kind: name for kind, name in asked.items() if name is not None})
+            assembly.check_names(path, built, asked)
         except BaseException:
             catalog.close()
             raise
@@ -179,15 +173,8 @@ class Collection(Source):
 
     @classmethod
     def _ready(cls, catalog: Catalog, embedder: Embedder, names: Mapping[str, str]) -> Self:
-        from indexes.dense.pretrained import dense_retriever  # noqa: PLC0415  # SciPy takes a while to import
-
-        path = catalog.path.parent
         try:
-            engine = LEXICAL_ENGINES.get(names["lexical"])(path / "lexical")
-            vectors = VECTOR_ENGINES.get(names["dense"])
-            lexical = LexicalRetriever(engine, analysis.analyse)
-            dense = dense_retriever(path / "dense", embedder, catalog, vectors)
-            collection = cls(catalog, Retrievers(catalog, lexical, dense))
+            collection = cls(catalog, assembly.assemble(catalog, embedder, names))
             collection.recovered = collection._retrievers.make_ready()
         except BaseException:
             catalog.close()
@@ -195,10 +182,11 @@ class Collection(Source):
         return collection
 
     def upsert(self, documents: Iterable[Document], *, progress: ProgressCallback | None = None) -> Changes:
-        """Store documents by id: new ones, and those whose fingerprint differs. All of them or none.
+        """Store new documents, and those whose fingerprint differs from the stored one. All of them or none.
 
-        Raises: `DuplicateId`, `CollectionLocked`, and what the iterable raises. A pretrained embedder refuses
-        no write: what it could not embed waits for `embed`.
+        A pretrained embedder that fails does not fail the write: its texts wait for `embed`.
+
+        Raises: `DuplicateId`, `CollectionLocked`, and what the iterable raises.
         """
         return self._retrievers.write(
             lambda writer, report: batch.upsert(writer, documents, source=None, prune=None, progress=report),
@@ -214,12 +202,12 @@ class Collection(Source):
         allow_mass_delete: bool = False,
         progress: ProgressCallback | None = None,
     ) -> Changes:
-        """Make the documents of `source` exactly these: upsert, and delete its others. All or nothing.
+        """Make the documents of `source` exactly these: upsert them and delete its others. All or nothing.
 
-        What came from `unread`, URIs of files that could not be read this time, stays as it is.
+        Documents from `unread`, the URIs of files that could not be read this time, stay as they are.
 
         Raises: as `upsert`; `DuplicateId` also for an id that is stored from another source; `MassDeletion`
-        when ten documents or more and over 30 % of the source would go, unless that is allowed.
+        if ten documents or more and over 30 % of the source would be deleted, unless that is allowed.
         """
         prune = Prune(tuple(unread), allow_mass_delete)
         return self._retrievers.write(
@@ -230,32 +218,34 @@ class Collection(Source):
         )
 
     def delete(self, ids: Iterable[str]) -> Changes:
-        """Remove documents; an id that is not there is passed over. Raises: `CollectionLocked`."""
+        """Remove documents; unknown ids are skipped. Raises: `CollectionLocked`."""
         return self._retrievers.write(lambda writer, _: batch.delete(writer, ids), None)
 
     def embed(self, *, progress: ProgressCallback | None = None) -> None:
-        """Embed what waits for the pretrained model while others search and write; then its vectors serve.
+        """Embed the texts that wait for the pretrained model, then search by its vectors.
 
-        What is embedded is kept at once: a run that was cut off goes on where it stopped.
+        Others search and write meanwhile. Each batch is kept at once, so that an interrupted call is
+        continued by the next one.
+
         Raises: `EmbedderFailed`, `AlreadyEmbedding`.
         """
         self._retrievers.embed(progress)
 
     def erase(self, ids: Iterable[str], *, progress: ProgressCallback | None = None) -> Changes:
-        """Remove documents and every trace of them: engines are built anew, free space is written over.
+        """Remove documents and every trace of them: engines are rebuilt, free space is overwritten.
 
-        Takes as long as building the engines does. Cut off, it is completed by the next opening.
+        It takes as long as building the engines. If it is interrupted, the next opening completes it.
 
-        Raises: `UnknownDocument`, `CollectionLocked`, `AlreadyEmbedding`; `CollectionError` where a reader
-        holds on to the old state for too long.
+        Raises: `UnknownDocument`, `CollectionLocked`, `AlreadyEmbedding`; `CollectionError` if somebody reads
+        the old state for too long.
         """
         return self._retrievers.erase(ids, progress)
 
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
         """Return the best `k` documents within `scope`, best first; ties break by id.
 
-        Both retrievers are trimmed inside: `k` come back wherever so many are open and found at all. Scores
-        follow statistics of the whole collection (how rare a term is), whoever asks.
+        The engines leave out what is outside the scope, so that `k` documents come back whenever so many are
+        found within it. Scores use statistics of the whole collection (how rare a term is), whoever asks.
 
         Raises: `BadQuery`, `EmbedderFailed`.
         """
@@ -267,11 +257,11 @@ class Collection(Source):
         return self._searcher.search(query, k, scope)
 
     def weighted(self, weight: float | None) -> AbstractContextManager[None]:
-        """Search with this weight of the serving dense retriever for a block; None searches untuned."""
+        """Search with this weight of the dense retriever for a `with` block; None is the untuned weight."""
         return self._searcher.weighted(weight)
 
     def keep_weight(self, weight: float | None) -> None:
-        """Search with this weight of the dense retriever that serves from now on; None: as if never tuned.
+        """Search with this weight of the dense retriever from now on; None is the untuned weight.
 
         Raises: `CollectionLocked`.
         """
@@ -310,9 +300,9 @@ class Collection(Source):
             return reader.counts().documents
 
     def status(self) -> Status:
-        """How much there is, which generation each retriever covers, and how far the embedder has come.
+        """Return how much the collection holds and how up to date it is.
 
-        For the owner only: an asker counts in `for_asker`.
+        For the owner only: what an asker may count is `for_asker(…).count()`.
         """
         with self._catalog.read() as reader:
             counts, generation = reader.counts(), reader.generation
@@ -333,15 +323,15 @@ class Collection(Source):
         )
 
     def verify(self) -> list[str]:
-        """Return what is wrong, one line each: texts, hashes, spans, generations, the keys of each retriever.
+        """Check texts, hashes, spans, generations and the keys of each retriever; return a line a problem.
 
-        A sample of passages, evenly spread, is searched for by its own words.
+        An evenly spread sample of passages is searched for by its own words.
         """
         with self._retrievers.writing, self._catalog.read() as reader:
             return list(verify.problems(reader, self._retrievers))
 
     def close(self) -> None:
-        """Let go of files; the collection is not to be used afterwards."""
+        """Close the files; the collection must not be used afterwards."""
         self._retrievers.close()
         self._catalog.close()
 
@@ -360,18 +350,3 @@ def _exists(path: Path) -> bool:
     except CollectionNotFound:
         return False
     return True
-
-
-def _names(reader: CatalogReader) -> dict[str, str]:
-    """The embedder and the engines that the collection was built with, by kind."""
-    return {
-        "embedder": reader.setting("embedder") or "",
-        "lexical": reader.setting("lexical") or "",
-        "dense": reader.setting("dense") or DEFAULT_DENSE,  # not recorded while there was no other
-    }
-
-
-def _check_names(path: Path, built: Mapping[str, str], asked: Mapping[str, str]) -> None:
-    for kind, name in asked.items():
-        if name != built[kind]:
-            raise CollectionMismatch(path, kind, built[kind], name)

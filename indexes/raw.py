@@ -1,7 +1,7 @@
-"""Documents that were never indexed, behind the same calls as a Collection; knows BM25 only, and no files.
+"""A source of documents that were never indexed; knows BM25 only, and no files.
 
-Everything is in memory, and BM25 is computed when somebody searches for the first time: fit for a folder or
-a book that is asked a few questions.
+Everything is in memory, and BM25 is computed at the first search: good for a folder or a book that is asked
+a few questions.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from indexes.types import (
 if TYPE_CHECKING:
     from indexes.lexical.rank_bm25 import RankBM25Engine
 
-LEG = "lexical"
+RETRIEVER = "lexical"
 PASSAGES_EACH = 5
 
 
 class RawDocuments(Source):
-    """The documents by id, in the order given. Raises: `DuplicateId`."""
+    """Documents in memory, in the order given. Raises: `DuplicateId`."""
 
     def __init__(self, documents: Iterable[Document]) -> None:
         self._documents: dict[DocumentId, Document] = {}
@@ -75,7 +75,7 @@ class RawDocuments(Source):
         return document if document is not None and scope.admits(document) else None
 
     def _keys(self, scope: Scope) -> Callable[[], Keys]:
-        """What computes the keys of the passages within `scope`."""
+        """Return a function that computes the keys of the passages within `scope`."""
         _, passages = self._engine
         return lambda: np.array(
             [key for key, p in enumerate(passages) if scope.admits(self._documents[p.document_id])], np.int64
@@ -83,7 +83,7 @@ class RawDocuments(Source):
 
     @cached_property
     def _engine(self) -> tuple[RankBM25Engine, list[Passage]]:
-        from indexes.lexical.rank_bm25 import RankBM25Engine  # noqa: PLC0415 - loaded when somebody searches
+        from indexes.lexical.rank_bm25 import RankBM25Engine  # noqa: PLC0415 - needed by the first search only
 
         passages = [passage for document in self._documents.values() for passage in chunk(document)]
         engine = RankBM25Engine(Path())
@@ -103,10 +103,10 @@ class RawDocuments(Source):
 
 
 def _hit(document: Document, rank: int, scored: list[tuple[Passage, float]]) -> DocumentHit:
-    """The document with its passages, best first."""
+    """Return the document as a hit with its passages, best first."""
     best = scored[0][1]
     passages = tuple(
-        Hit(passage, score, place, {LEG: RetrieverScore(place, score)})
+        Hit(passage, score, place, {RETRIEVER: RetrieverScore(place, score)})
         for place, (passage, score) in enumerate(scored, start=1)
     )
-    return DocumentHit(document.info, best, rank, {LEG: RetrieverScore(rank, best)}, passages)
+    return DocumentHit(document.info, best, rank, {RETRIEVER: RetrieverScore(rank, best)}, passages)

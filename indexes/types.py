@@ -18,7 +18,7 @@ DocumentId = NewType("DocumentId", str)
 PassageId = NewType("PassageId", str)
 
 MAX_ID_CHARS = 1024
-"""An id stands in prompts, citations and messages: a longer one is refused where documents come in."""
+"""Ids appear in prompts, citations and messages: longer ones are refused when documents are read."""
 
 Scalar = str | int | float | bool | None
 Metadata = Mapping[str, Scalar | list[str]]
@@ -28,10 +28,10 @@ PUBLIC = "public"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who asks. A document is readable when its `readers` and the asker's `principals` meet.
+    """The rights of an asker: a document is readable if its `readers` include one of his `principals`.
 
-    `OWNER` is whoever holds the collection's directory and reads everything. Any other asker names
-    principals (`alice`, `group:legal`); a document without readers is private to the owner: fail closed.
+    `OWNER` is whoever has the collection's directory, and reads everything. Any other asker names principals
+    (`alice`, `group:legal`). A document without readers is private to the owner: it fails closed.
     """
 
     principals: frozenset[str] = frozenset()
@@ -39,11 +39,11 @@ class Access:
 
     @classmethod
     def of(cls, *principals: str) -> Access:
-        """The access of an asker with these principals; `public` is always among them."""
+        """Return the rights of an asker with these principals and `public`."""
         return cls(frozenset(principals) | {PUBLIC})
 
     def may_read(self, readers: frozenset[str]) -> bool:
-        """Whether a document with these readers is open to this asker."""
+        """Return whether this asker may read a document with these readers."""
         return self.everything or not self.principals.isdisjoint(readers)
 
 
@@ -52,7 +52,7 @@ OWNER = Access(everything=True)
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A stretch of a document's text and where it stood in the source: heading, page, first line."""
+    """A span of a document's text and its place in the source: heading, page, first line."""
 
     start: int
     stop: int
@@ -63,7 +63,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """One document: canonical text, where it came from, who may read it."""
+    """A document: canonical text, where it came from, who may read it."""
 
     id: DocumentId
     text: str
@@ -75,12 +75,12 @@ class Document:
 
     @cached_property
     def version(self) -> str:
-        """First 16 hex digits of the SHA-256 of the text: offsets belong to one version."""
+        """The first 16 hex digits of the SHA-256 of the text. Offsets belong to one version."""
         return fingerprint(self.text)
 
     @cached_property
     def fingerprint(self) -> str:
-        """First 16 hex digits of the SHA-256 of every field: equal means nothing to do."""
+        """The first 16 hex digits of the SHA-256 of all fields: if it is the same, nothing is stored."""
         parts = [
             self.version,
             self.title,
@@ -94,13 +94,13 @@ class Document:
 
     @property
     def info(self) -> DocumentInfo:
-        """What is known of the document besides its text."""
+        """The document's fields besides its text."""
         return DocumentInfo(self.id, self.version, self.title, self.uri, len(self.text), self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """What is known of a stored document without its text."""
+    """A stored document's fields besides its text."""
 
     id: DocumentId
     version: str
@@ -125,7 +125,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class RetrieverScore:
-    """What one retriever thought of a passage; `rank` starts at 1."""
+    """One retriever's score of a passage; `rank` starts at 1."""
 
     rank: int
     score: float
@@ -133,7 +133,7 @@ class RetrieverScore:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage as found: fused score, rank, and each retriever's own rank and score."""
+    """A passage that was found: fused score, rank, and each retriever's own rank and score."""
 
     passage: Passage
     score: float
@@ -143,7 +143,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class DocumentHit:
-    """A document as found: its best passage's scores, and all its found passages, best first."""
+    """A document that was found: the scores of its best passage, and all passages found, best first."""
 
     document: DocumentInfo
     score: float
@@ -154,7 +154,7 @@ class DocumentHit:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a write did, by document id."""
+    """The ids of the documents that a write added, updated and deleted."""
 
     added: tuple[DocumentId, ...] = ()
     updated: tuple[DocumentId, ...] = ()
@@ -163,5 +163,5 @@ class Changes:
 
     @property
     def any(self) -> bool:
-        """Whether anything changed at all."""
+        """Whether anything changed."""
         return bool(self.added or self.updated or self.deleted)

@@ -1,1 +1,1 @@
-"""The one truth of a collection: its SQLite file."""
+"""The catalog of a collection: the SQLite file from which everything else is derived."""

@@ -1,4 +1,4 @@
-"""What a write does to the catalog, document by document; knows no engine."""
+"""Writes documents to the catalog, one by one; knows no engine."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from indexes.types import MAX_ID_CHARS, Changes, Document, DocumentId
 
 MASS_SHARE = 0.3
 MASS_LEAST = 10
-"""More than this share and at least this number of a source's documents go at once only when allowed."""
+"""A write that deletes more than this share, and this number, of a source's documents needs permission."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """What becomes of a source's documents that it no longer has: they go, but for those in `unread` files.
+    """How to delete the documents that a source no longer has.
 
-    `unread`: URIs of files, or folders, that could not be read this time; what came from there stays.
+    `unread` are URIs of files and folders that could not be read this time; documents from there stay.
     """
 
     unread: tuple[str, ...] = ()
     allow_mass_delete: bool = False
 
     def spares(self, uri: str) -> bool:
-        """Whether a document from there may only have been unreadable."""
+        """Return whether a document with this URI may merely have been unreadable."""
         return any(uri == at or uri.startswith((f"{at}#", f"{at}/")) for at in self.unread)
 
 
@@ -39,10 +39,10 @@ def upsert(
     prune: Prune | None,
     progress: ProgressCallback,
 ) -> Changes:
-    """Store the documents that are new or changed; those that went are pruned as told.
+    """Store the documents that are new or changed, and delete those that `prune` says.
 
-    Raises: `DuplicateId`, `MassDeletion`, `SourceError`, and whatever the iterator raises; the transaction is
-    then void.
+    Raises: `DuplicateId`, `MassDeletion`, `SourceError`, and what the iterator raises; the caller then rolls
+    the transaction back.
     """
     seen: dict[DocumentId, str] = {}
     added: list[DocumentId] = []
@@ -76,7 +76,7 @@ def upsert(
 
 
 def delete(writer: CatalogWriter, ids: Iterable[str]) -> Changes:
-    """Remove the documents with these ids; an id that is not there is passed over."""
+    """Remove the documents with these ids; unknown ids are skipped."""
     deleted: list[DocumentId] = []
     for id_ in ids:
         if (stored := writer.stored(id_)) is not None:
@@ -101,7 +101,7 @@ def _named(uri: str, source: str | None) -> str:
 
 
 def _check(document: Document) -> None:
-    """An id that can be shown, and text that SQLite takes: UTF-8, which has no lone surrogates."""
+    """Check that the id is not too long to show, and that SQLite accepts the text (no lone surrogates)."""
     if not document.id:
         raise SourceError(f"A document of {_named(document.uri, None)} has an empty id. Give it one.")
     if len(document.id) > MAX_ID_CHARS:

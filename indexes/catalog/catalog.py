@@ -1,7 +1,7 @@
-"""The one truth of a collection: a SQLite file, its connections and transactions; knows no engine.
+"""A collection's SQLite file, from which everything else is derived: connections and transactions.
 
-Each write transaction that changes anything raises the generation by one; an engine at generation g asks a
-`CatalogReader` for what came and went since g.
+Each write transaction that changes anything increases the generation by one; an engine at generation g asks a
+`CatalogReader` what was added and removed after g.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from indexes.storage import faults
 from indexes.storage.connecting import connect, may_write
 
 CATALOG = "catalog.sqlite"
-"""Its name in a collection's directory."""
+"""The name of the file in a collection's directory."""
 
 _OPEN_FOR_LATER = 8
 _CACHE_KIB = 16_000
-"""What a search looks up lies anywhere: with SQLite's own 2 MB it takes a third longer, a write more."""
+"""Searches read pages all over the file: with SQLite's own 2 MB they take a third longer, writes more."""
 _WRITE = "BEGIN IMMEDIATE"
 
 
 @dataclass
 class Catalog:
-    """The SQLite file of a collection. Thread-safe; writers are expected to hold the collection's lock."""
+    """The SQLite file of a collection. Thread-safe; writers have to hold the collection's lock."""
 
     path: Path
     _idle: deque[sqlite3.Connection] = field(default_factory=deque, init=False, repr=False)
@@ -43,7 +43,7 @@ class Catalog:
 
     @classmethod
     def create(cls, path: Path, settings: Mapping[str, str]) -> Catalog:
-        """An empty catalog with these settings in the file `path`, which must not be one yet."""
+        """Create an empty catalog with these settings in the file `path`, which must not be one yet."""
         catalog = cls(path)
         with catalog._connection() as db:
             schema.create(db, settings)
@@ -51,16 +51,16 @@ class Catalog:
 
     @classmethod
     def open(cls, path: Path) -> Catalog:
-        """The catalog in the file `path`.
+        """Open the catalog in the file `path`.
 
         Raises: `CollectionNotFound`, `CollectionNotReadable`, `CollectionTooNew`, `CollectionDamaged`;
-        `CollectionNotWritable` for an older format where it may not be changed.
+        `CollectionNotWritable` for an older format in a directory that may not be written to.
         """
         catalog = cls(path)
         try:
-            schema.look(path)
+            schema.check_file(path)
             with catalog._connection() as db:
-                schema.check(db, path.parent, writable=may_write(path.parent))
+                schema.upgrade(db, path.parent, writable=may_write(path.parent))
         except PermissionError as exc:
             raise CollectionNotReadable(path.parent) from exc
         except BaseException:
@@ -70,7 +70,7 @@ class Catalog:
 
     @contextmanager
     def read(self) -> Iterator[CatalogReader]:
-        """One consistent view; others go on writing meanwhile."""
+        """Read one consistent view; others can write meanwhile."""
         with self._connection() as db, _transaction(db, "BEGIN"):
             try:
                 yield CatalogReader(db)
@@ -79,7 +79,7 @@ class Catalog:
 
     @contextmanager
     def write(self) -> Iterator[CatalogWriter]:
-        """A write transaction: rolled back by an exception, and when nothing changed."""
+        """Run a write transaction; an exception rolls it back. A change increases the generation."""
         with self._connection() as db, _transaction(db, _WRITE):
             writer = CatalogWriter(db)
             yield writer
@@ -89,14 +89,14 @@ class Catalog:
                 db.execute("INSERT OR REPLACE INTO settings VALUES ('written', ?)", (now,))
 
     def set(self, name: str, value: str) -> None:
-        """Record a value that is no part of any generation."""
+        """Record a value that belongs to no generation."""
         with self._connection() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
     def scrub(self) -> None:
-        """Write the file anew without what was deleted, and empty its write-ahead log.
+        """Rewrite the file without deleted content, and empty its write-ahead log.
 
-        Raises: `CollectionError` where another process has been reading for too long.
+        Raises: `CollectionError` if another process reads it for too long.
         """
         with self._connection() as db:
             db.execute("PRAGMA secure_delete = ON")
@@ -109,7 +109,7 @@ class Catalog:
             raise CollectionError(f"{self.path} is being read. Run this again when that has ended.")
 
     def close(self) -> None:
-        """Close every connection that is not in use; those in use close when they are given back."""
+        """Close all idle connections; those in use are closed when they are returned."""
         with self._lock:
             self._closed = True
             while self._idle:
@@ -121,7 +121,7 @@ class Catalog:
         try:
             db = self._take()
             yield db
-        except sqlite3.OperationalError as exc:  # a full disk, no permission, a file busy for too long
+        except sqlite3.OperationalError as exc:  # a full disk, no permission, a file locked for too long
             raise CollectionError(f"The catalog {self.path} cannot be used: {exc}.") from exc
         except sqlite3.DatabaseError as exc:
             raise CollectionDamaged(self.path.parent, str(exc)) from exc

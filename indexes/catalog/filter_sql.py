@@ -1,6 +1,6 @@
-"""A filter as SQL over the catalog's attributes; knows that table, and what a filter means, no document.
+"""Compiles a filter to SQL over the catalog's table of attributes; knows no document.
 
-Agrees with `filters.matches` on every filter and every metadata; a value reaches SQLite as a parameter only.
+It agrees with `filters.matches` for every filter and all metadata. Values reach SQLite as parameters only.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from indexes.filters import AllOf, AnyOf, Atom, Condition, Filter, Not
 
-# SQLite sorts every number before every text, and every text before every blob: an atom's kind is a range.
+# SQLite sorts all numbers before all texts, and all texts before all blobs: each kind of value is a range.
 _BOUNDS = {
     ("gt", "number"): "value > ? AND value < ''",
     ("gte", "number"): "value >= ? AND value < ''",
@@ -31,7 +31,7 @@ class Sql:
 
 
 def compiled(where: Filter, column: str) -> Sql:
-    """The SQL that holds for just the documents, by their number in `column`, that `where` matches."""
+    """Return SQL that is true for the documents that `where` matches, by their number in `column`."""
     match where:
         case AllOf(parts):
             return joined(" AND ", [compiled(part, column) for part in parts], empty="TRUE")
@@ -46,7 +46,7 @@ def compiled(where: Filter, column: str) -> Sql:
 
 
 def joined(word: str, parts: list[Sql], *, empty: str) -> Sql:
-    """The parts with `word` between them; `empty` where there is none."""
+    """Return the parts joined by `word`; `empty` if there are none."""
     parameters = tuple(value for part in parts for value in part.parameters)
     return Sql(f"({word.join(part.text for part in parts) or empty})", parameters)
 
@@ -66,6 +66,6 @@ def _condition(where: Condition, column: str) -> Sql:
 
 
 def _having(column: str, test: str, *parameters: Atom) -> Sql:
-    # The column is the caller's constant, `test` is made of the constants above and question marks.
+    # The column is the caller's constant; `test` consists of the constants above and question marks.
     text = f"({column} IN (SELECT document FROM attributes WHERE field = ?{test}))"  # noqa: S608
     return Sql(text, parameters)

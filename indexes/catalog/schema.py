@@ -1,4 +1,4 @@
-"""The tables of the catalog and their ordered migrations; knows SQL and the format number, no documents."""
+"""The catalog's tables and their ordered migrations; knows SQL and the format number."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from indexes.storage import faults
 from indexes.types import Metadata
 
 APPLICATION_ID = 0x46554E4C
-"""Marks the file as ours, so that another program's database is never taken for a collection."""
+"""Marks the file as ours, so that another program's database is never mistaken for a collection."""
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
-"""https://www.sqlite.org/fileformat.html, 1.3: page size at 16, number of pages at 28, both big-endian."""
+"""https://www.sqlite.org/fileformat.html, 1.3: page size at byte 16, number of pages at 28, big-endian."""
 
 _ENGINES = ("lexical", "dense")
 
@@ -96,32 +96,32 @@ CREATE INDEX attributes_document ON attributes (document);
 """
 
 MIGRATIONS: tuple[str, ...] = (_FIRST, _ATTRIBUTES)
-"""Step n turns format n into format n + 1; a step that has been released is never changed."""
+"""Step n turns format n into format n + 1. A released step is never changed."""
 
 _FILLED_AT = 2
-"""The format since which documents have attributes: those that are older get theirs on the way to it."""
+"""The format that introduced attributes: a migration to it fills in those of older documents."""
 
 
 def create(connection: sqlite3.Connection, settings: Mapping[str, str]) -> None:
-    """Bring an empty database to the newest format and record `settings`, all of it or none."""
+    """Bring an empty database to the newest format and record `settings`, in one transaction."""
     connection.execute("PRAGMA journal_mode = WAL")
     _migrate(connection, 0, settings)
 
 
-def look(path: Path) -> None:
-    """See from its first bytes that the file `path` can be a catalog at all, before SQLite opens it.
+def check_file(path: Path) -> None:
+    """Check by its first bytes that the file `path` can be a catalog, before SQLite opens it.
 
-    Raises: `CollectionNotFound` for none and for one that was never finished, `CollectionDamaged` for one cut
-    short, `PermissionError`.
+    Raises: `CollectionNotFound` if there is none or its creation was interrupted; `CollectionDamaged` if it
+    is truncated; `PermissionError`.
     """
     if not path.is_file():
         raise CollectionNotFound(path.parent)
     with path.open("rb") as file:
         head = file.read(_HEADER_BYTES)
     if not head:
-        raise _nothing(path.parent, "the file is empty")
+        raise _no_catalog(path.parent, "the file is empty")
     wal = path.with_name(f"{path.name}-wal")
-    # With a write-ahead log the length is SQLite's own affair: pages may stand there and not here.
+    # With a write-ahead log the length says nothing: some pages may be in the log only.
     if head.startswith(_MAGIC) and len(head) == _HEADER_BYTES and not (wal.is_file() and wal.stat().st_size):
         page_bytes = int.from_bytes(head[16:18], "big")
         expected = int.from_bytes(head[28:32], "big") * (page_bytes if page_bytes > 1 else 1 << 16)
@@ -130,15 +130,15 @@ def look(path: Path) -> None:
             raise CollectionDamaged(path.parent, f"{expected - size:,} of its {expected:,} bytes are gone")
 
 
-def check(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
+def upgrade(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
     """Bring the catalog of the collection `path` to the newest format.
 
-    Raises: `CollectionNotFound`, `CollectionTooNew`; `CollectionNotWritable` where that takes a write.
+    Raises: `CollectionNotFound`, `CollectionTooNew`; `CollectionNotWritable` if it cannot be upgraded.
     """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise _nothing(path, "it is not a catalog")
+        raise _no_catalog(path, "it is not a catalog")
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-    if writable and mode != "wal":  # somebody's own tool has changed it
+    if writable and mode != "wal":  # another tool has changed it
         connection.execute("PRAGMA journal_mode = WAL")
     found = _format(connection)
     if found > len(MIGRATIONS):
@@ -154,7 +154,7 @@ def check(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None
 
 
 def put_attributes(connection: sqlite3.Connection, number: int, metadata: Metadata) -> None:
-    """Store what filters compare of the document `number`."""
+    """Store the metadata of the document `number` as filters compare them."""
     connection.executemany(
         "INSERT OR IGNORE INTO attributes VALUES (?, ?, ?)",
         (
@@ -168,7 +168,7 @@ def put_attributes(connection: sqlite3.Connection, number: int, metadata: Metada
 def _migrate(connection: sqlite3.Connection, found: int, settings: Mapping[str, str]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Another process may have migrated while this one waited for the lock.
+        # Another process may have migrated it while this one waited for the lock.
         found = max(found, _format(connection))
         for step in MIGRATIONS[found:]:
             for statement in _statements(step):
@@ -186,8 +186,8 @@ def _migrate(connection: sqlite3.Connection, found: int, settings: Mapping[str, 
     connection.execute("COMMIT")
 
 
-def _nothing(path: Path, reason: str) -> CollectionNotFound | CollectionDamaged:
-    """A creation cut off leaves a bare file; one beside engines held documents."""
+def _no_catalog(path: Path, reason: str) -> CollectionNotFound | CollectionDamaged:
+    """Return the error for a file that is no catalog: damaged if there are engines beside it."""
     held = any((path / engine).is_dir() for engine in _ENGINES)
     return CollectionDamaged(path, reason) if held else CollectionNotFound(path)
 

@@ -1,4 +1,4 @@
-"""One write transaction of the catalog: puts documents in and takes them out; knows no engine."""
+"""A write transaction of the catalog: adds and removes documents; knows no engine."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 
-from indexes.catalog.reader import PAGE_CHARS, CatalogReader, encode, indexed_text
+from indexes.catalog.reader import CatalogReader
 from indexes.catalog.schema import put_attributes
+from indexes.catalog.text import PAGE_CHARS, encode, indexed_text
 from indexes.types import Document, DocumentId, Passage
 
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """What a writer needs to know of the document that is already there."""
+    """What a writer needs to know of a stored document."""
 
     number: int
     fingerprint: str
@@ -24,7 +25,7 @@ class StoredDocument:
 
 
 class CatalogWriter(CatalogReader):
-    """A write transaction; what it did is seen by others only once it has ended well."""
+    """A write transaction; others see its changes once it is committed."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
@@ -32,19 +33,19 @@ class CatalogWriter(CatalogReader):
         self.changed = False
 
     def stored(self, document_id: str) -> StoredDocument | None:
-        """The document that has this id now."""
+        """Return the document with this id; None if there is none."""
         row = self._db.execute(
             "SELECT number, fingerprint, source, uri FROM documents WHERE id = ?", (document_id,)
         ).fetchone()
         return None if row is None else StoredDocument(*row)
 
     def uris_of(self, source: str) -> list[tuple[DocumentId, str]]:
-        """(id, URI) of the documents that came from `source`, by id."""
+        """Return (id, URI) of the documents from `source`, sorted by id."""
         rows = self._db.execute("SELECT id, uri FROM documents WHERE source = ? ORDER BY id", (source,))
         return [(DocumentId(id_), uri) for id_, uri in rows]
 
     def put(self, document: Document, passages: Iterable[Passage], *, source: str) -> None:
-        """Store a document that is not there."""
+        """Store a document; none with its id may be stored."""
         self.changed = True
         number = self._db.execute(
             "INSERT INTO documents "
@@ -63,10 +64,10 @@ class CatalogWriter(CatalogReader):
                 source,
             ),
         ).lastrowid
-        # Each statement costs, and most documents have neither readers nor metadata.
+        # Each statement costs time, and most documents have neither readers nor metadata.
         if document.readers:
             self._db.executemany("INSERT INTO readers VALUES (?, ?)", ((r, number) for r in document.readers))
-        if document.metadata and number is not None:  # as it is after an INSERT
+        if document.metadata and number is not None:  # it never is after an INSERT
             put_attributes(self._db, number, document.metadata)
         starts = range(0, len(document.text), PAGE_CHARS)
         self._db.executemany(
@@ -94,7 +95,7 @@ class CatalogWriter(CatalogReader):
         )
 
     def remove(self, number: int) -> None:
-        """Remove a document, its text, its passages."""
+        """Remove a document with its text and passages."""
         self.changed = True
         self._db.execute(
             "INSERT INTO removed SELECT key, digest, ? FROM passages WHERE document = ?",

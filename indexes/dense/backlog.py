@@ -1,7 +1,7 @@
 """The texts that wait for a pretrained embedder, and the work of embedding them; knows no engine.
 
-What is embedded goes into the cache batch by batch, so a run that is cut off, by Ctrl-C or kill -9, loses
-one batch at most and the next run goes on from there.
+Vectors go into the cache batch by batch, so that a run interrupted by Ctrl-C or kill -9 loses one batch at
+most and the next run continues from there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from indexes.retrieval.base import ProgressCallback
 
 BATCH = 128
-"""Texts that are embedded and committed at once: one request to an endpoint, seconds of a processor."""
+"""How many texts are embedded and committed together: one request to an endpoint, seconds of a processor."""
 
 STAGE = "embedding"
 
@@ -34,21 +34,21 @@ class EmbeddingBacklog:
         self._catalog = catalog
 
     def keys(self, catalog: CatalogReader, since: int) -> list[int]:
-        """One passage for each text without a vector, of those that came after generation `since`."""
+        """Return one passage key for each text without a vector, of those added after generation `since`."""
         found = {digest: key for key, digest in reversed(catalog.digests(since))}
         missing = self._cache.missing(found)
         return sorted(key for digest, key in found.items() if digest in missing)
 
     def n_embedded(self, catalog: CatalogReader) -> int:
-        """How many passages have their vector."""
+        """Return how many passages have a vector."""
         stored = catalog.digests(-1)
         missing = self._cache.missing(digest for _, digest in stored)
         return sum(digest not in missing for _, digest in stored)
 
     def embed_all(self, progress: ProgressCallback) -> None:
-        """Embed until nothing waits, whatever comes or goes meanwhile; no lock is held.
+        """Embed until no text waits, also those added meanwhile; no lock is held.
 
-        Raises: `EmbedderFailed`, also when the model's vectors do not go with those that are kept.
+        Raises: `EmbedderFailed`, also if the model's vectors have another length than those stored.
         """
         while True:
             with self._catalog.read() as catalog:
@@ -68,15 +68,15 @@ class EmbeddingBacklog:
                 progress(STAGE, done, total)
 
     def embed(self, rows: Sequence[PassageRow], generation: int) -> None:
-        """Embed these rows of that catalog generation and keep their vectors. Raises: `EmbedderFailed`."""
+        """Embed these rows of that catalog generation and store their vectors. Raises: `EmbedderFailed`."""
         if not rows:
             return
         digests = [row.digest for row in rows]
         vectors = self._embedder.embed_documents([row.text for row in rows])
         self._check(vectors)
         self._cache.put(digests, vectors)
-        # A text that was deleted while it was being embedded leaves nothing behind. Whoever deletes it after
-        # this look finds the vector in the cache and forgets it.
+        # The vector of a text that was deleted while it was being embedded is removed again. If it is deleted
+        # after this check, the deletion finds the vector in the cache and removes it.
         with self._catalog.read() as catalog:
             gone = set(digests).intersection(catalog.forgotten(generation))
         if gone:

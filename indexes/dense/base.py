@@ -1,4 +1,4 @@
-"""What an embedder and a vector engine are: texts to unit vectors, vectors to passage keys."""
+"""The protocols of an embedder (texts to unit vectors) and a vector engine (vectors to passage keys)."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ Vectors = NDArray[np.float32]
 
 
 class Embedder(Protocol):
-    """Texts to vectors. `name` is what a collection records and what `--embedder` takes."""
+    """Turns texts into vectors. A collection records the embedder's `name` and opens it again by that."""
 
     @property
     def name(self) -> str:
-        """As in `--embedder NAME`, canonical."""
+        """The name that `--embedder` takes, in its canonical form."""
 
     @property
     def dimension(self) -> int:
         """Length of a vector."""
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """float32 (n_texts, dimension), rows L2-normalised; a text without a known term is the zero row."""
+        """Return float32 (n_texts, dimension), rows L2-normalised; blank texts are zero rows."""
 
     def embed_query(self, text: str) -> Vectors:
-        """float32 (dimension,), L2-normalised, or zero."""
+        """Return float32 (dimension,), L2-normalised, or zero."""
 
 
 @runtime_checkable
 class FittedEmbedder(Embedder, Protocol):
-    """An embedder whose space is fitted to the corpus itself, so it must be fitted before use and kept."""
+    """An embedder whose space is fitted to the corpus; it has to be fitted before use, and stored."""
 
     @property
     def fitted(self) -> bool:
-        """Whether `fit` or `load` has happened."""
+        """Whether it has been fitted or loaded."""
 
     def fit(self, texts: Sequence[str]) -> None:
-        """Fit to these texts. The same texts give the same space, to the bit."""
+        """Fit the space to these texts. The same texts give the same space, to the bit."""
 
     def save(self, path: Path) -> None:
         """Write the fitted state into one file."""
 
     def load(self, path: Path) -> None:
-        """Read what `save` wrote. Raises: `EmbedderFailed` when it does not read."""
+        """Read a file that `save` wrote. Raises: `EmbedderFailed` if it cannot be read."""
 
 
 class VectorEngine(Protocol):
-    """Nearest neighbours by inner product. Derived data: covers one generation of the catalog."""
+    """Finds nearest neighbours by inner product. Derived data: it covers one generation of the catalog."""
 
     @property
     def generation(self) -> int:
-        """The catalog generation that the engine covers; -1 when it is empty or unreadable."""
+        """The catalog generation that the engine covers; -1 if it is empty or unreadable."""
 
     @property
     def space(self) -> str:
@@ -74,15 +74,15 @@ class VectorEngine(Protocol):
         """Look at the files again: another process may have written."""
 
     def apply(self, keys: Keys, vectors: Vectors, removed: Iterable[int], *, generation: int) -> None:
-        """Take in `vectors` (n, dimension) under `keys` (n,), drop `removed`, and cover `generation`.
+        """Add `vectors` (n, dimension) under `keys` (n,), drop `removed`, and cover `generation`.
 
-        After a crash, all of it is there or none.
+        After a crash, either all of it is there or nothing.
 
         Raises: `IndexesError` if the vectors have another length than those held.
         """
 
     def clear(self) -> None:
-        """Forget everything; `generation` is -1 afterwards."""
+        """Remove all vectors; `generation` is -1 afterwards."""
 
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
@@ -95,7 +95,7 @@ class VectorEngine(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of files and threads."""
+        """Close files and end threads."""
 
 
 class VectorEngineFactory(Protocol):

@@ -1,4 +1,4 @@
-"""Pseudo-relevance feedback in vector space; knows vectors and scores, no engine and no text."""
+"""Pseudo-relevance feedback on query vectors; knows vectors and scores, no engine and no text."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from indexes.catalog.reader import PassageRow
 
 PASSAGES = 5
-"""How many of the lexical retriever's best passages the query is moved towards."""
+"""Towards how many of the lexical retriever's best passages a query is moved."""
 
 SHARE_LATENT = 1.0
 SHARE_PRETRAINED = 0.5
 
 _SHARPNESS = 4
-"""The best hit counts most: a passage with half its score counts 1/16 of it."""
+"""The exponent of the scores: a passage with half the best score has 1/16 of its weight."""
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
-    """Passages that another retriever found for the same query, with its scores, positive, best first."""
+class Feedback:
+    """Passages that another retriever found for the same query, and its scores: positive, best first."""
 
     rows: Sequence[PassageRow] = ()
     scores: Sequence[float] = ()
 
 
-NOTHING_NEAR = Near()
+NO_FEEDBACK = Feedback()
 
 
 def with_feedback(query: Vectors, passages: Vectors, scores: Sequence[float], *, share: float) -> Vectors:
-    """`query` moved towards `passages`, float32 (dimension,), L2-normalised, or zero.
+    """Return `query` moved towards `passages`: float32 (dimension,), L2-normalised, or zero.
 
     Rocchio 1971, Relevance Feedback in Information Retrieval, without negative examples: query + share *
     centroid, the centroid L2-normalised and weighted by score ** 4. `passages` is float32 (n, dimension),
-    rows L2-normalised; `scores` are the lexical retriever's, positive. A zero query takes the centroid's
-    place, and no passage leaves the query as it is.
+    rows L2-normalised; `scores` are the lexical retriever's, positive. A zero query becomes the centroid;
+    without passages the query stays as it is.
     """
     best = max(scores, default=0.0)
     if best <= 0:

@@ -1,8 +1,8 @@
-"""The dense retriever of a pretrained model, and the fitted space that serves until each text has its vector.
+"""The dense retriever of a pretrained model, with a fitted space until each text has a vector of the model.
 
-A write never waits for a model that takes a second for twenty texts: what came is found by its terms and by
-the fitted space at once. The model's own vectors serve only when they cover everything, for scores of two
-spaces do not compare.
+A write never waits for a model that takes a second for twenty texts: new passages are found at once, by their
+terms and by the fitted space. The model's vectors are used only once they cover everything, because scores of
+two spaces do not compare.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from indexes.dense.backlog import EmbeddingBacklog
 from indexes.dense.base import Embedder, FittedEmbedder, VectorEngineFactory, Vectors
 from indexes.dense.embedders.latent import LatentEmbedder
-from indexes.dense.feedback import NOTHING_NEAR, Near
+from indexes.dense.feedback import NO_FEEDBACK, Feedback
 from indexes.dense.retriever import DenseRetriever, EmbeddingSpace, FittedRetriever
 from indexes.dense.vector_cache import VECTORS, VectorCache
 from indexes.errors import AlreadyEmbedding, CollectionLocked, EmbedderFailed
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from indexes.catalog.reader import CatalogReader, PassageRow
 
 AT_ONCE = 32
-"""So many new texts at most are embedded within the write: one batch of the model, one to two seconds on two
-cores. A collection that is complete stays so through small changes, rather than fall back to the fitted space
-until somebody runs the long job."""
+"""At most so many new texts are embedded within a write: one batch of the model, one to two seconds on two
+cores. So a complete collection stays complete through small changes, and does not fall back to the fitted
+space until somebody runs `embed`."""
 
 QUERIES_KEPT = 1024
 
@@ -44,7 +44,7 @@ _logger = logging.getLogger(__name__)
 
 
 class _Queries:
-    """An embedder that remembers the vectors of its latest queries."""
+    """An embedder with a cache of the vectors of its latest queries."""
 
     def __init__(self, embedder: Embedder, dimension: Callable[[], int]) -> None:
         self._embedder = embedder
@@ -74,7 +74,7 @@ class _Queries:
 
 
 class _CachedRetriever(DenseRetriever):
-    """Vectors of a model that knows no corpus, as they stand in the cache."""
+    """Vectors of a pretrained model, read from the cache."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class _CachedRetriever(DenseRetriever):
         self._engine.refresh()
 
     def follow(self, catalog: CatalogReader, _progress: ProgressCallback) -> None:
-        """Bring the vectors to the catalog's generation; each must be in the cache."""
+        """Bring the vectors up to the catalog's generation; all of them must be in the cache."""
         past = since(self, catalog)
         stored = catalog.digests(past)
         keys = np.array([key for key, _ in stored], np.int64)
@@ -111,7 +111,7 @@ class _CachedRetriever(DenseRetriever):
 
 
 class PretrainedRetriever:
-    """The model's vectors at full coverage, a space fitted to the collection until then."""
+    """Searches the model's vectors once all texts have one, a space fitted to the collection until then."""
 
     shared = True
 
@@ -123,58 +123,58 @@ class PretrainedRetriever:
         self._catalog = catalog
         self._cache = cache
         self._name = embedder.name
-        self._waiting = EmbeddingBacklog(embedder, cache, catalog)
-        self._own = _CachedRetriever(directory, embedder, catalog, cache, engines)
+        self._backlog = EmbeddingBacklog(embedder, cache, catalog)
+        self._model_vectors = _CachedRetriever(directory, embedder, catalog, cache, engines)
         self._stand_in = FittedRetriever(directory / _STAND_IN, LatentEmbedder(), catalog, engines)
 
     @property
     def generation(self) -> int:
-        """The catalog generation that what serves covers; an older one where the model's vectors are due."""
-        due = self._own.generation if self._due() else self._stand_in.generation
+        """The catalog generation of the vectors in use; an older one if the model's should be in use."""
+        due = self._model_vectors.generation if self._due() else self._stand_in.generation
         return min(due, self._stand_in.generation)
 
     @property
     def fitted(self) -> bool:
         """Whether the space that is searched is fitted to the collection."""
-        return self._serves.fitted
+        return self._in_use.fitted
 
     @property
     def serving(self) -> str:
-        """Name of the embedder whose vectors are searched."""
+        """The name of the embedder whose vectors are searched."""
         return self._stand_in.serving if self.fitted else self._name
 
     def embedded(self, catalog: CatalogReader) -> int:
-        """How many passages have the model's own vector."""
-        return self._waiting.n_embedded(catalog)
+        """Return how many passages have a vector of the model."""
+        return self._backlog.n_embedded(catalog)
 
     def refresh(self) -> None:
         """Look at the files again."""
-        self._own.refresh()
+        self._model_vectors.refresh()
         self._stand_in.refresh()
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Take in what came; the model's vectors serve if few texts wait, which are then embedded at once."""
+        """Follow the catalog. If few texts wait for the model, embed them now and use its vectors."""
         past = self._stand_in.generation
         complete = self._completed(catalog)
-        # Recorded first: an engine that was due and does not cover the generation is made good on opening.
+        # Recorded first, so that the next opening repairs an engine that should be in use but is behind.
         self._catalog.set(_SERVES, self._name if complete else self._stand_in.serving)
-        for retriever in (self._own, self._stand_in) if complete else (self._stand_in,):
+        for retriever in (self._model_vectors, self._stand_in) if complete else (self._stand_in,):
             if retriever.generation != catalog.generation:
                 retriever.follow(catalog, progress)
         self._cache.forget(catalog.forgotten(past))
 
     def embed(self, progress: ProgressCallback) -> bool:
-        """Embed what waits, without holding up any writer; whether `follow` is to let the vectors serve now.
+        """Embed the texts that wait, holding up no writer. Return whether `follow` can use the vectors now.
 
-        Raises: `EmbedderFailed`; what was embedded until then is kept.
+        Raises: `EmbedderFailed`; the vectors so far are kept.
         """
-        self._waiting.embed_all(progress)
+        self._backlog.embed_all(progress)
         with self._catalog.read() as catalog:
             return self.fitted and catalog.n_added(-1) > 0
 
     @contextmanager
     def embedding(self) -> Iterator[None]:
-        """The right to run `embed`, for a block. Raises: `AlreadyEmbedding`."""
+        """Hold the right to run `embed` for a `with` block. Raises: `AlreadyEmbedding`."""
         self._directory.mkdir(parents=True, exist_ok=True)
         worker = WriterLock(self._directory)
         try:
@@ -186,42 +186,46 @@ class PretrainedRetriever:
             raise AlreadyEmbedding(self._directory.parent, exc.holder) from None
 
     def clear(self) -> None:
-        """Forget every vector that is derived; the cache stays."""
-        self._own.clear()
+        """Remove all vectors but those in the cache."""
+        self._model_vectors.clear()
         self._stand_in.clear()
 
     def keys(self) -> Keys:
-        """The keys of every passage that what serves holds, ascending."""
-        return self._serves.keys()
+        """The keys of every passage in the vectors in use, ascending."""
+        return self._in_use.keys()
 
-    def search(self, query: str, k: int, *, scope: Scope, near: Near = NOTHING_NEAR) -> Scored:
-        """The best `k` passages within `scope`, by the model's vectors or by those that stand in for them."""
-        return self._serves.search(query, k, scope=scope, near=near)
+    def search(self, query: str, k: int, *, scope: Scope, feedback: Feedback = NO_FEEDBACK) -> Scored:
+        """Return the best `k` passages within `scope` by the vectors in use."""
+        return self._in_use.search(query, k, scope=scope, feedback=feedback)
 
     def close(self) -> None:
-        """Let go of the vectors."""
-        self._own.close()
+        """Release the vectors."""
+        self._model_vectors.close()
         self._stand_in.close()
 
     @property
-    def _serves(self) -> DenseRetriever:
-        own, stand_in = self._own.generation, self._stand_in.generation
-        return self._own if own >= max(stand_in, 0) else self._stand_in
+    def _in_use(self) -> DenseRetriever:
+        own, stand_in = self._model_vectors.generation, self._stand_in.generation
+        return self._model_vectors if own >= max(stand_in, 0) else self._stand_in
 
     def _due(self) -> bool:
         with self._catalog.read() as catalog:
             return catalog.setting(_SERVES) == self._name
 
     def _completed(self, catalog: CatalogReader) -> bool:
-        """Whether every text has its vector, after the few that may wait have been embedded."""
-        past = self._own.generation if 0 <= self._own.generation <= catalog.generation else -1
-        waiting = self._waiting.keys(catalog, past)
-        # Nothing was ever embedded: to learn how long a vector is may take a model or an endpoint.
+        """Embed the texts that wait, if they are few; return whether all texts have a vector then."""
+        past = (
+            self._model_vectors.generation
+            if 0 <= self._model_vectors.generation <= catalog.generation
+            else -1
+        )
+        waiting = self._backlog.keys(catalog, past)
+        # Nothing was embedded yet, and even the length of a vector may take a model or an endpoint.
         nothing = past < 0 and not catalog.n_added(-1)
         if nothing or len(waiting) > AT_ONCE:
             return False
         try:
-            self._waiting.embed(catalog.rows(waiting), catalog.generation)
+            self._backlog.embed(catalog.rows(waiting), catalog.generation)
         except EmbedderFailed as exc:
             _logger.warning("%s Until `funnel embed`, %s stands in.", exc, self._stand_in.serving)
             return False

@@ -1,4 +1,4 @@
-"""The dense retriever, and the one whose space is fitted to the collection; knows no fusion."""
+"""Dense retrievers: what all have in common, and the one with a space fitted to the collection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uuid import uuid4
 import numpy as np
 
 from indexes.dense.base import Embedder, FittedEmbedder, VectorEngine, VectorEngineFactory, Vectors
-from indexes.dense.feedback import NOTHING_NEAR, SHARE_LATENT, SHARE_PRETRAINED, Near, with_feedback
+from indexes.dense.feedback import NO_FEEDBACK, SHARE_LATENT, SHARE_PRETRAINED, Feedback, with_feedback
 from indexes.errors import EmbedderFailed
 from indexes.retrieval.base import ProgressCallback, Scored, since
 from indexes.scope import Keys, Scope
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from indexes.catalog.reader import CatalogReader, PassageRow
 
 FIT_PASSAGES = 20_000
-"""A space is fitted to this many passages at most, evenly spread over the collection."""
+"""A space is fitted to so many passages at most, evenly spread over the collection."""
 
 REFIT_SHARE = 0.5
-"""A space is fitted anew when more than this share of what it was fitted to has come or gone since."""
+"""A space is refitted once more than this share of its passages has been added or removed since the fit."""
 
 _UNRELATED = 1e-6
-"""At a right angle to the query or beyond, give or take rounding, nothing is near it."""
+"""Passages with a lower score are not returned: they are at a right angle to the query, or beyond."""
 
 _FIT = "fit"
 _FOLD_BLOCK = 4096
@@ -41,20 +41,20 @@ _FOLD_BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSpace:
-    """An embedder and the engine with its vectors: replaced as one, for two spaces do not compare."""
+    """An embedder and the engine with its vectors. Replaced together: scores of two spaces do not compare."""
 
     embedder: Embedder
     engine: VectorEngine
 
 
 class DenseRetriever:
-    """What both kinds of space share: search, trimming, files."""
+    """What all dense retrievers share: searching within a scope, and files."""
 
     shared = True
     fitted = False
     """Whether the space that is searched is fitted to the collection."""
-    feedback = SHARE_PRETRAINED
-    """How far a query is moved towards what another retriever found."""
+    feedback_share = SHARE_PRETRAINED
+    """How far a query is moved towards the passages that another retriever found."""
 
     def __init__(self, directory: Path, catalog: Catalog, engines: VectorEngineFactory) -> None:
         self._directory = directory
@@ -69,7 +69,7 @@ class DenseRetriever:
         return -1 if space is None else space.engine.generation
 
     def clear(self) -> None:
-        """Forget every vector."""
+        """Remove all vectors."""
         self._engines(self._directory, "").clear()
         self.refresh()
 
@@ -78,7 +78,7 @@ class DenseRetriever:
         raise NotImplementedError
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Take in what came and drop what went since the retriever's own generation."""
+        """Add and remove what was added and removed since the retriever's own generation."""
         raise NotImplementedError
 
     def keys(self) -> Keys:
@@ -86,58 +86,59 @@ class DenseRetriever:
         space = self._space
         return np.empty(0, np.int64) if space is None else space.engine.keys()
 
-    def search(self, query: str, k: int, *, scope: Scope, near: Near = NOTHING_NEAR) -> Scored:
-        """The best `k` passages by inner product within `scope`, trimmed inside the engine.
+    def search(self, query: str, k: int, *, scope: Scope, feedback: Feedback = NO_FEEDBACK) -> Scored:
+        """Return the best `k` passages within `scope` by inner product.
 
-        The query is moved towards what is `near` it by another retriever's account.
+        The query is moved towards the passages of `feedback`.
         """
         space = self._space
         if space is None:
             return []
         vector = space.embedder.embed_query(query)
-        if near.rows:
-            vector = with_feedback(vector, self._vectors(space, near.rows), near.scores, share=self.feedback)
+        if feedback.rows:
+            passages = self._vectors(space, feedback.rows)
+            vector = with_feedback(vector, passages, feedback.scores, share=self.feedback_share)
         scored = space.engine.search(vector, k, scope=scope)
         return [(key, score) for key, score in scored if score > _UNRELATED]
 
     def _vectors(self, space: EmbeddingSpace, rows: Sequence[PassageRow]) -> Vectors:
-        """The vectors of passages that the retriever covers."""
+        """Return the vectors of passages that the retriever covers."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of the vectors."""
+        """Release the vectors."""
         if self._space is not None:
             self._space.engine.close()
 
 
 class FittedRetriever(DenseRetriever):
-    """Vectors in a space fitted to the collection itself, fitted anew when the collection has outgrown it."""
+    """Vectors in a space fitted to the collection, which is refitted when the collection has outgrown it."""
 
     fitted = True
-    feedback = SHARE_LATENT
+    feedback_share = SHARE_LATENT
 
     def __init__(
         self, directory: Path, embedder: FittedEmbedder, catalog: Catalog, engines: VectorEngineFactory
     ) -> None:
         super().__init__(directory, catalog, engines)
-        self._blank = embedder
+        self._unfitted = embedder
         self.refresh()
 
     @property
     def serving(self) -> str:
-        """Name of the embedder whose vectors are searched."""
-        return self._blank.name
+        """The name of the embedder whose vectors are searched."""
+        return self._unfitted.name
 
     def embedded(self, catalog: CatalogReader) -> int:
-        """How many passages have a vector: each has, from the write that brought it."""
+        """Return how many passages have a vector: all have, from the write that added them."""
         return catalog.n_added(-1)
 
     def embed(self, _progress: ProgressCallback) -> bool:
-        """Whether `follow` is to let other vectors serve: there are none."""
+        """Return False: there are no other vectors that `follow` could switch to."""
         return False
 
     def embedding(self) -> AbstractContextManager[None]:
-        """The right to run `embed`, which does nothing here."""
+        """Hold the right to run `embed`, which does nothing here."""
         return nullcontext()
 
     def _vectors(self, space: EmbeddingSpace, rows: Sequence[PassageRow]) -> Vectors:
@@ -146,22 +147,22 @@ class FittedRetriever(DenseRetriever):
     def refresh(self) -> None:
         """Look at the files again: the engine names the space, and the space's file stands beside it."""
         space = self._engines.space_in(self._directory)
-        if space is None or not space.startswith(f"{self._blank.name}-"):
+        if space is None or not space.startswith(f"{self._unfitted.name}-"):
             self._space = None
             return
         if self._space is not None and self._space.engine.space == space:
             self._space.engine.refresh()
             return
-        embedder = copy(self._blank)
+        embedder = copy(self._unfitted)
         try:
             embedder.load(self._file(space))
         except EmbedderFailed:
-            self._space = None  # generation -1 asks for a new fit
+            self._space = None  # generation -1 asks for a refit
             return
         self._space = EmbeddingSpace(embedder, self._engines(self._directory, space))
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Fold in what came, or fit anew."""
+        """Fold new passages into the space, or refit it."""
         past = since(self, catalog)
         if self._space is None or past < 0 or self._outgrown(catalog, self._space.engine):
             self._refit(catalog, progress)
@@ -174,7 +175,7 @@ class FittedRetriever(DenseRetriever):
         if fit.get("space") != engine.space:
             return True
         past = engine.generation
-        # Counting what the catalog holds would go through all of it at every write.
+        # Counting the passages in the catalog would scan all of them at every write.
         total = engine.count + catalog.n_added(past) - len(catalog.removed(past))
         came = len(catalog.keys(after=fit["last_key"]))
         went = fit["passages"] - (total - came)
@@ -183,7 +184,7 @@ class FittedRetriever(DenseRetriever):
     def _refit(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
         total = catalog.n_added(-1)
         progress("fitting", 0, total)
-        embedder = copy(self._blank)
+        embedder = copy(self._unfitted)
         sample = catalog.keys()[:: -(-total // FIT_PASSAGES) or 1]
         embedder.fit([row.text for row in catalog.rows(sample.tolist())])
         space = f"{embedder.name}-{uuid4().hex}"
@@ -198,7 +199,7 @@ class FittedRetriever(DenseRetriever):
         fit = {"space": space, "passages": total, "last_key": int(keys[-1]) if total else 0}
         self._catalog.set(_FIT, json.dumps(fit))
         faults.step("latent.recorded")
-        # With `apply` the new space becomes the one in use.
+        # From this `apply` on, the new space is the one in use.
         engine = self._engines(self._directory, space)
         engine.apply(keys, vectors, (), generation=catalog.generation)
         self._space = EmbeddingSpace(embedder, engine)
@@ -214,7 +215,7 @@ class FittedRetriever(DenseRetriever):
 def _folded(
     embedder: Embedder, catalog: CatalogReader, past: int, progress: ProgressCallback
 ) -> tuple[Keys, Vectors]:
-    """Keys and vectors of the passages that came since, in a space as it stands."""
+    """Return keys and vectors of the passages added after generation `past`, in the space as it is."""
     rows = catalog.added(past)
     total = catalog.n_added(past)
     keys = np.empty(total, np.int64)

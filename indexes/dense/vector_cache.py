@@ -1,7 +1,7 @@
-"""Vectors of pretrained embedders, by embedder and digest of the text; knows neither documents nor models.
+"""Stores vectors of pretrained embedders by embedder and digest of the text; knows no documents or models.
 
-Kept beside the catalog and committed batch by batch: when a long run is cut off, what was embedded stays,
-and the next run goes on from there.
+It lies beside the catalog and is committed batch by batch: if a long run is interrupted, the vectors so far
+stay and the next run continues from there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from indexes.storage import faults
 from indexes.storage.connecting import connect, may_write
 
 VECTORS = "vectors.sqlite"
-"""Its name beside the catalog."""
+"""The name of the file beside the catalog."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS vectors (
@@ -41,9 +41,9 @@ _BUSY_S = 30.0
 
 
 def scrub(path: Path, digests: Iterable[bytes]) -> None:
-    """Forget these texts' vectors, whatever the embedder, and write over the file's free space.
+    """Remove these texts' vectors, of any embedder, and overwrite the file's free space.
 
-    Raises: `CollectionError` where somebody has been reading for too long.
+    Raises: `CollectionError` if somebody reads the file for too long.
     """
     if not path.is_file():
         return
@@ -62,30 +62,30 @@ def scrub(path: Path, digests: Iterable[bytes]) -> None:
 
 
 class VectorCache:
-    """One SQLite file, opened anew for each call: calls are few and large, and come from any thread."""
+    """One SQLite file, opened for each call: calls are few and large, and come from any thread."""
 
     def __init__(self, path: Path, embedder: str) -> None:
         self._path = path
         self._embedder = embedder
 
     def missing(self, digests: Iterable[bytes]) -> set[bytes]:
-        """Those of the digests that have no vector."""
+        """Return those of the digests that have no vector."""
         wanted = set(digests)
         return wanted - {bytes.fromhex(digest) for (digest,) in self._rows(_KNOWN, wanted)}
 
     def dimension(self) -> int:
-        """Length of the vectors that are kept; 0 when there is none."""
+        """Return the length of the stored vectors; 0 if there are none."""
         with self._open() as db:
             row = db.execute(_LENGTH, (self._embedder,)).fetchone()
         return 0 if row is None else int(row[0]) // np.dtype(np.float32).itemsize
 
     def get(self, digests: Sequence[bytes]) -> Vectors:
-        """float32 (n_digests, dimension). Raises: `KeyError` when one of them has no vector."""
+        """Return float32 (n_digests, dimension). Raises: `KeyError` if one of them has no vector."""
         found = self._found(digests)
         return np.stack([np.frombuffer(found[digest.hex()], np.float32) for digest in digests])
 
     def put(self, digests: Sequence[bytes], vectors: Vectors) -> None:
-        """Keep one batch for good."""
+        """Store one batch and commit it."""
         rows = [
             (self._embedder, d.hex(), v.astype(np.float32).tobytes())
             for d, v in zip(digests, vectors, strict=True)
@@ -95,7 +95,7 @@ class VectorCache:
             faults.step("vectors.put")
 
     def forget(self, digests: Iterable[bytes]) -> None:
-        """Drop the vectors of texts that are nowhere any more."""
+        """Remove the vectors of texts that no document has any more."""
         with self._open() as db:
             rows = [(self._embedder, digest.hex()) for digest in digests]
             db.executemany("DELETE FROM vectors WHERE embedder = ? AND digest = ?", rows)
@@ -113,7 +113,7 @@ class VectorCache:
     def _connection(self) -> sqlite3.Connection:
         writable = may_write(self._path.parent)
         if not writable and not self._path.is_file():
-            db = sqlite3.connect(":memory:")  # nothing is kept, and there is nowhere to keep it
+            db = sqlite3.connect(":memory:")  # nothing is stored, and it cannot be
         else:
             db = connect(self._path)
             db.isolation_level = "DEFERRED"

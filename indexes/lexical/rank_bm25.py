@@ -1,6 +1,6 @@
-"""The plain reference engine: rank-bm25 in memory; knows terms and keys, and forgets all when closed.
+"""The plain reference engine: rank-bm25 in memory; knows terms and keys, and writes nothing.
 
-Exact where tantivy rounds, slow where tantivy is quick: every query walks every passage.
+It is exact where tantivy rounds, and slow where tantivy is fast: every query scores every passage.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LuceneBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Replaced as one, so that a search beside a write sees the one or the other."""
+    """Everything held, replaced as one object, so that a search during a write sees the old or the new."""
 
     entries: tuple[LexicalEntry, ...]
     model: LuceneBM25 | None
@@ -46,7 +46,7 @@ _EMPTY = _State((), None, -1)
 
 
 class RankBM25Engine:
-    """rank-bm25 over the passages given so far. Nothing is written: each opening fills it anew."""
+    """rank-bm25 over the passages given so far. Nothing is written: each opening fills it again."""
 
     shared = False
 
@@ -60,26 +60,26 @@ class RankBM25Engine:
         return self._state.generation
 
     def refresh(self) -> None:
-        """Nothing to look at: no other process writes here."""
+        """Do nothing: no other process writes here."""
 
     def apply(self, added: Iterable[LexicalEntry], removed: Iterable[int], *, generation: int) -> None:
-        """Take in and drop passages and cover `generation`."""
+        """Add and drop passages and cover `generation`."""
         entries = {entry.key: entry for entry in self._state.entries}
         for key in removed:
             entries.pop(key, None)
         entries |= {entry.key: entry for entry in added}
         held = tuple(entries[key] for key in sorted(entries))
-        # With no term at all the mean length is zero, and there is nothing to find either.
+        # Without a single term the mean length is zero, and there is nothing to find.
         model = LuceneBM25([e.terms for e in held], k1=K1, b=B) if any(e.terms for e in held) else None
         self._state = _State(held, model, generation)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all passages."""
         self._state = _EMPTY
 
     @property
     def count(self) -> int:
-        """How many passages are held."""
+        """Number of passages held."""
         return len(self._state.entries)
 
     def keys(self) -> Keys:
@@ -87,12 +87,12 @@ class RankBM25Engine:
         return np.array([entry.key for entry in self._state.entries], np.int64)
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
-        """In how many passages each term stands."""
+        """Return in how many passages each term occurs."""
         model = self._state.model
         return [0 if model is None else model.n_passages.get(term, 0) for term in terms]
 
     def search(self, terms: Sequence[str], k: int, *, scope: Scope) -> Scored:
-        """Return the best `k` passages within `scope`; a repeated term counts as often as it stands."""
+        """Return the best `k` passages within `scope`; a repeated term counts repeatedly."""
         state = self._state
         if state.model is None or not terms:
             return []
@@ -108,4 +108,4 @@ class RankBM25Engine:
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k]
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: no file is open."""

@@ -33,11 +33,11 @@ class LexicalRetriever:
         return self._engine.shared
 
     def refresh(self) -> None:
-        """Look at the files again."""
+        """Look at the files again: another process may have written."""
         self._engine.refresh()
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Bring the engine to the catalog's generation; an engine that cannot follow is built anew."""
+        """Bring the engine up to the catalog's generation; rebuild one that cannot follow."""
         try:
             self._apply(catalog, progress)
         except IndexesError:
@@ -45,7 +45,7 @@ class LexicalRetriever:
             self._apply(catalog, progress)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all passages."""
         self._engine.clear()
 
     @property
@@ -62,11 +62,11 @@ class LexicalRetriever:
         return self._engine.search(self._analyse(query), k, scope=scope)
 
     def trust_in_latent(self, query: str) -> float:
-        """How far a space fitted to the collection is to be trusted with this query, from 0 to 1."""
+        """Return how far to trust a space fitted to the collection with this query, from 0 to 1."""
         return latent_trust(self._engine.frequencies(self._analyse(query)), self._engine.count)
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close files."""
         self._engine.close()
 
     def _apply(self, catalog: CatalogReader, progress: ProgressCallback) -> None:

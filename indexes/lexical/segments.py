@@ -1,6 +1,6 @@
-"""The files of a tantivy index as they lie on the disk: which belong to it, whether they are whole.
+"""Looks at the files of a tantivy index on the disk: which belong to it, and whether they are whole.
 
-tantivy writes a CRC-32 at the end of each segment file and never looks at it again.
+tantivy writes a CRC-32 at the end of each segment file and never checks it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from indexes.storage.files import crc32
 META = "meta.json"
 _MAGIC = 1337
 _TAIL_BYTES = 8
-"""Length of the footer, then the magic number, four bytes each, little-endian; the footer stands before."""
+"""The length of the footer and the magic number, four bytes each, little-endian, after the footer."""
 
 
 def is_whole(directory: Path, meta: bytes, known: set[tuple[str, int]]) -> bool:
-    """Whether every file of the segments that `meta` names carries its own checksum.
+    """Return whether every file of the segments that `meta` names has the checksum that it carries.
 
-    A file does not change once it is written: those in `known` (name, size) are not read, others are added.
+    Files never change once they are written: those in `known`, by name and size, are not read again, and
+    those found whole are added to it.
     """
     try:
         found = json.loads(meta)
@@ -40,13 +41,13 @@ def is_whole(directory: Path, meta: bytes, known: set[tuple[str, int]]) -> bool:
 
 
 def stored_fields(directory: Path) -> list[str]:
-    """The fields whose text the index keeps as it was given. Raises: `OSError`, `ValueError`."""
+    """Return the fields whose text the index stores as it was given. Raises: `OSError`, `ValueError`."""
     schema = json.loads((directory / META).read_bytes())["schema"]
     return [field["name"] for field in schema if field["options"]["stored"]]
 
 
 def known_terms(directory: Path, terms: Iterable[str]) -> tuple[set[str], set[str]]:
-    """Those of the terms that the dictionary of the index has, and those that a document in it has.
+    """Return those of the terms that are in the index's dictionary, and those that are in a document.
 
     Raises: `OSError`, `ValueError`.
     """

@@ -1,7 +1,7 @@
 """The tantivy engine: BM25 on disk, with readers as a filter; knows terms and keys, no text.
 
-tantivy fixes k1 = 1.2 and b = 0.75, and rounds lengths to one byte (Lucene's SmallFloat). The generation
-stands in a marker document inside the same commit as the passages, so the two cannot part.
+tantivy has k1 = 1.2 and b = 0.75 built in, and rounds lengths to one byte (Lucene's SmallFloat). The
+generation is in a marker document in the same commit as the passages, so that the two always agree.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _RETRIES = 5
 _SYSTEM = re.compile(r"(?:os error |code: )(\d+)")
 _WORKER_DIED = "writer was killed"
 
-# Measured at 100,000 passages: a place in the ranking takes 0.45 µs; a key told to tantivy 9 µs, and beyond a
-# thousand keys 9 ms and 0.5 µs each; the readers' own postings less than either where few may read.
+# Measured with 100,000 passages: each rank that is read takes 0.45 µs; each key in a query 9 µs, beyond a
+# thousand keys 9 ms and 0.5 µs each; a filter by readers takes less than either if few passages are open.
 _DEPTH_A_KEY = 20
 _DEPTH_KEYS = 20_000
 _MASKED_SHARE = 0.2
@@ -71,22 +71,22 @@ class TantivyEngine:
 
     @property
     def generation(self) -> int:
-        """The catalog generation that the last commit covers; -1 when there is none or it does not read."""
+        """The catalog generation that the last commit covers; -1 if there is none or it cannot be read."""
         return self._generation
 
     def refresh(self) -> None:
-        """Look at the directory again: another process may have written, or begun anew."""
+        """Look at the directory again: another process may have written, or started a new index."""
         meta = b""
         for _ in range(_RETRIES):
             before, meta = meta, _read(self._directory / META)
-            # What a writer has just replaced looks damaged too: only then is there another meta file.
+            # Files that a writer has just replaced look damaged too; then there is another meta file by now.
             if not meta and self._index is not None:
-                return  # another process is building it anew: what is open still answers
+                return  # another process is rebuilding it: the open index still answers
             if not meta or meta == before:
                 break
             if is_whole(self._directory, meta, self._whole):
                 found = self._open()
-                # One just begun holds nothing yet: what is open still answers.
+                # A new index has no commit yet: the open one still answers.
                 if found[0] is not None or self._index is None:
                     self._index, self._generation = found
                 return
@@ -106,10 +106,10 @@ class TantivyEngine:
         return (index, int(found[0])) if found and found[0] is not None else (None, -1)
 
     def apply(self, added: Iterable[LexicalEntry], removed: Iterable[int], *, generation: int) -> None:
-        """One commit that takes in and drops passages and covers `generation`.
+        """Add and drop passages and cover `generation`, in one commit.
 
-        Raises: `IndexesError` when the files do not go together; they are then to be cleared and built anew.
-        `OSError` for a full disk and the like; what was there is still there.
+        Raises: `IndexesError` if the files do not fit together; the caller then clears the index and rebuilds
+        it. `OSError` for a full disk and the like; the index is then as it was.
         """
         index = self._index
         if index is not None and self._open()[1] != self._generation:
@@ -134,7 +134,7 @@ class TantivyEngine:
     ) -> None:
         writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         try:
-            # A writer that was killed may have left files under names that this one would use again.
+            # A writer that was killed may have left files under names that this one is going to use.
             writer.garbage_collect_files()
             dropped = [_MARKER_KEY, *removed]
             for at in range(0, len(dropped), _DELETE_BATCH):
@@ -161,7 +161,7 @@ class TantivyEngine:
             faults.step("lexical.merged")
 
     def _open_to_readers(self) -> None:
-        """Let whoever may read the directory read the table of contents, which tantivy keeps to its maker."""
+        """Let whoever may read the directory read the meta file, which tantivy restricts to its owner."""
         mode = self._directory.stat().st_mode & 0o666
         (self._directory / META).chmod(mode)
 
@@ -173,7 +173,7 @@ class TantivyEngine:
 
     @property
     def count(self) -> int:
-        """How many passages are held, as the files' own table of contents says."""
+        """Number of passages held, from the meta file."""
         return 0 if self._index is None else self._index.searcher().num_docs - 1
 
     def keys(self) -> Keys:
@@ -186,14 +186,14 @@ class TantivyEngine:
         return np.sort(keys[keys != _MARKER_KEY])
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
-        """In how many passages each term stands; what was removed counts until its segment is merged."""
+        """Return in how many passages each term occurs; removed ones count until their segment is merged."""
         if self._index is None:
             return [0] * len(terms)
         searcher = self._index.searcher()
         return [searcher.doc_freq("terms", term) for term in terms]
 
     def search(self, terms: Sequence[str], k: int, *, scope: Scope) -> Scored:
-        """Return the best `k` passages within `scope`; a repeated term counts as often as it stands."""
+        """Return the best `k` passages within `scope`; a repeated term counts repeatedly."""
         if self._index is None or not terms:
             return []
         access, allowed = scope.access, scope.keys()
@@ -206,17 +206,17 @@ class TantivyEngine:
         share = 1.0 if allowed is None else min(len(allowed) / searcher.num_docs, 1.0)
         if not access.everything and share < _MASKED_SHARE:
             query, share = _filtered(query, self._open_to(access)), 1.0
-        # Half as many again cost little and end most ties: with one more, nine searches of ten ran twice.
+        # Half as many more cost little and end most ties; with one more, nine of ten searches ran twice.
         first = k + k // 2 + 1 if share == 1 else int((k + _SPARE) * _SPARE_SHARE / share)
         return self._best(searcher, query, k, allowed, first)
 
     def _best(
         self, searcher: tantivy.Searcher, query: Query, k: int, allowed: Keys | None, limit: int
     ) -> Scored:
-        """The best `k` among `allowed`, by looking at the first `limit` of the ranking and on from there.
+        """Return the best `k` among `allowed`, from the first `limit` of the ranking or from more of it.
 
-        A score does not depend on a filter: what is allowed of the ranking is the filtered ranking. Where it
-        lies so deep that this takes longer, tantivy is told the keys themselves.
+        Scores do not depend on a filter, so that the allowed part of the ranking is the filtered ranking. If
+        reading so deep takes longer than a filter by keys, the keys become part of the query.
         """
         while True:
             if allowed is not None and limit > min(_DEPTH_A_KEY * len(allowed), _DEPTH_KEYS + len(allowed)):
@@ -224,7 +224,7 @@ class TantivyEngine:
             hits = searcher.search(query, limit, count=False).hits
             keys = np.array(searcher.fast_field_values("key", [address for _, address in hits]), np.int64)
             kept = np.arange(len(keys)) if allowed is None else np.flatnonzero(_among(keys, allowed))
-            # tantivy breaks ties by its own order: look on until the tie at the end is wholly seen.
+            # tantivy breaks ties by its own order: read on to the end of the last tie.
             if len(hits) < limit or (len(kept) >= k and hits[kept[k - 1]][0] > hits[-1][0]):
                 break
             wanted = limit * (k + _SPARE) // max(len(kept), 1)
@@ -232,11 +232,11 @@ class TantivyEngine:
         return sorted(((int(keys[i]), hits[i][0]) for i in kept), key=lambda pair: (-pair[1], pair[0]))[:k]
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._index, self._generation = None, -1
 
     def _open_to(self, access: Access) -> Query:
-        # A lone surrogate is in the name of no reader that is stored, and tantivy takes none.
+        # No stored reader has a lone surrogate, and tantivy does not accept one.
         principals = (p for p in sorted(access.principals) if _LONE_SURROGATE.search(p) is None)
         return Query.boolean_query(
             [(Occur.Should, Query.term_query(self._schema, "readers", p, "basic")) for p in principals]
@@ -247,19 +247,19 @@ class TantivyEngine:
 
 
 def _filtered(query: Query, where: Query) -> Query:
-    # A filter adds nothing to the score.
+    # The filter must not change scores.
     return Query.boolean_query([(Occur.Must, query), (Occur.Must, Query.const_score_query(where, 0.0))])
 
 
 def _among(keys: Keys, allowed: Keys) -> NDArray[np.bool_]:
-    """Which `keys` stand in `allowed`, which is ascending and not empty."""
+    """Return which of `keys` are in `allowed`, which is ascending and not empty."""
     at = np.minimum(np.searchsorted(allowed, keys), len(allowed) - 1)
     among: NDArray[np.bool_] = allowed[at] == keys
     return among
 
 
 def _refused(error: ValueError) -> OSError | None:
-    """What the system refused, which tantivy only tells in words; a file that is missing is damage."""
+    """Return the system's error, which tantivy gives only in words; None for a missing file: damage."""
     code = _SYSTEM.search(str(error))
     number = int(code[1]) if code else errno.EIO if _WORKER_DIED in str(error) else errno.ENOENT
     return None if number == errno.ENOENT else OSError(number, os.strerror(number))
@@ -267,16 +267,16 @@ def _refused(error: ValueError) -> OSError | None:
 
 @contextmanager
 def _lockable(directory: Path) -> Iterator[Path]:
-    """The directory, or links to its files in a fresh one where it may not be written to.
+    """Give the directory; if it may not be written to, a temporary one with links to its files.
 
-    To open an index tantivy takes a lock, a file that it makes; once it is open all its files are.
+    tantivy creates a lock file to open an index; once it is open, all its files are open.
     """
     if may_write(directory):
         yield directory
         return
     with TemporaryDirectory(prefix="funnel-") as name:
         for path in directory.iterdir():
-            if not path.name.startswith("."):  # locks, and a list that only a writer needs
+            if not path.name.startswith("."):  # locks, and a list that only writers need
                 (Path(name) / path.name).symlink_to(path.absolute())
         yield Path(name)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexes.catalog.reader import encode
+from indexes.catalog.text import encode
 from indexes.lexical import segments
 from indexes.retrieval.analysis import analyse
 from indexes.retrieval.base import ProgressCallback

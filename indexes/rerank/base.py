@@ -1,4 +1,4 @@
-"""What a reranker is: a query and texts to how relevant each text is."""
+"""The protocol of a reranker: how relevant each of some texts is to a query."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Scores = NDArray[np.float32]
 
 
 class Reranker(Protocol):
-    """Reads query and text together: better than comparing their vectors, and a model's run a text dear."""
+    """Reads query and text together: better than comparing vectors, at the cost of a model run a text."""
 
     @property
     def name(self) -> str:
-        """As in `--rerank NAME`."""
+        """The name that `--rerank` takes."""
 
     def scores(self, query: str, texts: Sequence[str]) -> Scores:
-        """float32 (n_texts,) between 0 and 1, higher is more relevant. Raises: `RerankerFailed`."""
+        """Return float32 (n_texts,) between 0 and 1, higher is more relevant. Raises: `RerankerFailed`."""

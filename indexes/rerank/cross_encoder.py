@@ -1,6 +1,6 @@
-"""Any cross-encoder of sentence-transformers, by name or local path, in float32; knows no documents.
+"""A reranker by any cross-encoder of sentence-transformers, in float32; knows no documents.
 
-torch is imported when the first text is scored, not before.
+torch is imported when the first text is scored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BATCH = 16
 
 
 class CrossEncoderReranker:
-    """A pretrained cross-encoder with one output; loaded on first use and kept. Thread-safe."""
+    """A pretrained cross-encoder with one output, by name or local path; loaded on first use. Thread-safe."""
 
     def __init__(self, name: str) -> None:
         if importlib.util.find_spec("sentence_transformers") is None:
@@ -31,11 +31,11 @@ class CrossEncoderReranker:
 
     @property
     def name(self) -> str:
-        """As asked for."""
+        """The name or path as given."""
         return self._name
 
     def scores(self, query: str, texts: Sequence[str]) -> Scores:
-        """float32 (n_texts,): the sigmoid of the model's output for each pair.
+        """Return float32 (n_texts,): the sigmoid of the model's output for each pair of query and text.
 
         Raises: `RerankerFailed`.
         """

@@ -1,27 +1,27 @@
-"""A source whose best passages a reranker orders anew; everything else is passed through."""
+"""A source whose best passages a reranker reorders; everything else is passed on."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import chain
 
-from indexes.catalog.reader import indexed_text
+from indexes.catalog.text import indexed_text
 from indexes.rerank.base import Reranker
 from indexes.scope import Scope
 from indexes.source import Source, SourceWrapper
 from indexes.types import DocumentHit, DocumentId, Hit, RetrieverScore
 
 DEPTH = 50
-"""Passages that are scored a query: each costs a run of the model."""
+"""How many passages are scored for a query; each costs a run of the model."""
 
-LEG = "rerank"
+RETRIEVER = "rerank"
 
 
 class Reranked(SourceWrapper):
-    """The wrapped source, but that `search` lets `reranker` order the first `depth` passages.
+    """The wrapped source, with a search whose first `depth` passages are reordered by `reranker`.
 
-    A hit keeps the scores of its retrievers and gains the reranker's. Passages below the depth come after, in
-    the order they had.
+    A hit keeps the scores of its retrievers and gains the reranker's. Passages beyond `depth` follow in the
+    order they had.
     """
 
     def __init__(self, source: Source, reranker: Reranker, *, depth: int = DEPTH) -> None:
@@ -51,16 +51,16 @@ class Reranked(SourceWrapper):
         return [replace(hit, rank=rank) for rank, hit in enumerate(best, 1)]
 
     def _ordered(self, query: str, hits: list[Hit], titles: dict[DocumentId, str]) -> list[Hit]:
-        """The passages in their new order; `hits` come best first."""
+        """Return the passages in their new order; `hits` come best first."""
         top, rest = hits[: self._depth], hits[self._depth :]
         texts = [indexed_text(titles[hit.passage.document_id], hit.passage.text) for hit in top]
         scores = [float(score) for score in self._reranker.scores(query, texts)]
         pairs = sorted(zip(scores, top, strict=True), key=lambda pair: (-pair[0], pair[1].passage.id))
         reranked = [
-            replace(hit, score=score, retrievers={**hit.retrievers, LEG: RetrieverScore(rank, score)})
+            replace(hit, score=score, retrievers={**hit.retrievers, RETRIEVER: RetrieverScore(rank, score)})
             for rank, (score, hit) in enumerate(pairs, 1)
         ]
-        # Below the least score of the reranker, at the distances that the retrievers put between them.
+        # They follow below the reranker's lowest score, as far apart as the retrievers put them.
         below = [replace(hit, score=min(scores) - (rest[0].score - hit.score)) for hit in rest]
         return [replace(hit, rank=rank) for rank, hit in enumerate([*reranked, *below], 1)]
 

@@ -1,7 +1,7 @@
-"""Text to search terms, the same for every lexical engine; knows English, identifiers and CJK, no engine.
+"""Turns text into search terms, the same for every lexical engine; knows English, identifiers and CJK.
 
-Words are NFKC-normalised, casefolded, stripped of stop words and stemmed with Porter2. An identifier gives
-its whole and its parts, so that `threading.Event.wait` is found by its full name and by `wait`.
+Words are NFKC-normalised, casefolded, stripped of stop words and stemmed with Porter2. An identifier
+gives itself and its parts, so that `threading.Event.wait` is found by its full name and by `wait`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from threading import Lock
 import Stemmer
 
 VERSION = 1
-"""Raised whenever the same text would give other terms: engines built with another version are rebuilt."""
+"""Increased whenever the same text would give other terms: engines of another version are rebuilt."""
 
-# The English stop list of Snowball, https://snowballstem.org/algorithms/english/stop.txt, the active words.
-# On Cranfield's questions BM25 reaches nDCG@10 .383 with it, .367 with Lucene's 33 words.
+# The active words of Snowball's English stop list, https://snowballstem.org/algorithms/english/stop.txt.
+# On Cranfield's questions BM25 reaches nDCG@10 .383 with them, .367 with Lucene's 33 words.
 _SNOWBALL_STOP_LIST = """
     i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers
     herself it its itself they them their theirs themselves what which who whom this that these those am is
@@ -35,7 +35,7 @@ _SNOWBALL_STOP_LIST = """
 STOP_WORDS = frozenset(_SNOWBALL_STOP_LIST.split())
 
 MAX_TERM_CHARS = 128
-"""Longer words are cut: nobody types them, and engines bound the size of a term."""
+"""Longer words are cut: nobody types them, and engines limit the size of a term."""
 
 _MEMO_ENTRIES = 200_000
 _MEMO_CHARS = 64
@@ -44,8 +44,8 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _CAMEL = re.compile(r"[A-Z]{2,}s(?![a-z])|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _CAMEL_PART = re.compile(r"[A-Z][a-z]{2}|[a-z]{3}")
 
-# Scripts that are written without spaces, or, in Korean, with particles glued to the word: Han, kana, Hangul,
-# Thai, Lao, Myanmar, Khmer.
+# Scripts written without spaces (Han, kana, Thai, Lao, Myanmar, Khmer), or with particles attached to the
+# word (Hangul).
 _UNSPACED = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3130-\u318f"
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]+)"
@@ -53,7 +53,7 @@ _UNSPACED = re.compile(
 
 
 def analyse(text: str) -> list[str]:
-    """The search terms of `text`, in order, repeats kept.
+    """Return the search terms of `text`, in order, with repeats.
 
     A plain word gives one term, a stop word none. `snake_case`, `CamelCase` and dotted names give the whole
     and the parts; `1,000` gives `1000`; `4.2` stays whole; `§ 4.2` gives `§4.2` and `4.2`; scripts without
@@ -63,10 +63,10 @@ def analyse(text: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """Parts of `text` that can be analysed one by one: the terms of all are the terms of the text."""
+    """Split `text` into parts that can be analysed one by one: their terms are the terms of the text."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    # Only a paragraph sign reaches over a space to its number; all else stands between two spaces.
+    # Only a paragraph sign belongs together with what follows a space, its number.
     return text.split() if "\u00a7" not in text else [text]
 
 
@@ -90,7 +90,7 @@ def _token_pattern(letter: str, flags: re.RegexFlag) -> re.Pattern[str]:
 
 
 class _Terms(dict[str, tuple[str, ...]]):
-    """What stands between two spaces to its terms, worked out once; bounded, and safe between threads."""
+    """A memo of the terms of a part of text; its size is limited, and threads may share it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class _Terms(dict[str, tuple[str, ...]]):
 
 
 def _reads_as_camel_case(word: str, parts: list[str]) -> bool:
-    """Whether the parts are words; those of siRNA, NaCl and PhD are not, and would only mislead."""
+    """Whether the parts are words. Those of siRNA, NaCl and PhD are not, and would only mislead."""
     shortest = 3 if word[0].isupper() else 2
     return (
         len(parts) > 1

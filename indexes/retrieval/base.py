@@ -1,4 +1,4 @@
-"""What a retriever is: an index derived from the catalog that follows it. Knows no engine and no fusion."""
+"""The protocol of a retriever: an index that is derived from the catalog and follows it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Scored = list[tuple[int, float]]
 
 
 class Retriever(Protocol):
-    """One way to find passages. Derived from the catalog, and able to follow it from any generation."""
+    """Finds passages in one way. It is derived from the catalog and can follow it from any generation."""
 
     @property
     def generation(self) -> int:
@@ -32,10 +32,10 @@ class Retriever(Protocol):
         """Look at the files again: another process may have written."""
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Take in what was added and drop what was removed since the retriever's own generation."""
+        """Add and remove what was added and removed since the retriever's own generation."""
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all passages."""
 
     def keys(self) -> Keys:
         """The keys of every passage held, ascending."""
@@ -44,7 +44,7 @@ class Retriever(Protocol):
         """Return the best `k` passages within `scope`."""
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close files."""
 
 
 def since(retriever: Retriever, catalog: CatalogReader) -> int:

@@ -1,4 +1,4 @@
-"""Scores of several retrievers to one score a passage; pure functions that know no engine and no document."""
+"""Fuses the scores of several retrievers into one score a passage; pure functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from indexes.types import PassageId
 
 WeightedScores = Mapping[PassageId, float]
-"""What one retriever found: its own score of each passage, higher is better."""
+"""The passages that one retriever found, with its scores; higher is better."""
 
 Fused = list[tuple[PassageId, float]]
 """Best first; ties broken by the smaller id."""
@@ -15,8 +15,8 @@ Fused = list[tuple[PassageId, float]]
 Fuse = Callable[[Mapping[str, WeightedScores], Mapping[str, float]], Fused]
 
 PRETRAINED = {"lexical": 0.4, "dense": 0.6}
-"""Shares under `convex` with a pretrained embedder. Over nine sets of questions nDCG@10 is
-.000 to .086 above the BM25 retriever's, but -.002 (p = .66) on one where the title is in the question."""
+"""Weights for `convex` with a pretrained embedder. On nine sets of questions nDCG@10 is .000 to .086 above
+that of BM25 alone, except -.002 (p = .66) on one where the title is in the question."""
 
 RRF_K = 60
 
@@ -25,9 +25,9 @@ def convex(retrievers: Mapping[str, WeightedScores], weights: Mapping[str, float
     """The weighted mean of min-max normalised scores.
 
     Bruch, Gai and Ingber 2023, An Analysis of Fusion Functions for Hybrid Retrieval, ACM TOIS 42(1):
-    sum of w * (s - min) / (max - min). A passage that a retriever did not find has 0 from it; where all
-    scores of a retriever are equal each counts 1. A retriever of weight zero takes no part, and its passages
-    none through it.
+    sum of w * (s - min) / (max - min). A passage that a retriever did not find gets 0 from it; if all
+    scores of a retriever are equal, each counts 1. A retriever of weight zero is left out, with the passages
+    that only it found.
     """
     shares: list[tuple[float, WeightedScores]] = []
     for weight, retriever in _weighted(retrievers, weights):
@@ -40,12 +40,12 @@ def convex(retrievers: Mapping[str, WeightedScores], weights: Mapping[str, float
 def noisy_or(retrievers: Mapping[str, WeightedScores], trust: Mapping[str, float]) -> Fused:
     """1 - product over the retrievers of (1 - trust * share); a share is a min-max normalised score.
 
-    The union of independent events (noisy-or; Pearl 1988, Probabilistic Reasoning in Intelligent Systems,
-    ch. 4): what a second retriever adds is scaled by what the first left open, so a passage at the head of a
-    fully trusted retriever keeps its place and the second retriever orders the rest. Trust lies in [0, 1]. A
-    passage that a retriever did not find has share 0 in it; where all scores of a retriever are equal each
-    counts 1. A retriever of trust zero takes no part, and its passages none through it. Ties break by the
-    smaller id.
+    The probability that at least one of independent events happens (noisy-or; Pearl 1988, Probabilistic
+    Reasoning in Intelligent Systems, ch. 4). What a second retriever adds is scaled by what the first left
+    open, so that the first passage of a fully trusted retriever stays first and the second retriever orders
+    the rest. Trust lies in [0, 1]. A passage that a retriever did not find has share 0; if all scores of a
+    retriever are equal, each share is 1. A retriever of trust zero is left out, with the passages that only
+    it found. Ties break by the smaller id.
     """
     left_open: dict[PassageId, float] = {}
     for name, retriever in sorted(retrievers.items()):
@@ -63,8 +63,8 @@ def rrf(retrievers: Mapping[str, WeightedScores], weights: Mapping[str, float], 
     """Weighted reciprocal rank fusion.
 
     Cormack, Clarke and Büttcher 2009, Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank
-    Learning Methods, SIGIR: sum of w / (k + rank), ranks from 1. A passage that a retriever did not find has
-    0 from it. A retriever of weight zero takes no part.
+    Learning Methods, SIGIR: sum of w / (k + rank), ranks from 1. A passage that a retriever did not find gets
+    0 from it. A retriever of weight zero is left out.
     """
     shares: list[tuple[float, WeightedScores]] = []
     for weight, retriever in _weighted(retrievers, weights):

@@ -1,4 +1,4 @@
-"""What each retriever found to ranked documents; a pure function between the engines' keys and the hits."""
+"""Ranks documents by what each retriever found: a pure function of keys, scores and locations."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from indexes.types import DocumentId, PassageId, RetrieverScore
 
 @dataclass(frozen=True, slots=True)
 class ScoredPassage:
-    """A passage as found, before its text is read."""
+    """A passage that was found; its text is not read yet."""
 
-    place: PassageLocation
+    location: PassageLocation
     score: float
     rank: int
     retrievers: Mapping[str, RetrieverScore]
@@ -23,27 +23,27 @@ class ScoredPassage:
 
 def ranked(
     found: Mapping[str, Scored],
-    places: Mapping[int, PassageLocation],
+    locations: Mapping[int, PassageLocation],
     k: int,
     *,
     fuse: Fuse,
     weights: Mapping[str, float],
 ) -> list[list[ScoredPassage]]:
-    """The best `k` documents, best first, each as its passages, best first.
+    """Return the best `k` documents, best first, each as its passages, best first.
 
-    A document's score is that of its best passage. Keys without a place, gone or closed to the asker, take
-    no part and leave no gap in the ranks. Ties break by passage id, then by document id.
+    A document's score is that of its best passage. Keys without a location (passages that are gone or closed
+    to the asker) are left out and leave no gap in the ranks. Ties break by passage id, then by document id.
     """
-    by_id = {place.id: place for place in places.values()}
+    by_id = {location.id: location for location in locations.values()}
     retrievers = {
-        name: {places[key].id: score for key, score in scored if key in places}
+        name: {locations[key].id: score for key, score in scored if key in locations}
         for name, scored in found.items()
     }
     documents: dict[DocumentId, list[tuple[int, PassageId, float]]] = {}
     for rank, (id_, score) in enumerate(fuse(retrievers, weights), 1):
         documents.setdefault(by_id[id_].document_id, []).append((rank, id_, score))
     best = sorted(documents.items(), key=lambda item: (-item[1][0][2], item[0]))[:k]
-    # Most of what was found is not shown: only what is becomes a value of its own.
+    # Most passages that were found are not returned: objects are made of those that are.
     ranks = {
         name: {id_: rank for rank, id_ in enumerate(retriever, 1)} for name, retriever in retrievers.items()
     }
@@ -54,9 +54,9 @@ def ranked(
                 score,
                 rank,
                 {
-                    name: RetrieverScore(of[id_], retrievers[name][id_])
-                    for name, of in ranks.items()
-                    if id_ in of
+                    name: RetrieverScore(rank_of[id_], retrievers[name][id_])
+                    for name, rank_of in ranks.items()
+                    if id_ in rank_of
                 },
             )
             for rank, id_, score in passages

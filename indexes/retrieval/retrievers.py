@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _STORED = "The documents are stored; once there is space, the next use brings the engines up to date."
 _ERASING = "erasing"
 _PATIENCE_S = 3600.0
-"""Whoever has embedded for hours waits for a writer to end."""
+"""How long a call that has embedded for hours waits for a writer to end."""
 
 
 class Retrievers:
@@ -96,7 +96,7 @@ class Retrievers:
         return changes
 
     def follow(self) -> None:
-        """Bring the retrievers to the catalog's generation; while another does, they serve as they are."""
+        """Bring the retrievers up to the catalog's generation, unless another thread or process does so."""
         if not self._behind() or not self.writing.acquire(blocking=False):
             return
         try:
@@ -113,17 +113,17 @@ class Retrievers:
                 except CollectionNotWritable:
                     if any(retriever.generation < 0 for retriever in self.by_name.values()):
                         raise
-                    # What there is still answers.
+                    # The engines as they are still answer.
         finally:
             self.writing.release()
 
     def close(self) -> None:
-        """Let go of the retrievers' files."""
+        """Close the retrievers' files."""
         for retriever in self.by_name.values():
             retriever.close()
 
     def _scrub(self, progress: ProgressCallback) -> None:
-        """Build what is derived anew, and rid the rest of what was deleted."""
+        """Rebuild what is derived from the catalog, and remove traces of deleted documents from the rest."""
         for retriever in self.by_name.values():
             retriever.clear()
         for name in self.by_name:
@@ -146,7 +146,7 @@ class Retrievers:
             pass  # whoever holds the lock is completing it, or the next opening that may write will
 
     def _clear_damaged(self) -> None:
-        """Clear a lexical retriever that says it is up to date and yet holds another number of passages."""
+        """Clear a lexical retriever that claims to be up to date but holds another number of passages."""
         retriever = self.lexical
         if self._is_consistent(retriever):
             return
@@ -175,7 +175,7 @@ class Retrievers:
             raise CollectionNotWritable(self.path, exc.strerror or str(exc), advice=_STORED) from exc
 
     def _clear_outdated(self) -> None:
-        """Clear retrievers built with another version of the analyser: the query's terms differ."""
+        """Clear retrievers built with another version of the analyser: a query would give other terms."""
         with self._catalog.read() as reader:
             if reader.setting("analyser") == str(analysis.VERSION):
                 return

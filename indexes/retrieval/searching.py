@@ -1,4 +1,4 @@
-"""How a query becomes ranked documents: both retrievers within a scope, joined; knows no write."""
+"""Turns a query into ranked documents: searches both retrievers and fuses what they found; writes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from indexes.catalog.catalog import Catalog
 from indexes.catalog.reader import CatalogReader
-from indexes.dense.feedback import PASSAGES, Near
+from indexes.dense.feedback import PASSAGES, Feedback
 from indexes.retrieval import fusion
 from indexes.retrieval.allowed_keys import AllowedKeys
 from indexes.retrieval.base import Scored
@@ -17,18 +17,18 @@ from indexes.retrieval.retrievers import Retrievers
 from indexes.scope import Scope
 from indexes.types import DocumentHit, Hit
 
-Joined = tuple[fusion.Fuse, Mapping[str, float]]
-"""A way to join the retrievers, and each retriever's weight in it."""
+FusionPlan = tuple[fusion.Fuse, Mapping[str, float]]
+"""A fusion function, and each retriever's weight in it."""
 
 LEAST_CANDIDATES = 100
 _CANDIDATES_A_RESULT = 5
 _DEEPER = 4
 _TUNED = "tuned"
-"""Dense weights fitted to labelled queries, as JSON, by the embedder that served."""
+"""The catalog setting with the dense weights fitted to labelled queries: JSON, by the embedder in use."""
 
 
 class Searcher:
-    """Searches the retrievers of one collection; `fuse` and `weights` left at None suit the vectors."""
+    """Searches one collection; None for `fuse` or `weights` means: by the embedder in use."""
 
     def __init__(self, catalog: Catalog, retrievers: Retrievers) -> None:
         self._catalog = catalog
@@ -42,20 +42,21 @@ class Searcher:
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
         """As `Collection.search`."""
         depth = max(LEAST_CANDIDATES, _CANDIDATES_A_RESULT * k)
-        fuse, weights = self.joined(query)
+        fuse, weights = self.plan(query)
         scope = self._allowed.bind(scope, self._catalog)
         while True:
-            found = self._found(query, depth, scope, weights)
-            # A later view than the scope's: what is there may have changed, who may read a key cannot.
+            found = self._candidates(query, depth, scope, weights)
+            # This view may be later than the scope's keys: passages may have gone since, but who may read the
+            # passage under a key never changes.
             with self._catalog.read() as reader:
-                places = reader.places({key for scored in found.values() for key, _ in scored}, scope)
-                documents = ranked(found, places, k, fuse=fuse, weights=weights)
+                locations = reader.locations({key for scored in found.values() for key, _ in scored}, scope)
+                documents = ranked(found, locations, k, fuse=fuse, weights=weights)
                 if len(documents) == k or all(len(scored) < depth for scored in found.values()):
                     return _hits(reader, documents)
-            depth *= _DEEPER  # a few long documents had all the passages that were found
+            depth *= _DEEPER  # a few long documents took up all the candidates
 
-    def joined(self, query: str) -> Joined:
-        """How this query's retrievers are joined: as set, else as suits the vectors that serve."""
+    def plan(self, query: str) -> FusionPlan:
+        """Choose how to fuse the retrievers for this query: as set, otherwise by the embedder in use."""
         tuned = self._tuned.get(self._retrievers.dense.serving)
         if not self._retrievers.dense.fitted:
             own = fusion.PRETRAINED if tuned is None else {"lexical": 1 - tuned, "dense": tuned}
@@ -65,7 +66,7 @@ class Searcher:
 
     @contextmanager
     def weighted(self, weight: float | None) -> Iterator[None]:
-        """Search with this weight of the serving dense retriever for a block; None searches untuned."""
+        """Search with this weight of the dense retriever for a `with` block; None is the untuned weight."""
         kept, serving = self._tuned, self._retrievers.dense.serving
         self._tuned = {name: w for name, w in kept.items() if name != serving}
         if weight is not None:
@@ -76,7 +77,7 @@ class Searcher:
             self._tuned = kept
 
     def keep_weight(self, weight: float | None) -> None:
-        """Search with this weight of the dense retriever that serves from now on; None: as if never tuned.
+        """Search with this weight of the dense retriever from now on; None is the untuned weight.
 
         Raises: `CollectionLocked`.
         """
@@ -86,8 +87,10 @@ class Searcher:
             self._catalog.set(_TUNED, json.dumps(tuned))
         self._tuned = tuned
 
-    def _found(self, query: str, k: int, scope: Scope, weights: Mapping[str, float]) -> dict[str, Scored]:
-        """Search each retriever that has a weight; the dense one is told the lexical one's best passages."""
+    def _candidates(
+        self, query: str, k: int, scope: Scope, weights: Mapping[str, float]
+    ) -> dict[str, Scored]:
+        """Search each retriever that has a weight; the best lexical hits are feedback for the dense one."""
         found: dict[str, Scored] = {}
         if weights.get("lexical"):
             found["lexical"] = self._retrievers.lexical.search(query, k, scope=scope)
@@ -95,16 +98,17 @@ class Searcher:
             best = dict(found.get("lexical", [])[:PASSAGES])
             with self._catalog.read() as reader:
                 rows = reader.rows(best)
-            near = Near(rows, [best[row.key] for row in rows])
-            found["dense"] = self._retrievers.dense.search(query, k, scope=scope, near=near)
+            feedback = Feedback(rows, [best[row.key] for row in rows])
+            found["dense"] = self._retrievers.dense.search(query, k, scope=scope, feedback=feedback)
         return found
 
 
 def _hits(reader: CatalogReader, documents: list[list[ScoredPassage]]) -> list[DocumentHit]:
-    infos = reader.infos(found[0].place.document for found in documents)
-    passages = iter(reader.passages(found.place for of in documents for found in of))
+    infos = reader.infos(found[0].location.document for found in documents)
+    passages = iter(reader.passages(scored.location for found in documents for scored in found))
     hits = []
-    for rank, of in enumerate(documents, 1):
-        found = tuple(Hit(next(passages), f.score, f.rank, f.retrievers) for f in of)
-        hits.append(DocumentHit(infos[of[0].place.document], of[0].score, rank, of[0].retrievers, found))
+    for rank, found in enumerate(documents, 1):
+        best = found[0]
+        inside = tuple(Hit(next(passages), f.score, f.rank, f.retrievers) for f in found)
+        hits.append(DocumentHit(infos[best.location.document], best.score, rank, best.retrievers, inside))
     return hits

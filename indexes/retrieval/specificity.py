@@ -1,4 +1,4 @@
-"""How far a fitted dense retriever is trusted with a query; knows document frequencies and no engine."""
+"""Computes how far to trust a fitted dense retriever with a query, from document frequencies alone."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from math import log
 
 MOST_TRUST = 0.8
 LEAST_TRUST = 0.05
-"""Not zero: at the tail, what only the dense retriever found still comes before nothing."""
+"""Not zero, so that passages which only the dense retriever found still appear, at the end."""
 
 COMMON = 3.75
-"""Mean idf up to which the dense retriever is trusted most: a term in 1 of 43 passages (geometric mean)."""
+"""The mean idf up to which trust is highest: terms in 1 of 43 passages, by geometric mean."""
 
 RARE = 5.75
-"""Mean idf from which it has least: each term in 1 of 314."""
+"""The mean idf from which trust is lowest: terms in 1 of 314 passages."""
 
 
 def specificity(frequencies: Sequence[int], n_passages: int) -> float:
-    """The mean idf of a query's terms, ln(1 + (n - df + .5) / (df + .5)); repeats count, unknown terms too.
+    """Return the mean idf of a query's terms, ln(1 + (n - df + .5) / (df + .5)), repeated terms repeatedly.
 
-    High for names, numbers and rare words, which want to be matched exactly; low for topics in the
-    collection's own common words, which a latent space knows best. `RARE` for a query without a term.
+    It is high for names, numbers and rare words, which need an exact match, and low for topics in the
+    collection's common words, which a latent space knows best. `RARE` for a query without terms.
     """
     if not frequencies:
         return RARE
@@ -28,6 +28,6 @@ def specificity(frequencies: Sequence[int], n_passages: int) -> float:
 
 
 def latent_trust(frequencies: Sequence[int], n_passages: int) -> float:
-    """Trust in a retriever whose space is fitted to the collection: falls evenly from `COMMON` to `RARE`."""
+    """Return the trust in a space fitted to the collection; it falls linearly from `COMMON` to `RARE`."""
     rare = (specificity(frequencies, n_passages) - COMMON) / (RARE - COMMON)
     return max(LEAST_TRUST, MOST_TRUST * (1 - min(max(rare, 0.0), 1.0)))

@@ -1,8 +1,8 @@
-"""A sentence-transformers model with 8-bit weights on OpenVINO; knows neither texts nor vectors.
+"""Runs a sentence-transformers model with 8-bit weights on OpenVINO; knows neither texts nor vectors.
 
-Weights are rounded to 8 bits, symmetrically, a scale a channel; activations while it runs, a scale for every
-32 numbers. No calibration text is needed, and a text's vector does not depend on what stands beside it as it
-would with one scale a batch.
+Weights are rounded to 8 bits symmetrically, with one scale for each channel; activations are rounded while it
+runs, with one scale for every 32 numbers. So no calibration text is needed, and a text's vector does not
+depend on the other texts of its batch.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _EXAMPLE = ["two texts of", "unequal length show which axes may vary"]
 
 
 def installed() -> bool:
-    """Whether the packages of the extra are there."""
+    """Return whether the packages of the extra are installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("openvino", "nncf"))
 
 
 def quantise(model: Any) -> None:
-    """Let the transformer inside `model` run in 8 bits; its tokenizer, pooling and prompts stay as they are.
+    """Make the transformer inside `model` run in 8 bits; tokenizer, pooling and prompts stay as they are.
 
-    Takes some seconds. Raises: `RuntimeError` where OpenVINO cannot convert the model.
+    Takes some seconds. Raises: `RuntimeError` if OpenVINO cannot convert the model.
     """
-    # Both packages would report their use to their makers; without this one, they do not.
+    # Both packages report their use to their makers through this one; without it they cannot.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None forbids its import
     import torch  # noqa: PLC0415  # seconds to import, only where it is used
     from transformers.modeling_outputs import BaseModelOutput  # noqa: PLC0415
@@ -52,9 +52,9 @@ def quantise(model: Any) -> None:
 
     example = model.tokenizer(_EXAMPLE, padding=True, return_tensors="pt")
     inputs = {name: example[name] for name in ("input_ids", "attention_mask")}
-    # nncf draws a bar, and stdout may be a program's input.
+    # nncf draws a progress bar, and stdout may be another program's input.
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-        # torch warns of each shape that it finds fixed in the example; the tests show that none matters.
+        # torch warns of each shape that it takes as fixed; the tests show that none of them is.
         warnings.simplefilter("ignore")
         graph = openvino.convert_model(Hidden(), example_input=inputs)
         graph = nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_SYM)

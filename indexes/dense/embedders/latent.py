@@ -1,7 +1,7 @@
-"""The default embedder: latent semantic analysis of the corpus itself; knows terms, no files but its own.
+"""The default embedder: latent semantic analysis of the corpus; knows terms, and no files but its own.
 
 Sublinear TF-IDF over the analysed terms, then a truncated SVD (Deerwester et al. 1990, Indexing by Latent
-Semantic Analysis). Nothing is downloaded; texts that come later are folded into the space as it stands.
+Semantic Analysis). Nothing is downloaded; later texts are folded into the space without changing it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error,
     zipfile.BadZipFile,
 )  # fmt: skip
-"""What numpy and zipfile raise over archives with a bit flipped; an unknown compression is a RuntimeError."""
+"""What numpy and zipfile raise for damaged archives; for an unknown compression that is a RuntimeError."""
 _COMPONENTS = "components"
 _NEGLIGIBLE = 1e-3
 _BLOCK = 4096
@@ -51,7 +51,7 @@ Analyse = Callable[[str], Iterable[str]]
 
 
 class LatentEmbedder:
-    """Texts to at most `DIMENSION` latent dimensions, fewer where the corpus has fewer. Reproducible."""
+    """Embeds texts in at most `DIMENSION` latent dimensions, fewer if the corpus has fewer. Reproducible."""
 
     def __init__(self, analyse: Analyse = analyse) -> None:
         self.analyse = analyse
@@ -62,7 +62,7 @@ class LatentEmbedder:
 
     @property
     def name(self) -> str:
-        """`latent`."""
+        """Always `latent`."""
         return NAME
 
     @property
@@ -72,7 +72,7 @@ class LatentEmbedder:
 
     @property
     def fitted(self) -> bool:
-        """Whether `fit` or `load` has happened."""
+        """Whether it has been fitted or loaded."""
         return self._components is not None
 
     def fit(self, texts: Sequence[str]) -> None:
@@ -81,7 +81,7 @@ class LatentEmbedder:
         index.default_factory = index.__len__
         counts = _counts((map(index.__getitem__, self.analyse(text)) for text in texts), index)
         spread = np.bincount(counts.indices, minlength=len(index))
-        # A term of a single text relates it to no other; only a small corpus cannot spare it.
+        # A term of a single text relates it to no other text; only a small corpus needs such terms.
         least = 2 if len(texts) >= _COMMON_FROM_TEXTS else 1
         kept = sorted((-int(spread[i]), term, i) for term, i in index.items() if spread[i] >= least)[
             :MAX_TERMS
@@ -94,7 +94,7 @@ class LatentEmbedder:
         self._components = _components(self._weighted(counts[:, columns]))
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """float32 (n_texts, dimension), rows L2-normalised; a text without a known term is the zero row.
+        """Return float32 (n_texts, dimension), rows L2-normalised; a text without a known term is a zero row.
 
         Raises: `EmbedderFailed` before `fit`.
         """
@@ -110,7 +110,7 @@ class LatentEmbedder:
         return unit
 
     def embed_query(self, text: str) -> Vectors:
-        """float32 (dimension,), L2-normalised, or zero. As `embed_documents`, without a matrix on the way.
+        """Return float32 (dimension,), L2-normalised, or zero: as `embed_documents`, without a sparse matrix.
 
         Raises: `EmbedderFailed` before `fit`.
         """
@@ -121,20 +121,20 @@ class LatentEmbedder:
         weights = (1 + np.log(counts.astype(np.float32))) * self._idf[places]
         vector: Vectors = weights @ self._components[places]
         length = np.linalg.norm(vector)
-        # Held against the length of the weights, as the rows of documents are.
+        # Relative to the length of the weights, as for the rows of documents.
         if length <= _NEGLIGIBLE * np.linalg.norm(weights):
             return np.zeros_like(vector)
         return vector / length
 
     def save(self, path: Path) -> None:
-        """Write the fitted space: arrays and JSON in one .npz, which runs no code when read."""
+        """Write the fitted space as arrays and JSON in one .npz file, which runs no code when it is read."""
         listed = np.frombuffer(json.dumps(list(self._terms)).encode(), np.uint8)
         with path.open("wb") as file:
-            # The components first: there they begin at a multiple of 64 bytes, so that they can be mapped.
+            # The components come first: there they begin at a multiple of 64 bytes and can be mapped.
             np.savez(file, components=self._components, terms=listed, idf=self._idf)  # type: ignore[arg-type]
 
     def load(self, path: Path) -> None:
-        """Read what `save` wrote. Raises: `EmbedderFailed` when it does not read."""
+        """Read a file that `save` wrote. Raises: `EmbedderFailed` if it cannot be read."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
                 listed = json.loads(found["terms"].tobytes())
@@ -150,7 +150,7 @@ class LatentEmbedder:
         self._idf, self._components = idf, components
 
     def _weighted(self, counts: Any) -> Any:
-        """The counts as (1 + ln tf) * idf, rows L2-normalised."""
+        """Return the counts as (1 + ln tf) * idf, rows L2-normalised."""
         weighted = counts.copy()
         weighted.data = (1 + np.log(counts.data)) * self._idf[counts.indices]
         rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
@@ -165,7 +165,7 @@ def open_latent(_model: str = "") -> LatentEmbedder:
 
 
 class _Columns(dict[str, tuple[int, ...]]):
-    """A word to the columns of its terms, worked out once; bounded, and never wrong between threads."""
+    """A memo of the columns of a word's terms; its size is limited, and threads may share it."""
 
     def __init__(self, analyse: Analyse, known: dict[str, int]) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class _Columns(dict[str, tuple[int, ...]]):
 
 
 def _counts(columns: Iterable[Iterable[int]], index: Sized) -> Any:
-    """A scipy CSR array float32 (n_texts, n_terms): how often each column was named."""
+    """Return a SciPy CSR array float32 (n_texts, n_terms): how often each column occurs in each text."""
     from scipy.sparse import coo_array  # noqa: PLC0415  # loaded only where it is used
 
     flat = array("i")
@@ -197,10 +197,10 @@ def _counts(columns: Iterable[Iterable[int]], index: Sized) -> Any:
 
 
 def _components(weighted: Any) -> NDArray[np.float32]:
-    """The leading right singular vectors, float32 (n_terms, dimension), of fixed sign.
+    """Return the leading right singular vectors, float32 (n_terms, dimension), with fixed signs.
 
     Halko, Martinsson and Tropp 2011, Finding Structure with Randomness, algorithms 4.4 and 5.1, with a fixed
-    seed. On 5,746 abstracts a tenth of the time of scikit-learn's TruncatedSVD, and as good a ranking.
+    seed. On 5,746 abstracts this takes a tenth of the time of scikit-learn's TruncatedSVD and ranks as well.
     """
     n_texts, n_terms = weighted.shape
     if not weighted.nnz:
@@ -211,15 +211,15 @@ def _components(weighted: Any) -> NDArray[np.float32]:
     for _ in range(_POWER_ITERATIONS):
         basis = _orthonormal(weighted @ (weighted.T @ basis))
     components = _orthonormal(weighted.T @ basis)[:, :DIMENSION]
-    # Of the two signs that a singular vector can have: its largest part is positive.
+    # A singular vector has either of two signs; take the one with which its largest part is positive.
     signs = np.where(components.max(axis=0) >= -components.min(axis=0), 1, -1).astype(np.float32)
     return np.ascontiguousarray(components * signs)
 
 
 def _orthonormal(columns: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The left singular vectors of `columns`, strongest first, without those too weak to tell from rounding.
+    """Return the left singular vectors of `columns`, strongest first, without those lost in rounding.
 
-    Through the eigenvectors of the small Gram matrix: a product where QR and SVD take many steps.
+    They come from the eigenvectors of the small Gram matrix: one product, where QR and SVD take many steps.
     """
     squares, vectors = np.linalg.eigh((columns.T @ columns).astype(np.float64))
     kept = squares[::-1] > _NEGLIGIBLE**2 * squares[-1]

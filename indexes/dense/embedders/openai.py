@@ -1,4 +1,4 @@
-"""Embeddings from any endpoint that speaks OpenAI's `/embeddings`; knows the openai package, no documents."""
+"""An embedder behind any endpoint with OpenAI's `/embeddings`; knows the openai package, no documents."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PREFIX = "openai:"
 _BATCH = 128
 _BATCH_CHARS = 400_000
 _RETRIES = 8
-"""A rate limit is counted by the minute; the waits between so many trials come to about one."""
+"""Rate limits are counted by the minute; the pauses between so many attempts add up to about one."""
 _QUERY_RETRIES = 2
-"""Somebody waits for the answer."""
+"""Fewer, since somebody waits for the answer."""
 _TIMEOUT_S = 60.0
 
 
 class OpenAIEmbedder:
-    """A remote model. Where `base_url` or `api_key` are None the openai package takes its own defaults."""
+    """A remote model. If `base_url` or `api_key` is None, the openai package takes its own default."""
 
     def __init__(self, model: str, *, base_url: str | None = None, api_key: str | None = None) -> None:
         self._model = model
@@ -37,30 +37,30 @@ class OpenAIEmbedder:
 
     @property
     def name(self) -> str:
-        """`openai:MODEL`."""
+        """The name that `--embedder` takes: `openai:MODEL`."""
         return PREFIX + self._model
 
     @property
     def dimension(self) -> int:
-        """Length of a vector, which takes one call to learn. Raises: `EmbedderFailed`."""
+        """Length of a vector; the first time, that takes a call. Raises: `EmbedderFailed`."""
         if not self._dimension:
             self._request(["dimension"], _QUERY_RETRIES)
         return self._dimension
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """float32 (n_texts, dimension), rows L2-normalised; blank texts are zero rows.
+        """Return float32 (n_texts, dimension), rows L2-normalised; blank texts are zero rows.
 
         Raises: `EmbedderFailed`.
         """
         return self._embed(texts, _RETRIES)
 
     def embed_query(self, text: str) -> Vectors:
-        """float32 (dimension,), L2-normalised, or zero. Raises: `EmbedderFailed`."""
+        """Return float32 (dimension,), L2-normalised, or zero. Raises: `EmbedderFailed`."""
         vector: Vectors = self._embed([text], _QUERY_RETRIES)[0]
         return vector
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         with self._lock:
             if self._client is not None:
                 self._client.close()
@@ -120,7 +120,7 @@ class OpenAIEmbedder:
 
 
 def _batches(texts: Sequence[str], known: Sequence[int]) -> list[list[int]]:
-    """`known` in runs that an endpoint takes in one request."""
+    """Split `known`, indices of texts, into lists of what an endpoint takes in one request."""
     batches: list[list[int]] = []
     chars = 0
     for i in known:

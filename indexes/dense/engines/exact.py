@@ -25,7 +25,7 @@ TAIL = 8_192
 
 @dataclass(frozen=True, slots=True)
 class ExactSnapshot:
-    """`keys` ascending, int64 (n,); `vectors` float32 (n, dimension)."""
+    """Vectors, float32 (n, dimension), under ascending keys, int64 (n,)."""
 
     keys: Keys
     vectors: Vectors
@@ -46,7 +46,7 @@ class ExactSnapshot:
         return self.keys
 
     def changed(self, keys: Keys, vectors: Vectors, removed: Keys) -> ExactSnapshot:
-        """The same with `vectors` (n, dimension) added under `keys` (n,), and `removed` dropped."""
+        """Return the vectors with `vectors` (n, dimension) added under `keys` (n,), and `removed` dropped."""
         kept = ~np.isin(self.keys, removed)
         all_keys = np.concatenate([self.keys[kept], keys])
         order = np.argsort(all_keys, kind="stable")
@@ -55,7 +55,7 @@ class ExactSnapshot:
         return ExactSnapshot(all_keys[order], all_vectors[order], pending)
 
     def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> Scored:
-        """(key, inner product), best first, ties by key; only among `allowed` keys if given."""
+        """Return the best `k` (key, inner product), ties by key; only among `allowed` keys if given."""
         # All are scored, whatever is allowed: a product of fewer rows may differ in its last bit.
         scores = self.vectors @ np.asarray(query, np.float32)
         keys = self.keys

@@ -30,7 +30,7 @@ _RETRIES = 5
 
 
 class Snapshot(Protocol):
-    """Vectors under keys. Never changed: a write makes another one, and searches go on over their own."""
+    """Vectors under keys. It never changes: a write makes another one, and searches continue over theirs."""
 
     @property
     def dimension(self) -> int:
@@ -42,16 +42,16 @@ class Snapshot(Protocol):
 
     @property
     def n_pending(self) -> int:
-        """Number of vectors that came or went since the last file was written."""
+        """Number of vectors added or removed since the large file was written."""
 
     def all_keys(self) -> Keys:
         """Every key, ascending."""
 
     def changed(self, keys: Keys, vectors: Vectors, removed: Keys) -> Self:
-        """The same with `vectors` (n, dimension) added under `keys` (n,), and `removed` dropped."""
+        """Return the vectors with `vectors` (n, dimension) added under `keys` (n,), and `removed` dropped."""
 
     def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> Scored:
-        """(key, inner product), best first, ties by key; only among `allowed` keys if given."""
+        """Return the best `k` (key, inner product), ties by key; only among `allowed` keys if given."""
 
 
 S = TypeVar("S", bound=Snapshot)
@@ -143,7 +143,7 @@ class FileEngine(ABC, Generic[S]):
         self._state = None
 
     def apply(self, keys: Keys, vectors: Vectors, removed: Iterable[int], *, generation: int) -> None:
-        """Take in and drop vectors and cover `generation`, on disk first, then in memory.
+        """Add and drop vectors and cover `generation`, on disk first, then in memory.
 
         Raises: `IndexesError` if the vectors have another length than those that are there.
         """
@@ -170,7 +170,7 @@ class FileEngine(ABC, Generic[S]):
             self._write(self._merged(state.held), state.manifest.generation)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all vectors."""
         remove_manifest(self._directory)
         self._state = None
 
@@ -180,7 +180,7 @@ class FileEngine(ABC, Generic[S]):
         return np.empty(0, np.int64) if state is None else state.held.all_keys()
 
     def search(self, query: Vectors, k: int, *, scope: Scope) -> Scored:
-        """(passage key, inner product), best first, ties by key; nothing for the zero query."""
+        """Return the best `k` (passage key, inner product), ties by key; nothing for the zero query."""
         state = self._state
         if state is None or not state.held.count or not query.any():
             return []
@@ -190,11 +190,11 @@ class FileEngine(ABC, Generic[S]):
         return state.held.search(query, k, allowed=allowed)
 
     def close(self) -> None:
-        """Let go of the vectors."""
+        """Release the vectors."""
         self._state = None
 
     def _load(self, manifest: Manifest) -> _State[S] | None:
-        """What `manifest` names; from what is in memory if the files have only grown since."""
+        """Read the files of `manifest`; only the new part of the log if the rest is in memory already."""
         state = self._state
         path = self._directory / manifest.file
         try:

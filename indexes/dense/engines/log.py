@@ -1,7 +1,7 @@
-"""The log of what a vector file's owner added and removed since; knows bytes and checksums, no FAISS.
+"""The log of what was added to and removed from a vector file; knows bytes and checksums, no index.
 
-Only the first `log_bytes` bytes count, as the manifest says: a write that was cut off is beyond them, and
-the next one overwrites it.
+Only the first `log_bytes` bytes count, as the manifest says: what an interrupted write left lies beyond them,
+and the next write overwrites it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEAD_NUMBERS = 3
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One change: vectors (n, dimension) under keys (n,), and the keys that went."""
+    """One change: vectors (n, dimension) added under keys (n,), and the keys that were removed."""
 
     keys: Keys
     vectors: Vectors
@@ -32,7 +32,7 @@ class LogEntry:
 
 
 def append(path: Path, size_bytes: int, check: int, record: LogEntry) -> tuple[int, int]:
-    """Write a record after the first `size_bytes` bytes and onto the disk; the new length and CRC-32."""
+    """Write an entry to the disk after the first `size_bytes` bytes; return the new length and CRC-32."""
     head = np.array([*record.vectors.shape, len(record.removed)], _HEAD)
     blob = b"".join((
         head.tobytes(),
@@ -50,9 +50,9 @@ def append(path: Path, size_bytes: int, check: int, record: LogEntry) -> tuple[i
 
 
 def read(path: Path, start: int, stop: int, check: int, wanted: int) -> list[LogEntry]:
-    """The records in bytes [start, stop); `check` is the CRC-32 before them, `wanted` the one after.
+    """Return the entries in bytes [start, stop); `check` is the CRC-32 before them, `wanted` the one after.
 
-    Raises: `OSError`, `ValueError` when the file is shorter or its bytes are others.
+    Raises: `OSError`; `ValueError` if the file is shorter or has other bytes.
     """
     if start == stop:
         return []

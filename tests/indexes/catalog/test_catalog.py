@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from indexes.catalog import schema
 from indexes.catalog.catalog import Catalog
-from indexes.catalog.reader import PAGE_CHARS
+from indexes.catalog.text import PAGE_CHARS
 from indexes.chunking import chunk
 from indexes.errors import CollectionDamaged, CollectionNotFound, CollectionTooNew
 from indexes.filters import field
@@ -143,7 +143,7 @@ def test_a_passage_keeps_its_section(catalog):
     document = Document("d", "first second", sections=sections)
     put(catalog, document)
     with catalog.read() as reader:
-        places = reader.places(reader.keys().tolist(), EVERYTHING)
+        places = reader.locations(reader.keys().tolist(), EVERYTHING)
         assert reader.passages(places.values()) == chunk(document)
 
 

@@ -103,9 +103,9 @@ def test_the_model_serves_once_it_covers_everything(full, model):
 
 def test_the_weights_follow_what_serves(kb):
     kb.upsert(documents(MANY))
-    assert kb._searcher.joined("n7")[0] is fusion.noisy_or
+    assert kb._searcher.plan("n7")[0] is fusion.noisy_or
     kb.embed()
-    assert kb._searcher.joined("n7") == (fusion.convex, {"lexical": 0.4, "dense": 0.6})
+    assert kb._searcher.plan("n7") == (fusion.convex, {"lexical": 0.4, "dense": 0.6})
 
 
 def test_weights_that_were_set_stay(kb):
@@ -167,7 +167,8 @@ def test_a_killed_run_is_paid_for_once(kb, model, request):
     command = [sys.executable, "-c", KILLED, str(kb.path), str(request.path.parent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout.readline() == "third\n"
-        with pytest.raises(AlreadyEmbedding, match=f"Process {worker.pid} .* is embedding the passages"):
+        said = f"Process {worker.pid} .* is already embedding the passages"
+        with pytest.raises(AlreadyEmbedding, match=said):
             kb.embed()
         worker.send_signal(signal.SIGKILL)
     assert standing(kb) == ("latent", 2 * BATCH, MANY)

@@ -97,11 +97,11 @@ def test_a_tuned_weight_is_kept_over_opening_again(kb):
     judged = [LabelledQuery(str(i), f"w{i} common{i % 3}", {f"d{i}": 1}) for i in range(12)]
     tuned = tune(kb, judged, measure="ndcg", k=10)
     kb.keep_weight(0.4)
-    assert kb._searcher.joined("w1")[1] == {"lexical": 1.0, "dense": 0.4}
+    assert kb._searcher.plan("w1")[1] == {"lexical": 1.0, "dense": 0.4}
     with Collection.open(kb.path) as again:
-        assert again._searcher.joined("w1")[1] == {"lexical": 1.0, "dense": 0.4}
+        assert again._searcher.plan("w1")[1] == {"lexical": 1.0, "dense": 0.4}
         again.keep_weight(None)
-        assert again._searcher.joined("w1")[1] != {"lexical": 1.0, "dense": 0.4}
+        assert again._searcher.plan("w1")[1] != {"lexical": 1.0, "dense": 0.4}
     assert tuned.n_queries == 12
 
 

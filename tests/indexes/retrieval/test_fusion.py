@@ -87,13 +87,13 @@ def ranks(found, places=PLACES):
 
 def test_a_document_has_the_score_of_its_best_passage():
     [x, y] = ranks({"lexical": [(2, 9.0), (3, 8.0), (1, 1.0)]})
-    assert [(f.place.id, f.score) for f in x] == [("x#1", 0.5), ("x#0", 0.0)]
-    assert [(f.place.id, f.score) for f in y] == [("y#0", 0.5 * 7 / 8)]
+    assert [(f.location.id, f.score) for f in x] == [("x#1", 0.5), ("x#0", 0.0)]
+    assert [(f.location.id, f.score) for f in y] == [("y#0", 0.5 * 7 / 8)]
 
 
 def test_each_passage_keeps_rank_and_score_of_each_leg():
     [x, _] = ranks({"lexical": [(2, 9.0), (3, 8.0)], "dense": [(1, 0.5), (2, 0.25)]})
-    by_id = {f.place.id: f.retrievers for f in x}
+    by_id = {f.location.id: f.retrievers for f in x}
     assert by_id == {
         "x#1": {"lexical": RetrieverScore(1, 9.0), "dense": RetrieverScore(2, 0.25)},
         "x#0": {"dense": RetrieverScore(1, 0.5)},
@@ -107,4 +107,4 @@ def test_a_passage_that_is_gone_leaves_no_gap_in_the_ranks():
 
 
 def test_documents_of_equal_score_break_ties_by_id():
-    assert [d[0].place.document_id for d in ranks({"lexical": [(3, 1.0), (1, 1.0)]})] == ["x", "y"]
+    assert [d[0].location.document_id for d in ranks({"lexical": [(3, 1.0), (1, 1.0)]})] == ["x", "y"]

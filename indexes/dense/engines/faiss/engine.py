@@ -42,5 +42,5 @@ class FaissEngine(FileEngine[VectorSnapshot]):
 
 
 def _reason(said: str) -> str:
-    """What the system said, which FAISS puts last, in brackets."""
+    """Return the system's message, which FAISS puts last, in brackets."""
     return said[said.rfind("(") + 1 : -1] if said.endswith(")") else said

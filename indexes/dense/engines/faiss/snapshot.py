@@ -1,9 +1,8 @@
-"""Vectors for FAISS, flat while that is quick, inverted lists above; knows keys, no files but one it reads.
+"""Vectors in FAISS: flat while that is quick, inverted lists above; knows keys, and the one file it reads.
 
-A `VectorSnapshot` is never changed: a write makes another one, which shares the large part, so that searches
-go on
-over what they began with. What came since the large part was built stands in a flat tail, what went since
-is masked; when either grows too long, both are worked into the large part.
+A `VectorSnapshot` never changes: a write makes another one that shares the large part, so that searches
+continue over the snapshot that they began with. Vectors added since the large part was built are in a flat
+tail, removed ones are masked; when there are too many of either, both are merged into the large part.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _TRAINING_VECTORS_A_LIST = 40
 _TRAINING_ROUNDS = 8
 _ADD_BLOCK = 65_536
 _LEAST_PROBES = 8
-"""A passage lies within a list, a question between several: at 2 of 512 lists its recall was .973."""
+"""A passage lies inside a list, a question between several: with 2 of 512 lists recall was .973."""
 
 _SEED = 0
 _NO_KEY = (1 << 63) - 1
@@ -38,11 +37,11 @@ NOTHING: Keys = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class IndexLimits:
-    """Where one way gives way to another, in vectors.
+    """The numbers of vectors at which the index changes its ways.
 
-    Up to `flat` every vector is compared; up to `rewritten` a change rewrites all; `tail` is the most that
-    may have come or gone before it is worked in. `recall` is against the exact answer, and a
-    little above .98, which a sample can miss.
+    Up to `flat` every vector is compared; up to `rewritten` a change rewrites the file; `tail` is how many
+    may be added or removed before they are merged. `recall` is relative to the exact answer, and a little
+    above the .98 that is wanted, because it is measured on a sample.
     """
 
     flat: int = 20_000
@@ -55,7 +54,10 @@ class IndexLimits:
 
 @dataclass(frozen=True, slots=True)
 class VectorSnapshot:
-    """Vectors under keys. `keys` are those of `base`, ascending; `removed` are masked, `mask` says how."""
+    """Vectors under keys: those of `base` (`keys`, ascending) but the `removed`, and those of `tail`.
+
+    `mask` has a bit for each key of `base`, 0 for the removed; None if none is.
+    """
 
     base: Any
     keys: Keys
@@ -65,7 +67,7 @@ class VectorSnapshot:
 
     @classmethod
     def of(cls, base: Any, keys: Keys | None = None) -> VectorSnapshot:
-        """What a FAISS index holds, its `keys` where they are known; nothing added or removed since."""
+        """Return the vectors of a FAISS index, with its `keys` if they are known, and nothing pending."""
         found = _keys_in(base) if keys is None else keys
         return cls(base, np.sort(found), _flat(base.d), NOTHING, None)
 
@@ -76,12 +78,12 @@ class VectorSnapshot:
 
     @property
     def count(self) -> int:
-        """How many vectors are there."""
+        """Number of vectors."""
         return len(self.keys) - len(self.removed) + int(self.tail.ntotal)
 
     @property
     def n_pending(self) -> int:
-        """How many vectors came or went since `base` was built."""
+        """Number of vectors added or removed since `base` was built."""
         return len(self.removed) + int(self.tail.ntotal)
 
     def all_keys(self) -> Keys:
@@ -90,7 +92,7 @@ class VectorSnapshot:
         return np.sort(np.concatenate([kept, _keys_in(self.tail)]))
 
     def changed(self, keys: Keys, vectors: Vectors, removed: Keys) -> VectorSnapshot:
-        """The same with these added and removed, `base` as it is."""
+        """Return the vectors with these added and removed, over the same `base`."""
         tail = faiss.clone_index(self.tail)
         if tail.ntotal and len(removed):
             tail.remove_ids(removed)
@@ -102,10 +104,10 @@ class VectorSnapshot:
         )
 
     def merged(self, limits: IndexLimits) -> VectorSnapshot:
-        """The same vectors, all of them in `base`; clustered anew where their number asks for it."""
+        """Return the same vectors, all of them in `base`; clustered again if their number requires it."""
         lists = _n_lists(self.count, limits)
         now = _lists_of(self.base)
-        # Lists that are too few by half still search well; making them is what takes time.
+        # Half as many lists as wanted still search well, and making them takes long.
         if (lists == 0) != (now == 0) or lists > 2 * now:
             return VectorSnapshot.of(build(*self._everything(), limits))
         base = _copy(self.base)
@@ -116,7 +118,7 @@ class VectorSnapshot:
         return VectorSnapshot.of(base)
 
     def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> list[tuple[int, float]]:
-        """(key, inner product), best first, ties by key; only among `allowed` when given."""
+        """Return the best `k` (key, inner product), ties by key; only among `allowed` keys if given."""
         row = np.ascontiguousarray(query.reshape(1, -1), np.float32)
         with _one_thread():
             found = self._search_base(row, k, allowed)
@@ -133,7 +135,7 @@ class VectorSnapshot:
         if not lists:
             options = None if chosen is None else faiss.SearchParameters(sel=chosen)
             return _best(self.base, row, k, options)
-        # The rarer the allowed are, the further off stand the nearest of them: as many as ever are compared.
+        # The rarer the allowed keys, the further away the nearest: compare as many as without a limit.
         n_allowed = len(self.keys) if allowed is None else min(len(allowed), len(self.keys))
         probes = min(lists, ceil(self.base.nprobe * len(self.keys) / max(n_allowed, 1)))
         while True:
@@ -150,17 +152,17 @@ class VectorSnapshot:
 
 
 def build(keys: Keys, vectors: Vectors, limits: IndexLimits) -> Any:
-    """A FAISS index of these vectors, with lists and a number of probes that suit them."""
+    """Return a FAISS index of these vectors, with lists and a number of probes that suit them."""
     lists = _n_lists(len(keys), limits)
     dimension = vectors.shape[1]
     if not lists:
         index = _flat(dimension)
     else:
-        # Halves of a float are scanned faster than 8-bit codes here, and rank as whole floats do.
+        # 16-bit floats are scanned faster than 8-bit codes here, and rank like 32-bit floats.
         index = faiss.index_factory(dimension, f"IVF{lists},SQfp16", faiss.METRIC_INNER_PRODUCT)
         index.by_residual = False
         index.cp.niter = _TRAINING_ROUNDS
-        index.cp.min_points_per_centroid = 1  # FAISS would warn on stderr where a caller set low limits
+        index.cp.min_points_per_centroid = 1  # otherwise FAISS warns on stderr if a caller sets low limits
         sample = _sample(len(keys), _TRAINING_VECTORS_A_LIST * lists)
         index.train(np.ascontiguousarray(vectors[sample], np.float32))
     for at in range(0, len(keys), _ADD_BLOCK):
@@ -172,10 +174,11 @@ def build(keys: Keys, vectors: Vectors, limits: IndexLimits) -> Any:
 
 
 def opened(path: Path) -> VectorSnapshot:
-    """What the index in a file holds. Its lists stay there: what is read of them, the system may drop again.
+    """Return the vectors in an index file. Its lists are mapped: the system may drop them from memory.
 
-    The file may be deleted meanwhile, but not be written to. Raises: `OSError`, `RuntimeError` when it does
-    not read.
+    The file may be deleted meanwhile, but not be written to.
+
+    Raises: `OSError`, `RuntimeError` if it cannot be read.
     """
     if not MAPS_FILES:
         return VectorSnapshot.of(faiss.read_index(str(path)))
@@ -183,13 +186,13 @@ def opened(path: Path) -> VectorSnapshot:
     if not _lists_of(index):
         return VectorSnapshot.of(index)
     inverted = faiss.downcast_InvertedLists(index.invlists)
-    # FAISS would start 32 threads a search to read ahead: 4 ms instead of 1.5.
+    # Otherwise FAISS starts 32 threads a search to read ahead: 4 ms instead of 1.5.
     inverted.prefetch_nthread = 0
     return VectorSnapshot.of(index, _keys_in_file(inverted, path))
 
 
 def _keys_in_file(inverted: Any, path: Path) -> Keys:
-    """The keys of mapped lists, read past the mapping: in it, the vectors around them would come along."""
+    """Return the keys of mapped lists, read from the file: mapped pages would bring in vectors as well."""
     keys = []
     with path.open("rb", buffering=0) as file:
         for i in range(inverted.lists.size()):
@@ -200,7 +203,7 @@ def _keys_in_file(inverted: Any, path: Path) -> Keys:
 
 
 def _copy(index: Any) -> Any:
-    """An index in memory of the same vectors, to be changed. FAISS itself clones none that is mapped."""
+    """Return a changeable copy in memory. FAISS itself does not clone a mapped index."""
     lists = _lists_of(index)
     if not lists:
         return faiss.clone_index(index)
@@ -218,10 +221,10 @@ def _copy(index: Any) -> Any:
 
 
 def _probes(index: Any, vectors: Vectors, limits: IndexLimits) -> int:
-    """The fewest lists, by doubling, that find `recall` of the exact answer's first `recall_at`.
+    """Return the fewest probes, by doubling, with which the best `recall_at` have the wanted recall.
 
-    Asked with vectors of the collection, each half way to nowhere in particular: a question is not as near to
-    its answers as a passage is to itself.
+    Queries are vectors of the collection, each moved half way in a random direction: a question is not as
+    near to its answers as a passage is to itself.
     """
     sample = vectors[_sample(len(vectors), limits.recall_queries)].astype(np.float32)
     noise = np.random.default_rng(_SEED).standard_normal(sample.shape).astype(np.float32) * sample.std(axis=0)
@@ -242,10 +245,10 @@ def _probes(index: Any, vectors: Vectors, limits: IndexLimits) -> int:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """No other thread of OpenMP for this block.
+    """Keep OpenMP to one thread for a `with` block.
 
-    One query is not worth waking them, and on busy cores they wait for each other: at 10,000 flat vectors
-    searches took 10 to 33 ms instead of 0.7.
+    One query is not worth waking other threads, and on busy cores they wait for each other: with 10,000 flat
+    vectors searches took 10 to 33 ms instead of 0.7.
     """
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
@@ -256,7 +259,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _best(index: Any, row: Vectors, k: int, options: Any) -> list[tuple[int, float]]:
-    """At least the best `k`, with every other of the last one's score: FAISS breaks ties by its own order."""
+    """Return the best `k`, ties by key. FAISS breaks ties by its own order: ask it past the last tie."""
     limit = k + 1
     while True:
         scores, keys = (
@@ -270,7 +273,7 @@ def _best(index: Any, row: Vectors, k: int, options: Any) -> list[tuple[int, flo
 
 
 def _mask(keys: Keys, allowed: Keys | None, removed: Keys) -> NDArray[np.uint8]:
-    """One bit a key, up to the largest of `keys`."""
+    """Return one bit for each key up to the largest of `keys`: 1 if it may be found."""
     size = int(keys[-1]) + 1 if len(keys) else 1
     bits = np.ones(size, np.bool_) if allowed is None else np.zeros(size, np.bool_)
     if allowed is not None:
@@ -280,7 +283,7 @@ def _mask(keys: Keys, allowed: Keys | None, removed: Keys) -> NDArray[np.uint8]:
 
 
 def _among(few: Keys, keys: Keys) -> Keys:
-    """Those of `few` that are among `keys`, which are ascending."""
+    """Return those of `few` that are in `keys`, which are ascending."""
     if not len(keys):
         return NOTHING
     places = np.minimum(np.searchsorted(keys, few), len(keys) - 1)
@@ -289,7 +292,7 @@ def _among(few: Keys, keys: Keys) -> Keys:
 
 
 def _n_lists(count: int, limits: IndexLimits) -> int:
-    """The power of two next to twice the square root of `count`; 0 where flat is quick."""
+    """Return the power of two next to twice the square root of `count`; 0 if a flat index is quick."""
     return 0 if count <= limits.flat else int(2 ** round(log2(2 * sqrt(count))))
 
 
@@ -302,7 +305,7 @@ def _flat(dimension: int) -> Any:
 
 
 def _as_stored(base: Any, vectors: Vectors) -> Vectors:
-    """As they will be once they are in `base`, so that a passage scores the same before and after."""
+    """Return vectors rounded as in `base`, so that a passage scores the same before and after a merge."""
     stored = vectors.astype(np.float16) if _lists_of(base) else vectors
     return np.ascontiguousarray(stored, np.float32)
 
@@ -319,7 +322,7 @@ def _keys_in(index: Any) -> Keys:
 
 
 def _vectors_in(index: Any) -> Vectors:
-    """float32 (n, dimension), in the order of `_keys_in`."""
+    """Return float32 (n, dimension), in the order of `_keys_in`."""
     lists = _lists_of(index)
     if not lists:
         flat: Vectors = faiss.downcast_index(index.index).reconstruct_n(0, int(index.ntotal))
@@ -336,5 +339,5 @@ def _vectors_in(index: Any) -> Vectors:
 
 
 def _sample(count: int, wanted: int) -> NDArray[np.int64]:
-    """Places spread evenly over `count`, `wanted` at most."""
+    """Return at most `wanted` indices spread evenly over `count`."""
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).astype(np.int64))

@@ -1,0 +1,59 @@
+"""Checks that the catalog agrees with itself: tables, texts, versions, fingerprints, readers, spans."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from indexes.catalog.text import encode, indexed_text
+from indexes.types import Document
+
+if TYPE_CHECKING:
+    from indexes.catalog.reader import CatalogReader
+
+_ALL = 1 << 62
+
+
+def problems(reader: CatalogReader, connection: sqlite3.Connection) -> Iterator[str]:
+    """Yield what is wrong with the catalog, one line each."""
+    for (line,) in connection.execute("PRAGMA integrity_check"):
+        if line != "ok":
+            yield f"catalog: {line}"
+    for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        yield f"catalog: row {row} of {table} belongs to a row of {parent} that is not there"
+    for number, id_, version, fingerprint in connection.execute(
+        "SELECT number, id, version, fingerprint FROM documents"
+    ):
+        try:
+            document = reader.document(number)
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            yield f"document {id_!r}: it does not read ({exc})"
+            continue
+        whole = reader.text(number, 0, _ALL)
+        is_own = whole == document.text and document.version == version
+        if not is_own:
+            yield f"document {document.id!r}: its text is not the text of version {version}"
+        elif document.fingerprint != fingerprint:
+            yield f"document {document.id!r}: its title, metadata, readers or sections are not those stored"
+        rows = connection.execute("SELECT principal FROM readers WHERE document = ?", (number,))
+        if {principal for (principal,) in rows} != document.readers:
+            yield f"document {document.id!r}: its table of readers differs from its readers"
+        spans = connection.execute(
+            "SELECT id, start, stop, digest FROM passages WHERE document = ?", (number,)
+        )
+        yield from _span_problems(spans, document, whole if is_own else None, len(whole))
+
+
+def _span_problems(
+    spans: sqlite3.Cursor, document: Document, whole: str | None, n_chars: int
+) -> Iterator[str]:
+    """Check a document's passages; `whole` is its text, None if that cannot be relied on."""
+    for passage, start, stop, digest in spans:
+        if not 0 <= start < stop <= n_chars:
+            yield f"passage {passage!r}: [{start}, {stop}) is no span of {n_chars} characters"
+        elif whole is not None:
+            indexed = encode(indexed_text(document.title, whole[start:stop]))
+            if sha256(indexed).digest() != digest:
+                yield f"passage {passage!r}: its text is not the one that was indexed"
