@@ -49,9 +49,10 @@ class Event:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the event as JSON types: a line of a trace file."""
+        data = self.data
         return {
-            "run": self.run, "id": self.id, "parent": self.parent, "kind": self.kind,
-            "phase": self.phase, "at_s": round(self.at_s, 6), "data": self.data.as_dict(),
+            "run": self.run, "id": self.id, "parent": self.parent, "kind": data.kind,
+            "phase": data.phase, "at_s": round(self.at_s, 6), "data": data.as_dict(),
         }  # fmt: skip
 
 
@@ -63,12 +64,13 @@ class OpenEvent:
 
     def __init__(self, event_id: int, kind: str) -> None:
         self.id = event_id
-        self.ended: Ended = ENDED[kind]()
+        self.ended: Ended | None = None
+        self._kind = kind
 
     def end_with(self, ended: Ended) -> None:
         """Set what the end event will say. Raises: `ValueError` for the end of another kind."""
-        if ended.kind != self.ended.kind:
-            raise ValueError(f"a {self.ended.kind} cannot end as a {ended.kind}")
+        if ended.kind != self._kind:
+            raise ValueError(f"a {self._kind} cannot end as a {ended.kind}")
         self.ended = ended
 
 
@@ -99,16 +101,18 @@ class Events:
         opened = OpenEvent(self._last, data.kind)
         started = self._now()
         self._emit(Event(self.run, opened.id, parent, started, data))
+        failed: dict[str, Any] = {}
         try:
             yield opened
         except BaseException as error:
-            if opened.ended.error is None:
-                kind = type(error).__name__
-                opened.ended = replace(opened.ended, error=f"{kind}: {error}", error_type=kind)
+            failed = {"error": f"{type(error).__name__}: {error}", "error_type": type(error).__name__}
             raise
         finally:
             now = self._now()
-            ended = replace(opened.ended, wall_s=now - started)
+            ended = opened.ended or ENDED[data.kind]()
+            if ended.error is not None:
+                failed = {}
+            ended = replace(ended, wall_s=now - started, **failed)
             self._emit(Event(self.run, opened.id, parent, now, ended))
 
     def _now(self) -> float:

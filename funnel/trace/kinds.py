@@ -9,7 +9,7 @@ written before it still read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar, dataclass_transform
@@ -40,9 +40,9 @@ class EventData(Mapping[str, Any]):
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types, without those that are left out."""
         shown = {}
-        for name, spec in fields_of(type(self)).items():
+        for name, omitted in _shown(self.__class__):
             value = getattr(self, name)
-            if value is not None or "omitted" not in spec.metadata:
+            if value is not None or not omitted:
                 shown[name] = value if value.__class__ in _SCALARS else plain(value)
         return shown
 
@@ -54,8 +54,8 @@ class EventData(Mapping[str, Any]):
         return value if value.__class__ in _SCALARS else plain(value)
 
     def __iter__(self) -> Iterator[str]:
-        for name, spec in fields_of(type(self)).items():
-            if "omitted" not in spec.metadata or getattr(self, name) is not None:
+        for name, omitted in _shown(self.__class__):
+            if not omitted or getattr(self, name) is not None:
                 yield name
 
     def __len__(self) -> int:
@@ -68,13 +68,28 @@ def fields_of(data: type[EventData]) -> dict[str, Field[Any]]:
     return {spec.name: spec for spec in fields(data)}  # type: ignore[arg-type]  # every subclass is a dataclass
 
 
+@cache
+def _shown(data: type[EventData]) -> tuple[tuple[str, bool], ...]:
+    """The names of the fields, and whether each is left out while it is None."""
+    return tuple((name, "omitted" in spec.metadata) for name, spec in fields_of(data).items())
+
+
 def plain(value: Any) -> Any:
     """Return the value of a field as JSON types."""
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    kind = value.__class__
+    if kind in _SCALARS:
+        return value
+    if kind is tuple or kind is list:
+        return [item if item.__class__ in _SCALARS else plain(item) for item in value]
+    if (names := _names(kind)) is not None:
+        return {name: plain(getattr(value, name)) for name in names}
+    return value.value if isinstance(value, Enum) else value
+
+
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...] | None:
+    """The names of a dataclass's fields, or None for another type. `dataclasses.asdict` copies each value."""
+    return tuple(spec.name for spec in fields(kind)) if is_dataclass(kind) else None
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, kw_only_default=True, field_specifiers=(field,))

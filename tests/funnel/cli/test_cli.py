@@ -115,6 +115,7 @@ def test_a_lookup_shows_route_answer_citation_cost_and_trace(kb, tmp_path):
 
 def test_an_answer_as_json_is_the_documented_one(kb):
     answer = json.loads(done("ask", QUESTION, "--kb", kb, "--json"))
+    assert answer["end_reason"] == "answered"
     assert (answer["question"], answer["status"], answer["route"]) == (QUESTION, "complete", "lookup")
     with Collection.open(kb) as collection:
         for c in answer["citations"]:
