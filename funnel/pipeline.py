@@ -13,6 +13,7 @@ from typing import Self
 from funnel import verification
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BadQuestion, UnknownName
+from funnel.findings.store import MAX_EXPOSED
 from funnel.inspector import Inspector
 from funnel.journal.found import HITS
 from funnel.llm.budget import Ledger, Limits
@@ -232,7 +233,10 @@ async def _keep_findings(run: Run, draft: Draft) -> None:
             if version is not None:
                 versions[name] = version
         run.findings.add_answer(run.question, draft.text, draft.citations, versions)
-    await run.findings.keep(await run.documents.exposed())
+    # If a run had text of more documents, checking who may read all of them would cost too much.
+    exposed = await run.documents.exposed(at_most=MAX_EXPOSED)
+    if exposed is not None:
+        await run.findings.keep(exposed)
 
 
 def _check(question: str, options: Options) -> None:

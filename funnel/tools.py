@@ -96,20 +96,27 @@ class UserTool:
         Raises: `HostError` whatever went wrong, since the model's code may do without.
         """
         try:
-            call = partial(self.function, **self.checked(arguments))
-            if inspect.iscoroutinefunction(self.function):
+            checked = self.checked(arguments)
+            if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
                 async with asyncio.timeout(self.timeout_s):
-                    value = await call()
+                    value = await self.function(**checked)
                     return await asyncio.to_thread(self._plain, value)
-            return await wait_for(lambda: self._plain(call()), self.timeout_s)
+            return await wait_for(partial(self._called, checked), self.timeout_s)
         except HostError:
             raise
         except TimeoutError as error:
             raise HostError(f"{self.name}() took more than {self.timeout_s:g} s") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             _LOG.warning("the tool %s failed", self.name, exc_info=error)
             reason = truncate_middle(f"{type(error).__name__}: {error}", MAX_ERROR_CHARS)
             raise HostError(f"{self.name}() failed: {reason}") from error
+
+    def _called(self, arguments: dict[str, Any]) -> Any:
+        """Call the function in a thread and return its result as JSON values."""
+        try:
+            return self._plain(self.function(**arguments))
+        except StopIteration as error:
+            raise RuntimeError("StopIteration") from error  # no future carries the error itself
 
     def _plain(self, value: Any) -> Any:
         """Return a copy of the result out of JSON values, as it is written and read back."""

@@ -38,8 +38,7 @@ MAX_VERSIONS = 1_000
 """As many document versions with findings are looked through."""
 MAX_FOUND = 200
 MAX_EXPOSED = 500
-"""If a run had text of more documents, its findings are not stored: checking who may read all of them would
-cost too much."""
+"""Findings of a run that had text of more documents are not stored."""
 _FINDING, _OPENING = "fact/", "opening/"
 _READ = 16
 _AT_ONCE = 16
@@ -151,8 +150,6 @@ class FindingStore:
         """
         by_version: dict[Version, list[Finding]] = defaultdict(list)
         findings, self._pending = self._pending, {}
-        if len(exposed) > MAX_EXPOSED:
-            return
         for pending in findings.values():
             finding = replace(pending, exposed=tuple(exposed))
             for version in finding.versions:

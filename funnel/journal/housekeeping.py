@@ -169,8 +169,8 @@ def _naming(ids: Iterable[str]) -> Callable[[str, bytes], bool]:
     """Whether a key or its value names one of these: as a document of the run, or anywhere in JSON."""
     ids = list(ids)
     quoted = [quoted for name in ids for quoted in spellings(name)]
-    shelf = {f"document/{name}" for name in ids}
-    return lambda key, value: key in shelf or any(name in value for name in quoted)
+    documents = {f"document/{name}" for name in ids}
+    return lambda key, value: key in documents or any(name in value for name in quoted)
 
 
 async def _any_value(memory: Memory, where: Namespace, wanted: Callable[[str, bytes], bool]) -> bool:

@@ -8,7 +8,7 @@ reaches the pages. So a new tool cannot hand out a text that is not in the recor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from funnel.sandbox.base import HostError
 from funnel.workspace.values import GrepResult
@@ -23,15 +23,13 @@ class ReadableDocuments:
     """The documents of one run, for its whole tree of calls.
 
     `view`: the documents as stage one offers them to the asker, within the run's filter; it records what it
-    hands out. `everything`: lists what the asker may read without that filter.
+    hands out. `everything`: what the asker may read without that filter, of which nothing but ids is taken.
 
     Documents are found first and read later: a found one is registered in the workspace, and its text is
     fetched when it is read, if the asker may read it then.
     """
 
-    def __init__(
-        self, view: Documents, workspace: Workspace, *, everything: Callable[[], Sequence[str]]
-    ) -> None:
+    def __init__(self, view: Documents, workspace: Workspace, *, everything: Documents) -> None:
         self.view = view
         # For what the run looks up without handing it out, such as whether a document is still there.
         self._unrecorded = view.fresh()
@@ -240,11 +238,14 @@ class ReadableDocuments:
         """Record that text of any document that the asker may read was perhaps handed out."""
         self._all_exposed = True
 
-    async def exposed(self) -> tuple[str, ...]:
-        """Return the documents of which the run had text, or may have had, in the order of the record."""
-        if not self._all_exposed:
-            return self.view.exposed
-        return tuple(dict.fromkeys([*self.view.exposed, *await asyncio.to_thread(self._everything)]))
+    async def exposed(self, *, at_most: int) -> tuple[str, ...] | None:
+        """Return the documents of which the run had text, or may have had; None if there are more."""
+        found: tuple[str, ...] = self.view.exposed
+        if self._all_exposed:
+            if await asyncio.to_thread(self._everything.count) > at_most:
+                return None
+            found = tuple(dict.fromkeys([*found, *await asyncio.to_thread(self._everything.ids)]))
+        return found if len(found) <= at_most else None
 
 
 def named(document: object) -> str:

@@ -241,7 +241,7 @@ class RunLifecycle:
                     documents = ReadableDocuments(
                         self._source.for_asker(asker.access, record.where),
                         workspace,
-                        everything=self._source.for_asker(asker.access).ids,
+                        everything=self._source.for_asker(asker.access),
                     )
                     _restore_exposed(documents, journal)
                     yield Run(

@@ -90,7 +90,7 @@ def readable(
 ) -> ReadableDocuments:
     """What an asker may read of a source, with its pages in this workspace."""
     view = source.for_asker(access, where)
-    return ReadableDocuments(view, workspace, everything=source.for_asker(access).ids)
+    return ReadableDocuments(view, workspace, everything=source.for_asker(access))
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -223,6 +224,32 @@ async def test_a_long_result_is_refused(mistake):
         return "x" * 1_000
 
     assert "long() gave 1,002 characters, at most 1,000 are taken" in await mistake("long()", long)
+
+
+@pytest.mark.parametrize("error", [StopIteration, SystemExit, RuntimeError])
+async def test_whatever_a_function_raises_is_an_error_of_its_call(mistake, error):
+    def raises() -> int:
+        """Raises."""
+        raise error
+
+    async def raises_later() -> int:
+        """Raises."""
+        if error is not StopIteration:  # which no coroutine can raise
+            raise error
+        raise RuntimeError
+
+    told = await mistake("raises()", raises)
+    assert "raises() failed: " in told
+    assert "raises_later() failed: " in await mistake("raises_later()", raises_later)
+
+
+async def test_a_wrapped_coroutine_function_is_awaited(ask):
+    @functools.wraps(stock)
+    def wrapped(*args, **kwargs):
+        return stock(*args, **kwargs)
+
+    answer, _ = await ask(cell("submit([stock('pens')], citations=[])"), tools=[wrapped])
+    assert answer.value == [{"pens": 2}]
 
 
 async def test_a_result_that_is_no_data_is_refused(mistake):
