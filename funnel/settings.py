@@ -1,4 +1,4 @@
-"""What the environment says, checked; the only reader of it. Knows no model, memory or sandbox by itself."""
+"""The settings, read from the environment and checked; knows no model, memory or sandbox."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic_settings.exceptions import SettingsError
 from funnel.errors import BadSetting
 
 EXTRACTIVE = "extractive"
-"""The built-in that quotes sentences and calls no language model."""
+"""The built-in stand-in, which quotes sentences and calls no language model."""
 DEFAULT_MODEL = "gpt-6.1-sol"
 DEFAULT_SUB_MODEL = "gpt-6.1-terra"
 
@@ -22,11 +22,11 @@ Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 _FIELDS = {"model": "named_model", "sub_model": "named_sub_model"}
-"""A property that stands for what was named and for the default has the plain name."""
+"""Fields behind a property of the plain name, which also has the default."""
 
 
 def check_key(key: str) -> str:
-    """The key, if it can stand in an HTTP header. Raises: `ValueError`; it does not repeat the key."""
+    """Return the key if an HTTP header can hold it. Raises: `ValueError`, which does not repeat the key."""
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise ValueError("a key is printable ASCII without spaces")
     return key
@@ -39,7 +39,7 @@ def _check_secret(key: SecretStr) -> SecretStr:
 
 def _check_url(url: str) -> str:
     parts = urlsplit(url)
-    # Reading a port that is out of range raises ValueError, as an unclosed bracket does above.
+    # Reading a port that is out of range raises ValueError, as urlsplit does for an unclosed bracket.
     sound = parts.hostname and parts.port != 0 and url.isprintable() and " " not in url
     if parts.scheme not in {"http", "https"} or not sound:
         raise ValueError("not an http(s) URL")
@@ -47,8 +47,8 @@ def _check_url(url: str) -> str:
 
 
 def state_dir() -> Path:
-    """Where traces and the memory are, unless a setting names another place."""
-    # The XDG rules have a relative path ignored.
+    """Return the folder of traces and memory, unless a setting names another."""
+    # By the rules of XDG a relative path is ignored.
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
     return (state if state.is_absolute() else Path.home() / ".local" / "state") / "funnel"
 
@@ -62,11 +62,11 @@ def _memory() -> str:
 
 
 class Settings(BaseSettings):
-    """Every setting, from the environment or by name; an empty variable counts as unset.
+    """Every setting, from the environment or by keyword; an empty variable counts as unset.
 
-    By name the models are `model` and `sub_model`, as they are read: `Settings(model="qwen3-coder")`.
+    As keywords the models are `model` and `sub_model`: `Settings(model="qwen3-coder")`.
 
-    Raises: `BadSetting` that names the variable and what it must be; a key is never repeated.
+    Raises: `BadSetting`, which names the variable and what it must be, and never repeats a key.
     """
 
     model_config = SettingsConfigDict(
@@ -136,30 +136,30 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as exc:
-            # Not chained: what pydantic keeps of the input may hold the key.
+            # Not chained, since the input that pydantic keeps may include the key.
             raise _translated(exc, values) from None
         except SettingsError:
-            # The source decodes JSON for one field only.
+            # Only one field is decoded from JSON.
             raise _must_be("prices", os.environ.get("FUNNEL_PRICES")) from None
 
     def with_parts(self, *, model: str, sub_model: str, sandbox: str) -> Settings:
-        """The same with these models and this sandbox: those that a run began with."""
+        """Return the same with these models and this sandbox, for a run that began with them."""
         kept = {name: getattr(self, name) for name in self.model_fields_set}
         return Settings(**{**kept, "named_model": model, "named_sub_model": sub_model, "sandbox": sandbox})
 
     def without_state(self, traces: Path) -> Settings:
-        """The same with nothing in `state_dir`: what would be there is in the process, or in `traces`."""
+        """Return the same without `state_dir`: the memory is in the process, and traces are in `traces`."""
         kept = {name: getattr(self, name) for name in self.model_fields_set}
         return Settings(**{"memory": "memory://", "trace_dir": traces, **kept})
 
     @property
     def has_model(self) -> bool:
-        """Whether a language model is configured; otherwise `extractive` answers."""
+        """True if a language model is configured; otherwise `extractive` answers."""
         return self.model != EXTRACTIVE
 
     @property
     def model(self) -> str:
-        """The root model: the one named, `gpt-6.1-sol` where only an endpoint is given, else `extractive`."""
+        """The root model: the one named, else `gpt-6.1-sol` if there is an endpoint, else `extractive`."""
         return self.named_model or (DEFAULT_MODEL if self._has_endpoint else EXTRACTIVE)
 
     @property
@@ -175,7 +175,7 @@ class Settings(BaseSettings):
 
 
 def _translated(exc: ValidationError, values: dict[str, Any]) -> BadSetting:
-    """The first complaint, as one line."""
+    """Return the first error as one line."""
     name = str(exc.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
     for field, info in Settings.model_fields.items():
         if name in {field, info.validation_alias}:

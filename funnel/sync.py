@@ -1,4 +1,4 @@
-"""The funnel for scripts and notebooks: the same calls without `await`; knows no part of it."""
+"""The funnel for scripts and notebooks: the same calls without `await`; knows none of its parts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from funnel.types import Answer
 
 
 class SyncFunnel:
-    """Runs a `Funnel` in a thread with an event loop of its own, so that it also works inside a notebook.
+    """Runs a `Funnel` in a thread with an event loop of its own, so that it also works in a notebook.
 
-    Safe for several threads at once. `build` makes the funnel inside that loop, where its parts belong.
+    Safe for use by several threads at once. `build` is called inside that loop, to which the parts belong.
     """
 
     def __init__(self, build: Callable[[], Funnel]) -> None:
@@ -29,9 +29,9 @@ class SyncFunnel:
             raise
 
     def ask(self, question: str, options: Options | None = None, *, on_event: Sink | None = None) -> Answer:
-        """As `Funnel.ask`; Ctrl-C cancels the run. `on_event` is called in the funnel's thread.
+        """Ask as `Funnel.ask` does; Ctrl-C cancels the run. `on_event` is called in the funnel's thread.
 
-        Raises: as `Funnel.ask`; `RuntimeError` once it is closed.
+        Raises: as `Funnel.ask`; `RuntimeError` if this is closed.
         """
         if self._loop.is_closed():
             raise RuntimeError("this funnel is closed")

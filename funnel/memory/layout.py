@@ -1,4 +1,4 @@
-"""Where everything is kept in a memory: the one place that forms namespaces; knows nothing of what is kept.
+"""The namespaces of a memory and what each is for; the only place that forms them. Knows no values.
 
 <tenant>/run/<run>                                  record, journal, notes, answer of a run
 <tenant>/document/<id>/<version>                    the pages of a document version
@@ -14,30 +14,33 @@ from funnel.memory.base import Namespace, namespace
 
 
 def runs(asker: Asker) -> Namespace:
-    """The beginning of the namespace of every run of the asker's tenant; nothing is kept there itself."""
+    """Return the beginning of the namespaces of all runs of the asker's tenant; it holds no values itself."""
     return namespace(asker.tenant, "run")
 
 
 def run(asker: Asker, name: str) -> Namespace:
-    """What one run stores."""
+    """Return the namespace of one run."""
     return namespace(asker.tenant, "run", name)
 
 
 def document(asker: Asker, document_id: str, version: str) -> Namespace:
-    """The pages of a document version, shared by the runs of a tenant."""
+    """Return the namespace of the pages of a document version, shared by the runs of a tenant."""
     return namespace(asker.tenant, "document", document_id, version)
 
 
 def completions(asker: Asker) -> Namespace:
-    """Completions for askers of these rights."""
+    """Return the namespace of completions for askers with these rights."""
     return namespace(asker.tenant, "cache", asker.rights)
 
 
 def findings(asker: Asker, *version: str) -> Namespace:
-    """Findings for askers of these rights: about one document version (its id and version), or the rest."""
+    """Return the namespace of findings for askers with these rights.
+
+    `version`: the id and version of a document, for findings about it; none for all others.
+    """
     return namespace(asker.tenant, "learnt", asker.rights, *version)
 
 
 def ledger(asker: Asker, name: str) -> Namespace:
-    """The ledger of that name, of the asker's tenant."""
+    """Return the namespace of a ledger of the asker's tenant."""
     return namespace(asker.tenant, "ledger", name)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 HostFunction = Callable[..., Awaitable[Any]]
-"""Called from inside. Arguments are str, numbers, None, bools, and lists or dicts of these, depth-checked;
-it may return any JSON value."""
+"""A function that code in the sandbox can call. Its arguments are JSON values of limited depth; it may
+return any JSON value."""
 
 
 class HostError(Exception):
-    """What a host function raises to tell the code what it did wrong; a RuntimeError inside the sandbox.
+    """Raised by a host function to tell the code its mistake; a RuntimeError inside the sandbox.
 
     `code`: names the mistake for our own code, which never reads the message.
     """
@@ -24,15 +24,15 @@ class HostError(Exception):
 
 
 class EndCell(Exception):
-    """What a host function raises to end the cell at once, for good: no `except` inside can catch it."""
+    """Raised by a host function to end the cell at once; no `except` inside the sandbox can catch it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxLimits:
-    """Of one cell, but for `memory_bytes`. Host calls do not count as time.
+    """The limits of one cell, and of a session's memory. Time spent in host calls does not count.
 
-    `memory_bytes` is what the session's process may take, what the engine needs to keep a state to go back
-    to included: give it at least four times the text that the session is to hold.
+    `memory_bytes`: the most that the session's process may take, including the state that the engine keeps to
+    restore the session. It should be at least four times the text that the session is to hold.
     """
 
     cell_s: float = 10.0
@@ -43,9 +43,9 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class CellError:
-    """What was wrong with the code: `kind` is the exception's class, `line` starts at 1 within the cell.
+    """An error of the code: `kind` is the exception's class, `line` starts at 1 within the cell.
 
-    `hint` says what to write instead, for a construct that the sandbox lacks; "" otherwise.
+    `hint`: what to write instead of a construct that the sandbox lacks; "" if there is none.
     """
 
     kind: str
@@ -57,9 +57,9 @@ class CellError:
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """What one cell did. `ended` means that a host function raised `EndCell`.
+    """The result of one cell. `ended`: a host function raised `EndCell`.
 
-    `restored` means that the session went back to its state before the cell: a limit, a crash, or `ended`.
+    `restored`: the session is back in its state before the cell, after a limit, a crash, or `ended`.
     """
 
     stdout: str = ""
@@ -69,13 +69,13 @@ class CellResult:
 
 
 class Session(Protocol):
-    """One namespace that lasts from cell to cell; a cell that raises keeps what it had assigned."""
+    """A namespace that lasts from cell to cell; what a cell assigned before it raised is kept."""
 
     async def run(self, code: str) -> CellResult:
         """Run one cell.
 
-        Raises: `SandboxDied` when the process is gone; what a host function raised other than `HostError`
-        and `EndCell`, after which the session stands as before the cell.
+        Raises: `SandboxDied` if the process is gone; any exception of a host function other than `HostError`
+        and `EndCell`, after which the session is as it was before the cell.
         """
 
 
@@ -84,11 +84,11 @@ class Sandbox(Protocol):
 
     @property
     def name(self) -> str:
-        """As answers and traces show it."""
+        """The name in answers and traces."""
 
     @property
     def dialect(self) -> str:
-        """What the model must know of this Python: what is missing, what to write instead. May be empty."""
+        """What the model must know about this Python: what it lacks, what to write instead. May be empty."""
 
     def session(
         self,
@@ -96,7 +96,7 @@ class Sandbox(Protocol):
         variables: Mapping[str, Any],
         limits: SandboxLimits = ...,
     ) -> AbstractAsyncContextManager[Session]:
-        """A fresh session with these host functions and JSON values in its namespace.
+        """Open a new session with these host functions and JSON values in its namespace.
 
         Raises: `SandboxUnavailable`.
         """
@@ -107,7 +107,7 @@ class Sandbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What `funnel doctor` learns of an engine without opening a session for a model."""
+    """Whether an engine runs here, for `funnel doctor`."""
 
     available: bool
     detail: str = field(default="")

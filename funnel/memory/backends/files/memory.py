@@ -1,8 +1,8 @@
-"""`file:///dir`: a memory in a directory that several processes may share; knows no format of a value's file.
+"""`file:///dir`: a memory in a directory that several processes may share; knows no format of files.
 
-The URL is that of RFC 8089: three slashes begin an absolute path, and `%20` is a space. Nothing is flushed to
-the disk itself: what was written survives a killed process; a power cut can take what was written in the last
-seconds, and what it cuts short is told, never returned.
+The URL is that of RFC 8089: three slashes begin an absolute path, and `%20` is a space. Writes are not synced
+to the disk: values survive a killed process, but a power cut can lose those of the last seconds. A value that
+it truncated is an error, and never returned.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _VERSION_FILE = "funnel-memory.json"
 _FORMAT = 1
 _THREADS = 8
 _SPACES = 32
-"""Namespaces whose list of keys is kept in this process."""
+"""How many namespaces have their list of keys kept in this process."""
 _SWEEP_S = 600.0
 
 T = TypeVar("T")
 
 
 class FilesMemory(OpenedMemory):
-    """A memory in the directory that `url` names, made where it is missing; its owner alone may read it.
+    """A memory in the directory that `url` names, which is made if missing and readable only by its owner.
 
-    `clock` gives seconds since 1970: what expires does so by the clocks of those who read, which must agree.
+    `clock` returns seconds since 1970. Values expire by the clock of each reader, so these must agree.
 
-    Raises: `MemoryFailed` when the directory cannot be made or written to, or holds something else.
+    Raises: `MemoryFailed` if the directory cannot be made or written to, or holds something else.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -118,7 +118,7 @@ class FilesMemory(OpenedMemory):
             for where in self._stored():
                 if len(found) >= limit:
                     break
-                # A space of its own: going over all must not push out the lists of those in use.
+                # A directory object of its own, so that listing all namespaces does not evict those in use.
                 if where > after and NamespaceDirectory(self._folder(where), where, self._url).holds(
                     self._clock()
                 ):
@@ -161,7 +161,7 @@ class FilesMemory(OpenedMemory):
         return self._path / names.encode(where, keep=KEEP)
 
     def _stored(self) -> list[Namespace]:
-        """Every namespace that was ever written to, sorted."""
+        """Return every namespace that was ever written to, sorted."""
         with os.scandir(self._path) as files:
             folders = [file.name for file in files if names.is_name(file.name) and file.is_dir()]
         found = (
@@ -171,15 +171,15 @@ class FilesMemory(OpenedMemory):
         return sorted(Namespace(where) for where in found if where)
 
     def _prepare(self) -> None:
-        """Make the directory, or check that it is ours; one that is not ours is left as it is."""
+        """Make the directory, or check that it is ours; one that is not ours is not changed."""
         version_file = self._path / _VERSION_FILE
         try:
             self._check_format(version_file.read_bytes())
         except FileNotFoundError:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # A process that makes the same memory may have its file half way there.
+            # Another process may be making the same memory, with its file still under a temporary name.
             if any(not file.name.startswith(_VERSION_FILE) for file in self._path.iterdir()):
-                # ... or all the way, and its first namespace, too.
+                # It may also have finished, and written its first namespace.
                 if version_file.exists():
                     return
                 reason = (
@@ -208,11 +208,11 @@ class FilesMemory(OpenedMemory):
 
 
 def _path(url: str) -> Path:
-    """The directory that `url` names."""
+    """Return the directory that `url` names."""
     _, _, rest = url.partition(":")
     path = unquote(rest.removeprefix("//localhost").removeprefix("//"), errors="surrogateescape")
     if not rest.startswith(("///", "//localhost/")) or not path.strip("/") or "\0" in path:
-        # It may name a host, and with it a user and a password.
+        # The URL may name a host and, with it, a user and a password.
         reason = "it names no directory of this machine. Write file:///srv/memory, with an absolute path."
         raise MemoryFailed("file:", reason)
     return Path(path)

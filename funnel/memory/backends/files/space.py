@@ -1,16 +1,16 @@
-"""One namespace as a directory with a file for each value; knows locks and crashes, no URL and no event loop.
+"""One namespace as a directory with a file for each value; knows locks and crashes, no event loop.
 
-    .state          a counter, odd while names are changed, then the namespace; it is also what is locked
-    .one            a value being written
-    .new/           a batch being written: all its values under their final names
-    .batch/         a batch that is written: renaming `.new` to it is what commits the batch
+    .state          a counter, odd while names change, and the namespace; it is also the file that is locked
+    .one            a value that is being written
+    .new/           a batch that is being written, all values under their final names
+    .batch/         a complete batch: renaming `.new` to it commits the batch
     note-2fx        the value under the key `note/x`
     note-2fx~       a value that expires
 
-Writers exclude each other by `flock`, which ends with its holder. Readers take no lock: they look at the
-counter before and after, and wait for the lock where it is odd or has changed. Who gets the lock and finds
-the counter odd first finishes what a process that died has left: a batch that was committed is moved to its
-place, one that was not is removed. So a batch is seen whole or not at all.
+Writers exclude each other by `flock`, which ends with its process. Readers take no lock: they read the
+counter before and after, and wait for the lock if it is odd or has changed. A process that gets the lock and
+finds an odd counter first completes the work of one that died: it moves a committed batch into place and
+removes any other. So a batch is visible as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """All keys at a counter, sorted, and when those end that do."""
+    """All keys, sorted, for one value of the counter, and when the expiring ones expire."""
 
     counter: int
     keys: list[str]
@@ -54,7 +54,7 @@ class _Listing:
 class NamespaceDirectory:
     """The values of one namespace in the directory `path`. Every method may be called from any thread.
 
-    Raises from every method: `OSError`; `MemoryFailed` when a file is damaged or the lock is not to be had.
+    Every method raises `OSError`, and `MemoryFailed` if a file is damaged or the lock is not to be had.
     """
 
     def __init__(self, path: Path, where: str, url: str) -> None:
@@ -65,13 +65,13 @@ class NamespaceDirectory:
         self._listing: _Listing | None = None
 
     def read(self, keys: Sequence[str], now: float) -> dict[str, Value]:
-        """The live values of those keys, all of them as they were at one moment."""
+        """Return the live values of those keys, all as they were at one moment."""
 
         def values() -> dict[str, Value]:
             found = ((key, self._value(key)) for key in keys)
             return {key: value for key, value in found if value is not None and value.expires_at > now}
 
-        # What one file holds is of one moment anyhow, so one value that was found needs no second look.
+        # One file is of one moment anyway, so a single value that was found need not be checked again.
         return self._consistent(values, settled=lambda found: len(keys) == 1 and bool(found)) or {}
 
     def write(self, items: Mapping[str, bytes], expires_at: float) -> None:
@@ -80,14 +80,14 @@ class NamespaceDirectory:
             self._write(state, items, expires_at)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete those that exist."""
+        """Delete keys; one that does not exist is no error."""
         if not self.exists():
             return
         with self._exclusive() as state:
             self._unlink(state, [name for key in keys for name in file_names(key)])
 
     def swap(self, key: str, expected: bytes | None, value: bytes, now: float) -> bool:
-        """Write `value` if the key now holds `expected`."""
+        """Write `value` if the key holds `expected`; return whether it did."""
         if expected is not None and not self.exists():
             return False
         with self._exclusive() as state:
@@ -99,7 +99,7 @@ class NamespaceDirectory:
             return True
 
     def scan(self, prefix: str, after: str, limit: int, now: float) -> list[str]:
-        """Up to `limit` live keys with `prefix` that sort after `after`, sorted."""
+        """Return up to `limit` live keys with `prefix` that sort after `after`, sorted."""
         listing = self._listed()
         first = max(bisect_left(listing.keys, prefix), bisect_right(listing.keys, after))
         found: list[str] = []
@@ -112,21 +112,21 @@ class NamespaceDirectory:
         return found
 
     def holds(self, now: float) -> bool:
-        """Whether there is a live key."""
+        """Return True if there is a live key."""
         return bool(self.scan("", "", 1, now))
 
     def sweep(self, now: float) -> None:
-        """Remove the files of what has expired."""
+        """Remove the files of expired values."""
         expired = [key for key, expires_at in self._listed().expiring.items() if expires_at <= now]
         if not expired:
             return
         with self._exclusive() as state:
-            # It may have been written anew since it was listed.
+            # A value may have been written again since it was listed.
             gone = [key for key in expired if (value := self._value(key)) and value.expires_at <= now]
             self._unlink(state, [name for key in gone for name in file_names(key)])
 
     def exists(self) -> bool:
-        """Whether anything was ever written here."""
+        """Return True if anything was ever written here."""
         return os.path.exists(self._file(".state"))
 
     def _file(self, name: str) -> str:
@@ -137,7 +137,7 @@ class NamespaceDirectory:
     def _consistent(
         self, read: Callable[[], T], *, settled: Callable[[T], bool] = lambda _: False
     ) -> T | None:
-        """What `read` gives while no name changes; None where nothing was ever written."""
+        """Return the result of `read` during which no name changed; None if nothing was ever written."""
         for _ in range(_READ_TRIES):
             try:
                 before = self._counter()
@@ -165,7 +165,7 @@ class NamespaceDirectory:
         return None
 
     def _read(self, read: Callable[[str], T], name: str) -> T | None:
-        """What that gives of a file; None where there is none."""
+        """Return the result of `read` for a file; None if there is no such file."""
         try:
             return read(self._file(name))
         except FileNotFoundError:
@@ -205,7 +205,7 @@ class NamespaceDirectory:
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[int]:
-        """The lock of this namespace, as the open `.state`; what a dead holder left is finished first."""
+        """Hold the lock and yield the open `.state`; first complete what a dead process has left."""
         with self._thread_lock:
             state = self._opened()
             try:
@@ -247,7 +247,7 @@ class NamespaceDirectory:
 
     @contextlib.contextmanager
     def _changing(self, state: int) -> Iterator[None]:
-        """Names change: readers wait. After an error the counter stays odd, and the next holder recovers."""
+        """Have readers wait while names change. After an error the counter stays odd, for `_recover`."""
         counter = _counted(state)
         os.pwrite(state, _COUNTER.pack(counter + 1), 0)
         yield
@@ -264,7 +264,7 @@ class NamespaceDirectory:
             return
         one, file = self._file(".one"), self._file(name)
         write_value(one, key, value, expires_at)
-        # A listing has the ends of what expires, so it is made anew; a value that stays is in it already.
+        # A listing has the times of expiry, so it must be made again; a value that stays is in it already.
         if expires_at == math.inf and os.path.exists(file):
             os.replace(one, file)
             return
@@ -287,7 +287,7 @@ class NamespaceDirectory:
             self._move()
 
     def _move(self) -> None:
-        """Put the files of a committed batch in their place. Done again after a crash, it ends the same."""
+        """Move the files of a committed batch into place. After a crash this can be repeated."""
         batch = self._file(".batch")
         for name in os.listdir(batch):
             plain = name.removesuffix(EXPIRES)
@@ -304,7 +304,7 @@ class NamespaceDirectory:
 
 
 def stored_namespace(path: Path) -> str:
-    """The namespace that a directory holds; "" where none was ever written."""
+    """Return the namespace of a directory; "" if none was ever written."""
     try:
         return (path / ".state").read_bytes()[_COUNTER.size :].decode("utf-8", "surrogatepass")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A value in a file, and what the file is called; knows no lock and no other file."""
+"""A value as a file and the name of that file; knows no lock and no other file."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from funnel.memory.backends import names
 from funnel.memory.backends.value import Value
 
 KEEP = 71
-"""Bytes of a text that stay in its name: 3 * 71 + 41, and the `~`, are the 255 that a file name may have."""
+"""Bytes of a text that its name keeps: 3 * 71 + 41 and the `~` make the 255 that a file name may have."""
 EXPIRES = "~"
 _MAGIC = b"FMV1"
 _HEADER = struct.Struct("<4sdIQ")  # magic, expires_at (infinite: it stays), bytes of the key, of the value
 
 
 def file_names(key: str, expires_at: float = math.inf) -> tuple[str, str]:
-    """The name of a value that ends then, and the one that it would have otherwise."""
+    """Return the file name of a value with this expiry, and the name it would have with the other kind."""
     name = names.encode(key, keep=KEEP)
     return (name, name + EXPIRES) if expires_at == math.inf else (name + EXPIRES, name)
 
 
 def write_value(path: str, key: str, value: bytes, expires_at: float) -> None:
-    """Write a file that its owner alone may read; none is left after an error. Raises: `OSError`."""
+    """Write a file that only its owner may read; after an error there is none. Raises: `OSError`."""
     raw = key.encode("utf-8", "surrogatepass")
     header = _HEADER.pack(_MAGIC, expires_at, len(raw), len(value)) + raw
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         written = os.writev(file, [header, value])
-        # A write may be cut short by a full disk, which the next one then tells, or by its sheer size.
+        # A write may be incomplete because of a full disk, which the next one reports, or its sheer size.
         while written < len(header) + len(value):
             written += os.write(file, memoryview(header + value)[written:])
     except BaseException:
@@ -43,7 +43,7 @@ def write_value(path: str, key: str, value: bytes, expires_at: float) -> None:
 
 
 def read_value(path: str) -> Value:
-    """Raises: `OSError`; `ValueError` when the file is no such value, or not the whole of it."""
+    """Return the value of a file. Raises: `OSError`; `ValueError` if it is no value or truncated."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         expires_at, n_key, n_value = _header(file)
@@ -55,7 +55,7 @@ def read_value(path: str) -> Value:
 
 
 def read_head(path: str) -> tuple[str, float]:
-    """The key, and when its value ends. Raises as `read_value`."""
+    """Return the key and the expiry of a file. Raises: as `read_value`."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         expires_at, n_key, _ = _header(file)
@@ -72,7 +72,7 @@ def _header(file: int) -> tuple[float, int, int]:
 
 
 def _read(file: int, size: int) -> bytes:
-    """The next `size` bytes, however many reads they take."""
+    """Return the next `size` bytes, however many reads they take."""
     read = os.read(file, size)
     while len(read) < size:
         if not (more := os.read(file, size - len(read))):

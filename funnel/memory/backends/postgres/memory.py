@@ -1,10 +1,10 @@
-"""`postgresql://`: a memory in the tables of a PostgreSQL database, 13 or later; knows no SQL of its own.
+"""`postgresql://`: a memory in the tables of a PostgreSQL database, 13 or later; knows no SQL.
 
-The URL is libpq's, its options included: `?options=-csearch_path%3Dnotes` puts the tables into the schema
-`notes`, which must exist. The tables are made when a memory is first used. Every call is one statement, sent
-in binary, prepared once it has been used a few times, and one transaction. Lives are counted by the server's
-clock. psycopg_pool was weighed: it opens lost connections again at its own pace and not before a deadline,
-tells only a log why it cannot, and takes 35 µs or more of a call that takes 140 without it.
+The URL is that of libpq, with its options: `?options=-csearch_path%3Dnotes` puts the tables into the schema
+`notes`, which must exist. The tables are made when a memory is first used. Every call is one statement and
+one transaction, sent in binary and prepared after a few uses. Values expire by the server's clock.
+psycopg_pool was considered: it reopens lost connections at its own pace rather than before a deadline, says
+only in a log why it cannot, and adds 35 µs or more to a call of 140.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from funnel.memory.credentials import without_credentials
 
 _HEAD_BYTES = 1024
 _SWEEP_AFTER = 256
-"""Items written with an end before this process looks for what has expired."""
+"""After so many expiring values written, this process deletes what has expired."""
 
 _NAMES = 16_384
-"""Namespaces that this process remembers to have named."""
+"""How many namespaces this process remembers as recorded."""
 
 
 class PostgresMemory(ServerMemory[Client]):
     """A memory in the database that `url` names: `postgresql://user:password@host:5432/database`.
 
-    Opens its connections, `max_connections` at most, when they are first used. A call that loses its
-    connection is tried again for `retry_s` seconds, and then a write may have been done or not.
+    Opens its connections, at most `max_connections`, when they are first used. A call that loses its
+    connection is retried for `retry_s` seconds; after that a write may have been done or not.
 
-    Raises: `MemoryFailed` for a URL that libpq does not understand.
+    Raises: `MemoryFailed` if libpq does not understand the URL.
     """
 
     def __init__(self, url: str, *, retry_s: float = 10.0, max_connections: int = 8) -> None:
@@ -91,7 +91,7 @@ class PostgresMemory(ServerMemory[Client]):
             [(key, value)] = items.items()
             await self._write(queries.PUT_ONE, where, {**_split(key), "value": value, "ttl_s": ttl_s})
         else:
-            # In one order everywhere: two batches never wait for each other's rows.
+            # All batches use one order, so two of them never wait for each other's rows.
             keys = sorted(items)
             values = [items[key] for key in keys]
             await self._write(queries.PUT, where, {**_columns(keys), "values": values, "ttl_s": ttl_s})
@@ -155,7 +155,7 @@ class PostgresMemory(ServerMemory[Client]):
         return await self._pool.call(write)
 
     async def _name(self, where: Namespace) -> None:
-        """Before the first write to a namespace: it stays named, and is listed while it holds a key."""
+        """Record the namespace before the first write to it; it is listed while it holds a key."""
         if where not in self._named:
             await self._run(queries.NAME, _space(where))
             if len(self._named) >= _NAMES:
@@ -163,7 +163,7 @@ class PostgresMemory(ServerMemory[Client]):
             self._named.add(where)
 
     async def _sweep(self, n_written: int) -> None:
-        """Once in a while remove what has expired, more of it than was written since."""
+        """Sometimes delete expired values, more of them than were written since the last time."""
         self._n_ending += n_written
         if self._n_ending >= _SWEEP_AFTER:
             self._n_ending = 0
@@ -196,7 +196,7 @@ def _bound(name: str, whole: bytes) -> dict[str, bytes]:
 
 
 def _behind(text: str) -> bytes:
-    """The first bytes that sort after those of a text; nothing sorts before those of the empty one."""
+    """Return the smallest bytes that sort after those of a text; for the empty text, the smallest of all."""
     return _bytes(text) + b"\x00" if text else b""
 
 

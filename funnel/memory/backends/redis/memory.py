@@ -1,8 +1,8 @@
 """`redis://`, `rediss://`, `unix://`: a memory in a Redis or Valkey server, 6.2 or later; knows no Cluster.
 
-A batch is one Lua script, so it is done as a whole and in one round trip. What was written is as safe as the
-server keeps it: with `appendonly yes` it survives a restart. Lives are counted by the server's clock, in
-milliseconds. A server that evicts what does not expire (`maxmemory-policy allkeys-*`) evicts from here, too.
+A batch is one Lua script, so it is done as a whole and in one round trip. Values are as safe as the server
+keeps them: with `appendonly yes` they survive a restart. They expire by the server's clock, to the
+millisecond. A server that evicts lasting values (`maxmemory-policy allkeys-*`) also evicts these.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.credentials import without_credentials
 
 _SCAN_AT_LEAST, _SCAN_AT_MOST = 256, 4096
-"""Entries that the server looks at in one step: it does nothing else meanwhile."""
+"""Entries that the server examines in one step, during which it does nothing else."""
 
 _STAGE_BYTES = 4096
-"""From here on values are renamed by a script and do not pass through it."""
+"""Batches of this size and more do not pass through the script, which only renames their values."""
 
 
 class RedisMemory(ServerMemory[Client]):
     """A memory in the Redis database that `url` names: `redis://user:password@host:6379/0`.
 
-    Opens its connections, `max_connections` at most, when they are first used. A call that loses its
-    connection is tried again for `retry_s` seconds, and then a write may have been done or not.
+    Opens its connections, at most `max_connections`, when they are first used. A call that loses its
+    connection is retried for `retry_s` seconds; after that a write may have been done or not.
 
-    Raises: `MemoryFailed` for a URL that names no server.
+    Raises: `MemoryFailed` if the URL names no server.
     """
 
     def __init__(self, url: str, *, retry_s: float = 10.0, max_connections: int = 16) -> None:
         try:
             connection(url)
         except (ValueError, TypeError):
-            # What was raised may quote the password.
+            # The error may quote the password.
             raise MemoryFailed(
                 without_credentials(url), "it is no URL of a server. Write redis://host:6379/0."
             ) from None
@@ -93,7 +93,7 @@ class RedisMemory(ServerMemory[Client]):
     async def put_many(
         self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
     ) -> None:
-        """Write all items or none. With `ttl_s` the server lets them expire."""
+        """Write all items or none. With `ttl_s` the server expires them."""
         require_keys(items)
         require_ttl(ttl_s)
         self._require_open()
@@ -132,7 +132,7 @@ class RedisMemory(ServerMemory[Client]):
         self._require_open()
         space = _space(where)
         first, last = _bytes(prefix), _bytes(after)
-        # The order of UTF-8 is that of code points, and none of its bytes is 0xFF.
+        # UTF-8 sorts by code point, and none of its bytes is 0xFF.
         start = b"(" + last if after and last >= first else b"[" + first
         end = b"(" + first + b"\xff"
         found: list[str] = []
@@ -155,7 +155,7 @@ class RedisMemory(ServerMemory[Client]):
             page = await self._run(NAMESPACES, [], start, wanted)
             for name, certain in zip(page[::2], page[1::2], strict=True):
                 where = Namespace(name.decode("utf-8", "surrogatepass"))
-                # Its first key has expired; maybe all have.
+                # Its first key has expired; perhaps all have.
                 if certain or await self.scan(where, limit=1):
                     found.append(where)
                 after = where
@@ -184,7 +184,7 @@ class RedisMemory(ServerMemory[Client]):
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
-    """Values that are set by themselves before a script gives them their names."""
+    """Values that are set under temporary names before the script renames them."""
 
     values: Sequence[bytes]
     life: str
@@ -196,7 +196,7 @@ class _Staged:
 
 @dataclass(frozen=True, slots=True)
 class _Space:
-    """How a namespace is written in the server's keys."""
+    """The parts of the server's keys for one namespace."""
 
     name: bytes
     index: bytes
@@ -206,7 +206,7 @@ class _Space:
 @lru_cache(maxsize=1024)
 def _space(where: Namespace) -> _Space:
     name = _bytes(where)
-    # With its length, so that no key of one namespace is a key of another, whatever characters they have.
+    # The length is part of it, so that no key of one namespace can be a key of another.
     return _Space(name, b"funnel:keys:" + name, b"funnel:item:%d:%s:" % (len(name), name))
 
 

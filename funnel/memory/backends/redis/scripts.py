@@ -1,14 +1,14 @@
-"""What the Redis server does in one step each, read from `lua/`; knows the layout of keys, no client library.
+"""The scripts that the Redis server runs, each in one step, read from `lua/`; knows no client library.
 
-    funnel:item:<length of namespace>:<namespace>:<key>   a value, with Redis' own expiry
+    funnel:item:<length of namespace>:<namespace>:<key>   a value, expired by Redis itself
     funnel:keys:<namespace>       sorted set of the keys in a namespace, all of score 0: in order of bytes
-    funnel:namespaces             sorted set of the namespaces that have keys, likewise
-    funnel:expiring               sorted set of items by when they end, in milliseconds
+    funnel:namespaces             sorted set of the namespaces that have keys, in the same order
+    funnel:expiring               sorted set of items by the time of their expiry, in milliseconds
     funnel:writer:<id>            result and number of the last write of a writer, for an hour
 
-Redis deletes an expired item by itself, but not its entry in the two sets. A scan passes over such entries
-and removes them, and every write with an end removes more of them than it makes. The keys of one call lie in
-different slots, so Redis Cluster cannot run these.
+Redis deletes an expired item itself, but not its entries in the sets. A scan skips such entries and removes
+them, and every write of expiring values removes more of them than it makes. The keys of one call are in
+different slots, so Redis Cluster cannot run these scripts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from funnel.memory.backends.sql import read_text
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script, and the digest that the server knows it by once it has run it."""
+    """A script and its digest, by which the server knows it after its first run."""
 
     text: str
     digest: str = field(init=False)

@@ -1,15 +1,16 @@
-"""Batches of objects, written all or none; knows objects and records, no keys and no clock of its own.
+"""Writes batches of objects, all or none; knows objects and records, no keys and no clock of its own.
 
-S3 has no transactions, but it has conditions. A batch writes each object with its old and its new value and
-the batch's name in it; then one small object, which must not exist before, says whether the batch was
-committed. Until then all readers take the old values, from then on the new ones. Then each object is written
-again with the new value alone, and the small one is deleted. So one object costs its readers one request, and
-who finds an undecided one asks for the verdict, too. The idea is Percolator's (Peng and Dabek, 2010).
+S3 has no transactions, but it has conditional writes. A batch writes each object with its old value, its new
+value and the name of the batch. Then one small object, which must not exist before, says whether the batch is
+committed: its verdict. Readers take the old values before that and the new ones afterwards. Then each object
+is written again with the new value alone, and the verdict is deleted. So reading an object costs one request,
+and one more for the verdict if the object is undecided. The idea is that of Percolator (Peng and Dabek,
+2010).
 
-Of two batches that meet, the older aborts the younger, which begins again, and the younger waits for the
-older, so no two wait for each other. A batch whose writer has been gone for a minute is aborted by whoever
-meets it. Commit and abort have one condition, so one of them wins. What was committed and never cleared is
-cleared when the memory is opened an hour later.
+If two batches meet, the older aborts the younger, which begins again; the younger waits for the older. So no
+two wait for each other. A batch whose writer has been silent for a minute is aborted by any process that
+meets it. Commit and abort write the same object under the same condition, so only one succeeds. A committed
+batch that was never cleared is cleared when the memory is opened an hour later.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _CLOSE_S = 5.0
 
 
 class Batches:
-    """The batches of one memory, whose verdicts are objects under `folder`. Raises: `MemoryFailed`."""
+    """The batches of one memory, whose verdicts are under `folder`. Every method raises `MemoryFailed`."""
 
     def __init__(self, bucket: Bucket, folder: str) -> None:
         self._bucket = bucket
@@ -48,7 +49,7 @@ class Batches:
         self._clearing: set[asyncio.Task[None]] = set()
 
     async def read(self, name: str) -> Value | None:
-        """What an object holds now."""
+        """Return the value that an object holds now."""
         found = await self._bucket.get(name)
         while found is not None:
             record = self.record(name, found)
@@ -60,7 +61,7 @@ class Batches:
                     self.spawn(self._settle_one(record.batch, name))
                 return record.new if committed else record.old
             again = await self._bucket.get(name)
-            # Unless it is the same still, the batch has been decided and cleared between the two requests.
+            # If it is another one now, the batch was decided and cleared between the two requests.
             if again is not None and again.etag == found.etag:
                 if again.age_s > _PATIENCE_S:
                     await self._decide(record.batch, _ABORTED)
@@ -70,9 +71,9 @@ class Batches:
         return None
 
     async def decided(self, name: str, rival: bytes | None = None) -> tuple[FoundObject | None, Value | None]:
-        """An object and what it holds, for who wants to replace it: no batch is undecided about it.
+        """Return an object and its value once no batch is undecided about it, so that it can be replaced.
 
-        `rival` is the batch that wants to.
+        `rival`: the batch that is to replace it.
         """
         waits = pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         while (found := await self._bucket.get(name)) is not None:
@@ -90,7 +91,7 @@ class Batches:
 
     async def write(self, records: Mapping[str, ObjectRecord]) -> None:
         """Write all of these under their names, or none."""
-        # The time comes first, and stays when a batch begins again, so that it is the oldest in the end.
+        # The name begins with the time, which a repeated batch keeps, so that it becomes the oldest.
         began = int(self._bucket.now() * 1000).to_bytes(8, "big")
         for _ in range(_TRIES):
             batch = began + token_bytes(8)
@@ -104,7 +105,7 @@ class Batches:
 
             try:
                 await together(propose(name, record) for name, record in records.items())
-                # Later than that, the verdict of who aborted it may have been cleared.
+                # Later than that, a verdict that aborted it may have been cleared already.
                 in_time = time.monotonic() - started < _LEFT_BEHIND_S / 2
                 committed = in_time and await self._decide(batch, _COMMITTED, records)
             except BaseException:
@@ -115,12 +116,12 @@ class Batches:
                 while len(self._clearing) > _UNCLEARED:
                     await asyncio.wait(self._clearing, return_when=asyncio.FIRST_COMPLETED)
                 return
-            # The next try writes over what this one has left.
+            # The next attempt overwrites what this one has left.
         await self._settle(batch, records)
         raise MemoryFailed(self._bucket.url, f"others aborted a batch {_TRIES} times. Write smaller batches.")
 
     async def clear_left_behind(self) -> None:
-        """Finish what writers that are gone have left: verdicts older than an hour."""
+        """Complete what dead writers have left: batches with a verdict older than an hour."""
         after = ""
         while True:
             page = await self._bucket.list(self._folder, after=after)
@@ -137,14 +138,14 @@ class Batches:
                 return
 
     def record(self, name: str, found: FoundObject) -> ObjectRecord:
-        """What stands in an object."""
+        """Return the record of an object."""
         try:
             return decoded(found.body)
         except ValueError as error:
             raise MemoryFailed(self._bucket.url, f"object {name}: {error}. Restore or delete it.") from error
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this meanwhile. If the server is gone, nothing is lost: it is done when somebody comes by."""
+        """Do this in the background. If it fails, nothing is lost: the next reader or writer does it."""
 
         async def quiet() -> None:
             with contextlib.suppress(MemoryFailed):
@@ -155,7 +156,7 @@ class Batches:
         task.add_done_callback(self._clearing.discard)
 
     async def close(self) -> None:
-        """Wait a while for what is done meanwhile."""
+        """Wait a while for the work in the background."""
         if self._clearing:
             _, late = await asyncio.wait(self._clearing, timeout=_CLOSE_S)
             for task in late:
@@ -163,7 +164,7 @@ class Batches:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _propose(self, name: str, record: ObjectRecord, batch: bytes) -> str:
-        """Write an object that leaves it to the batch which of its two values it holds; its etag."""
+        """Write an object whose value, old or new, depends on the batch; return its etag."""
         found, old = None, None
         while True:
             body = ObjectRecord(record.where, record.key, record.new, batch, old).encoded()
@@ -172,20 +173,20 @@ class Batches:
             found, old = await self.decided(name, batch)
 
     async def replace(self, name: str, found: FoundObject | None, body: bytes) -> str | None:
-        """Write an object unless it has changed since it was found; its new etag."""
+        """Write an object unless it has changed since it was found; return its new etag, else None."""
         if found is None:
             return await self._bucket.put(name, body, new=True)
         return await self._bucket.put(name, body, etag=found.etag)
 
     async def _decide(self, batch: bytes, verdict: bytes, names: Iterable[str] = ()) -> bool:
-        """Whether the batch is committed, by this verdict or by an earlier one."""
+        """Give this verdict unless there is one; return True if the batch is committed."""
         body = b"\n".join([verdict, *(name.encode() for name in names)])
         if await self._bucket.put(self._folder + batch.hex(), body, new=True):
             return self._remember(batch, verdict == _COMMITTED)
         return bool(await self._committed(batch))
 
     async def _committed(self, batch: bytes) -> bool | None:
-        """None: it is undecided, or has been cleared."""
+        """Return the verdict; None if the batch is undecided or cleared."""
         if batch not in self._verdicts:
             found = await self._bucket.get(self._folder + batch.hex())
             if found is None:
@@ -206,17 +207,17 @@ class Batches:
     async def _clear(
         self, batch: bytes, records: Mapping[str, ObjectRecord], etags: Mapping[str, str]
     ) -> None:
-        """Leave of a committed batch its new values alone."""
+        """Reduce the objects of a committed batch to their new values, and delete the verdict."""
 
         async def clear(name: str, record: ObjectRecord) -> None:
-            # Who has replaced it did so knowing the verdict.
+            # A writer that has replaced it knew the verdict.
             await self._bucket.put(name, record.encoded(), etag=etags[name])
 
         await together(clear(name, record) for name, record in records.items())
         await self._bucket.delete([self._folder + batch.hex()])
 
     async def _settle(self, batch: bytes, names: Iterable[str]) -> None:
-        """Give each object that a decided batch still holds the one value that is its own."""
+        """Reduce each object that still belongs to a decided batch to its one value."""
         await together(self._settle_one(batch, name) for name in names)
 
     async def _settle_one(self, batch: bytes, name: str) -> None:
@@ -234,7 +235,7 @@ class Batches:
 
 
 async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do all at once; the first error ends the others."""
+    """Run all at once; the first error ends the others."""
     try:
         async with asyncio.TaskGroup() as group:
             for each in work:

@@ -1,7 +1,7 @@
-"""Objects in a bucket, with conditions and retries; knows nothing of what is in them.
+"""Objects in a bucket, with conditions and retries; knows nothing of their content.
 
-Everything that aiobotocore raises is told here as one `MemoryFailed`. Its own retries are off: a conditional
-write whose answer was lost may have been done, and only whoever sent it can tell, by looking.
+All errors of aiobotocore become one `MemoryFailed` here. Its own retries are off: a conditional write whose
+answer was lost may have been done, and only its sender can tell, by reading the object.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FoundObject:
-    """An object. `age_s`: since it was written, by the server's clock."""
+    """An object. `age_s`: seconds since it was written, by the server's clock."""
 
     body: bytes
     etag: str
@@ -63,7 +63,7 @@ class ListedObject:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Names in order; `more` follow. `folders` are beginnings up to a delimiter."""
+    """A page of a listing, in order; `more`: others follow. `folders`: names up to a delimiter."""
 
     objects: tuple[ListedObject, ...]
     folders: tuple[str, ...]
@@ -71,9 +71,9 @@ class Page:
 
 
 class Bucket:
-    """The objects of one bucket. A call that finds no server is tried again until `retry_s` have passed.
+    """The objects of one bucket. A call that finds no server is retried until `retry_s` have passed.
 
-    Raises from every method: `MemoryFailed`.
+    Every method raises `MemoryFailed`.
     """
 
     def __init__(self, url: str, *, retry_s: float) -> None:
@@ -90,11 +90,11 @@ class Bucket:
         self._answered_at = -math.inf
 
     def now(self) -> float:
-        """Seconds since 1970 by the server's clock, which is exact to a second; after the first answer."""
+        """Return the server's time in seconds since 1970, exact to a second, once it has answered."""
         return time.time() + self._ahead_s
 
     async def get(self, name: str, *, first: int | None = None) -> FoundObject | None:
-        """An object, or its `first` bytes; None where there is none."""
+        """Return an object, or its `first` bytes; None if there is no such object."""
         part = {} if first is None else {"Range": f"bytes=0-{first - 1}"}
 
         async def attempt(client: Any) -> FoundObject:
@@ -104,7 +104,7 @@ class Bucket:
             return FoundObject(body, answer["ETag"], _age(answer["LastModified"], answer))
 
         try:
-            # How much will come is not known; the client itself notices when nothing more does.
+            # The size is not known in advance; the client itself notices if nothing more arrives.
             return await self._call(attempt, size_bytes=math.inf)
         except _Status as status:
             if status.code == _NOT_FOUND and status.error != "NoSuchBucket":
@@ -112,9 +112,9 @@ class Bucket:
             raise self._refusal(status) from status.__cause__
 
     async def put(self, name: str, body: bytes, *, new: bool = False, etag: str | None = None) -> str | None:
-        """Write an object; only where there is none (`new`), or while it is the one with this `etag`.
+        """Write an object; with `new` only if there is none, with `etag` only if it still has that etag.
 
-        Its new etag; None when the condition does not hold, and nothing was written.
+        Returns: its new etag; None if the condition does not hold and nothing was written.
         """
         condition = {"IfNoneMatch": "*"} if new else {"IfMatch": etag} if etag else {}
         lost = False
@@ -139,7 +139,7 @@ class Bucket:
             return await self._etag_of_ours(name, body) if lost else None
 
     async def delete(self, names: Sequence[str]) -> None:
-        """Delete; what does not exist is no error."""
+        """Delete objects; one that does not exist is no error."""
         for at in range(0, len(names), _DELETE_AT_ONCE):
             objects = [{"Key": name} for name in names[at : at + _DELETE_AT_ONCE]]
 
@@ -154,16 +154,16 @@ class Bucket:
                 raise MemoryFailed(self.url, self._secrets.hidden(reason))
 
     async def discard(self, name: str, etag: str) -> None:
-        """Delete an object while it is the one with this `etag`, if the server has such a request."""
+        """Delete an object if it still has this `etag` and the server supports that condition."""
         if self._deletes_on_condition is None:
-            # Servers that do not know the condition pass over it, and say that they deleted what never was.
+            # Servers without this condition ignore it, and report an object deleted that never existed.
             probe = f"{self.place.prefix}/.batch/never" if self.place.prefix else ".batch/never"
             self._deletes_on_condition = not await self._delete_if(probe, '"never"')
         if self._deletes_on_condition:
             await self._delete_if(name, etag)
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 1000, delimiter: str = "") -> Page:
-        """Up to `limit` names with `prefix` that sort after `after`."""
+        """Return up to `limit` names with `prefix` that sort after `after`."""
         options = {"Delimiter": delimiter} if delimiter else {}
 
         async def attempt(client: Any) -> Any:
@@ -180,7 +180,7 @@ class Bucket:
         return Page(objects, folders, answer.get("IsTruncated", False))
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._stack.aclose()
 
     async def _delete_if(self, name: str, etag: str) -> bool:
@@ -196,7 +196,7 @@ class Bucket:
         return True
 
     async def _etag_of_ours(self, name: str, body: bytes) -> str:
-        """Of what an earlier attempt, whose answer was lost, has written."""
+        """Return the etag of the object that an earlier attempt, whose answer was lost, has written."""
         found = await self.get(name)
         if found is not None and found.body == body:
             return found.etag
@@ -210,9 +210,9 @@ class Bucket:
             raise self._refusal(status) from status.__cause__
 
     async def _call(self, attempt: Callable[[Any], Awaitable[T]], *, size_bytes: float = 0) -> T:
-        """What `attempt` gives, which sends up to `size_bytes`.
+        """Return the result of `attempt`, which sends up to `size_bytes`.
 
-        Raises: `_Status` for an answer that is no success and will not change.
+        Raises: `_Status` for an error that a retry cannot change.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -220,7 +220,7 @@ class Bucket:
         cause: BaseException | None = None
         async with self._free:
             client = await self._connected()
-            # Standing in a queue that moves is no failure.
+            # Waiting in a queue that moves is no failure.
             deadline = max(began, self._answered_at) + self._retry_s
             for pause_s in pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S):
                 try:
@@ -253,7 +253,7 @@ class Bucket:
                     read_timeout=self._retry_s,
                     max_pool_connections=_CONNECTIONS,
                     retries={"total_max_attempts": 1},
-                    # Other servers than Amazon's know no checksums of this kind.
+                    # Servers other than Amazon's do not know these checksums.
                     request_checksum_calculation="when_required",
                     response_checksum_validation="when_required",
                     s3={"addressing_style": "path" if place.endpoint else "auto"},
@@ -268,7 +268,7 @@ class Bucket:
                         config=config,
                     )
                 )
-                # It waits for leave to send each body, however small: one more way there and back.
+                # aiobotocore would ask the server before it sends a body, which costs a round trip.
                 client.meta.events.register("after-call.s3", self._heard)
                 client.meta.events.unregister("before-call.s3", add_expect_header)
                 self._client = client
@@ -277,7 +277,7 @@ class Bucket:
     def _heard(self, parsed: dict[str, Any], **_event: Any) -> None:
         self._answered_at = asyncio.get_running_loop().time()
         ahead_s = _date(parsed).timestamp() - time.time()
-        # Dates are cut to whole seconds, so the latest is the best, unless a clock was set.
+        # Dates are rounded down to seconds, so the latest is the best, unless a clock was changed.
         self._ahead_s = max(self._ahead_s, ahead_s) if abs(ahead_s - self._ahead_s) < _CUT_S else ahead_s
 
     def _refusal(self, status: _Status) -> MemoryFailed:
@@ -286,7 +286,7 @@ class Bucket:
 
 
 class _Status(Exception):
-    """An answer that is no success."""
+    """An answer that reports an error."""
 
     def __init__(self, error: ClientError) -> None:
         super().__init__()
@@ -297,7 +297,7 @@ class _Status(Exception):
 
 @cache
 def _session() -> Any:
-    """One for the process: it reads large descriptions of the service, and keeps them."""
+    """Return the one session of this process, since it loads large descriptions of the service."""
     session = get_session()
     loader = session.get_component("data_loader")
     for part in ("service-2", "endpoint-rule-set-1"):
@@ -308,7 +308,7 @@ def _session() -> Any:
 
 
 def _lost(error: BaseException) -> str:
-    """In words of our own: what the library says has names of objects in it."""
+    """Describe a lost connection without quoting the library, whose text has names of objects."""
     if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
         return "it gives no answer"
     return f"no connection ({type(error).__name__})"

@@ -1,11 +1,12 @@
-"""`s3://bucket/prefix`: a memory in a bucket that many machines may share; knows no request of the protocol.
+"""`s3://bucket/prefix`: a memory in a bucket that many machines may share; knows no HTTP.
 
-    prefix/.funnel-memory            says that these objects are a memory, and of which format
-    prefix/.batch/6f1c...            the verdict on a batch, while it is being written
+    prefix/.funnel-memory            marks these objects as a memory, with its format
+    prefix/.batch/6f1c...            the verdict on a batch while it is being written
     prefix/tenant-2frun-2f1!note-2fx the value under the key `note/x` in the namespace `tenant/run/1`
 
-Every object is written at once and whole, so a key costs one request to get, and one to put. The server must
-know conditional writes (`If-None-Match`, `If-Match`), as Amazon's does since 2024; it is asked at the start.
+S3 writes an object as a whole, so getting a key costs one request, and so does putting it. The server must
+support conditional writes (`If-None-Match`, `If-Match`), as Amazon's has since 2024; this is checked at
+first.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 
 _FORMAT = 1
 _KEEP_SPACE, _KEEP_KEY = 60, 150
-"""Bytes of a text that stay in its name, so that no whole one is longer than S3 allows."""
+"""Bytes of a text that its name keeps, so that no name is longer than S3 allows."""
 _END = "!"  # ends a namespace; it sorts before everything that names are made of
 _LAST = "~~"  # sorts after every name
 _PAGE, _LONGEST_PAGE = 64, 1000
@@ -36,11 +37,11 @@ _SWEEP_S = 600.0
 class S3Memory(OpenedMemory):
     """A memory in the bucket that `url` names: `s3://key:secret@bucket/prefix?endpoint=http://host:port`.
 
-    Without credentials in the URL those are taken that Amazon's tools would take; without an endpoint it is
-    Amazon's. Connects when it is first used. A call that finds no server is tried again for `retry_s`
-    seconds. Values expire by the server's clock, to the second.
+    Without credentials in the URL, those of Amazon's tools are used; without an endpoint, Amazon's. Connects
+    when it is first used. A call that finds no server is retried for `retry_s` seconds. Values expire by the
+    server's clock, to the second.
 
-    Raises: `MemoryFailed` for a URL that names no bucket.
+    Raises: `MemoryFailed` if the URL names no bucket.
     """
 
     def __init__(self, url: str, *, retry_s: float = 30.0) -> None:
@@ -160,14 +161,14 @@ class S3Memory(OpenedMemory):
         return found
 
     async def _keys(self, where: Namespace, prefix: str, after: str, want: int) -> AsyncIterator[str]:
-        """The live keys with `prefix` after `after`, sorted."""
+        """Yield the live keys with `prefix` after `after`, sorted."""
         base = f"{self._base}{names.encode(where, keep=_KEEP_SPACE)}{_END}"
         start = base + names.beginning(after, keep=_KEEP_KEY)
         within = base + names.beginning(prefix, keep=_KEEP_KEY)
         more = True
         while more:
             listed: list[ListedObject] = []
-            # Names that are hashed have no order among themselves, so a page does not end amid those that
+            # Names with a hash have no order among themselves, so a page must not end between two that
             # begin alike.
             while more and (not listed or names.is_hashed(listed[-1].name.removeprefix(base))):
                 size = min(max(want + 1, _PAGE), _LONGEST_PAGE)
@@ -187,7 +188,7 @@ class S3Memory(OpenedMemory):
                 yield key
 
     async def _key(self, listed: ListedObject, name: str) -> str | None:
-        """The key of an object; None when it holds no value now."""
+        """Return the key of an object; None if it holds no value now."""
         if not names.is_name(name):
             return None
         kind = listed.size_bytes % 4
@@ -210,7 +211,7 @@ class S3Memory(OpenedMemory):
         return None
 
     async def _head(self, name: str) -> tuple[FoundObject, Head] | None:
-        """The beginning of an object, as much as says what it is."""
+        """Return the beginning of an object, as far as its `Head` goes; None if there is no such object."""
         first = HEAD_BYTES
         while (found := await self._bucket.get(name, first=first)) is not None:
             try:
@@ -223,7 +224,7 @@ class S3Memory(OpenedMemory):
         return None
 
     async def _spaces(self, start: str) -> tuple[list[Namespace], str, bool]:
-        """The next namespaces there ever were, sorted; where to go on, and whether more follow."""
+        """Return the next namespaces that ever existed, where to continue, and whether more follow."""
         folders: list[str] = []
         more = True
         while more and (not folders or names.is_hashed(folders[-1])):
@@ -239,7 +240,7 @@ class S3Memory(OpenedMemory):
         return sorted(found), start, more
 
     async def _space(self, folder: str) -> list[Namespace]:
-        """The namespace of that name; none when its last object has just been deleted."""
+        """Return the namespace of that name; none if its last object has just been deleted."""
         if not names.is_hashed(folder):
             return [Namespace(names.decode(folder))]
         page = await self._bucket.list(f"{self._base}{folder}{_END}", limit=1)
@@ -247,7 +248,7 @@ class S3Memory(OpenedMemory):
         return [] if looked is None else [Namespace(looked[1].where)]
 
     async def _sweep(self, where: Namespace) -> None:
-        """Looking at what has expired deletes it."""
+        """Delete expired values, which listing them does."""
         async for _ in self._keys(where, "", "", _LONGEST_PAGE):
             pass
 
@@ -260,7 +261,7 @@ class S3Memory(OpenedMemory):
                     self._marked = True
 
     async def _open(self) -> None:
-        """Mark what is under the prefix as a memory, or check that it is one; else leave it alone."""
+        """Mark the prefix as a memory, or check that it is one; change nothing if it is something else."""
         mark = f"{self._base}.funnel-memory"
         found = await self._bucket.get(mark)
         if found is None:

@@ -1,7 +1,7 @@
-"""What stands in an object: a value, or an old and a new one of which a batch decides; knows no server.
+"""The content of an object: one value, or an old and a new one while a batch decides; knows no server.
 
-The size of an object modulo 4 says what it is, so that a listing tells the keys that stay from those that
-must be looked into.
+The size of an object modulo 4 is its kind, so that a listing shows which objects must be read to know
+whether they hold a value.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from secrets import token_bytes
 from funnel.memory.backends.value import Value
 
 LASTING, EXPIRING, UNDECIDED = 0, 1, 2
-"""What an object's size modulo 4 is: a value that stays, one that expires, one that waits for its batch."""
+"""The kinds, as size modulo 4: a value that stays, one that expires, one that depends on a batch."""
 
 _MAGIC = b"FMO1"
 _HEADER = struct.Struct("<4s16s16sdQdQII")
@@ -34,7 +34,7 @@ class ObjectRecord:
     old: Value | None = None
 
     def encoded(self) -> bytes:
-        """The bytes of the object; no two calls give the same, so a writer knows his own."""
+        """Return the bytes of the object. No two calls return the same, so a writer recognises its own."""
         key, where = (text.encode("utf-8", "surrogatepass") for text in (self.key, self.where))
         old = self.old or Value(b"", math.nan)
         header = _HEADER.pack(
@@ -48,7 +48,7 @@ class ObjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the beginning of an object tells."""
+    """The beginning of an object: everything but its values."""
 
     where: str
     key: str
@@ -57,13 +57,13 @@ class Head:
 
 
 def head_bytes(start: bytes) -> int:
-    """How many bytes of an object `head` needs, given its first `HEAD_BYTES`. Raises: `ValueError`."""
+    """Return how many bytes of an object `head` needs, given its first `HEAD_BYTES`. Raises: `ValueError`."""
     *_, n_key, n_where = _fields(start)
     return _HEADER.size + n_key + n_where
 
 
 def head(start: bytes) -> Head:
-    """Raises: `ValueError` when this is no object of a memory."""
+    """Return the head of an object. Raises: `ValueError` if it is no object of a memory."""
     _, _, batch, expires_at, _, _, _, n_key, n_where = _fields(start)
     key = start[_HEADER.size : _HEADER.size + n_key]
     where = start[_HEADER.size + n_key : _HEADER.size + n_key + n_where]
@@ -78,7 +78,7 @@ def head(start: bytes) -> Head:
 
 
 def decoded(content: bytes) -> ObjectRecord:
-    """Raises: `ValueError` when this is no object of a memory."""
+    """Return the record of an object. Raises: `ValueError` if it is no object of a memory."""
     found = head(content)
     _, _, _, _, n_new, old_expires_at, n_old, n_key, n_where = _fields(content)
     at = _HEADER.size + n_key + n_where

@@ -1,4 +1,4 @@
-"""What an `s3://` URL says; knows no client library."""
+"""Reads an `s3://` URL; knows no client library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PREFIX_CHARS = 100
 
 @dataclass(frozen=True, slots=True)
 class BucketAddress:
-    """What a URL says. The secret is not shown by `repr`."""
+    """The parts of a URL. `repr` does not show the keys."""
 
     bucket: str
     prefix: str
@@ -29,7 +29,7 @@ class BucketAddress:
 def place(url: str) -> BucketAddress:
     """Read `s3://[key:secret@]bucket[/prefix][?endpoint=http://host:port][&region=name]`.
 
-    Raises: `MemoryFailed`, which repeats nothing of what may be a credential.
+    Raises: `MemoryFailed`, which repeats nothing that may be a credential.
     """
     rest, _, query = url.partition("://")[2].partition("?")
     userinfo, _, where = rest.rpartition("@")

@@ -1,9 +1,9 @@
-"""`sqlite:///file`: a memory in one SQLite file that several processes may share; knows no other SQL.
+"""`sqlite:///file`: a memory in one SQLite file that several processes may share; knows no other database.
 
-The URL follows SQLAlchemy: three slashes and a relative path, or four for an absolute one. One thread reads
-and one writes, so the event loop never waits for the disk, and no read waits for a write to reach it. WAL
-with synchronous=NORMAL: what was written survives a killed process; a power cut can take the last
-transactions, never half of one.
+The URL follows SQLAlchemy: three slashes and a relative path, or four slashes for an absolute one. One thread
+reads and one writes, so the event loop never waits for the disk, and no read waits for a write. With WAL and
+synchronous=NORMAL, values survive a killed process; a power cut can lose the last transactions, but never
+half of one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from funnel.memory.backends.sqlite import text_index
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.text_search import scanned
 
-_APPLICATION_ID = 0x46554E4D  # "FUNM", in the header of the file: no other program's tables are ever touched
+# "FUNM", in the header of the file, so that no other program's tables are touched.
+_APPLICATION_ID = 0x46554E4D
 _FORMAT = 1
 _BUSY_S = 30.0
 _LOOK_S = 0.01
@@ -49,11 +50,11 @@ T = TypeVar("T")
 
 
 class SqliteMemory(OpenedMemory):
-    """A memory in the SQLite file that `url` names; the file and its folder are made where they are missing.
+    """A memory in the SQLite file that `url` names; the file and its folder are made if they do not exist.
 
-    `clock` gives seconds since 1970, since processes share the file.
+    `clock` returns seconds since 1970, since processes share the file.
 
-    Raises: `MemoryFailed` when the file cannot be opened, or is no database, or another program's.
+    Raises: `MemoryFailed` if the file cannot be opened, is no database, or belongs to another program.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -132,7 +133,7 @@ class SqliteMemory(OpenedMemory):
     ) -> list[str]:
         """Return up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
         first = _blob(prefix)
-        # No byte of UTF-8 is 0xFF, so this is above every key with the prefix, and any key at all for "".
+        # No byte of UTF-8 is 0xFF, so this is above every key with the prefix, and above every key for "".
         last = first + b"\xff"
 
         def keys() -> list[str]:
@@ -166,7 +167,7 @@ class SqliteMemory(OpenedMemory):
         def match() -> dict[str, bytes]:
             found: dict[str, bytes] = {}
             last, now, full = _blob(after), self._clock(), True
-            # Of a page of keys all may have expired.
+            # All keys of a page may have expired.
             while full and not found:
                 keys = self._reader.execute(text_index.MATCHING, (asked, where, last, limit)).fetchall()
                 for (key,) in keys:
@@ -179,12 +180,12 @@ class SqliteMemory(OpenedMemory):
         return await self._read(match)
 
     async def close(self) -> None:
-        """Close the file once what is under way has ended; a second call does nothing."""
+        """Close the file once the calls under way have ended; a second call does nothing."""
         if self._closed:
             return
         self._closed = True
         loop = asyncio.get_running_loop()
-        # The writer last: whoever leaves a file as the last one puts the write-ahead log into it.
+        # The writer comes last: the last connection to a file moves the write-ahead log into it.
         await loop.run_in_executor(self._reading, self._reader.close)
         await loop.run_in_executor(self._thread, self._connection.close)
         self._reading.shutdown(wait=False)
@@ -211,7 +212,7 @@ class SqliteMemory(OpenedMemory):
 
     @contextmanager
     def _transaction(self) -> Iterator[float]:
-        """One writer at a time, all or nothing. Gives the time; now and then takes out what has expired."""
+        """Run one write at a time, all or nothing; yield the time. Sometimes delete expired values first."""
         with self._exclusive():
             now = self._clock()
             if abs(now - self._swept) >= _SWEEP_S:
@@ -247,19 +248,19 @@ class SqliteMemory(OpenedMemory):
             ) from error
 
     def _prepare(self) -> None:
-        """Make the table, or check that it is ours; a file that is not ours is left as it is."""
+        """Make the tables, or check that they are ours; a file that is not ours is not changed."""
         self._check_owner()
         self._use_wal()
         self._connection.execute("PRAGMA synchronous = NORMAL")
         with self._exclusive():
-            # Another process may have been first, meanwhile.
+            # Another process may have been first.
             if not self._number("SELECT count(*) FROM sqlite_master"):
                 for statement in _CREATE:
                     self._connection.execute(statement)
             self._indexed = self._with_index()
 
     def _use_wal(self) -> None:
-        """Once a file is made, for good. SQLite does not wait for whoever makes the same file just now."""
+        """Switch a new file to WAL for good. SQLite does not wait for another process that does the same."""
         end = time.monotonic() + _BUSY_S
         while self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             try:
@@ -269,10 +270,10 @@ class SqliteMemory(OpenedMemory):
                     raise
                 time.sleep(_LOOK_S)
             else:
-                return  # also where the file system does not allow it, and nothing is changed
+                return  # or the file system does not allow it, and nothing has changed
 
     def _with_index(self) -> bool:
-        """Whether texts are found by FTS5; where this SQLite has it, the index is made if it is missing."""
+        """Return True if texts are found by FTS5; make the index if it is missing and FTS5 is there."""
         available, exists = text_index.available(self._connection), text_index.exists(self._connection)
         if exists and not available:
             reason = "its index of texts needs FTS5, and this Python's SQLite was built without it"
@@ -297,7 +298,7 @@ class SqliteMemory(OpenedMemory):
 
 
 def _path(url: str) -> Path:
-    """The file that `url` names."""
+    """Return the file that `url` names."""
     rest = url.partition(":")[2]
     if not rest.startswith("///") or rest == "///":
         raise MemoryFailed(
@@ -310,13 +311,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     with _MAKING:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # SQLite would make the file readable by everybody; it holds text of documents. Only a new file is
-            # opened here: to close one that is in use ends every lock that this process has on it (POSIX).
+            # SQLite would make the file readable by everybody, and it holds text of documents. Only a new
+            # file is opened here: closing one in use would end all locks of this process on it (POSIX).
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    # No isolation level: this file says itself where a transaction begins and ends.
+    # Without an isolation level the code here begins and ends the transactions itself.
     return sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
 
 

@@ -18,18 +18,18 @@ MATCHING = read_queries(__package__, "sql/queries.sql")["matching"]
 
 
 def available(connection: sqlite3.Connection) -> bool:
-    """Whether this SQLite was built with FTS5."""
+    """Return True if this SQLite was built with FTS5."""
     found = connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone()
     return found is not None
 
 
 def exists(connection: sqlite3.Connection) -> bool:
-    """Whether the file has the index."""
+    """Return True if the file has the index."""
     found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'terms'").fetchone()
     return found is not None
 
 
 def expression(where: Namespace, tokens: Sequence[str]) -> str:
-    """What FTS5 is asked: any of the tokens, in that namespace."""
+    """Return the query of FTS5 for any of the tokens in that namespace."""
     words = " OR ".join(f'"{token}"' for token in tokens)
     return f'space : "{where.encode("utf-8", "surrogatepass").hex().upper()}" AND words : ({words})'
