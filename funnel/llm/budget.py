@@ -79,7 +79,7 @@ class Ledger:
     @property
     def remaining_s(self) -> float | None:
         """Seconds until the first deadline, never below zero; None without one. What is kept back is off."""
-        left_s = _least(balance.left_s() for balance in self.balances)
+        left_s = _least([balance.left_s() for balance in self.balances])
         return None if left_s is None else max(0.0, left_s - self._kept_back_s)
 
     @contextmanager
@@ -116,15 +116,15 @@ class Ledger:
 
     def remaining_calls(self) -> int | None:
         """Model calls left, those in flight taken off; None without a limit."""
-        return _least(balance.left_calls() for balance in self.balances)
+        return _least([balance.left_calls() for balance in self.balances])
 
     def remaining_usd(self) -> float | None:
         """Dollars left, reservations taken off; None without a limit."""
-        return _least(balance.left_usd() for balance in self.balances)
+        return _least([balance.left_usd() for balance in self.balances])
 
     def remaining_tokens(self) -> int | None:
         """Tokens left, reservations taken off; None without a limit."""
-        return _least(balance.left_tokens() for balance in self.balances)
+        return _least([balance.left_tokens() for balance in self.balances])
 
     @property
     def in_flight(self) -> int:
@@ -306,7 +306,7 @@ class Ledger:
 
     def remaining_output_chars(self) -> int | None:
         """Characters that cells may still print and note; None without a limit."""
-        return _least(balance.left_output_chars() for balance in self.balances)
+        return _least([balance.left_output_chars() for balance in self.balances])
 
     def take_output(self, n_chars: int) -> int:
         """Count what a cell printed or noted. Returns: how many of its characters are within the limit."""
@@ -323,7 +323,11 @@ class Ledger:
 
 
 def _least(amounts: Iterable[_N | None]) -> _N | None:
-    return min((amount for amount in amounts if amount is not None), default=None)
+    least: _N | None = None
+    for amount in amounts:
+        if amount is not None and (least is None or amount < least):
+            least = amount
+    return least
 
 
 __all__ = ["MIN_OUTPUT_TOKENS", "Ledger", "Limits", "Price", "Reservation"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from weakref import WeakValueDictionary
 
 
@@ -46,7 +46,7 @@ class CallQueue:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._inside: Counter[asyncio.AbstractEventLoop] = Counter()
+        self._inside: dict[asyncio.AbstractEventLoop, int] = {}
         self._n_inside = 0
         self._waiting: OrderedDict[Limiter, OrderedDict[_Waiter, None]] = OrderedDict()
 
@@ -54,12 +54,20 @@ class CallQueue:
         """Whether as many as `size` are inside."""
         return self._n_inside >= size
 
-    async def enter(self, party: Limiter) -> None:
-        """Wait until fewer than `party.size` are inside. Cancelling is safe."""
+    def enter_at_once(self, party: Limiter) -> bool:
+        """Enter if fewer than `party.size` are inside. Returns: whether it did."""
         with self._lock:
             if self._n_inside >= party.size:
                 self._forget_ended_loops()
             if self._n_inside < party.size:
+                self._count(asyncio.get_running_loop(), 1)
+                return True
+            return False
+
+    async def enter(self, party: Limiter) -> None:
+        """Wait until fewer than `party.size` are inside. Cancelling is safe."""
+        with self._lock:
+            if self._n_inside < party.size:  # somebody of another thread has left meanwhile
                 self._count(asyncio.get_running_loop(), 1)
                 return
             waiter = _Waiter()
@@ -107,9 +115,11 @@ class CallQueue:
                 del self._waiting[party]
 
     def _count(self, loop: asyncio.AbstractEventLoop, change: int) -> None:
-        self._inside[loop] += change
         self._n_inside += change
-        if not self._inside[loop]:
+        n_inside = self._inside.get(loop, 0) + change
+        if n_inside:
+            self._inside[loop] = n_inside
+        else:
             del self._inside[loop]
 
     def _forget_ended_loops(self) -> None:
@@ -136,7 +146,8 @@ class Limiter:
         return self._queue.full(self.size)
 
     async def __aenter__(self) -> None:
-        await self._queue.enter(self)
+        if not self._queue.enter_at_once(self):
+            await self._queue.enter(self)
 
     async def __aexit__(self, *_exc: object) -> None:
         self._queue.leave()

@@ -11,12 +11,11 @@ never below what was billed; the end event's `usage` says which it was: reported
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
-from funnel.errors import BudgetExceeded, BudgetTooSmall, CallFailed, LLMError, UnknownPrice
+from funnel.errors import BudgetError, BudgetExceeded, BudgetTooSmall, CallFailed, LLMError, UnknownPrice
 from funnel.llm.base import (
     LLM,
     Cache,
@@ -169,12 +168,16 @@ class Meter:
         A call that has to wait for room leaves the limiter meanwhile, so that it holds up no other run.
         """
         async with self._limit:
-            with self._too_small_to_start():
+            try:
                 reservation = self._ledger.reserve_at_once(*self._worst_case(request))
+            except BudgetExceeded as refused:
+                raise self._told(refused) from None
             if reservation is not None:
                 return await self._call(request, reservation, parent, place)
-        with self._too_small_to_start():
+        try:
             reservation = await self._ledger.reserve_in_turn(*self._worst_case(request))
+        except BudgetExceeded as refused:
+            raise self._told(refused) from None
         try:
             async with self._limit:
                 return await self._call(request, reservation, parent, place)
@@ -185,17 +188,12 @@ class Meter:
     def _worst_case(self, request: Request) -> tuple[int, int, Price | None]:
         return request.estimated_input_tokens(), request.max_output_tokens, self._price
 
-    @contextmanager
-    def _too_small_to_start(self) -> Iterator[None]:
+    def _told(self, refused: BudgetExceeded) -> BudgetError:
         """A refusal by the run's own limits before any answer means that they allow no call at all."""
-        try:
-            yield
-        except BudgetExceeded as refused:
-            of_the_run = refused.ledger == self._ledger.name
-            if of_the_run and refused.needed is not None and not self._ledger.answered:
-                needed = refused.spent + refused.needed
-                raise BudgetTooSmall(refused.limit, refused.allowed, needed) from None
-            raise
+        of_the_run = refused.ledger == self._ledger.name
+        if of_the_run and refused.needed is not None and not self._ledger.answered:
+            return BudgetTooSmall(refused.limit, refused.allowed, refused.spent + refused.needed)
+        return refused
 
     async def _call(
         self, request: Request, reservation: Reservation, parent: int | None, place: StepId | None

@@ -78,6 +78,7 @@ class SharedBalance(Balance):
         self._shares = shares
         self._drawn = Amount()
         self._booked = Amount()
+        self._reserved, self._sent = Amount(), Amount()
         self._mine: dict[Reservation, bool] = {}
         """Open reservations out of what is drawn, and whether their calls may have been sent."""
         self._free = Amount()
@@ -108,7 +109,7 @@ class SharedBalance(Balance):
             await self._writer
         try:
             async with self._writing:
-                await self._shares.leave(self._booked, self._sent())
+                await self._shares.leave(self._booked, self._sent)
         except MemoryFailed as error:
             _LOG.warning("a ledger is given back when its lease ends: %s", error)
 
@@ -204,11 +205,19 @@ class SharedBalance(Balance):
         """Count a reservation that fits."""
         super().open(reservation)
         self._mine[reservation] = False
+        self._reserved += _worst(reservation)
 
     def close(self, reservation: Reservation, *, spent: tuple[int, int, float | None] | None = None) -> None:
         """Free a reservation and book what was spent, unless it was booked when this process was lost."""
         super().close(reservation, spent=spent)
-        if self._mine.pop(reservation, None) is not None and spent is not None:
+        sent = self._mine.pop(reservation, None)
+        if sent is None:
+            return
+        # With nothing open the sums begin anew, so that what rounding adds does not gather.
+        self._reserved = self._reserved - _worst(reservation) if self._mine else Amount()
+        if sent:
+            self._sent = self._sent - _worst(reservation) if self._mine else Amount()
+        if spent is not None:
             self._booked += Amount(1, spent[0] + spent[1], spent[2] or 0.0)
 
     @property
@@ -220,7 +229,9 @@ class SharedBalance(Balance):
         """Write that the call may be sent from now on. Raises: `MemoryFailed`."""
         if reservation not in self._mine:
             raise Lost("the ledger", "what was reserved for this call was let go before it was made.")
-        self._mine[reservation] = True
+        if not self._mine[reservation]:
+            self._mine[reservation] = True
+            self._sent += _worst(reservation)
         await self.flush()
 
     async def flush(self) -> None:
@@ -237,7 +248,7 @@ class SharedBalance(Balance):
                 waiting, self._unwritten = self._unwritten, []
                 error: MemoryFailed | None = None
                 try:
-                    await self._shares.write_share(self._booked, self._sent())
+                    await self._shares.write_share(self._booked, self._sent)
                 except Lost as lost:
                     error = lost
                     await self._join_again()
@@ -253,7 +264,7 @@ class SharedBalance(Balance):
     async def _join_again(self) -> None:
         """What this process had was booked and let go: it begins anew, with nothing."""
         self._mine.clear()
-        self._booked = self._drawn = Amount()
+        self._booked = self._drawn = self._reserved = self._sent = Amount()
         with contextlib.suppress(MemoryFailed):
             self._see(await self._shares.join())
 
@@ -287,11 +298,8 @@ class SharedBalance(Balance):
         self._free = pot.free(self.limits)
         self._started = self._clock() - (time.time() - pot.began)
 
-    def _sent(self) -> Amount:
-        return sum((_worst(each) for each, sent in self._mine.items() if sent), Amount())
-
     def _in_use(self) -> Amount:
-        return sum(map(_worst, self._mine), self._booked)
+        return self._booked + self._reserved
 
     def _unused(self) -> Amount:
         """What was drawn and is neither spent nor reserved; infinite where nothing limits it."""
