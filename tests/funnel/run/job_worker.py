@@ -32,7 +32,7 @@ from funnel.router import Router
 from funnel.run.options import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
 
-RUN = Limits(max_calls=40, max_usd=1.0, max_tokens=400_000, timeout_s=60.0, max_depth=1)
+RUN = Limits(max_calls=40, max_usd=1.0, max_tokens=400_000, timeout_s=600.0, max_depth=1)
 LEASE_S = 2.0
 TURNS = {
     1: cell('first = llm_query_batched([f"What of {i}?" for i in range(6)])'),

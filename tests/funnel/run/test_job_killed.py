@@ -68,7 +68,7 @@ def workers(tmp_path) -> Iterator[Workers]:
 
 
 def wait_for(out: Path) -> list[dict[str, Any]]:
-    for _ in range(6_000):
+    for _ in range(18_000):
         if out.exists() and (written := out.read_text()):
             return json.loads(written)["ended"]
         time.sleep(0.01)
