@@ -1,4 +1,4 @@
-"""How a run begins, and begins again: record, journal, ledger, trace, meters, workspace as one `Run`.
+"""The beginning, resuming and end of a run: its record, journal, ledger, trace and documents as one `Run`.
 
 Knows no part of the work. A run that is resumed has everything of its record: the question, the asker's
 rights, the limits; what it had spent counts against its limits.
@@ -70,7 +70,7 @@ class _Chosen:
 
 
 class RunLifecycle:
-    """Begins the runs of one funnel. `keep_s`: how long what a run stores is kept; None for ever.
+    """Begins and resumes the runs of one funnel. `keep_s`: how long their stored data is kept; None for ever.
 
     `learn`: whether runs learn from each other, unless a question's own options forbid it. `daily`: what all
     runs of a tenant may spend a day.
@@ -102,7 +102,7 @@ class RunLifecycle:
         self._daily = None if daily is None else DailyBudget(memory, daily)
 
     def subscribe(self, sink: Sink) -> None:
-        """Hand every event of every later run to `sink`."""
+        """Call `sink` with every event of every later run."""
         self._sinks.append(sink)
 
     @asynccontextmanager
@@ -143,7 +143,7 @@ class RunLifecycle:
 
     @asynccontextmanager
     async def resume(self, name: str, again: ResumeOptions, sink: Sink | None) -> AsyncIterator[PreparedRun]:
-        """A run that was interrupted, or ended before it had an answer.
+        """Resume a run that was interrupted, or that ended before it had an answer.
 
         Raises: `RunUnknown`; `RunTaken` while another process works on it; `RunChanged` when a document that
         it had is changed, gone, or no longer for its asker; `BadSetting` for another model or sandbox, or
@@ -262,13 +262,13 @@ class RunLifecycle:
                     )
 
     def _mailbox(self, run: str, asker: Asker) -> AbstractAsyncContextManager[object]:
-        """What takes requests from other processes, where the memory can be changed at all."""
+        """Return what takes requests of other processes to change the memory, if that is possible."""
         if not isinstance(self._memory, HotSwap):
             return nullcontext()
         return Mailbox(self._memory, run, asker=asker, ttl_s=self._keep_s)
 
     def _check_parts(self, record: RunRecord) -> None:
-        """Another model would go on with thoughts that are not its own; another sandbox runs other code."""
+        """Check that models and sandbox are those that the run began with. Raises: `BadSetting`."""
         for setting, was, now in (
             ("FUNNEL_MODEL", record.model, self._models.root.name),
             ("FUNNEL_SUB_MODEL", record.sub_model, self._models.sub.name),
@@ -279,7 +279,7 @@ class RunLifecycle:
 
 
 async def _check_documents(run: Run) -> None:
-    """Whatever the run had read must still be there, the same, and for its asker to read.
+    """Check that whatever the run had read is still there, unchanged, and for its asker to read.
 
     Raises: `RunChanged`.
     """
@@ -299,7 +299,7 @@ def _restore_exposed(documents: ReadableDocuments, journal: Journal) -> None:
 
 
 def _schema_again(record: RunRecord, again: ResumeOptions) -> AnswerSchema | None:
-    """What the answer must be, as the run began. Raises: `BadSetting` where that was something else."""
+    """Return the schema of the answer. Raises: `BadSetting` if the run began with another one."""
     if again.schema is None:
         return None if record.schema is None else AnswerSchema(record.schema)
     schema = AnswerSchema(again.schema)
@@ -319,7 +319,7 @@ def _tools_again(record: RunRecord, again: ResumeOptions) -> tuple[UserTool, ...
 
 
 def _notices(journal: Journal) -> tuple[str, ...]:
-    """What whoever resumed the run should know of its bill."""
+    """Return what whoever resumed the run should know of its bill."""
     paid = sum(outcome.completion is not None and not outcome.cached for outcome in journal.spent)
     unknown = sum(outcome.calls for outcome in journal.spent if not (outcome.completion or outcome.failure))
     notices = [f"Resumed: {counted(paid, 'model call')} made before and not again."]
