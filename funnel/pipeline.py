@@ -149,7 +149,7 @@ class Funnel:
         await _keep_findings(run, draft)
         answer = self._answer(prepared, decision, draft)
         around = await verification.surroundings(run, answer.citations)
-        run.events.point(AnswerGiven.of(answer, around), parent=run.span)
+        run.events.point(AnswerGiven.of(answer, around), parent=run.event)
         await run.journal.finish(answer)
         return answer
 
@@ -159,7 +159,7 @@ class Funnel:
             hits = HITS.of(kept)
             run.documents.expose(hit.document.id for hit in hits)
             return hits
-        with run.events.open(RetrieveStarted(query=run.question, k=k), parent=run.span) as retrieval:
+        with run.events.open(RetrieveStarted(query=run.question, k=k), parent=run.event) as retrieval:
             search = partial(run.documents.view.search, run.question, k)
             try:
                 hits = await wait_for(search, run.ledger.remaining_s)
@@ -179,7 +179,7 @@ class Funnel:
         else:
             decision = self._router.decide(run.question, hits, mode=prepared.record.mode)
             run.journal.set_value("decision", decision)
-        run.events.point(RouteDecided.of(decision), parent=run.span)
+        run.events.point(RouteDecided.of(decision), parent=run.event)
         return decision
 
     def _answer(self, prepared: PreparedRun, decision: Decision, draft: Draft) -> Answer:

@@ -75,13 +75,13 @@ class Reader:
             return Draft(nothing, "declined", end_reason=EndReason.NOT_FOUND)
         sources = [_source(hit, document) for document, hit in choose(hits)]
         request = _request(run, sources)
-        completion = await run.root.complete(request, parent=run.span, place=_step(FIRST, request))
+        completion = await run.root.complete(request, parent=run.event, place=_step(FIRST, request))
         reply, wrong = await _parse(completion.text, run.schema)
         if wrong:
-            run.events.point(ReplyRejected(reason=wrong), parent=run.span)
+            run.events.point(ReplyRejected(reason=wrong), parent=run.event)
             again = _again(request, completion.text, wrong, typed=run.schema is not None)
             try:
-                completion = await run.root.complete(again, parent=run.span, place=_step(REPAIR, again))
+                completion = await run.root.complete(again, parent=run.event, place=_step(REPAIR, again))
             except (BudgetExceeded, LLMError) as error:
                 stopped = _unformed(reply, completion.text, sources, wrong, str(error))
                 return replace(stopped, end_reason=EndReason.of(error))

@@ -67,11 +67,11 @@ async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Dr
     value: Any = None
     request = _request(run, notes, ended.turns)
     try:
-        completion = await run.root.complete(request, parent=run.span, place=_step(request))
+        completion = await run.root.complete(request, parent=run.event, place=_step(request))
         text, value = _read(completion.text, run.schema, names(run.tools))
     except (BudgetExceeded, LLMError) as error:
         stopped = WorkStopped(reason=str(error), end_reason=EndReason.of(error))
-        run.events.point(stopped, parent=run.span)
+        run.events.point(stopped, parent=run.event)
         text = "\n".join(f"{key}: {note}" for key, note in notes.items())
     if not text or text.startswith("NOT FOUND"):
         looked = (

@@ -57,7 +57,7 @@ class Inspector:
         kept = await extraction.reserve(run)
         try:
             with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S):
-                ended = await self._inspect(shared, Task(run.question, documents, 0, run.span, ROOT, best))
+                ended = await self._inspect(shared, Task(run.question, documents, 0, run.event, ROOT, best))
         finally:
             if kept is not None:
                 run.ledger.release(kept)
@@ -76,7 +76,7 @@ class Inspector:
         self, shared: Shared, depth: int, question: str, ids: Sequence[str], site: CallSite
     ) -> str:
         """Return what `rlm_query` returns. Raises: `HostError` if the child has no answer."""
-        task = Task(question, tuple(ids), depth, site.span, site.path)
+        task = Task(question, tuple(ids), depth, site.event, site.path)
         try:
             async with self._at_once[depth]:
                 ended = await self._inspect(shared, task)

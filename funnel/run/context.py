@@ -27,6 +27,7 @@ class Run:
     `shape`: what kind of work the router takes the question for. `schema`: what the answer must be, if it is
     to be typed. `prompts`: what each model is told. `findings`: what earlier runs found out and this one
     does; None if neither is wanted. `tools`: the caller's own functions that the model's code may call.
+    `event`: the id of the run's own event, inside which all others happen.
     """
 
     id: str
@@ -38,7 +39,7 @@ class Run:
     root: Meter
     sub: Meter
     journal: Journal
-    span: int
+    event: int
     shape: Shape | None = None
     schema: AnswerSchema | None = None
     prompts: Prompts = field(default_factory=shipped)

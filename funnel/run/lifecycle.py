@@ -233,7 +233,7 @@ class RunLifecycle:
                 sandbox=self._sandbox, memory=self._memory.url,
                 started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), life=journal.attempt,
             )  # fmt: skip
-            with events.open(begun, parent=None) as span:
+            with events.open(begun, parent=None) as opened:
                 async with (
                     self._mailbox(record.run, asker),
                     Workspace(self._memory, run=record.run, asker=asker, ttl_s=self._keep_s) as workspace,
@@ -254,7 +254,7 @@ class RunLifecycle:
                         root=root,
                         sub=sub,
                         journal=journal,
-                        span=span.id,
+                        event=opened.id,
                         schema=how.schema,
                         prompts=self._prompts,
                         findings=findings if self._learn and record.learn else None,

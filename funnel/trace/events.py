@@ -60,7 +60,7 @@ Sink = Callable[[Event], None]
 
 
 class OpenEvent:
-    """Something that has begun and not ended yet."""
+    """Something that has begun but not ended. `ended` is what its end event will say."""
 
     def __init__(self, event_id: int, kind: str) -> None:
         self.id = event_id
@@ -68,14 +68,14 @@ class OpenEvent:
         self._kind = kind
 
     def end_with(self, ended: Ended) -> None:
-        """Set what the end event will say. Raises: `ValueError` for the end of another kind."""
+        """Set what the end event will say. Raises: `ValueError` if that is the end of another kind."""
         if ended.kind != self._kind:
             raise ValueError(f"a {self._kind} cannot end as a {ended.kind}")
         self.ended = ended
 
 
 class Events:
-    """Numbers the events of one run and hands each to every sink, in order."""
+    """Numbers the events of one run and hands each of them to every sink, in order."""
 
     def __init__(self, run: str, *sinks: Sink, clock: Callable[[], float] = time.monotonic) -> None:
         self.run = run
@@ -89,14 +89,14 @@ class Events:
         self._sinks.append(sink)
 
     def point(self, data: Happened, *, parent: int | None) -> int:
-        """Tell that something happened. Returns: the event's id."""
+        """Emit an event that takes no time, and return its id."""
         self._last += 1
         self._emit(Event(self.run, self._last, parent, self._now(), data))
         return self._last
 
     @contextmanager
     def open(self, data: Started, *, parent: int | None) -> Iterator[OpenEvent]:
-        """Tell that something begins and, when the block is left, that it ended, with any error it raised."""
+        """Emit a start event now and an end event when the block is left, with the error if it raised one."""
         self._last += 1
         opened = OpenEvent(self._last, data.kind)
         started = self._now()

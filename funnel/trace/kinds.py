@@ -1,9 +1,9 @@
-"""What an event can say: one class for each kind that happens, two for each kind that lasts; no I/O.
+"""What events say: one class for each kind of event that takes no time, two for each kind that lasts; no I/O.
 
-A kind that lasts has a class for its start and one for its end; the end carries what is known only then. The
-names of kinds and fields are documented in docs/events.md, which is generated from these classes by
-`python -m funnel.trace.schema`, and are stable. A field that is added later needs a default, so that traces
-written before it still read.
+A kind that lasts has a class for its start and another for its end, which says what is known only then. The
+names of kinds and fields are stable and documented in docs/events.md; the schema there is generated from
+these classes by `python -m funnel.trace.schema`. A field that is added later needs a default, so that older
+traces can still be read.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Phase = Literal["start", "end", "point"]
 
 _T = TypeVar("_T")
 OURS: Mapping[str, Any] = {"ours": True}
-"""Marks a text field that this program or its settings wrote: no person, document or model."""
+"""Marks a field whose text comes from this program or its settings, not from a person, document or model."""
 OMITTED: Mapping[str, Any] = {"omitted": True}
 """Marks a field that is left out of the event while it is None."""
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 class EventData(Mapping[str, Any]):
-    """What one event says, as fields; also a mapping from the documented names to JSON types."""
+    """What one event says, as typed fields; also a mapping from the documented names to JSON types."""
 
     __slots__ = ()
     kind: ClassVar[str]
@@ -64,13 +64,13 @@ class EventData(Mapping[str, Any]):
 
 @cache
 def fields_of(data: type[EventData]) -> dict[str, Field[Any]]:
-    """The fields of a class of event data, by name."""
+    """Return the fields of a class of event data, by name."""
     return {spec.name: spec for spec in fields(data)}  # type: ignore[arg-type]  # every subclass is a dataclass
 
 
 @cache
 def _shown(data: type[EventData]) -> tuple[tuple[str, bool], ...]:
-    """The names of the fields, and whether each is left out while it is None."""
+    """Return the names of the fields, and whether each is left out while it is None."""
     return tuple((name, "omitted" in spec.metadata) for name, spec in fields_of(data).items())
 
 
@@ -256,7 +256,7 @@ class BatchStarted(Started):
 
 @_data
 class BatchEnded(Ended):
-    """How many of the calls brought no value."""
+    """How many of the calls failed."""
 
     kind: ClassVar[Kind] = "batch"
     failed: int | None = field(default=None, metadata=OMITTED)
@@ -322,7 +322,7 @@ class WorkStopped(Happened):
 
 @_data
 class NoteWritten(Happened):
-    """The model's code kept a note."""
+    """The model's code wrote a note."""
 
     kind: ClassVar[Kind] = "note"
     key: str

@@ -1,6 +1,6 @@
-"""Trace files read back as trees: the attempts of a run, each with what happened inside what.
+"""Reads trace files as trees of what happened inside what, with every attempt of a run.
 
-Kinds and fields that this version does not know are read, too: a later version may have written the file.
+Kinds and fields that this version does not know are kept as data: a later version may have written them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from funnel.trace.kinds import ALL, Ended, EventData
 class Node:
     """Something that happened in a run, and what happened inside it. `wall_s` is None for a point.
 
-    `data` is what its events said, as JSON types; `begun` and `ending` are the same as fields.
+    `data` holds all that its events said, as JSON types. `begun` and `ending` give the same as typed fields.
     """
 
     id: int
@@ -38,18 +38,18 @@ class Node:
 
     @property
     def begun(self) -> EventData | None:
-        """What its first event said, as fields; None if this version does not know such an event."""
+        """The typed fields of its first event, or None if this version does not know such an event."""
         return _parsed(self.kind, "start", self.data) or _parsed(self.kind, "point", self.data)
 
     @property
     def ending(self) -> Ended | None:
-        """What its end said, as fields; None before it, and if this version does not know such an event."""
+        """The typed fields of its end event, or None if there is none that this version knows."""
         known = _parsed(self.kind, "end", self.data) if self.wall_s is not None else None
         return known if isinstance(known, Ended) else None
 
     @property
     def error(self) -> str | None:
-        """How it failed, as `Class: message`; None if it did not fail."""
+        """Why it failed, as `Class: message`, or None if it did not fail."""
         said = self.data.get("error")
         return None if said is None else str(said)
 
@@ -143,7 +143,7 @@ def _walk(root: Node) -> Iterator[Node]:
 
 
 def _take(nodes: dict[int, Node], texts: dict[str, str], line: dict[str, Any]) -> None:
-    """Put one event into the tree, or one text among those that events refer to."""
+    """Add one event to the tree, or one text to those that events refer to."""
     if "text" in line:
         texts[line["text"]] = line["value"]
         return
@@ -162,7 +162,7 @@ def _take(nodes: dict[int, Node], texts: dict[str, str], line: dict[str, Any]) -
 
 
 def _parsed(kind: str, phase: str, data: Mapping[str, Any]) -> EventData | None:
-    """What an event of that kind says, as fields; None if this version does not know such an event."""
+    """Return the typed fields of an event, or None if this version does not know such an event."""
     known = ALL.get((kind, phase))
     if known is None:
         return None

@@ -113,7 +113,7 @@ async def a_run(  # noqa: PLR0913 - a run has that many parts
     memory, source = InMemory(), RawDocuments(documents)
     journal = Journal(memory, "r")
     leads, parts = models.meters(ledger, events, journal=journal)
-    with events.open(RUN, parent=None) as span:
+    with events.open(RUN, parent=None) as opened:
         async with Workspace(memory, run="r") as workspace:
             run = Run(
                 id="r",
@@ -125,7 +125,7 @@ async def a_run(  # noqa: PLR0913 - a run has that many parts
                 root=leads,
                 sub=parts,
                 journal=journal,
-                span=span.id,
+                event=opened.id,
                 schema=schema,
             )
             yield Bench(run, source, memory, workspace, seen)

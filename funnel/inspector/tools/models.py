@@ -112,7 +112,7 @@ class ModelTools:
         left = self.run.ledger.remaining_calls()
         if left is not None and len(works) > left and not self.run.journal.entered(site.path):
             raise HostError(f"{len(works)} {what}, but only {left} calls are left; put several into one")
-        with self.run.events.open(BatchStarted(n=len(works)), parent=site.span) as batch:
+        with self.run.events.open(BatchStarted(n=len(works)), parent=site.event) as batch:
             results = await _together(works, at_once)
             batch.end_with(BatchEnded(failed=sum(not result["ok"] for result in results)))
             return results

@@ -32,14 +32,14 @@ SubCallResult = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class CallSite:
-    """Where a tool is called: the event of the call, and its path in the tree of the run."""
+    """Where a tool is called: the id of the call's event, and its path in the tree of the run."""
 
-    span: int
+    event: int
     path: tuple[int, ...]
 
     def part(self, number: int) -> CallSite:
         """Return the site of one of several things that the call does."""
-        return CallSite(self.span, (*self.path, number))
+        return CallSite(self.event, (*self.path, number))
 
 
 async def sub_schema(schema: object) -> AnswerSchema | None:
@@ -95,7 +95,7 @@ async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSch
             reason = str(error)
         if number > MAX_REPAIRS:
             return _failed(f"the sub-model gave no value that meets the schema: {reason}")
-        run.events.point(ReplyRejected(reason=reason), parent=site.span)
+        run.events.point(ReplyRejected(reason=reason), parent=site.event)
         repair = Message("user", render("sub_call_repair", reason=reason))
         said = Message("assistant", reply[:MAX_REPEATED_CHARS])
         asked = replace(request, messages=(*request.messages, said, repair))
@@ -106,7 +106,7 @@ async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSch
 async def _complete(run: Run, request: Request, site: CallSite) -> SubCallResult:
     step = StepId(site.path, joint_fingerprint(*(message.content for message in request.messages)))
     try:
-        completion = await run.sub.complete(request, parent=site.span, place=step)
+        completion = await run.sub.complete(request, parent=site.event, place=step)
     except (LLMError, BudgetExceeded) as error:
         return _failed(str(error))
     if not completion.text.strip():
