@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from funnel.asker import Asker
@@ -16,6 +16,8 @@ from funnel.errors import RunTaken, RunUnknown
 from funnel.journal.journal import MOVED, RECORD
 from funnel.journal.lease import Lease
 from funnel.journal.record import RunRecord
+from funnel.llm.daily import PREFIX
+from funnel.llm.shares import SHARE
 from funnel.memory import layout
 from funnel.memory.base import Memory, Namespace
 from funnel.memory.swap.copying import keys, namespaces
@@ -65,13 +67,18 @@ async def remove_runs(memory: Memory, runs: Collection[str], *, asker: Asker) ->
 
 
 async def remove_runs_before(memory: Memory, moment: datetime, *, asker: Asker) -> Removed:
-    """Remove an asker's runs that began before `moment`; for the owner also the remains of expired runs.
+    """Remove an asker's runs that began before `moment`.
 
-    Runs that a process works on stay. Raises: `MemoryFailed`.
+    For the owner also what is left of expired runs, and the ledgers of days before that. Runs that a process
+    works on and ledgers that it draws on stay. Raises: `MemoryFailed`.
     """
     old: list[str] = []
     async for where in namespaces(memory):
         parts = _parts(where)
+        if asker.access.everything and _day_before(parts, asker, moment):
+            if not await memory.scan(where, SHARE, limit=1):
+                await _empty(memory, where)
+            continue
         if parts[:2] != [asker.tenant, "run"] or not await _may_see(memory, where, asker):
             continue
         if await _began_before(memory, where, moment):
@@ -134,6 +141,14 @@ async def _began_before(memory: Memory, where: Namespace, moment: datetime) -> b
         return stored is None or datetime.fromisoformat(RunRecord.load(stored).started_at) < moment
     except ValueError:
         return False  # a later version's: it is not for this one to judge
+
+
+def _day_before(parts: list[str], asker: Asker, moment: datetime) -> bool:
+    """Whether this is the ledger of a day of the asker's tenant that was over before the day of `moment`."""
+    match parts:
+        case [asker.tenant, "ledger", name] if name.startswith(PREFIX):
+            return name.removeprefix(PREFIX) < moment.astimezone(UTC).date().isoformat()
+    return False
 
 
 async def _may_see(memory: Memory, where: Namespace, asker: Asker) -> bool:

@@ -10,6 +10,7 @@ from second_stage import cell, doc
 from funnel import factory
 from funnel.asker import Asker
 from funnel.errors import BadSetting, BudgetExceeded
+from funnel.journal.housekeeping import remove_runs_before
 from funnel.llm.budget import Ledger, Limits
 from funnel.llm.daily import DailyBudget
 from funnel.llm.models import Models
@@ -141,3 +142,24 @@ def test_the_setting_caps_the_dollars_of_a_day(monkeypatch):
     assert factory.daily(Settings()) is None
     monkeypatch.setenv("FUNNEL_MAX_USD_PER_DAY", "2.5")
     assert factory.daily(Settings()) == Limits.only(max_usd=2.5)
+
+
+async def test_the_ledgers_of_days_gone_by_are_removed_with_their_runs(memory):
+    async def spend(day: int, asker: Asker = ACME) -> str:
+        budget = DailyBudget(memory, Limits.only(), now=lambda: datetime(2026, 11, day, tzinfo=UTC))
+        async with budget.open(asker):
+            return f"{asker.tenant}/ledger/day%2F2026-11-{day}"
+
+    spaces = [await spend(26), await spend(27), await spend(28), await spend(26, BETA)]
+    noon, ann = datetime(2026, 11, 28, 12, tzinfo=UTC), Asker.of("ann", tenant="acme")
+    await remove_runs_before(memory, noon, asker=ann)
+    assert sorted(await memory.namespaces()) == sorted(spaces)
+    await remove_runs_before(memory, noon, asker=ACME)
+    assert sorted(await memory.namespaces()) == sorted(spaces[2:])
+
+
+async def test_the_ledger_of_a_day_that_somebody_draws_on_stays(memory):
+    yesterday = datetime(2026, 11, 27, tzinfo=UTC)
+    async with DailyBudget(memory, Limits.only(), now=lambda: yesterday).open(ACME):
+        await remove_runs_before(memory, datetime(2026, 11, 29, tzinfo=UTC), asker=ACME)
+        assert await memory.namespaces() == ["acme/ledger/day%2F2026-11-27"]
