@@ -37,7 +37,7 @@ from indexes.errors import PlugInFailed
 from indexes.plugins import Registry
 
 MAX_LINE_CHARS = 300
-"""As much of a docstring's first line is told to the model."""
+"""The most characters of a docstring's first line that the model is told."""
 MAX_ARGUMENT_CHARS = 200_000
 MAX_ERROR_CHARS = 500
 AT_ONCE = 16
@@ -56,7 +56,7 @@ function returns for the result, as JSON values."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UserTool:
-    """A function with all that is known of it; called like the function itself."""
+    """A function with its declaration; it can still be called like the function itself."""
 
     function: Callable[..., Any]
     name: str

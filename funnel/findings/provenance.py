@@ -6,9 +6,9 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 MAX_REMEMBERED_CHARS = 4_000_000
-"""Of the texts handed out the latest are remembered, this many characters of them."""
+"""The latest texts are remembered, up to this many characters together."""
 MIN_TEXT_CHARS = 20
-"""A shorter text may stand anywhere."""
+"""A shorter text is not looked up, since it may stand in many documents."""
 
 
 class TextSpan(NamedTuple):
@@ -20,7 +20,7 @@ class TextSpan(NamedTuple):
 
 
 class Provenance:
-    """The texts that a run was handed out of documents, to tell where a text that it passes on comes from."""
+    """Texts of documents that a run received, to find the source of a text that it passes on."""
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, tuple[str, int]] = OrderedDict()

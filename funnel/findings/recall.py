@@ -1,4 +1,4 @@
-"""What earlier runs found, as this run is told it: by `recall()`, and unasked in the first message.
+"""How a run is told the findings of earlier runs: by `recall()`, and unasked in the first message.
 
 Nothing is offered that the asker could not read now, within the run's filter. A finding was written by
 others: like a document it is data, and is shown fenced.
@@ -21,7 +21,7 @@ from funnel.workspace.passages import PASSAGE_CHARS, best_passage
 from indexes.fingerprint import fingerprint, joint_fingerprint
 
 MAX_SHOWN, MAX_SHOWN_TOKENS, MAX_SHOWN_CHARS = 5, 600, 300
-"""The first message tells so many findings, in so many estimated tokens, each cut to so many characters."""
+"""Limits of the first message: how many findings, their tokens together, the characters of each."""
 MIN_SHARE = 1 / 3
 """A finding is told unasked if it holds this share of the question's terms."""
 MANY = 100
@@ -36,7 +36,7 @@ _INTRODUCTION = (
 
 
 class Recall:
-    """Reads findings for one run; one for the whole tree of calls. Without a store there are none.
+    """Reads findings for one run and all its children. Without a store there are none.
 
     `model`: the name of the model that leads, since another would not begin alike.
     """

@@ -23,7 +23,7 @@ from indexes.fingerprint import fingerprint
 
 
 class FindingRecorder:
-    """One for the whole tree of calls. Without a store nothing is recorded."""
+    """Records for one run and all its children. Without a store nothing is recorded."""
 
     def __init__(self, store: FindingStore | None, documents: ReadableDocuments) -> None:
         self._store = store

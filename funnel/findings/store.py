@@ -29,13 +29,13 @@ from indexes.fingerprint import fingerprint
 FindingKind = Literal["note", "sub-call", "child", "answer"]
 
 MAX_FINDINGS = 200
-"""Of one document version; the oldest are dropped."""
+"""The most that are kept about one document version; the oldest are dropped."""
 MAX_CHARS = 2_000
 MAX_ASKED_CHARS = 500
 MAX_TITLE_CHARS = 200
 MAX_SOURCES = 20
 MAX_VERSIONS = 1_000
-"""As many document versions with findings are looked through."""
+"""The most document versions with findings that are looked through."""
 MAX_FOUND = 200
 MAX_EXPOSED = 500
 """Findings of a run that had text of more documents are not stored."""
@@ -51,7 +51,7 @@ Version = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SupportingSpan:
-    """A span of a document version; `fingerprint` tells whether a text is the one that stood there.
+    """A span of a document version; by its `fingerprint` a changed text is noticed.
 
     `title`: the document's, since a finding often does not say what it is about.
     """

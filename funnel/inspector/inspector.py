@@ -22,7 +22,7 @@ from indexes.types import DocumentHit
 
 EXTRACT_TIME_SHARE = 0.15
 EXTRACT_TIME_S = 20.0
-"""The share of the time that is kept for the last call, and the most that it is."""
+"""The share of the time that is kept for the last call, and its upper limit in seconds."""
 CHILDREN_AT_ONCE = 200
 """At one depth, over all runs of a funnel, since each child has a process of the sandbox."""
 _NOT_ASKED = "the documents were still being read, and the model was never asked"

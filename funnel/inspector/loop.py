@@ -36,9 +36,9 @@ from indexes.fingerprint import joint_fingerprint
 MAX_REPAIRS = 3
 PRELUDE = f"import {', '.join(MODULES)}"
 PLENTY = 0.5
-"""While this share of every limit is left, a model does not act differently for what is left."""
+"""While this share of every limit is left, the exact rest does not change what a model does."""
 TURN_OUTPUT_TOKENS = 8_192
-"""What a reasoning model thinks counts, too."""
+"""The thinking of a reasoning model counts, too."""
 
 
 @dataclass(frozen=True, slots=True)

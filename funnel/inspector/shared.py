@@ -1,4 +1,4 @@
-"""What all inspectors of one run work with: one of each for the whole tree of calls."""
+"""The objects that all inspectors of one run share, from the first to the deepest child."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from funnel.text.citations import markers_in
 from funnel.types import Citation
 
 _NO_ANSWERS = "no_answers"
-"""Where the journal has the texts of children that found nothing."""
+"""The name under which the journal keeps the texts of children that found nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A run, what it has cited, and what it is told and finds out."""
+    """A run with its citations, the findings that it is told, and those that it makes."""
 
     run: Run
     citations: CitationRegistry

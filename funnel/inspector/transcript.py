@@ -14,7 +14,7 @@ from funnel.sandbox.base import CellError, CellResult
 HEAD_CHARS = 6_000
 TAIL_CHARS = 2_000
 CLOSING_TOKENS = 200
-"""More than the line on turn and budget takes that ends each prompt."""
+"""An upper limit for the last line of each prompt, which tells turn and budget."""
 MIN_TURNS_TOKENS = 2_000
 """With less room for its replies and their output a model could not follow its own work."""
 MAX_REMARKS = 10

@@ -22,7 +22,7 @@ class Exposes(Enum):
     RECORDED = auto()
     """Only documents whose text it took through the run's documents, which keep a record by themselves."""
     EVERYTHING = auto()
-    """Whatever the asker may read: what is assumed of a tool that does not say."""
+    """Any document that the asker may read; this is assumed of a tool that does not say."""
 
 
 def always(_arguments: Arguments) -> bool:

@@ -45,7 +45,7 @@ class Host:
     _made: int = 0
 
     def __post_init__(self) -> None:
-        """What this inspector was given is what it greps if it names nothing."""
+        """Make the tools; by default they grep what this inspector was given."""
         mine = dict.fromkeys(self.given)
         self._run, self._documents = self.shared.run, self.shared.run.documents
         self._report = ReportTools(self.shared, self.left, self.schema)

@@ -24,7 +24,7 @@ MAX_REPAIRS = 2
 MAX_REPEATED_CHARS = 8_000
 """As much of a malformed reply is shown to the model again."""
 NONE = "NONE"
-"""What the prompt lets a sub-model say of a text that holds nothing."""
+"""The reply that the prompt asks for if the text holds no answer."""
 
 SubCallResult = dict[str, Any]
 """The result of one call among several: ok, value, error."""
