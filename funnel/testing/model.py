@@ -77,7 +77,7 @@ class ModelContract:
             "required": ["name"],
             "additionalProperties": False,
         }
-        asked = request("Name a colour. Be quick.", temperature=0.0, schema=schema, aside=("Be quick.", ""))
+        asked = request("Name a colour. Be quick.", temperature=0.0, schema=schema, varying=("Be quick.", ""))
         before = copy.deepcopy(asked)
         assert isinstance((await model.complete(asked)).text, str)
         assert asked == before
