@@ -1,4 +1,4 @@
-"""Takes out of a memory what is not wanted there any more: runs, or all that goes back to a document.
+"""Removes from a memory what is no longer wanted: runs, or everything derived from a document.
 
 Knows where runs, documents, caches and what was learnt are kept, and no more of what they hold.
 """
@@ -30,7 +30,7 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was taken out: the names of runs; and how many document versions, caches, places of facts."""
+    """What was removed: the names of runs; how many document versions, caches and finding stores."""
 
     runs: tuple[str, ...] = ()
     documents: int = 0
@@ -91,7 +91,7 @@ async def remove_runs_before(memory: Memory, moment: datetime, *, asker: Asker) 
 
 
 async def erase_documents(memory: Memory, ids: Collection[str]) -> Removed:
-    """Take out every version of these documents, and whatever may hold words of them, of all tenants.
+    """Remove every version of these documents, and whatever may hold words of them, for all tenants.
 
     That is: runs that had one of them or name it anywhere, what was learnt from it, and every cache of
     completions, since they do not say what they were made from.
@@ -120,12 +120,12 @@ async def erase_documents(memory: Memory, ids: Collection[str]) -> Removed:
 
 @asynccontextmanager
 async def _held(memory: Memory, runs: Iterable[Namespace]) -> AsyncIterator[None]:
-    """Nobody else works on these runs meanwhile. Raises: `RunTaken`."""
+    """Hold the leases of these runs, so that nobody else works on them. Raises: `RunTaken`."""
     leases: list[Lease] = []
     try:
         for where in sorted(runs):
             if await memory.get_many(where, [MOVED]):
-                continue  # whoever works on it does so elsewhere
+                continue  # it lives in another memory now
             lease = Lease(memory, where, _parts(where)[2])
             await lease.take()
             leases.append(lease)
@@ -140,7 +140,7 @@ async def _began_before(memory: Memory, where: Namespace, moment: datetime) -> b
     try:
         return stored is None or datetime.fromisoformat(RunRecord.load(stored).started_at) < moment
     except ValueError:
-        return False  # a later version's: it is not for this one to judge
+        return False  # written by a later version: left alone
 
 
 def _day_before(parts: list[str], asker: Asker, moment: datetime) -> bool:
@@ -152,7 +152,7 @@ def _day_before(parts: list[str], asker: Asker, moment: datetime) -> bool:
 
 
 async def _may_see(memory: Memory, where: Namespace, asker: Asker) -> bool:
-    """Whether a run is the asker's to see. Without a record that reads it is nobody's but the owner's."""
+    """Whether the asker may see a run. Without a readable record only the owner may."""
     if asker.access.everything:
         return True
     stored = (await memory.get_many(where, [RECORD])).get(RECORD)
@@ -163,7 +163,7 @@ async def _may_see(memory: Memory, where: Namespace, asker: Asker) -> bool:
 
 
 async def _documents(memory: Memory, parts: list[str]) -> set[Namespace]:
-    """The document versions that a run has, where their pages are."""
+    """Return the namespaces of the document versions that a run has."""
     owner = Asker.owner(parts[0])
     async with Workspace(memory, run=parts[2], asker=owner) as workspace:
         found = await workspace.documents()
@@ -171,7 +171,7 @@ async def _documents(memory: Memory, parts: list[str]) -> set[Namespace]:
 
 
 def _goes_back_to(parts: list[str], ids: Collection[str]) -> bool:
-    """Whether all that is kept there may be made from one of these documents, as its name tells."""
+    """Whether the name of a namespace says that its content may derive from one of these documents."""
     match parts:
         case [_, "cache", *_] | [_, "learnt", _]:
             return True
@@ -181,7 +181,7 @@ def _goes_back_to(parts: list[str], ids: Collection[str]) -> bool:
 
 
 def _naming(ids: Iterable[str]) -> Callable[[str, bytes], bool]:
-    """Whether a key or its value names one of these: as a document of the run, or anywhere in JSON."""
+    """Return a test for a key and value that name one of these documents, anywhere in JSON."""
     ids = list(ids)
     quoted = [quoted for name in ids for quoted in spellings(name)]
     documents = {f"document/{name}" for name in ids}
@@ -197,7 +197,7 @@ async def _any_value(memory: Memory, where: Namespace, wanted: Callable[[str, by
 
 
 async def _empty(memory: Memory, where: Namespace) -> None:
-    """First what says that a document is complete: whoever looks for it meanwhile stores it anew."""
+    """Delete all keys; first the mark that a document is complete, so that nobody reads half of one."""
     await memory.delete_many(where, [COMPLETE])
     async for batch in _batches(memory, where):
         await memory.delete_many(where, batch)
@@ -215,5 +215,5 @@ async def _batches(memory: Memory, where: Namespace) -> AsyncIterator[list[str]]
 
 
 def _parts(where: Namespace) -> list[str]:
-    """What `namespace` was given."""
+    """Return the parts that `namespace` was given."""
     return [unquote(part, errors="surrogatepass") for part in where.split("/")]

@@ -1,8 +1,9 @@
-"""What a run paid for and was told, appended as it happens and answered again on a resume; knows no model.
+"""A run's journal: what it paid for and was told, appended as it happens and replayed on a resume.
 
-A path is where something happened in the tree of a run: (0, 3, 7, 12) is the 13th element of the 8th host
-call of the third turn of the root inspector, and what begins with it is inside. Code that runs again comes to
-the same paths in the same order, so a path and a check of what was asked there find the answer of last time.
+Knows no model. A path says where something happened in the tree of a run: (0, 3, 7, 12) is the 13th element
+of the 8th host call in the third turn of the root inspector, and longer paths that begin so lie inside it.
+Code that runs again comes to the same paths in the same order, so a path and a fingerprint of what was
+asked find the answer of the earlier attempt.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _LOADED = 256
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Something of an earlier attempt, and what was asked for it."""
+    """A result of an earlier attempt, with the fingerprint of what was asked for it."""
 
     attempt: int
     fingerprint: str
@@ -54,12 +55,12 @@ class _Known:
 
 
 class Journal:
-    """The journal of one run, over any memory. Entries are written in order, those of one moment together.
+    """The journal of one run, over any memory. Entries are written in order and in batches.
 
-    Once the memory has failed nothing more is written until the end, when it is tried once more: what was
-    paid for meanwhile is not paid for again should the memory have come back.
+    After the memory has failed nothing more is written until the journal is closed. Then one more attempt is
+    made, so that what was paid for meanwhile is not paid for again if the memory has come back.
 
-    `ttl_s`: how long what is written stays. Use as an async context manager: leaving it writes what is left
+    `ttl_s`: how long entries are kept. Use as an async context manager: leaving it writes what is left
     and lets others have the run.
 
     Raises: `RunUnknown` for an empty name.
@@ -153,12 +154,12 @@ class Journal:
         return self._attempt > 0
 
     def entered(self, path: tuple[int, ...]) -> bool:
-        """Whether anything inside this place is known from an earlier attempt."""
+        """Whether an earlier attempt did anything inside this path."""
         n = len(path)
         return any(at[:n] == path for known in (self._outcomes, self._kept) for at in known)
 
     def went_on(self, path: tuple[int, ...]) -> bool:
-        """Whether anything after this place is known from an earlier attempt, which so took note of it."""
+        """Whether an earlier attempt did anything after this path, and so took note of its result."""
         n = len(path)
         return any(
             at > path and at[:n] != path and at[0] == path[0]
@@ -167,25 +168,25 @@ class Journal:
         )
 
     def outcome(self, place: StepId) -> Outcome | None:
-        """How a call ended that was made here in an earlier attempt with the same words."""
+        """Return how the same call ended at this step in an earlier attempt; None if it did not."""
         found: Outcome | None = self._found(self._outcomes, place)
         return found
 
     async def asked(self, place: StepId, worst: Outcome) -> None:
-        """A call is about to be made that may take as much as `worst`. Raises: `RunTaken`, `MemoryFailed`."""
+        """Record that a call of at most `worst` is about to be made. Raises: `RunTaken`, `MemoryFailed`."""
         self._check()
         await self._append(CallAsked(place.path, worst))
 
     def asked_again(self, place: StepId, worst: Outcome) -> None:
-        """The call is about to be made once more, and may take as much again."""
+        """Record that the call is about to be repeated, and may cost as much again."""
         self._enqueue(CallAsked(place.path, worst), None)
 
     async def ended(self, place: StepId, outcome: Outcome) -> None:
-        """It ended so. Once this returns, the call is not made again. Raises: `RunTaken`, `MemoryFailed`."""
+        """Record how it ended, so that no resume makes it again. Raises: `RunTaken`, `MemoryFailed`."""
         await self._append(CallEnded(place.path, place.fingerprint, outcome))
 
     def kept(self, place: StepId) -> Kept | None:
-        """What a host call gave here in an earlier attempt for the same arguments.
+        """Return the result of the same host call at this step in an earlier attempt; None if there is none.
 
         A failure that nothing came after is none: what stood in the way, such as a limit, may be gone.
         """
@@ -193,11 +194,11 @@ class Journal:
         return None if found is None or (found.failed and not self.went_on(place.path)) else found
 
     def keep(self, place: StepId, kept: Kept) -> None:
-        """Write what a host call gave, before anything that is written later, without waiting for it."""
+        """Append the result of a host call, in order, without waiting until it is written."""
         self._enqueue(HostCallEnded(place.path, place.fingerprint, kept), None)
 
     def cite(self, number: int, citation: Citation) -> None:
-        """Write that a number was given to a citation."""
+        """Record which number a citation was given."""
         self._enqueue(CitationNumbered(number, citation), None)
 
     def expose(self, ids: Iterable[str], *, everything: bool) -> None:
@@ -211,11 +212,11 @@ class Journal:
         self._pending.append((entries.dump(TextExposed(new, everything)), None))
 
     def value(self, name: str) -> Any:
-        """What `set_value` was given in an earlier attempt; None if nothing."""
+        """Return what an earlier attempt passed to `set_value`; None if nothing."""
         return self._values.get(name)
 
     def set_value(self, name: str, value: Any) -> None:
-        """Write a value of the run as a whole: what stage one found, what the router decided."""
+        """Record a value of the run as a whole, such as the hits or the router's decision."""
         self._enqueue(ValueSet(name, value), None)
 
     async def flush(self) -> None:
@@ -258,14 +259,14 @@ class Journal:
             raise RunUnknown(self._run, self._memory.url, f"its answer does not read ({error})") from error
 
     async def length(self) -> int:
-        """How many entries are written."""
+        """Return how many entries are written."""
         count, after = 0, _ENTRY
         while keys := await self._memory.scan(self._where, _ENTRY, after=after, limit=_LOADED):
             count, after = count + len(keys), keys[-1]
         return count
 
     async def close(self) -> None:
-        """Write what is left and let go of the run; a second call does nothing."""
+        """Write what is pending and release the run; a second call does nothing."""
         try:
             if self._writer is not None:
                 await asyncio.shield(self._writer)
@@ -293,7 +294,7 @@ class Journal:
             self._writer = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        """One batch after another: what came in while one was under way is the next."""
+        """Write one batch after another; what arrives during a write goes into the next."""
         while self._pending and self._failure is None:
             waiting = [written for _, written in self._pending]
             try:
@@ -326,7 +327,7 @@ class Journal:
     def _take(
         self, entry: Entry | None, attempt: int, asked: dict[tuple[int, tuple[int, ...]], Outcome]
     ) -> None:
-        """Put one stored entry where it is looked for; a later one of the same path replaces the earlier."""
+        """Take one stored entry into the indexes of this journal; a later one replaces an earlier."""
         match entry:
             case CallAsked(path, worst):
                 call = attempt, path
@@ -356,13 +357,13 @@ class Journal:
         return None
 
     def _diverge(self, path: tuple[int, ...]) -> None:
-        """What came at this place or later no longer fits; the run goes on from here as if it were new."""
+        """Drop what no longer fits, from this path on; from here the run goes on as if it were new."""
         self.diverged = True
         self._forget(path, before=self._attempt)
         self._enqueue(Forgotten(path), None)
 
     def _forget(self, path: tuple[int, ...], *, before: int) -> None:
-        """Drop what attempts before that number knew at this place or later."""
+        """Drop what attempts before that number recorded at this path or later."""
         for known in (self._outcomes, self._kept):
             for at in [at for at, found in known.items() if at >= path and found.attempt < before]:
                 del known[at]
@@ -375,7 +376,7 @@ class Journal:
 
 
 def _both(first: Outcome, second: Outcome) -> Outcome:
-    """Two attempts at one call, neither of which is known to have ended."""
+    """Return the sum of two attempts at one call, neither of which is known to have ended."""
     costs = first.cost_usd, second.cost_usd
     return Outcome(
         None,

@@ -1,4 +1,4 @@
-"""Who works on a run: one process at a time, until it ends or is gone; knows no run's content.
+"""The lease on a run: one process at a time works on it; knows nothing of its content.
 
 Each that takes a run begins a new attempt of it: no two ever have the same number.
 
@@ -22,7 +22,7 @@ from funnel.memory.base import Memory, Namespace
 KEY = "lease"
 TTL_S = 15.0
 _LOOKS = 20
-"""A watcher looks so often within `ttl_s`."""
+"""How often a watcher looks within `ttl_s`."""
 
 
 class Lease:
@@ -52,7 +52,7 @@ class Lease:
         self._beating: asyncio.Task[None] | None = None
 
     async def take(self) -> int:
-        """Hold the run from now on; waits up to `ttl_s` where only that can tell whether its holder attempts.
+        """Take the run. Waits up to `ttl_s` if only time can tell whether its holder is alive.
 
         Returns: how often it was taken before. Raises: `RunTaken` when another process works on it;
         `MemoryFailed`.
@@ -79,7 +79,7 @@ class Lease:
         return self._attempt
 
     async def check(self) -> None:
-        """Whether it is still held; renews it first where that is overdue, as after a long sleep.
+        """Check that the lease is still held; renew it first if that is overdue, as after a long sleep.
 
         Raises: `RunTaken` when it is not.
         """
@@ -90,7 +90,7 @@ class Lease:
             raise RunTaken(self._run, "another process, which took it over when this one was not heard of")
 
     async def release(self) -> None:
-        """Let others have it at once; a second call does nothing."""
+        """Release the lease; a second call does nothing."""
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
@@ -130,7 +130,7 @@ class Lease:
 
 
 class Watch:
-    """Tells from what stands under `KEY`, looked at again and again, whether somebody works on a run."""
+    """Tells from repeated looks at the value under `KEY` whether a process works on a run."""
 
     def __init__(self, *, clock: Callable[[], float] = holder.clock) -> None:
         self._clock = clock
@@ -138,7 +138,7 @@ class Watch:
         self._since = clock()
 
     def alive(self, held: bytes | None) -> bool:
-        """Whether its holder may be at work: not gone, and heard of within the time of two leases."""
+        """Whether the holder may be at work: not known to be dead, and heard of within two lease times."""
         if held != self._seen:
             self._seen, self._since = held, self._clock()
         return held is not None and not _is_gone(held) and self._clock() - self._since < 2 * TTL_S

@@ -1,4 +1,4 @@
-"""Changing the memory of a run that is going on in another process: a request and a reply in that memory.
+"""Swaps the memory of a run in another process, by a request and a reply in that memory.
 
 The request holds the new URL as it was given, credentials included, until the run has taken it, which it does
 within a second; nobody but who may read the memory can see it.
@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Mailbox:
-    """Takes the requests to one run, as long as it is entered, and leaves word where the run went.
+    """Takes swap requests to one run while it is entered, and records where the run went.
 
     `ttl_s`: how long that word stays.
     """
@@ -63,14 +63,14 @@ class Mailbox:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def leave(self, old: Memory, url: str) -> None:
-        """Say in the old memory that the run is at `url` from now on."""
+        """Record in the old memory that the run is at `url` from now on."""
         await old.put_many(self._where, {MOVED: json.dumps(url).encode()}, ttl_s=self._ttl_s)
         if self._asked is not None:
             await self._reply(old, ok=True, url=url)
         self._left = True
 
     async def stay(self, old: Memory) -> None:
-        """Take that back."""
+        """Withdraw that record."""
         self._left = False
         await old.delete_many(self._where, [MOVED, REPLY])
 
@@ -109,7 +109,7 @@ class Mailbox:
 async def request_swap(
     memory: Memory, run: str, url: str, *, asker: Asker = LOCAL_OWNER, timeout_s: float = 600.0
 ) -> str:
-    """Have the process that works on `run` use the memory at `url`. Returns: its URL without credentials.
+    """Make the process that works on `run` use the memory at `url`. Returns: its URL without credentials.
 
     Raises: `RunUnknown` when `memory` holds no such run; `SwapFailed`, also when nobody works on it.
     """

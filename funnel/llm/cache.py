@@ -1,4 +1,4 @@
-"""Completions kept from run to run in a memory, apart for every asker's rights; knows no model and no budget.
+"""Completions cached in a memory across runs, apart by tenant and rights; knows no model and no budget.
 
 Two calls share a completion when nothing differs that shapes it: `Request.key`. Of identical calls at the
 same time one is made, also over several runs of one process.
@@ -21,7 +21,7 @@ _Flight = asyncio.Future[Completion | LLMError | None]
 
 
 class Completions:
-    """What is shared by all runs over one memory. `ttl_s`: how long a completion is kept."""
+    """The cache that all runs over one memory share. `ttl_s`: how long a completion is kept."""
 
     def __init__(self, memory: Memory, *, ttl_s: float | None = None) -> None:
         self._memory = memory
@@ -29,7 +29,7 @@ class Completions:
         self._flights: dict[tuple[Namespace, str], _Flight] = {}
 
     def of(self, asker: Asker, *, fresh: bool = False) -> ScopedCache:
-        """The cache of askers with these rights. `fresh`: what is kept is not used, only replaced."""
+        """Return the cache for these rights. `fresh`: cached completions are replaced, not used."""
         return ScopedCache(
             self._memory, layout.completions(asker), self._flights, ttl_s=self._ttl_s, fresh=fresh
         )
@@ -54,7 +54,7 @@ class ScopedCache:
         self._fresh = fresh
 
     async def through(self, key: str, call: Callable[[], Awaitable[Completion]]) -> tuple[Completion, bool]:
-        """The completion of that key, and whether it came without calling `call` here.
+        """Return the completion of that key, and whether it came without calling `call` here.
 
         Raises: what `call` raises, here or in the call that was under way; `MemoryFailed`.
         """
@@ -92,7 +92,7 @@ class ScopedCache:
             return None  # a later version's: it is paid for again, and replaced
 
     async def _keep(self, key: str, completion: Completion) -> None:
-        """Only what ended by itself: an answer that was cut or refused may be whole the next time."""
+        """Store a completion that ended by itself; one that was cut or refused may be whole the next time."""
         if completion.finish_reason == "stop" and completion.text.strip():
             stored = {key: _COMPLETIONS.dump(completion)}
             await self._memory.put_many(self._where, stored, ttl_s=self._ttl_s)

@@ -1,11 +1,11 @@
-"""The one way by which a run calls a model: journal, cache, slot, reservation, span, call, bill.
+"""The only way a run calls a model: journal, cache, limiter, reservation, event, call, bill.
 
-Knows no provider. Several meters (root model, sub-calls) share one ledger, one stream and one `limit`.
+Knows no provider. The meters of a run (root model, sub-calls) share its ledger and its stream of events.
 
-What a call that failed is booked at: nothing, where the endpoint refused it or was never reached; its whole
-reservation, where it may have been served (a timeout, a lost or cancelled call, an answer that does not
-read), because nobody can know and a cap that may have been passed is a cap that was passed. So `usage` is
-never below what was billed; the end event's `usage` says which it was: reported, estimated, worst_case, none.
+A failed call is booked at nothing if the endpoint refused it or was never reached, and at its whole
+reservation if it may have been served (a timeout, a lost or cancelled call, an unreadable answer): nobody can
+know, and a cap that may have been passed counts as passed. So `usage` is never below what was billed. The
+`usage` of the end event says which case it was: reported, estimated, worst_case or none.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from funnel.trace.events import Events
 from funnel.trace.kinds import CacheHit, CallRetried, ModelCallEnded, ModelCallStarted
 
 FIRST_CALL_INPUT_TOKENS = 1024
-"""No prompt of ours, with a question and one passage in it, is estimated at less."""
+"""The lowest estimate for any of our prompts that holds a question and one passage."""
 
 
 class Meter:
-    """Calls one model on one run's budget. `price` is None when nobody stated it.
+    """Calls one model within a run's budget. `price` is None if nobody stated it.
 
     With a `cache`, a completion that is in it is not paid for; with a `journal`, neither is a call that was
     made at the same place in an earlier attempt of the run.
@@ -76,12 +76,12 @@ class Meter:
 
     @property
     def at_once(self) -> int:
-        """How many calls of the run can be under way together."""
+        """How many calls of the run can be in flight at once."""
         return self._limit.size
 
     @property
     def cached(self) -> bool:
-        """Whether the model's answers are kept for later runs."""
+        """Whether the model's answers are cached for later runs."""
         return self._cache is not None
 
     def check_start(self, limits: Limits) -> None:
@@ -106,7 +106,7 @@ class Meter:
     async def complete(
         self, request: Request, *, parent: int | None, place: StepId | None = None
     ) -> Completion:
-        """One call, its span inside the event `parent`; the output asked for may be cut to what is left.
+        """Make one call, shown inside the event `parent`; its output limit may be cut to what is left.
 
         `place`: where it is made, for the journal; a sub-call that failed there before fails again.
 
@@ -121,7 +121,7 @@ class Meter:
             return await self._cached(request, parent, place)
 
     def _replayed(self, request: Request, place: StepId, parent: int | None) -> Completion | None:
-        """What the journal holds for this place. Of failures, only a sub-call's are part of what happened."""
+        """Return what the journal holds for this step; of failures only those of sub-calls are replayed."""
         found = self._journal.outcome(place) if self._journal else None
         if found is None or (found.completion is None and request.purpose != "query"):
             return None
@@ -133,7 +133,7 @@ class Meter:
         return found.completion
 
     async def _cached(self, request: Request, parent: int | None, place: StepId | None) -> Completion:
-        """The completion from the cache, or else paid for."""
+        """Return the completion from the cache, or pay for it."""
 
         async def pay() -> Completion:
             return await self._paid(request, parent, place)
@@ -229,7 +229,7 @@ class Meter:
             bill.release()
 
     async def _announce(self, place: StepId | None, reservation: Reservation) -> None:
-        """Write that a call begins: should its end never be written, it counts at its worst case."""
+        """Record that a call begins. If its end is never recorded, it counts at its worst case."""
         await self._ledger.announce(reservation)
         if self._journal is not None and place is not None:
             await self._journal.asked(place, self._worst(reservation))
@@ -245,7 +245,7 @@ class Meter:
         completion: Completion | None,
         error: BaseException | None = None,
     ) -> None:
-        """Write how a call ended. A cancelled one may have been served: its announcement stands for it.
+        """Record how a call ended. A cancelled call may have been served, so its announcement stands.
 
         That a limit ended it is no part of what happened either: with a larger one it is made again.
         """
@@ -279,7 +279,7 @@ class Meter:
 
 
 def _cut_short(completion: Completion, request: Request) -> bool:
-    """Whether it was made with less room than this call has: by a run that had less left."""
+    """Whether a cached completion was cut short by a run that had less budget left than this one."""
     return completion.finish_reason == "length" and completion.output_tokens < request.max_output_tokens
 
 
@@ -299,7 +299,7 @@ class _Bill:
         self._book(completion.input_tokens, completion.output_tokens, usage)
 
     def reserve_again(self) -> Reservation:
-        """The attempt may have cost its worst case, and so may the next. Raises: `BudgetExceeded`."""
+        """Book the worst case of a lost attempt and reserve the next one. Raises: `BudgetExceeded`."""
         self._book_worst_case()
         self._open = again = self._ledger.reserve(
             input_tokens=self._size.input_tokens,
@@ -317,7 +317,7 @@ class _Bill:
             self._book_worst_case()
 
     def release(self) -> None:
-        """Let go of what is still reserved; the second time there is nothing."""
+        """Release what is still reserved; a second call does nothing."""
         if self._open is not None:
             self._ledger.release(self._open)
             self._open = None
