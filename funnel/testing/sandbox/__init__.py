@@ -3,51 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from funnel.errors import BudgetExceeded
-from funnel.sandbox.base import (
-    CellResult,
-    EndCell,
-    HostError,
-    HostFunction,
-    Sandbox,
-    SandboxLimits,
-    Session,
-)
+from funnel.sandbox.base import CellResult, HostFunction, Sandbox, SandboxLimits
+from funnel.testing.sandbox.fixtures import FUNCTIONS, TIGHT
+from funnel.testing.sandbox.isolation import IsolationContract
 
-TIGHT = SandboxLimits(cell_s=0.3, memory_bytes=64 * 1024 * 1024, output_bytes=5_000, host_calls=50)
+__all__ = ["FUNCTIONS", "TIGHT", "SandboxContract"]
 
 
-async def echo(value: Any, *, suffix: str = "") -> Any:
-    """Return the value, or its text with a suffix."""
-    return f"{value}{suffix}" if suffix else value
-
-
-async def refuse() -> None:
-    """Tell the code what it did wrong."""
-    raise HostError("nothing of that name; known: a, b")
-
-
-async def end(value: Any = None) -> None:
-    """End the cell."""
-    del value
-    raise EndCell
-
-
-FUNCTIONS: dict[str, HostFunction] = {"echo": echo, "refuse": refuse, "end": end}
-
-
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
-
-
-class SandboxContract:
+class SandboxContract(IsolationContract):
     """What every `funnel.sandbox.base.Sandbox` must do.
 
         class TestMine(SandboxContract):
@@ -59,28 +27,6 @@ class SandboxContract:
     one engine between tests needs one that starts again after `close`. The code that they run is kept to the
     small Python that every engine has.
     """
-
-    @pytest.fixture
-    def sandbox(self) -> Sandbox:
-        """Return the engine."""
-        raise NotImplementedError("override the fixture `sandbox`: return a Sandbox")
-
-    @asynccontextmanager
-    async def open(
-        self,
-        sandbox: Sandbox,
-        variables: Mapping[str, Any] | None = None,
-        limits: SandboxLimits = TIGHT,
-        **functions: HostFunction,
-    ) -> AsyncIterator[Session]:
-        """Open a session with tight limits and the functions of this file."""
-        async with sandbox.session({**FUNCTIONS, **functions}, variables or {}, limits) as session:
-            yield session
-
-    async def one(self, sandbox: Sandbox, code: str, **functions: HostFunction) -> CellResult:
-        """Run one cell in a session of its own."""
-        async with sandbox.session({**FUNCTIONS, **functions}, {}, TIGHT) as session:
-            return await session.run(code)
 
     async def test_it_has_a_name_and_a_short_dialect(self, sandbox: Sandbox) -> None:
         assert sandbox.name
@@ -331,46 +277,6 @@ class SandboxContract:
     async def test_limits_need_not_be_given(self, sandbox: Sandbox) -> None:
         async with sandbox.session({}, {"x": 1}) as session:
             assert (await session.run("print(x)")).stdout == "1\n"
-
-    # what is outside
-
-    async def test_no_file_of_the_host_can_be_read(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        secret = tmp_path / "secret"
-        secret.write_text("hunter2")
-        result = await self.one(sandbox, f"print(open({str(secret)!r}).read())")
-        assert result.error is not None
-        assert "hunter2" not in f"{result}"
-
-    async def test_no_file_of_the_host_can_be_written(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        await self.one(sandbox, f"f = open({str(tmp_path / 'made')!r}, 'w')\nf.write('x')\nf.close()")
-        assert _names(tmp_path) == []
-
-    async def test_no_program_of_the_host_can_be_run(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        code = f"import subprocess\nsubprocess.run(['touch', {str(tmp_path / 'made')!r}])"
-        await self.one(sandbox, code)
-        assert _names(tmp_path) == []
-
-    async def test_no_variable_of_the_environment_can_be_read(
-        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("OPENAI_API_KEY", "hunter2")
-        result = await self.one(sandbox, "import os\nprint(os.environ, os.getenv('OPENAI_API_KEY'))")
-        assert "hunter2" not in f"{result}"
-
-    async def test_nothing_on_the_network_can_be_reached(self, sandbox: Sandbox) -> None:
-        reached: list[str] = []
-
-        async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            reached.append("connected")
-            writer.close()
-
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            code = f"import socket\nsocket.create_connection(('127.0.0.1', {port}), 0.2)"
-            result = await self.one(sandbox, code)
-        assert result.error is not None
-        assert reached == []
 
     # many at once
 
