@@ -52,7 +52,7 @@ async def passes(given: Workload, memory: str, *, wording: str = OWN, n: int = 1
     options = Options(mode="deep", k=len(given.documents), fresh=memory == NEITHER, learn=memory == FINDINGS)
     with tempfile.TemporaryDirectory() as folder:
         funnel = Funnel(
-            RawDocuments(given.documents),
+            RawDocuments(given.documents).as_owner(),
             models=Models(root, sub, prices=PRICES),
             memory=InMemory(),
             sandbox=MontySandbox(),

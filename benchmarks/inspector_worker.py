@@ -68,7 +68,7 @@ async def main() -> None:
         shape = order["documents"], order["chars"]
         built = time.monotonic()
         if shape not in funnels:
-            funnels[shape] = build(source(order, args.collection), settings)
+            funnels[shape] = build(source(order, args.collection).as_owner(), settings)
         built = time.monotonic() - built
         send({**await ask(funnels[shape], order), "build_s": built})
     for funnel in funnels.values():

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from funnel.asker import LOCAL_OWNER
 from funnel.llm.base import Message, Request
 from funnel.llm.budget import Ledger, Limits, Price
 from funnel.llm.limiter import Limiter
@@ -59,7 +60,7 @@ async def called_us(ledger: Ledger, n: int) -> float:
 async def shared_us(memory: Memory, n: int, *, runs: int) -> tuple[float, float]:
     """Microseconds a reservation that is announced, and requests to the memory a call, of runs at once."""
     counting = Counting(memory)
-    async with SharedLedger(counting, "benchmark", Limits.only(max_usd=1e6)) as ledger:  # type: ignore[arg-type]
+    async with SharedLedger(counting, "benchmark", Limits.only(max_usd=1e6), asker=LOCAL_OWNER) as ledger:  # type: ignore[arg-type]
 
         async def run() -> None:
             own = Ledger(FREE, parent=ledger)

@@ -25,6 +25,7 @@ from typing import Any
 
 from memory_backends import NAMES, Backends, Call, bare
 
+from funnel.asker import LOCAL_OWNER
 from funnel.memory import namespace, open_memory
 from funnel.workspace.workspace import Workspace
 
@@ -99,7 +100,7 @@ async def operations(name: str, backends: Backends, grep_mb: int) -> Found:
                 ratio = round(found[f"{what} {size}"]["p50_us"] / alone["p50_us"], 2)
                 found[f"{what} {size}"] |= {"bare_p50_us": alone["p50_us"], "ratio": ratio}
             found[f"{what} {size}"]["per_s"] = await throughput(calls[what], rounds)
-    async with Workspace(memory, run="bench", cache_bytes=0) as workspace:
+    async with Workspace(memory, run="bench", cache_bytes=0, asker=LOCAL_OWNER) as workspace:
         found |= await texts(workspace, grep_mb, rounds)
     await memory.close()
     return found

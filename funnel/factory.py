@@ -20,7 +20,7 @@ from funnel.settings import EXTRACTIVE, Settings
 from funnel.sync import SyncFunnel
 from funnel.trace.events import Sink
 from indexes.plugins import Registry
-from indexes.source import Source
+from indexes.source import Documents, Source
 
 DAY_S = 86_400
 
@@ -31,8 +31,11 @@ Each is a function or class that takes the whole name, such as `acme:large`, and
 """
 
 
-def build(source: Source, settings: Settings | None = None) -> Funnel:
-    """Build a funnel over `source`, an `indexes.Collection` or `indexes.RawDocuments`, from the settings.
+def build(documents: Source | Documents, settings: Settings | None = None) -> Funnel:
+    """Build a funnel from the settings, over the documents of one asker or over a whole source.
+
+    `documents`: `collection.as_owner()` or `collection.for_asker(…)`, and no question has to say who asks; or
+    a `Source` such as `indexes.Collection`, and each question names its asker in its `Options`.
 
     Raises: `BadSetting`, `UnknownName`, `MemoryFailed`, `SandboxUnavailable`, `MissingExtra`, `PlugInFailed`.
     """
@@ -42,7 +45,7 @@ def build(source: Source, settings: Settings | None = None) -> Funnel:
     # The memory comes last: only it holds something open from the start.
     called, sandbox = models(settings), open_sandbox(settings.sandbox)
     funnel = Funnel(
-        source,
+        documents,
         models=called,
         memory=HotSwap(open_memory(settings.memory)),
         sandbox=sandbox,
@@ -58,9 +61,9 @@ def build(source: Source, settings: Settings | None = None) -> Funnel:
     return funnel
 
 
-def build_sync(source: Source, settings: Settings | None = None) -> SyncFunnel:
+def build_sync(documents: Source | Documents, settings: Settings | None = None) -> SyncFunnel:
     """Build the same for scripts and notebooks: a context manager whose `ask` needs no `await`."""
-    return SyncFunnel(partial(build, source, settings))
+    return SyncFunnel(partial(build, documents, settings))
 
 
 def models(settings: Settings) -> Models:

@@ -32,7 +32,7 @@ from funnel.trace.events import Event, Sink
 from funnel.trace.kinds import AnswerGiven, FoundDocument, RetrieveEnded, RetrieveStarted, RouteDecided
 from funnel.types import MODES, Answer, Decision, EndReason
 from funnel.waiting import wait_for
-from indexes.source import Source
+from indexes.source import Documents, Source
 from indexes.types import DocumentHit
 
 _NOT_ASKED = "the documents were still being searched, and the model was never asked"
@@ -41,7 +41,9 @@ _DIVERGED = "What had been done no longer fitted from some step on; from there t
 
 
 class Funnel:
-    """Answers questions over one source. `async with` closes the models, memory and sandbox it was given.
+    """Answers questions over a source, or over the documents of one asker.
+
+    `async with` closes the models, memory and sandbox that it was given.
 
     `keep_s`: how long what a run stores is kept for a resume and for later runs; None for ever. `learn`:
     whether runs offer each other their findings, unless a question's options forbid it. `daily`: what all
@@ -50,7 +52,7 @@ class Funnel:
 
     def __init__(  # noqa: PLR0913 - its parts, and two settings of the memory
         self,
-        source: Source,
+        documents: Source | Documents,
         *,
         models: Models,
         memory: Memory,
@@ -69,7 +71,7 @@ class Funnel:
         self._reader = Reader()
         self._inspector = Inspector(sandbox)
         self._runs = RunLifecycle(
-            source,
+            documents,
             models=models,
             memory=memory,
             sandbox=sandbox.name,

@@ -31,6 +31,11 @@ class Documents:
         self._lock = Lock()
 
     @property
+    def source(self) -> Source:
+        """What these are documents of, from which views for other askers are made."""
+        return self._source
+
+    @property
     def scope(self) -> Scope:
         """The asker's rights and the filter that every call is held to."""
         return self._scope

@@ -182,7 +182,7 @@ async def _record(name: str, url: str) -> RunRecord:
     memory = open_memory(url)
     try:
         if name != LAST:
-            return await Journal(memory, name).record()
+            return await Journal(memory, name, asker=LOCAL_OWNER).record()
         known = [listed async for listed in runs(memory, asker=LOCAL_OWNER)]
         open_runs = [
             listed.record

@@ -75,7 +75,7 @@ def demo(
                 limits = replace(limits, max_usd=round(MAX_USD - (spent or 0.0), 6))
             options = Options(limits=limits, trace=where / "traces" / f"question-{number}.jsonl")
             with Collection.open(where / "kb") as collection:
-                answer = asyncio.run(run(collection, settings, question, options))
+                answer = asyncio.run(run(collection.as_owner(), settings, question, options))
             spent = None if spent is None or answer.usage.cost_usd is None else spent + answer.usage.cost_usd
             show.answer(answer)
         show.OUT.print()

@@ -15,6 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from funnel.asker import LOCAL_OWNER
 from funnel.cli import show
 from funnel.cli.errors import FAILED, one_line
 from funnel.errors import BadSetting
@@ -171,7 +172,6 @@ async def _opened(*urls: str | None) -> AsyncIterator[list[Memory]]:
 
 
 async def _listed(url: str | None) -> dict[str, Any]:
-    from funnel.asker import LOCAL_OWNER
     from funnel.journal.listing import runs
     from funnel.memory.swap.copying import namespaces
 
@@ -196,9 +196,9 @@ async def _shown(run: str, url: str | None) -> dict[str, Any]:
     from funnel.workspace.workspace import Workspace
 
     async with _opened(url) as (memory,):
-        journal = Journal(memory, run)
+        journal = Journal(memory, run, asker=LOCAL_OWNER)
         record, answer = await journal.record(), await journal.answer()
-        async with Workspace(memory, run=run) as workspace:
+        async with Workspace(memory, run=run, asker=LOCAL_OWNER) as workspace:
             documents = [
                 {"id": stored.id, "version": stored.version, "n_chars": stored.n_chars}
                 for stored in await workspace.documents()
@@ -233,11 +233,10 @@ async def _swapped(run: str, url: str, memory: str | None, *, timeout_s: float) 
     from funnel.journal.swapping import request_swap
 
     async with _opened(memory) as (source,):
-        return await request_swap(source, run, url, timeout_s=timeout_s)
+        return await request_swap(source, run, url, asker=LOCAL_OWNER, timeout_s=timeout_s)
 
 
 async def _removed(runs: list[str], older_than: float | None, url: str | None) -> Removed:
-    from funnel.asker import LOCAL_OWNER
     from funnel.journal import housekeeping
 
     async with _opened(url) as (memory,):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from funnel.settings import Settings
     from funnel.trace.events import Event, Sink
     from funnel.types import Answer
-    from indexes import Collection, RawDocuments, Source
+    from indexes import Collection, Documents, RawDocuments, Source
 
 
 @contextmanager
@@ -78,26 +78,26 @@ def with_writable_state(settings: Settings) -> Settings:
         return settings.without_state(traces)
 
 
-async def run(source: Source, settings: Settings, question: str, options: Options) -> Answer:
+async def run(documents: Source | Documents, settings: Settings, question: str, options: Options) -> Answer:
     """Answer a question, with a progress line on stderr."""
     return await _run_with_status(
-        source, settings, lambda funnel, sink: funnel.ask(question, options, on_event=sink)
+        documents, settings, lambda funnel, sink: funnel.ask(question, options, on_event=sink)
     )
 
 
 async def resume(source: Source, settings: Settings, name: str, again: ResumeOptions) -> Answer:
     """Resume a run, with a progress line on stderr."""
     return await _run_with_status(
-        source, settings, lambda funnel, sink: funnel.resume(name, again, on_event=sink)
+        source.as_owner(), settings, lambda funnel, sink: funnel.resume(name, again, on_event=sink)
     )
 
 
 async def _run_with_status(
-    source: Source, settings: Settings, work: Callable[[Funnel, Sink], Awaitable[Answer]]
+    documents: Source | Documents, settings: Settings, work: Callable[[Funnel, Sink], Awaitable[Answer]]
 ) -> Answer:
     from funnel.factory import build
 
-    async with build(source, settings) as funnel:
+    async with build(documents, settings) as funnel:
         with show.ERR.status("retrieving") as line:
             progress = ProgressLine(lambda text: line.update(show.plain(text)))
             answer = None

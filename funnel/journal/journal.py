@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from funnel.answers import ANSWERS
-from funnel.asker import LOCAL_OWNER, Asker
+from funnel.asker import Asker
 from funnel.errors import MemoryFailed, RunTaken, RunUnknown
 from funnel.journal import entries
 from funnel.journal.entries import (
@@ -66,9 +66,7 @@ class Journal:
     Raises: `RunUnknown` for an empty name.
     """
 
-    def __init__(
-        self, memory: Memory, run: str, *, asker: Asker = LOCAL_OWNER, ttl_s: float | None = None
-    ) -> None:
+    def __init__(self, memory: Memory, run: str, *, asker: Asker, ttl_s: float | None = None) -> None:
         if not run:
             raise RunUnknown(run, memory.url)
         self._memory = memory

@@ -14,7 +14,7 @@ import secrets
 import time
 from typing import Any, Self
 
-from funnel.asker import LOCAL_OWNER, Asker
+from funnel.asker import Asker
 from funnel.errors import MemoryFailed, SwapFailed
 from funnel.journal import lease
 from funnel.journal.journal import MOVED, Journal
@@ -39,7 +39,7 @@ class Mailbox:
         memory: HotSwap,
         run: str,
         *,
-        asker: Asker = LOCAL_OWNER,
+        asker: Asker,
         ttl_s: float | None = None,
         every_s: float = EVERY_S,
     ) -> None:
@@ -106,9 +106,7 @@ class Mailbox:
         await memory.put_many(self._where, {REPLY: reply}, ttl_s=_KEEP_REPLY_S)
 
 
-async def request_swap(
-    memory: Memory, run: str, url: str, *, asker: Asker = LOCAL_OWNER, timeout_s: float = 600.0
-) -> str:
+async def request_swap(memory: Memory, run: str, url: str, *, asker: Asker, timeout_s: float = 600.0) -> str:
     """Make the process that works on `run` use the memory at `url`. Returns: its URL without credentials.
 
     Raises: `RunUnknown` when `memory` holds no such run; `SwapFailed`, also when nobody works on it.

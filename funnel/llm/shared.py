@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Self
 
 from funnel import holder
-from funnel.asker import LOCAL_OWNER, Asker
+from funnel.asker import Asker
 from funnel.backoff import pauses
 from funnel.errors import MemoryFailed
 from funnel.llm.balance import Balance
@@ -47,7 +47,7 @@ class SharedLedger(Ledger):
         name: str,
         limits: Limits,
         *,
-        asker: Asker = LOCAL_OWNER,
+        asker: Asker,
         parent: Ledger | None = None,
         label: str = "job",
         lease_s: float = LEASE_S,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from funnel.asker import LOCAL_OWNER, Asker
+from funnel.asker import Asker
 from funnel.errors import BadSetting, RunChanged, RunUnknown
 from funnel.findings.store import FindingStore
 from funnel.inspector.tools.registry import RESERVED
@@ -29,6 +29,7 @@ from funnel.llm.shared import SharedLedger
 from funnel.memory.base import Memory
 from funnel.memory.swap.hot_swap import HotSwap
 from funnel.prompts.addenda import Prompts
+from funnel.run.audience import Audience
 from funnel.run.context import Run
 from funnel.run.documents import ReadableDocuments
 from funnel.run.options import Options, ResumeOptions
@@ -40,7 +41,7 @@ from funnel.types import Answer
 from funnel.workspace.notes import Notes
 from funnel.workspace.workspace import Workspace
 from indexes.counting import counted
-from indexes.source import Source
+from indexes.source import Documents, Source
 
 _SHOWN = 3
 
@@ -78,7 +79,7 @@ class RunLifecycle:
 
     def __init__(  # noqa: PLR0913 - the parts of a funnel that a run needs
         self,
-        source: Source,
+        documents: Source | Documents,
         *,
         models: Models,
         memory: Memory,
@@ -89,7 +90,7 @@ class RunLifecycle:
         learn: bool,
         daily: Limits | None,
     ) -> None:
-        self._source = source
+        self._audience = Audience(documents)
         self._models = models
         self._memory = memory
         self._sandbox = sandbox
@@ -109,9 +110,10 @@ class RunLifecycle:
     async def begin(self, question: str, options: Options, sink: Sink | None) -> AsyncIterator[PreparedRun]:
         """Begin a new run.
 
-        Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema`, `BadTool`, `UnknownName` before anything is
-        written.
+        Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema`, `BadTool`, `UnknownName`, `BadQuestion`
+        before anything is written.
         """
+        asker = self._audience.resolve(options.asker)
         tools = user_tools(options.tools, RESERVED)
         schema = None if options.schema is None else AnswerSchema(options.schema)
         record = RunRecord(
@@ -120,8 +122,8 @@ class RunLifecycle:
             mode=options.mode,
             k=options.k,
             limits=options.limits,
-            access=options.asker.access,
-            where=options.where,
+            access=asker.access,
+            where=self._audience.narrow(options.where),
             model=self._models.root.name,
             sub_model=self._models.sub.name,
             sandbox=self._sandbox,
@@ -131,13 +133,13 @@ class RunLifecycle:
             learn=self._learn and options.learn,
             tools=tuple(each.line for each in tools),
         )
-        async with self._above(options.asker, options.ledger) as ledger:
+        async with self._above(asker, options.ledger) as ledger:
             for meter in self._models.meters(Ledger(record.limits, parent=ledger), Events(record.run)):
                 meter.check_start(record.limits)
             trace = options.trace or self._trace_dir / f"{record.run}.jsonl"
-            async with Journal(self._memory, record.run, asker=options.asker, ttl_s=self._keep_s) as journal:
+            async with Journal(self._memory, record.run, asker=asker, ttl_s=self._keep_s) as journal:
                 await journal.begin(record)
-                how = _Chosen(options.asker, schema, tools, trace, sink, ledger, fresh=options.fresh)
+                how = _Chosen(asker, schema, tools, trace, sink, ledger, fresh=options.fresh)
                 async with self._open(record, journal, how) as run:
                     yield PreparedRun(run, record, trace)
 
@@ -149,7 +151,7 @@ class RunLifecycle:
         it had is changed, gone, or no longer for its asker; `BadSetting` for another model or sandbox, or
         other tools; `BudgetTooSmall` and `UnknownPrice` as `begin`.
         """
-        proved = again.asker or LOCAL_OWNER
+        proved = self._audience.resolve(again.asker)
         async with Journal(self._memory, name, asker=proved, ttl_s=self._keep_s) as journal:
             record = await journal.record()
             asker = Asker(proved.tenant, record.access)
@@ -239,9 +241,9 @@ class RunLifecycle:
                     Workspace(self._memory, run=record.run, asker=asker, ttl_s=self._keep_s) as workspace,
                 ):
                     documents = ReadableDocuments(
-                        self._source.for_asker(asker.access, record.where),
+                        self._audience.source.for_asker(asker.access, record.where),
                         workspace,
-                        everything=self._source.for_asker(asker.access),
+                        everything=self._audience.source.for_asker(asker.access),
                     )
                     _restore_exposed(documents, journal)
                     yield Run(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from funnel.asker import LOCAL_OWNER, Asker
+from funnel.asker import Asker
 from funnel.llm.budget import Ledger, Limits
 from funnel.types import Mode
 from indexes.filters import Filter
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 class Options:
     """How one question is asked. `k` documents that `asker` may read and `where` matches reach stage two.
 
+    `asker`: who asks; None is whoever the funnel was built for, as in `build(collection.as_owner())`.
     `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
     is taken from the cache. `learn`: findings of earlier runs are offered to this one, and its own are
     kept for later ones. `labels` are kept with the run, for whoever resumes it. `tools`: functions with type
@@ -31,7 +32,7 @@ class Options:
     mode: Mode = "auto"
     k: int = 20
     limits: Limits = field(default_factory=Limits)
-    asker: Asker = LOCAL_OWNER
+    asker: Asker | None = None
     where: Filter | None = None
     trace: Path | None = None
     schema: type[BaseModel] | Mapping[str, Any] | None = None
@@ -44,12 +45,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class ResumeOptions:
-    """How a run is resumed. None leaves the limits as they were, and asks for no proof of the asker's rights.
+    """How a run is resumed. `limits`: None leaves them as they were.
 
-    A server that resumes for an asker passes `asker`: it must be the one that the run began with. A typed
-    answer is checked with the JSON Schema of the run's beginning; with a model class where `schema` is one.
-    `tools`: those that the run began with. `ledger`: what it draws on from now on; what it spent
-    before was booked then.
+    `asker`: who resumes it, which must be who asked; None is whoever the funnel was built for, and the owner
+    may resume any run. `schema`: a model class to check a typed answer with; None checks it with the JSON
+    Schema of the run's beginning. `tools`: those that the run began with. `ledger`: what it draws on from now
+    on; what it spent before was booked then.
     """
 
     limits: Limits | None = None

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from functools import partial
 from typing import Self
 
-from funnel.asker import LOCAL_OWNER, Asker
+from funnel.asker import Asker
 from funnel.errors import UnknownDocument
 from funnel.memory import layout, terms, text_search
 from funnel.memory.base import Memory, Namespace
@@ -55,7 +55,7 @@ class Workspace:
         memory: Memory,
         *,
         run: str,
-        asker: Asker = LOCAL_OWNER,
+        asker: Asker,
         page_chars: int = 65_536,
         reach: int = 16_384,
         cache_bytes: int = 16 * 1024 * 1024,

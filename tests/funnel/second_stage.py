@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from funnel.asker import LOCAL_OWNER
 from funnel.journal import Journal
 from funnel.llm.base import LLM, Request
 from funnel.llm.budget import Ledger, Limits
@@ -111,10 +112,10 @@ async def a_run(  # noqa: PLR0913 - a run has that many parts
     ledger, events = Ledger(limits or Limits()), Events("r", seen.append)
     models = Models(root, sub or ScriptedLLM([], name="sub"), prices=prices or FREE)
     memory, source = InMemory(), RawDocuments(documents)
-    journal = Journal(memory, "r")
+    journal = Journal(memory, "r", asker=LOCAL_OWNER)
     leads, parts = models.meters(ledger, events, journal=journal)
     with events.open(RUN, parent=None) as opened:
-        async with Workspace(memory, run="r") as workspace:
+        async with Workspace(memory, run="r", asker=LOCAL_OWNER) as workspace:
             run = Run(
                 id="r",
                 question=question,

@@ -52,7 +52,12 @@ async def memory(tmp_path):
 async def a_funnel(memory, tmp_path, sandbox, *replies):
     models = Models(ScriptedLLM(replies), ScriptedLLM([], name="sub"), prices=PRICES)
     yield Funnel(
-        RawDocuments(OPEN), models=models, memory=memory, sandbox=sandbox, trace_dir=tmp_path, router=Router()
+        RawDocuments(OPEN).as_owner(),
+        models=models,
+        memory=memory,
+        sandbox=sandbox,
+        trace_dir=tmp_path,
+        router=Router(),
     )
 
 
@@ -138,7 +143,7 @@ async def test_what_does_not_read_is_refused_in_one_line(memory, tmp_path, sandb
 async def test_an_entry_of_a_later_version_is_passed_over(memory):
     where = namespace("local", "run", "20261128-190000-none")
     await memory.put_many(where, {"journal/000000/000000009": b'{"weather": "fine"}'})
-    async with Journal(memory, "20261128-190000-none") as journal:
+    async with Journal(memory, "20261128-190000-none", asker=LOCAL_OWNER) as journal:
         await journal.record()
         await journal.resume()
         assert len(journal.spent) == 1

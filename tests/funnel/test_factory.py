@@ -52,11 +52,11 @@ async def test_addenda_are_read_once_when_the_funnel_is_built(tmp_path):
     own = tmp_path / "own.toml"
     own.write_text('[[addenda]]\nmatch = ["*"]\npurpose = "reader"\ntext = "Be brief."\n')
     settings = Settings(addenda=own, memory="memory://", trace_dir=tmp_path)
-    async with funnel.build(RawDocuments(SHOP), settings) as built:
+    async with funnel.build(RawDocuments(SHOP).as_owner(), settings) as built:
         own.unlink()
         assert (await built.ask("Who signed the lease of Hill House?")).status == "complete"
     with pytest.raises(BadSetting, match=r"FUNNEL_ADDENDA: .*own\.toml: cannot be read"):
-        funnel.build(RawDocuments(SHOP), settings)
+        funnel.build(RawDocuments(SHOP).as_owner(), settings)
 
 
 class Counting:
@@ -103,7 +103,7 @@ async def test_models_are_closed_once_each(counting):
 
 async def test_what_was_opened_is_closed_with_the_funnel(tmp_path):
     settings = Settings(trace_dir=tmp_path, memory=f"sqlite:///{tmp_path / 'm.sqlite'}")
-    async with funnel.build(RawDocuments(SHOP), settings) as ready:
+    async with funnel.build(RawDocuments(SHOP).as_owner(), settings) as ready:
         memory = ready._memory
     with pytest.raises(MemoryFailed):
         await memory.get_many("x", ["k"])
@@ -112,11 +112,11 @@ async def test_what_was_opened_is_closed_with_the_funnel(tmp_path):
 @pytest.mark.parametrize(("name", "value"), [("memory", "reddis://h"), ("sandbox", "docker")])
 def test_an_unknown_part_is_told_when_the_funnel_is_built(tmp_path, name, value):
     with pytest.raises(UnknownName, match="Known: "):
-        funnel.build(RawDocuments(SHOP), Settings(trace_dir=tmp_path, **{name: value}))
+        funnel.build(RawDocuments(SHOP).as_owner(), Settings(trace_dir=tmp_path, **{name: value}))
 
 
 def test_a_sync_funnel_may_be_closed_twice_and_says_that_it_is_closed(tmp_path):
-    ready = funnel.build_sync(RawDocuments(SHOP), Settings(trace_dir=tmp_path))
+    ready = funnel.build_sync(RawDocuments(SHOP).as_owner(), Settings(trace_dir=tmp_path))
     ready.close()
     ready.close()
     with pytest.raises(RuntimeError, match="closed"):

@@ -50,7 +50,7 @@ DOWN = LLMUnavailable("scripted", "http://localhost", "connection refused")
 async def a_funnel(tmp_path, *replies, source=None, memory=None, root=None, prices=FREE):
     model = root or ScriptedLLM(replies)
     funnel = Funnel(
-        source or RawDocuments(SHOP),
+        (source or RawDocuments(SHOP)).as_owner(),
         models=Models(model, model, prices=prices),
         memory=memory or InMemory(),
         sandbox=MontySandbox(max_processes=32),
@@ -466,19 +466,19 @@ def settings(tmp_path):
 
 
 def test_a_script_asks_without_await(tmp_path):
-    with funnel.build_sync(RawDocuments(SHOP), settings(tmp_path)) as ready:
+    with funnel.build_sync(RawDocuments(SHOP).as_owner(), settings(tmp_path)) as ready:
         answer = ready.ask("Who signed the lease of Hill House?")
     assert answer.citations[0].quote == "The lease of Hill House ends in May 2026."
 
 
 async def test_a_notebook_asks_inside_its_running_loop(tmp_path):
-    with funnel.build_sync(RawDocuments(SHOP), settings(tmp_path)) as ready:
+    with funnel.build_sync(RawDocuments(SHOP).as_owner(), settings(tmp_path)) as ready:
         assert ready.ask(QUESTION, DEEP).route == "deep"
 
 
 def test_a_sync_funnel_hears_events_and_raises_what_the_run_raises(tmp_path):
     seen = []
-    with funnel.build_sync(RawDocuments(SHOP), settings(tmp_path)) as ready:
+    with funnel.build_sync(RawDocuments(SHOP).as_owner(), settings(tmp_path)) as ready:
         ready.ask(QUESTION, LOOKUP, on_event=seen.append)
         with pytest.raises(BadQuestion):
             ready.ask(" ")
@@ -487,11 +487,13 @@ def test_a_sync_funnel_hears_events_and_raises_what_the_run_raises(tmp_path):
 
 def test_what_cannot_be_built_is_told_by_the_sync_funnel_too(tmp_path):
     with pytest.raises(UnknownName, match=r"Unknown sandbox 'docker'\. Known: bubblewrap, monty"):
-        funnel.build_sync(RawDocuments(SHOP), funnel.Settings(trace_dir=tmp_path, sandbox="docker"))
+        funnel.build_sync(
+            RawDocuments(SHOP).as_owner(), funnel.Settings(trace_dir=tmp_path, sandbox="docker")
+        )
 
 
 async def test_one_funnel_is_built_from_settings(tmp_path):
-    async with funnel.build(RawDocuments(SHOP), settings(tmp_path)) as ready:
+    async with funnel.build(RawDocuments(SHOP).as_owner(), settings(tmp_path)) as ready:
         answer: funnel.Answer = await ready.ask(QUESTION)
     assert (answer.model, answer.usage.cost_usd) == ("extractive", 0.0)
 

@@ -42,7 +42,7 @@ class Refund(BaseModel):
 async def a_funnel(tmp_path, *replies, source=None, root=None, memory=None):
     model = root or ScriptedLLM(replies)
     funnel = Funnel(
-        source or RawDocuments(SHOP),
+        (source or RawDocuments(SHOP)).as_owner(),
         models=Models(model, model, prices=FREE),
         memory=memory or InMemory(),
         sandbox=MontySandbox(max_processes=4),

@@ -82,7 +82,7 @@ async def a_funnel(tmp_path, memory, engine, *root, documents=(LEASES, GRANTS), 
     leads, parts = ScriptedLLM(root), ScriptedLLM(sub, name="sub")
     models = Models(leads, parts, prices={**FREE, "sub": (0.0, 0.0)})
     yield Funnel(
-        RawDocuments(documents), models=models, memory=memory, sandbox=engine, trace_dir=tmp_path,
+        RawDocuments(documents).as_owner(), models=models, memory=memory, sandbox=engine, trace_dir=tmp_path,
         router=Router(),
     ), leads  # fmt: skip
 

@@ -101,7 +101,7 @@ async def test_a_question_uses_the_parts_from_outside(tmp_path):
     code = "```python\nsubmit(f\"A dollar is {exchange_rate('USD')} to the euro.\", citations=[])\n```"
     leads = ScriptedLLM([code])
     async with Funnel(
-        RawDocuments([Document(DocumentId("rates"), "The bank publishes rates.")]),
+        RawDocuments([Document(DocumentId("rates"), "The bank publishes rates.")]).as_owner(),
         models=Models(leads, leads),
         memory=open_memory("example://"),
         sandbox=open_sandbox("monty"),

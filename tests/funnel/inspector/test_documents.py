@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from second_stage import Bench, a_run, cell, doc, last, readable
 
+from funnel.asker import LOCAL_OWNER
 from funnel.inspector import Inspector
 from funnel.inspector.citations import CitationRegistry
 from funnel.llm.scripted import ScriptedLLM
@@ -117,7 +118,7 @@ async def test_another_search_finds_what_the_document_is_now(bench):
 async def test_a_later_attempt_of_the_run_fetches_what_the_first_had_only_found(bench):
     first = await found(bench)
     await first.read("d1")
-    async with Workspace(bench.memory, run="r") as workspace:
+    async with Workspace(bench.memory, run="r", asker=LOCAL_OWNER) as workspace:
         again = readable(bench.source, workspace)
         await again.restore()
         assert sorted(again.ids) == sorted(first.ids)

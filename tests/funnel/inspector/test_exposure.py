@@ -54,7 +54,7 @@ def funnel(tmp_path, memory):
     async def opened(*root, documents=OPEN):
         model = ScriptedLLM(root)
         parts = Funnel(
-            RawDocuments(documents), models=Models(model, model, prices=FREE), memory=memory,
+            RawDocuments(documents).as_owner(), models=Models(model, model, prices=FREE), memory=memory,
             sandbox=MontySandbox(max_processes=8), trace_dir=tmp_path, router=Router(),
         )  # fmt: skip
         yield parts, model

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from second_stage import SHOP, a_run, cell, doc
 
+from funnel.asker import LOCAL_OWNER
 from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
 from funnel.inspector import Inspector
 from funnel.inspector.inspector import EXTRACT_TIME_SHARE
@@ -149,7 +150,7 @@ async def test_over_any_tree_of_inspectors_no_cap_is_passed_and_the_bill_is_what
                 await Inspector(sandbox).answer(bench.run, bench.hits())
             await bench.run.journal.close()
             usage, run = bench.run.ledger.usage, bench.run
-            again = Journal(bench.memory, "r")
+            again = Journal(bench.memory, "r", asker=LOCAL_OWNER)
             await again.resume()
             await again.close()
         for chat in chats:

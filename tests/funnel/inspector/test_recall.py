@@ -44,7 +44,7 @@ async def a_funnel(tmp_path, memory, *documents, root=(), sub=(), learn=True):
     source = RawDocuments(documents or (LEASES, GRANTS))
     leads, parts = ScriptedLLM(root), ScriptedLLM(sub, name="sub")
     funnel = Funnel(
-        source,
+        source.as_owner(),
         models=Models(leads, parts, prices={**FREE, "sub": (0.0, 0.0)}),
         memory=memory,
         sandbox=MontySandbox(max_processes=8),
@@ -324,7 +324,7 @@ async def test_a_question_that_is_asked_again_is_answered_from_the_cache(tmp_pat
     for n_calls in (1, 0):
         model = Placed([ANSWER] * n_calls)
         funnel = Funnel(
-            RawDocuments([LEASES]), models=Models(model, model, prices=FREE), memory=memory,
+            RawDocuments([LEASES]).as_owner(), models=Models(model, model, prices=FREE), memory=memory,
             sandbox=MontySandbox(max_processes=8), trace_dir=tmp_path, router=Router(),
         )  # fmt: skip
         assert (await funnel.ask(QUESTION, DEEP)).usage.model_calls == n_calls
@@ -334,7 +334,7 @@ async def test_a_question_that_is_asked_again_is_answered_from_the_cache(tmp_pat
 async def test_a_fresh_question_is_told_what_is_known_now(tmp_path, memory):
     model = Placed([ANSWER, ANSWER])
     funnel = Funnel(
-        RawDocuments([LEASES]), models=Models(model, model, prices=FREE), memory=memory,
+        RawDocuments([LEASES]).as_owner(), models=Models(model, model, prices=FREE), memory=memory,
         sandbox=MontySandbox(max_processes=8), trace_dir=tmp_path, router=Router(),
     )  # fmt: skip
     await funnel.ask(QUESTION, DEEP)

@@ -38,7 +38,10 @@ def memory():
 @asynccontextmanager
 async def working(memory, name, *documents, began=NOW):
     """A run that is being worked on."""
-    async with Journal(memory, name) as journal, Workspace(memory, run=name) as workspace:
+    async with (
+        Journal(memory, name, asker=LOCAL_OWNER) as journal,
+        Workspace(memory, run=name, asker=LOCAL_OWNER) as workspace,
+    ):
         await journal.begin(replace(RECORD, run=name, started_at=began.isoformat()))
         for document in documents:
             await workspace.add_document(replace(doc(document, "text of " + document)), "x" * 100)
@@ -66,7 +69,7 @@ async def test_a_run_is_removed_with_the_documents_that_only_it_had(memory):
     left = await spaces(memory)
     assert versions(left) == ["b", "c"]
     assert [where for where in left if where.startswith("run/")] == ["run/two"]
-    async with Workspace(memory, run="two") as workspace:
+    async with Workspace(memory, run="two", asker=LOCAL_OWNER) as workspace:
         assert await workspace.read("b") == "x" * 100
 
 
@@ -132,10 +135,10 @@ async def test_a_run_that_moved_away_can_be_removed(memory):
 
     old = Lasting()
     hot = HotSwap(old)
-    async with working(hot, "one", "a"), Mailbox(hot, "one"):
+    async with working(hot, "one", "a"), Mailbox(hot, "one", asker=LOCAL_OWNER):
         await hot.swap(InMemory())
     with pytest.raises(RunUnknown, match="it has moved to memory://"):
-        await Journal(old, "one").record()
+        await Journal(old, "one", asker=LOCAL_OWNER).record()
     assert "moved" not in await hot.scan(namespace("local", "run", "one"))
     assert await remove_runs(old, ["one"], asker=LOCAL_OWNER) == Removed(("one",), documents=1)
     assert await old.namespaces() == []

@@ -63,13 +63,13 @@ def memory():
 
 
 async def begun(memory) -> Journal:
-    journal = Journal(memory, "r")
+    journal = Journal(memory, "r", asker=LOCAL_OWNER)
     await journal.begin(record())
     return journal
 
 
 async def resumed(memory) -> Journal:
-    journal = Journal(memory, "r")
+    journal = Journal(memory, "r", asker=LOCAL_OWNER)
     await journal.resume()
     return journal
 
@@ -265,19 +265,19 @@ async def test_a_run_of_thousands_of_entries_is_read_in_pages(memory):
 
 @pytest.mark.parametrize("name", ["a/b", "../r", "r%2F", "ü", " "])
 async def test_the_name_of_a_run_reaches_no_other(memory, name):
-    async with Journal(memory, name) as journal:
+    async with Journal(memory, name, asker=LOCAL_OWNER) as journal:
         await journal.begin(record(name))
     async with await begun(memory):
         pass
     assert sorted([listed.record.run async for listed in listing.runs(memory, asker=LOCAL_OWNER)]) == sorted(
         [name, "r"]
     )
-    assert (await Journal(memory, name).record()).run == name
+    assert (await Journal(memory, name, asker=LOCAL_OWNER).record()).run == name
 
 
 async def test_runs_are_listed_by_name_with_their_answers_and_without_what_has_expired(memory):
     for name in ("c", "a", "b"):
-        async with Journal(memory, name) as journal:
+        async with Journal(memory, name, asker=LOCAL_OWNER) as journal:
             await journal.begin(record(name))
             await journal.finish(answer(name))
     await memory.delete_many(namespace("local", "run", "b"), ["record"])
@@ -289,7 +289,7 @@ async def test_runs_are_listed_by_name_with_their_answers_and_without_what_has_e
 
 async def test_a_run_that_there_is_not_is_unknown(memory):
     with pytest.raises(RunUnknown):
-        await Journal(memory, "none").record()
+        await Journal(memory, "none", asker=LOCAL_OWNER).record()
 
 
 def test_a_check_tells_texts_apart_wherever_they_are_cut():

@@ -305,7 +305,7 @@ async def shop(tmp_path, chat_server):
     chat_server.default = lambda body: Reply("Ada" if "Who signed?" in str(body) else ASKING)
     chat = OpenAIChat("m", base_url=chat_server.url)
     funnel = Funnel(
-        RawDocuments(OPEN),
+        RawDocuments(OPEN).as_owner(),
         models=Models(chat, chat, prices={"m": (1.0, 10.0)}),
         memory=SqliteMemory(f"sqlite:///{tmp_path / 'memory.sqlite'}"),
         sandbox=MontySandbox(max_processes=8),

@@ -16,6 +16,7 @@ import pytest
 from chat_server import ChatServer, Reply
 from second_stage import cell, doc
 
+from funnel.asker import LOCAL_OWNER
 from funnel.errors import MemoryFailed, SwapFailed
 from funnel.llm.budget import Limits
 from funnel.llm.models import Models
@@ -109,7 +110,7 @@ async def run(server: ChatServer, folder: Path, swaps=None) -> Done:
     chat = OpenAIChat("m", base_url=server.url, max_retries=0)
     hot = HotSwap(InMemory())
     funnel = Funnel(
-        RawDocuments(GARDENS),
+        RawDocuments(GARDENS).as_owner(),
         models=Models(chat, chat, prices={"m": (1.0, 10.0)}),
         memory=hot,
         sandbox=MontySandbox(max_processes=8),
@@ -127,7 +128,7 @@ async def run(server: ChatServer, folder: Path, swaps=None) -> Done:
         keys = await hot.scan(where, "journal/", limit=100_000)
         assert await hot.scan(where, "moved") == []
         entries = Counter(told(entry) for entry in (await hot.get_many(where, keys)).values())
-        async with Workspace(hot, run=answer.run) as workspace:
+        async with Workspace(hot, run=answer.run, asker=LOCAL_OWNER) as workspace:
             notes = await workspace.notes()
     shown = answer.as_dict()
     kept = {name: shown[name] for name in ("text", "citations", "status", "value", "route", "notices")}

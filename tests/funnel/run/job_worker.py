@@ -56,7 +56,7 @@ async def work(order: dict[str, Any]) -> dict[str, Any]:
     memory = SqliteMemory(f"sqlite:///{order['db']}")
     chat = Elsewhere(CHATS[order["url"]])
     funnel = Funnel(
-        documents(None),
+        documents(None).as_owner(),
         models=Models(chat, chat, prices=PRICES, max_parallel=AT_ONCE),
         memory=memory,
         sandbox=MontySandbox(max_processes=4),
@@ -67,8 +67,10 @@ async def work(order: dict[str, Any]) -> dict[str, Any]:
     owner_limits, job_limits = (Limits.only(**order[name]) for name in ("owner", "job"))
     async with (
         funnel,
-        SharedLedger(memory, "owner", owner_limits, label="owner", lease_s=LEASE_S) as owner,
-        SharedLedger(memory, "job", job_limits, parent=owner, lease_s=LEASE_S) as job,
+        SharedLedger(
+            memory, "owner", owner_limits, label="owner", lease_s=LEASE_S, asker=LOCAL_OWNER
+        ) as owner,
+        SharedLedger(memory, "job", job_limits, parent=owner, lease_s=LEASE_S, asker=LOCAL_OWNER) as job,
     ):
         left = [
             each.record.run async for each in listing.runs(memory, asker=LOCAL_OWNER) if each.answer is None

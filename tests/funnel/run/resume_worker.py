@@ -146,7 +146,7 @@ async def life(order: dict[str, Any]) -> dict[str, Any]:
     memory = Deadly(f"sqlite:///{order['db']}", order["at"], order["when"])
     chat = Elsewhere(CHATS[order["url"]])
     funnel = Funnel(
-        documents(order.get("edited")),
+        documents(order.get("edited")).as_owner(),
         models=Models(chat, chat, prices=PRICES),
         memory=memory,
         sandbox=MontySandbox(max_processes=8),
@@ -165,7 +165,7 @@ async def life(order: dict[str, Any]) -> dict[str, Any]:
                 answer = await funnel.ask(QUESTION, Options(mode="deep", limits=limits))
         except FunnelError as error:
             return {"error": type(error).__name__, "said": str(error), "written": memory.written}
-        async with Workspace(memory, run=answer.run) as workspace:
+        async with Workspace(memory, run=answer.run, asker=LOCAL_OWNER) as workspace:
             notes = await workspace.notes()
         return {"answer": answer.as_dict(), "notes": notes, "written": memory.written}
 

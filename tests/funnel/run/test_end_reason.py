@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from second_stage import FREE, SHOP, cell, reading
 
+from funnel.asker import LOCAL_OWNER
 from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMUnavailable, MemoryFailed, SandboxDied
 from funnel.journal import Journal
 from funnel.llm.budget import Limits
@@ -35,8 +36,8 @@ class Lasting(InMemory):
 async def a_funnel(tmp_path, sandbox, *replies, memory=None, documents=SHOP):
     root = ScriptedLLM(replies)
     funnel = Funnel(
-        RawDocuments(documents), models=Models(root, root, prices=FREE), memory=memory or InMemory(),
-        sandbox=sandbox, trace_dir=tmp_path, router=Router(),
+        RawDocuments(documents).as_owner(), models=Models(root, root, prices=FREE),
+        memory=memory or InMemory(), sandbox=sandbox, trace_dir=tmp_path, router=Router(),
     )  # fmt: skip
     yield funnel
 
@@ -92,12 +93,12 @@ async def test_the_record_of_a_run_says_it_too(tmp_path, sandbox):
     memory = Lasting()
     async with a_funnel(tmp_path, sandbox, SUBMIT, memory=memory) as funnel:
         answer = await funnel.ask(QUESTION, Options(mode="deep"))
-    assert (await Journal(memory, answer.run).record()).end_reason is EndReason.ANSWERED
+    assert (await Journal(memory, answer.run, asker=LOCAL_OWNER).record()).end_reason is EndReason.ANSWERED
 
 
 async def ended(memory):
     [run] = [where.rpartition("/")[2] for where in await memory.namespaces() if "/run/" in where]
-    record = await Journal(memory, run).record()
+    record = await Journal(memory, run, asker=LOCAL_OWNER).record()
     return record.end_reason
 
 
@@ -119,7 +120,7 @@ async def test_the_record_of_a_cancelled_run_says_so(tmp_path, sandbox):
 
     root = Hanging([])
     funnel = Funnel(
-        RawDocuments(SHOP), models=Models(root, root, prices=FREE), memory=memory, sandbox=sandbox,
+        RawDocuments(SHOP).as_owner(), models=Models(root, root, prices=FREE), memory=memory, sandbox=sandbox,
         trace_dir=tmp_path, router=Router(),
     )  # fmt: skip
     task = asyncio.create_task(funnel.ask(QUESTION, Options(mode="deep")))

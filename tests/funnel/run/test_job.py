@@ -24,7 +24,7 @@ async def funnel(chat_server, tmp_path):
     chat_server.default = resume_worker.model
     chat = OpenAIChat("m", base_url=chat_server.url, max_retries=0)
     made = Funnel(
-        documents(None),
+        documents(None).as_owner(),
         models=Models(chat, chat, prices=PRICES, max_parallel=5),
         memory=InMemory(),
         sandbox=MontySandbox(max_processes=8),

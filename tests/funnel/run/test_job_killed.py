@@ -79,7 +79,9 @@ async def booked(db: Path, name: str, limits: dict[str, Any]) -> tuple[Amount, P
     """What a ledger says was spent in all, and its pot, once every dead holder has been let go."""
     memory = SqliteMemory(f"sqlite:///{db}")
     try:
-        async with SharedLedger(memory, name, Limits.only(**limits), lease_s=LEASE_S) as ledger:
+        async with SharedLedger(
+            memory, name, Limits.only(**limits), lease_s=LEASE_S, asker=LOCAL_OWNER
+        ) as ledger:
             total = await ledger.total()
         stored = await memory.get_many(layout.ledger(LOCAL_OWNER, name), ["pot"])
         return total, Pot.load(stored["pot"])

@@ -64,7 +64,7 @@ def shop(tmp_path, memory):
         root, sub = ScriptedLLM(replies), ScriptedLLM(parts, name="sub")
         named = {"models": Models(root, sub, prices=FREE), "sandbox": MontySandbox(max_processes=8)}
         funnel = Funnel(
-            source or RawDocuments(SHOP),
+            (source or RawDocuments(SHOP)).as_owner(),
             **{**named, **changed},
             memory=memory,
             trace_dir=tmp_path / "traces",

@@ -43,7 +43,7 @@ async def deep_run(tmp_path, sandbox):
     seen = []
     models = Models(ScriptedLLM(list(TURNS)), ScriptedLLM(["Two weeks."], name="sub"), prices=PRICES)
     funnel = Funnel(
-        RawDocuments(SHOP), models=models, memory=InMemory(), sandbox=sandbox, trace_dir=tmp_path,
+        RawDocuments(SHOP).as_owner(), models=models, memory=InMemory(), sandbox=sandbox, trace_dir=tmp_path,
         router=Router(),
     )  # fmt: skip
     await funnel.ask("How long do refunds take?", Options(mode="deep"), on_event=seen.append)

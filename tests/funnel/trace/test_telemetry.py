@@ -58,7 +58,7 @@ async def ask(tmp_path, sandbox, sink, *, root=(TURN,), sub=(REPLY,)):
         ScriptedLLM(list(root)), ScriptedLLM(list(sub), name="sub"), prices=FREE | {"sub": (0.0, 0.0)}
     )
     funnel = Funnel(
-        RawDocuments(SHOP), models=models, memory=InMemory(), sandbox=sandbox, trace_dir=tmp_path,
+        RawDocuments(SHOP).as_owner(), models=models, memory=InMemory(), sandbox=sandbox, trace_dir=tmp_path,
         router=Router(),
     )  # fmt: skip
     return await funnel.ask(QUESTION, Options(mode="deep"), on_event=sink)
@@ -140,7 +140,7 @@ async def test_a_cancelled_run_leaves_no_span_open(tmp_path, sandbox, exported):
 
     models = Models(Hanging([]), Hanging([]), prices=FREE)
     funnel = Funnel(
-        RawDocuments(SHOP), models=models, memory=InMemory(), sandbox=sandbox, trace_dir=tmp_path,
+        RawDocuments(SHOP).as_owner(), models=models, memory=InMemory(), sandbox=sandbox, trace_dir=tmp_path,
         router=Router(),
     )  # fmt: skip
     task = asyncio.create_task(funnel.ask(QUESTION, Options(mode="deep"), on_event=exported.sink))
@@ -216,7 +216,7 @@ def test_a_lone_surrogate_can_be_sent():
 
 async def test_the_setting_turns_every_run_into_spans(tmp_path, monkeypatch, exported):
     monkeypatch.setattr("funnel.trace.telemetry.Telemetry", lambda: exported.sink)
-    async with build(RawDocuments(SHOP), Settings(trace_dir=tmp_path, otel=True)) as funnel:
+    async with build(RawDocuments(SHOP).as_owner(), Settings(trace_dir=tmp_path, otel=True)) as funnel:
         await funnel.ask(QUESTION)
     assert "invoke_workflow funnel" in exported.spans
 

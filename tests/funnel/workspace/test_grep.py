@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from funnel.asker import LOCAL_OWNER
 from funnel.errors import BadPattern
 from funnel.memory import InMemory
 from funnel.workspace import grep_worker
@@ -49,7 +50,9 @@ def scanned(pattern, text, *, page, reach=8, context=0, limit=10_000):
 
 @pytest.fixture
 async def workspace():
-    async with Workspace(InMemory(), run="1", page_chars=7, reach=32, grep_piece_s=1.0) as opened:
+    async with Workspace(
+        InMemory(), run="1", page_chars=7, reach=32, grep_piece_s=1.0, asker=LOCAL_OWNER
+    ) as opened:
         yield opened
 
 
@@ -80,7 +83,7 @@ def test_what_stands_around_a_match_is_the_text_around_it(pattern, text, page, c
 @pytest.mark.parametrize("page", [7, 64])
 async def test_a_workspace_finds_what_finditer_finds(page):
     text = "Der Müller sah 12 Hunde,\r\n3 Katzen und \U0001f600 e\u0301ine Maus.\n" * 9
-    async with Workspace(InMemory(), run="1", page_chars=page, reach=32) as workspace:
+    async with Workspace(InMemory(), run="1", page_chars=page, reach=32, asker=LOCAL_OWNER) as workspace:
         await workspace.add_document(Info("d"), text)
         for pattern in [r"\d+ \w+", "\U0001f600", "(?m)^3", r"(?<=e)\u0301", r"\bMaus\.$", "nowhere"]:
             found = await workspace.grep(pattern, ["d"], context=5)
@@ -172,7 +175,7 @@ async def test_a_runaway_pattern_ends_while_the_host_goes_on(workspace, pattern)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")
 async def test_a_pattern_that_takes_all_memory_is_an_error_of_the_pattern():
-    async with Workspace(InMemory(), run="1", grep_piece_s=60.0) as workspace:
+    async with Workspace(InMemory(), run="1", grep_piece_s=60.0, asker=LOCAL_OWNER) as workspace:
         # Each repeat keeps where 5,000 groups stood: 80 kB, a hundred thousand times.
         await workspace.add_document(Info("d"), "a" * 100_000)
         with pytest.raises(BadPattern, match="it needs too much memory"):
@@ -183,7 +186,9 @@ async def test_a_pattern_that_takes_all_memory_is_an_error_of_the_pattern():
 @pytest.fixture
 async def patient():
     """A workspace that gives a pattern all the time in the world."""
-    async with Workspace(InMemory(), run="1", page_chars=7, reach=32, grep_piece_s=300.0) as opened:
+    async with Workspace(
+        InMemory(), run="1", page_chars=7, reach=32, grep_piece_s=300.0, asker=LOCAL_OWNER
+    ) as opened:
         yield opened
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel.asker import Asker
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed, UnknownDocument
 from funnel.memory import InMemory, namespace, open_memory
 from funnel.workspace.workspace import Workspace
@@ -53,7 +53,7 @@ async def memory(request, tmp_path):
 
 @pytest.fixture
 def workspace(memory):
-    return Workspace(memory, run="1", page_chars=10)
+    return Workspace(memory, run="1", page_chars=10, asker=LOCAL_OWNER)
 
 
 # documents
@@ -67,7 +67,7 @@ def workspace(memory):
 )
 def test_read_is_a_slice_of_the_text(text, page, spans):
     async def check():
-        workspace = Workspace(InMemory(), run="1", page_chars=page, cache_bytes=300)
+        workspace = Workspace(InMemory(), run="1", page_chars=page, cache_bytes=300, asker=LOCAL_OWNER)
         await workspace.add_document(Info("d"), text)
         assert await workspace.length("d") == len(text)
         assert [await workspace.read("d", *span) for span in spans] == [text[slice(*span)] for span in spans]
@@ -102,7 +102,7 @@ def test_a_read_of_a_registered_document_is_a_slice_of_its_text_and_each_page_is
     text, page, spans
 ):
     async def check():
-        workspace = Workspace(InMemory(), run="1", page_chars=page, cache_bytes=300)
+        workspace = Workspace(InMemory(), run="1", page_chars=page, cache_bytes=300, asker=LOCAL_OWNER)
         asked = fetching(workspace, {"d": text})
         await workspace.register([Registered("d", n_chars=len(text))])
         assert [await workspace.read("d", *span) for span in spans] == [text[slice(*span)] for span in spans]
@@ -132,14 +132,14 @@ async def test_a_document_of_an_earlier_version_of_this_package_reads_from_its_p
     await workspace.add_document(Info("d"), "stored")
     entry = {"id": "d", "version": "v1", "title": "", "uri": "", "n_chars": 6, "page_chars": 10}
     await memory.put_many(namespace("local", "run", "1"), {"document/d": json.dumps(entry).encode()})
-    assert await Workspace(memory, run="1", page_chars=10).read("d") == "stored"
+    assert await Workspace(memory, run="1", page_chars=10, asker=LOCAL_OWNER).read("d") == "stored"
 
 
 @settings(max_examples=100, deadline=None)
 @given(pieces=st.lists(TEXTS, max_size=8), page=st.integers(1, 30))
 def test_pieces_of_any_size_make_the_same_document(pieces, page):
     async def stored(text):
-        workspace = Workspace(InMemory(), run="1", page_chars=page)
+        workspace = Workspace(InMemory(), run="1", page_chars=page, asker=LOCAL_OWNER)
         await workspace.add_document(Info("d"), text)
         return await workspace.read("d")
 
@@ -148,7 +148,7 @@ def test_pieces_of_any_size_make_the_same_document(pieces, page):
 
 async def test_a_read_fetches_only_its_pages():
     memory = CountingMemory()
-    workspace = Workspace(memory, run="1", page_chars=10)
+    workspace = Workspace(memory, run="1", page_chars=10, asker=LOCAL_OWNER)
     await workspace.add_document(Info("d"), "0123456789" * 100)
     assert await workspace.read("d", 505, 515) == "5678901234"
     assert memory.read == ["10/0000000050", "10/0000000051"]
@@ -156,7 +156,7 @@ async def test_a_read_fetches_only_its_pages():
 
 async def test_a_page_read_before_is_not_fetched_again():
     memory = CountingMemory()
-    workspace = Workspace(memory, run="1", page_chars=10)
+    workspace = Workspace(memory, run="1", page_chars=10, asker=LOCAL_OWNER)
     await workspace.add_document(Info("d"), "0123456789" * 100)
     await workspace.read("d", 500, 505)
     await workspace.read("d", 505, 510)
@@ -164,7 +164,7 @@ async def test_a_page_read_before_is_not_fetched_again():
 
 
 async def test_the_pages_kept_stay_within_their_bytes():
-    workspace = Workspace(InMemory(), run="1", page_chars=1000, cache_bytes=5_000)
+    workspace = Workspace(InMemory(), run="1", page_chars=1000, cache_bytes=5_000, asker=LOCAL_OWNER)
     await workspace.add_document(Info("d"), "x" * 50_000)
     await workspace.read("d")
     pages = workspace._pages
@@ -176,15 +176,15 @@ async def test_the_pages_kept_stay_within_their_bytes():
 
 
 async def test_a_page_larger_than_the_cache_is_read_all_the_same():
-    workspace = Workspace(InMemory(), run="1", page_chars=1000, cache_bytes=10)
+    workspace = Workspace(InMemory(), run="1", page_chars=1000, cache_bytes=10, asker=LOCAL_OWNER)
     await workspace.add_document(Info("d"), "x" * 2_500)
     assert await workspace.read("d", 900, 1100) == "x" * 200
 
 
 async def test_a_stored_version_is_not_written_again_by_another_run():
     memory = CountingMemory()
-    await Workspace(memory, run="1", page_chars=10).add_document(Info("d"), "0123456789ab")
-    second = Workspace(memory, run="2", page_chars=7)
+    await Workspace(memory, run="1", page_chars=10, asker=LOCAL_OWNER).add_document(Info("d"), "0123456789ab")
+    second = Workspace(memory, run="2", page_chars=7, asker=LOCAL_OWNER)
     await second.add_document(Info("d"), "0123456789ab")
     assert memory.written == ["10/0000000000", "10/0000000001"]
     assert await second.read("d", 8) == "89ab"
@@ -195,7 +195,7 @@ async def test_an_import_cut_short_is_done_again(memory):
         yield "0123456789" * 40
         raise OSError("the disk went away")
 
-    first = Workspace(memory, run="1", page_chars=10)
+    first = Workspace(memory, run="1", page_chars=10, asker=LOCAL_OWNER)
     with pytest.raises(OSError, match="went away"):
         await first.add_document(Info("d"), torn())
     with pytest.raises(UnknownDocument):
@@ -205,7 +205,10 @@ async def test_an_import_cut_short_is_done_again(memory):
 
 
 async def test_a_new_version_takes_the_place_of_the_old_one_in_this_run_only(memory):
-    first, second = Workspace(memory, run="1"), Workspace(memory, run="2")
+    first, second = (
+        Workspace(memory, run="1", asker=LOCAL_OWNER),
+        Workspace(memory, run="2", asker=LOCAL_OWNER),
+    )
     await first.add_document(Info("d", "v1"), "old")
     await second.add_document(Info("d", "v1"), "old")
     await second.add_document(Info("d", "v2"), "new")
@@ -213,8 +216,8 @@ async def test_a_new_version_takes_the_place_of_the_old_one_in_this_run_only(mem
 
 
 async def test_a_run_cannot_read_or_grep_what_was_given_to_another(memory):
-    await Workspace(memory, run="1").add_document(Info("secret"), "text")
-    other = Workspace(memory, run="2")
+    await Workspace(memory, run="1", asker=LOCAL_OWNER).add_document(Info("secret"), "text")
+    other = Workspace(memory, run="2", asker=LOCAL_OWNER)
     with pytest.raises(UnknownDocument, match="no document 'secret'"):
         await other.read("secret")
     with pytest.raises(UnknownDocument):
@@ -230,9 +233,9 @@ async def test_a_tenant_stores_its_own_copy(memory):
 
 
 async def test_a_run_opened_again_knows_its_documents(memory):
-    await Workspace(memory, run="1").add_document(Info("b", title="B"), "text of b")
-    await Workspace(memory, run="1").add_document(Info("a/../b", title="A"), "text of a")
-    again = Workspace(memory, run="1")
+    await Workspace(memory, run="1", asker=LOCAL_OWNER).add_document(Info("b", title="B"), "text of b")
+    await Workspace(memory, run="1", asker=LOCAL_OWNER).add_document(Info("a/../b", title="A"), "text of a")
+    again = Workspace(memory, run="1", asker=LOCAL_OWNER)
     assert [(d.id, d.title, d.n_chars) for d in await again.documents()] == [
         ("a/../b", "A", 9),
         ("b", "B", 9),
@@ -241,7 +244,7 @@ async def test_a_run_opened_again_knows_its_documents(memory):
 
 
 async def test_a_lost_page_is_reported(memory):
-    workspace = Workspace(memory, run="1", page_chars=10)
+    workspace = Workspace(memory, run="1", page_chars=10, asker=LOCAL_OWNER)
     await workspace.add_document(Info("d"), "0123456789" * 3)
     await memory.delete_many(namespace("local", "document", "d", "v1"), ["10/0000000001"])
     with pytest.raises(MemoryFailed, match="a page of local/document/d/v1 is gone"):
@@ -260,6 +263,6 @@ async def test_notes_come_back_by_key(workspace):
 
 
 async def test_notes_are_of_one_run(memory):
-    await Workspace(memory, run="1").note("k", "one")
-    await Workspace(memory, run="1/2").note("k", "two")
-    assert await Workspace(memory, run="1").notes() == {"k": "one"}
+    await Workspace(memory, run="1", asker=LOCAL_OWNER).note("k", "one")
+    await Workspace(memory, run="1/2", asker=LOCAL_OWNER).note("k", "two")
+    assert await Workspace(memory, run="1", asker=LOCAL_OWNER).notes() == {"k": "one"}

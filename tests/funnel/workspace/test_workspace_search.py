@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from funnel.asker import LOCAL_OWNER
 from funnel.memory import InMemory, open_memory
 from funnel.workspace.full_text import STRETCH_CHARS
 from funnel.workspace.passages import PASSAGE_CHARS, best_passage
@@ -45,7 +46,7 @@ async def memory(request, tmp_path):
 
 @pytest.fixture
 def workspace(memory):
-    return Workspace(memory, run="1", page_chars=1_000)
+    return Workspace(memory, run="1", page_chars=1_000, asker=LOCAL_OWNER)
 
 
 def shown(hits):
@@ -80,10 +81,10 @@ async def test_a_note_that_is_replaced_is_found_by_what_it_says_now(workspace):
 
 
 async def test_documents_and_notes_of_another_run_are_not_found(memory):
-    other = Workspace(memory, run="2")
+    other = Workspace(memory, run="2", asker=LOCAL_OWNER)
     await other.add_document(Info("d"), "lease")
     await other.note("n", "lease")
-    assert await Workspace(memory, run="1").search("lease") == ()
+    assert await Workspace(memory, run="1", asker=LOCAL_OWNER).search("lease") == ()
 
 
 async def test_a_version_is_found_by_its_own_text(workspace):
@@ -96,7 +97,7 @@ async def test_a_version_is_found_by_its_own_text(workspace):
 async def test_a_version_is_indexed_once_for_all_runs():
     memory = Written()
     for run in ("1", "2"):
-        workspace = Workspace(memory, run=run)
+        workspace = Workspace(memory, run=run, asker=LOCAL_OWNER)
         await workspace.add_document(Info("d"), "x" * STRETCH_CHARS + " lease")
         await workspace.search("lease")
     assert [key for key in memory.keys if key.startswith("terms/")] == [
@@ -137,7 +138,7 @@ async def test_no_more_are_found_than_asked_for(workspace):
 )
 def test_the_size_of_a_page_changes_nothing(texts, page):
     async def found(page_chars):
-        workspace = Workspace(InMemory(), run="1", page_chars=page_chars)
+        workspace = Workspace(InMemory(), run="1", page_chars=page_chars, asker=LOCAL_OWNER)
         for n, words in enumerate(texts):
             await workspace.add_document(Info(f"{n}"), "".join(words))
         return await workspace.search("lease grant 字字")
@@ -147,7 +148,7 @@ def test_the_size_of_a_page_changes_nothing(texts, page):
 
 async def test_searching_a_large_document_holds_little_of_it(tmp_path):
     memory = open_memory(f"sqlite:///{tmp_path}/memory.sqlite")
-    workspace = Workspace(memory, run="1", cache_bytes=1_000_000)
+    workspace = Workspace(memory, run="1", cache_bytes=1_000_000, asker=LOCAL_OWNER)
     pieces = (FILLER * 1_000 + (f"Lease {n}. " if n % 10 == 0 else "") for n in range(200))
     await workspace.add_document(Info("d"), pieces)
     assert await workspace.length("d") > 10_000_000

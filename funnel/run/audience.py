@@ -1,0 +1,52 @@
+"""Whom a funnel answers: the askers it was built for, and what they may read; knows no run."""
+
+from __future__ import annotations
+
+from funnel.asker import LOCAL, Asker
+from funnel.errors import BadQuestion
+from indexes.filters import Filter
+from indexes.source import Documents, Source
+
+_NOBODY = (
+    "It is not said who asks. Build the funnel over the documents of one asker, as in "
+    "build(collection.as_owner()), or name the asker of this question: Options(asker=Asker.of('alice'))."
+)
+_SOMEBODY_ELSE = (
+    "The funnel was built over the documents of another asker. Build it over the source itself to answer "
+    "several askers."
+)
+
+
+class Audience:
+    """A source and whom its documents are for.
+
+    A funnel over a `Source` answers whoever each question names. One over `Documents` answers that view's
+    asker within that view's filter; if it is the owner's, a question may also name any other asker.
+    """
+
+    def __init__(self, documents: Source | Documents) -> None:
+        self._asker: Asker | None = None
+        self._where: Filter | None = None
+        if isinstance(documents, Documents):
+            self._asker = Asker(LOCAL, documents.scope.access)
+            self._where = documents.scope.where
+        self.source = documents.source if isinstance(documents, Documents) else documents
+
+    def resolve(self, asker: Asker | None) -> Asker:
+        """Return who asks, if a question names this asker or nobody.
+
+        Raises: `BadQuestion` if nobody is known to ask, or somebody whom the funnel was not built for.
+        """
+        if asker is None:
+            if self._asker is None:
+                raise BadQuestion(_NOBODY)
+            return self._asker
+        if self._asker is not None and not self._asker.may_see(asker.access):
+            raise BadQuestion(_SOMEBODY_ELSE)
+        return asker
+
+    def narrow(self, where: Filter | None) -> Filter | None:
+        """Return the filter of a question within that of the funnel."""
+        if self._where is None or where is None:
+            return where if self._where is None else self._where
+        return self._where & where
