@@ -13,6 +13,8 @@ MAKE_VIEWS = {
     "run/lifecycle.py",  # of a run: the one that stage two sees, and what it may have seen at most
     "cli/collection.py",  # funnel search
     "cli/maintain.py",  # funnel erase, which the owner calls
+    "cli/running.py",  # funnel ask --resume, which may resume any run
+    "cli/demo.py",  # funnel demo, on documents that anybody may read
 }
 READ_UNRECORDED = {
     "run/documents.py",  # whether a document is still there, and the text of its pages

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from funnel.asker import Asker
+from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BudgetExceeded, MemoryFailed
 from funnel.llm.budget import Ledger, Limits, Price
 from funnel.llm.pot import Amount, Pot, Share
@@ -38,7 +38,9 @@ async def memory(request, tmp_path):
 
 
 def shared(memory, limits=CAPS, name="day", **how):
-    return SharedLedger(memory, name, limits, **{"label": "owner", "lease_s": LEASE_S, **how})
+    return SharedLedger(
+        memory, name, limits, **{"label": "owner", "asker": LOCAL_OWNER, "lease_s": LEASE_S, **how}
+    )
 
 
 async def call(ledger: Ledger, *, took=(50, 50), tokens=(100, 100), send=True) -> None:
