@@ -261,13 +261,24 @@ class Meter:
         def on_retry(retry: Retry) -> Awaitable[None] | None:
             again = CallRetried(attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s)
             self._events.point(again, parent=event)
-            if retry.may_be_billed:
-                reserved = bill.reserve_again()
-                if self._journal is not None and place is not None:
-                    self._journal.asked_again(place, self._worst(reserved))
-                if self._ledger.durable:
-                    return asyncio.ensure_future(self._ledger.announce(reserved))
+            if not retry.may_be_billed:
+                return None
+            bill.book_worst_case()
+            if self._ledger.durable:
+                return asyncio.ensure_future(reserve_durably())
+            reserve()
             return None
+
+        def reserve() -> Reservation:
+            reserved = bill.reserve_again()
+            if self._journal is not None and place is not None:
+                self._journal.asked_again(place, self._worst(reserved))
+            return reserved
+
+        async def reserve_durably() -> None:
+            # What the lost attempt took may have been all that this process had drawn.
+            await self._ledger.prepare(*bill.size, self._price)
+            await self._ledger.announce(reserve())
 
         try:
             return await self._llm.complete(request, CallOptions(self._ledger.remaining_s, on_retry))
@@ -298,9 +309,13 @@ class _Bill:
         usage = "estimated" if completion.estimated else "reported"
         self._book(completion.input_tokens, completion.output_tokens, usage)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """The tokens in and out that an attempt reserves."""
+        return self._size.input_tokens, self._size.output_tokens
+
     def reserve_again(self) -> Reservation:
-        """Book the worst case of a lost attempt and reserve the next one. Raises: `BudgetExceeded`."""
-        self._book_worst_case()
+        """Reserve the next attempt. Raises: `BudgetExceeded`."""
         self._open = again = self._ledger.reserve(
             input_tokens=self._size.input_tokens,
             output_tokens=self._size.output_tokens,
@@ -314,7 +329,7 @@ class _Bill:
         if isinstance(error, LLMError) and not error.may_be_billed:
             self.release()
         elif self._open is not None:
-            self._book_worst_case()
+            self.book_worst_case()
 
     def release(self) -> None:
         """Release what is still reserved; a second call does nothing."""
@@ -322,7 +337,8 @@ class _Bill:
             self._ledger.release(self._open)
             self._open = None
 
-    def _book_worst_case(self) -> None:
+    def book_worst_case(self) -> None:
+        """Book an attempt that may have been served."""
         self._book(self._size.input_tokens, self._size.output_tokens, "worst_case", answered=False)
 
     def _book(self, input_tokens: int, output_tokens: int, usage: str, *, answered: bool = True) -> None:

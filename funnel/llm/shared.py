@@ -227,12 +227,17 @@ class SharedBalance(Balance):
 
     async def announce(self, reservation: Reservation) -> None:
         """Write that the call may be sent from now on. Raises: `MemoryFailed`."""
-        if reservation not in self._mine:
-            raise Lost("the ledger", "what was reserved for this call was let go before it was made.")
+        self._require(reservation)
         if not self._mine[reservation]:
             self._mine[reservation] = True
             self._sent += _worst(reservation)
         await self.flush()
+        # Meanwhile this process may have been found lost: then a share without this call was written.
+        self._require(reservation)
+
+    def _require(self, reservation: Reservation) -> None:
+        if reservation not in self._mine:
+            raise Lost("the ledger", "what was reserved for this call was let go before it was made.")
 
     async def flush(self) -> None:
         """Write this holder's share; those that ask while one write is under way share the next."""
@@ -246,13 +251,13 @@ class SharedBalance(Balance):
         while self._unwritten:
             async with self._writing:
                 waiting, self._unwritten = self._unwritten, []
-                error: MemoryFailed | None = None
+                error: BaseException | None = None
                 try:
                     await self._shares.write_share(self._booked, self._sent)
                 except Lost as lost:
                     error = lost
                     await self._join_again()
-                except MemoryFailed as failed:
+                except BaseException as failed:  # noqa: BLE001 - whoever waits hears of it
                     error = failed
             for written in waiting:
                 if not written.done():

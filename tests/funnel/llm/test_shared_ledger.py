@@ -10,10 +10,16 @@ import pytest
 
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BudgetExceeded, MemoryFailed
+from funnel.llm.base import Message, Request, Retry
 from funnel.llm.budget import Ledger, Limits, Price
+from funnel.llm.limiter import Limiter
+from funnel.llm.meter import Meter
 from funnel.llm.pot import Amount, Pot, Share
+from funnel.llm.scripted import ScriptedLLM
 from funnel.llm.shared import SharedLedger
+from funnel.llm.shares import Lost
 from funnel.memory import InMemory, layout, open_memory
+from funnel.trace.events import Events
 
 DOLLAR = Price(1.0, 10.0)
 LEASE_S = 0.3
@@ -132,6 +138,68 @@ async def test_a_holder_that_others_took_for_dead_spends_nothing_before_it_has_j
 
 
 # in memory
+
+
+class Held(InMemory):
+    """A memory in which shares are written only when `go` is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.go = asyncio.Event()
+        self.go.set()
+        self.broken = False
+
+    async def compare_and_set(self, where, key, *, expected, value):
+        if key.startswith("share/"):
+            await self.go.wait()
+            if self.broken:
+                raise OSError("no space")
+        return await super().compare_and_set(where, key, expected=expected, value=value)
+
+
+async def test_a_call_that_is_announced_while_its_holder_is_found_dead_is_not_sent():
+    memory = Held()
+    async with shared(memory) as slow, shared(memory) as other:
+        calls = [await slow.reserve_in_turn(100, 100, DOLLAR) for _ in range(2)]
+        await vanish(slow)
+        await until(lambda: len(other._shared._others) == 1)
+        memory.go.clear()
+        announced = [asyncio.create_task(slow.announce(call)) for call in calls[:1]]
+        await asyncio.sleep(0.01)  # the share is being written, without the second call
+        announced.append(asyncio.create_task(slow.announce(calls[1])))
+        await asyncio.sleep(0.01)
+        memory.go.set()
+        ended = await asyncio.gather(*announced, return_exceptions=True)
+        assert [type(error) for error in ended] == [Lost, Lost]
+        for held in calls:
+            slow.release(held)
+        assert await other.total() == Amount()
+
+
+async def test_whoever_announces_hears_of_whatever_the_memory_raises():
+    memory = Held()
+    async with shared(memory) as ledger:
+        held = await ledger.reserve_in_turn(100, 100, DOLLAR)
+        memory.broken = True
+        with pytest.raises(OSError, match="no space"):
+            await asyncio.wait_for(ledger.announce(held), 30)
+        memory.broken = False
+
+
+async def test_a_repeated_call_draws_what_the_lost_attempt_took(here):
+    limits, request = Limits.only(max_calls=12), Request((Message("user", "x"),), "query")
+
+    class Late(ScriptedLLM):
+        async def complete(self, request, options=None):
+            await asyncio.sleep(0)
+            await options.on_retry(Retry(1, "timeout", 0.0, may_be_billed=True))
+            return await super().complete(request)
+
+    async with shared(here, limits) as ledger:
+        run = Ledger(Limits(), parent=ledger)
+        meter = Meter(Late(["y"] * 3), run, Events("r"), price=DOLLAR, limit=Limiter(4))
+        await asyncio.gather(*(meter.complete(request, parent=None) for _ in range(3)))
+        assert (await ledger.total()).calls == 3 + 3
 
 
 @pytest.fixture
