@@ -21,6 +21,8 @@ import logging
 import re
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, overload
@@ -79,7 +81,8 @@ class UserTool:
             raise HostError(
                 f"{self.name}() was passed {size:,} characters; at most {MAX_ARGUMENT_CHARS:,} are taken"
             )
-        return {name: self._argument(name, value) for name, value in arguments.items()}
+        # Copies, since a function may change what it is passed, and the journal keeps what was asked.
+        return {name: self._argument(name, deepcopy(value)) for name, value in arguments.items()}
 
     def _argument(self, name: str, value: Any) -> Any:
         try:
@@ -96,31 +99,37 @@ class UserTool:
         Raises: `HostError` whatever went wrong, since the model's code may do without.
         """
         try:
-            checked = self.checked(arguments)
-            if inspect.iscoroutinefunction(inspect.unwrap(self.function)):
-                async with asyncio.timeout(self.timeout_s):
-                    value = await self.function(**checked)
-                    return await asyncio.to_thread(self._plain, value)
-            return await wait_for(partial(self._called, checked), self.timeout_s)
-        except HostError:
-            raise
+            with self._failures_told():
+                checked = self.checked(arguments)
+            if not inspect.iscoroutinefunction(inspect.unwrap(self.function)):
+                return await wait_for(partial(self._called, checked), self.timeout_s)
+            async with asyncio.timeout(self.timeout_s):
+                with self._failures_told():
+                    return await asyncio.to_thread(self._plain, await self.function(**checked))
         except TimeoutError as error:
             raise HostError(f"{self.name}() took more than {self.timeout_s:g} s") from error
-        except (Exception, SystemExit) as error:
-            _LOG.warning("the tool %s failed", self.name, exc_info=error)
-            reason = truncate_middle(f"{type(error).__name__}: {error}", MAX_ERROR_CHARS)
-            raise HostError(f"{self.name}() failed: {reason}") from error
 
     def _called(self, arguments: dict[str, Any]) -> Any:
         """Call the function in a thread and return its result as JSON values."""
-        try:
+        with self._failures_told():
             return self._plain(self.function(**arguments))
-        except StopIteration as error:
-            raise RuntimeError("StopIteration") from error  # no future carries the error itself
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
+        """Turn whatever the function raises into a `HostError`."""
+        try:
+            yield
+        except HostError:
+            raise
+        except BaseException as error:
+            if _ends_the_caller(error):
+                raise
+            _LOG.warning("the tool %s failed", self.name, exc_info=error)
+            raise HostError(f"{self.name}() failed: {_told(error)}") from error
 
     def _plain(self, value: Any) -> Any:
-        """Return a copy of the result out of JSON values, as it is written and read back."""
-        stored = json.dumps(to_jsonable_python(value))
+        """Return a copy of the result out of JSON values, as it is written and read back: nan is None."""
+        stored = json.dumps(to_jsonable_python(value, inf_nan_mode="null"))
         if len(stored) > self.max_result_chars:
             raise HostError(
                 f"{self.name}() gave {len(stored):,} characters, at most {self.max_result_chars:,} are "
@@ -137,6 +146,27 @@ class UserTool:
         except Exception as error:  # noqa: BLE001 - whatever it raises, it told of no document
             _LOG.warning("the tool %s does not tell what it exposes", self.name, exc_info=error)
             return None
+
+
+def _ends_the_caller(error: BaseException) -> bool:
+    """Whether an error ends the task that awaits the function, and is none of the function itself."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return False  # in a thread, which nobody cancels and no signal reaches
+    if isinstance(error, asyncio.CancelledError):
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
+
+
+def _told(error: BaseException) -> str:
+    """Return what the model is told of an error, whatever its words are."""
+    try:
+        reason = f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - its own words fail, too
+        reason = type(error).__name__
+    # A lone surrogate, as in the name of a file, reaches no sandbox.
+    return truncate_middle(reason.encode("utf-8", "backslashreplace").decode(), MAX_ERROR_CHARS)
 
 
 class RunTools:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
 from importlib.metadata import EntryPoint, EntryPoints
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -226,7 +227,16 @@ async def test_a_long_result_is_refused(mistake):
     assert "long() gave 1,002 characters, at most 1,000 are taken" in await mistake("long()", long)
 
 
-@pytest.mark.parametrize("error", [StopIteration, SystemExit, RuntimeError])
+class Stopped(BaseException):
+    """What some libraries raise to end a task, with words that fail."""
+
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "error", [StopIteration, SystemExit, RuntimeError, asyncio.CancelledError, TimeoutError, Stopped]
+)
 async def test_whatever_a_function_raises_is_an_error_of_its_call(mistake, error):
     def raises() -> int:
         """Raises."""
@@ -241,6 +251,38 @@ async def test_whatever_a_function_raises_is_an_error_of_its_call(mistake, error
     told = await mistake("raises()", raises)
     assert "raises() failed: " in told
     assert "raises_later() failed: " in await mistake("raises_later()", raises_later)
+
+
+async def test_what_only_a_thread_may_raise_is_an_error_of_its_call_too(mistake):
+    def interrupted() -> int:
+        """Raises."""
+        raise KeyboardInterrupt
+
+    assert "interrupted() failed: KeyboardInterrupt" in await mistake("interrupted()", interrupted)
+
+
+async def test_an_error_with_half_a_character_is_told(mistake):
+    def unreadable() -> int:
+        """Raises."""
+        raise ValueError("no file \ud800")
+
+    assert r"unreadable() failed: ValueError: no file \ud800" in await mistake("unreadable()", unreadable)
+
+
+async def test_cancelling_a_run_in_a_function_cancels_the_run(ask):
+    began = asyncio.Event()
+
+    async def slow() -> int:
+        """Slow."""
+        began.set()
+        await asyncio.sleep(60)
+        return 1
+
+    run = asyncio.create_task(ask(cell("slow()"), tools=[slow]))
+    await began.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
 
 
 async def test_a_wrapped_coroutine_function_is_awaited(ask):
@@ -384,6 +426,25 @@ async def test_a_resumed_run_does_not_call_them_again(tmp_path, memory, monty):
     ):
         assert (await second.resume(answer.run, again)).value == [[1, 2], 3]
     assert made == ["a", "b", "c"]
+
+
+async def test_a_function_that_changes_its_arguments_is_not_called_again(tmp_path, memory, monty):
+    made = []
+
+    def take(items: Any) -> float:
+        """Takes items."""
+        made.append(list(items))
+        items.clear()
+        return float("nan")
+
+    options = replace(DEEP, tools=[take])
+    async with a_funnel(tmp_path, memory, monty, cell("n = take(['a'])"), DOWN, DOWN) as (first, _):
+        answer = await first.ask("Who signed?", options)
+    last_cell = cell("submit(str(n), citations=[])")
+    async with a_funnel(tmp_path, memory, monty, last_cell) as (second, _):
+        resumed = await second.resume(answer.run, ResumeOptions(tools=[take]))
+    assert (resumed.text, made) == ("None", [["a"]])
+    assert not any("no longer fitted" in notice for notice in resumed.notices)
 
 
 async def test_a_result_is_written_before_the_code_goes_on(tmp_path, memory, monty):
