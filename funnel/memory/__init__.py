@@ -1,4 +1,4 @@
-"""Where an inspector's documents, notes, journal and caches live, one folder a backend."""
+"""Memories, which store an inspector's documents, notes, journal and caches; one folder per backend."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ MEMORIES: Registry[Callable[[str], Memory]] = Registry(
     },
     unknown=UnknownName,
 )
-"""The scheme of a URL to a function or class that takes the whole URL and returns the memory."""
+"""Functions or classes that take a whole URL and return the memory, by the URL's scheme."""
 
 
 def known_memories() -> tuple[str, ...]:
-    """Return the schemes that `open_memory` understands, those of installed plug-ins included, sorted."""
+    """Return the schemes that `open_memory` understands, including those of installed plug-ins, sorted."""
     return tuple(MEMORIES)
 
 
@@ -45,7 +45,7 @@ def open_memory(url: str) -> Memory:
     of a plug-in.
 
     Raises: `UnknownName` for another scheme; `MemoryFailed` if the memory cannot be opened. Neither repeats
-    what follows an unknown scheme, where credentials may stand.
+    what follows an unknown scheme, which may contain credentials.
     """
     scheme = url.partition(":")[0].lower()
     try:

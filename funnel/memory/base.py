@@ -42,17 +42,17 @@ def require_keys(keys: Iterable[str]) -> None:
 def require_ttl(ttl_s: float | None) -> None:
     """Refuse a life that is infinite or not a number. Every backend calls this before it writes.
 
-    Zero and less are accepted: such a value has expired when it is written.
+    Zero and negative numbers are accepted: such a value has expired as soon as it is written.
 
     Raises: `ValueError`.
     """
     if ttl_s is not None and not math.isfinite(ttl_s):
-        raise ValueError(f"ttl_s = {ttl_s} is no number of seconds; None keeps a value for ever")
+        raise ValueError(f"ttl_s = {ttl_s} is not a number of seconds; None keeps a value for ever")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value and the seconds until it expires; None if it never does."""
+    """A value and the seconds until it expires; `ttl_s` is None if it never does."""
 
     value: bytes
     ttl_s: float | None
@@ -74,25 +74,26 @@ class Memory(Protocol):
         """Return the values of those keys that exist and have not expired."""
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """Return the same with the remaining life of each, for copies to another memory."""
+        """Return what `get_many` returns, each with its remaining life, for copies to another memory."""
 
     async def put_many(
         self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
     ) -> None:
-        """Write all items or none. They expire after `ttl_s` seconds; None: they stay.
+        """Write all items or none. They expire after `ttl_s` seconds, or never if it is None.
 
         Raises: `ValueError` for an empty key or a `ttl_s` that is not finite.
         """
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete keys; a key that does not exist is no error."""
+        """Delete keys; one that does not exist is ignored."""
 
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key holds `expected` (None: if it does not exist); return whether it did.
+        """Write `value` if the key holds `expected`, or if it does not exist and `expected` is None.
 
-        Of several writers at once, one wins. The new value stays, even if the old one was to expire.
+        Returns whether it was written. Of several writers at once, one wins. The new value never expires,
+        even if the old one was to expire.
         """
 
     async def scan(
@@ -109,9 +110,9 @@ class Memory(Protocol):
 
 @runtime_checkable
 class TextIndex(Protocol):
-    """A `Memory` with an index of its own, by which it finds texts by their terms.
+    """A `Memory` with an index of its own, which finds texts by their terms.
 
-    Indexed are the ordinary values under `TERMS`. Writing one indexes it, and deleting or expiry removes it
+    It indexes the ordinary values under `TERMS`. Writing one indexes it, and deleting or expiry removes it
     from the index, in the same transaction; so a copy of all values is enough to build the index again.
     `funnel.memory.text_search` finds the same texts in a memory without an index, by a scan.
     """

@@ -12,7 +12,7 @@ _SECRET = re.compile(r"pass|secret|token|key|cred|auth", re.IGNORECASE)
 def without_credentials(url: str) -> str:
     """Return the URL without user, password and query, and without host and path if they may hold a password.
 
-    Never raises: a text that is no URL becomes ***.
+    Never raises: a text that is not a URL becomes ***.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):

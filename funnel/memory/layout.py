@@ -36,7 +36,7 @@ def completions(asker: Asker) -> Namespace:
 def findings(asker: Asker, *version: str) -> Namespace:
     """Return the namespace of findings for askers with these rights.
 
-    `version`: the id and version of a document, for findings about it; none for all others.
+    `version`: the id and version of a document, for findings about it; empty for all other findings.
     """
     return namespace(asker.tenant, "learnt", asker.rights, *version)
 

@@ -35,7 +35,7 @@ def tokens(query: str) -> list[str]:
 
 @lru_cache(maxsize=_MEMO_TERMS)
 def token(term: str) -> str:
-    """Return the word that stands for a term in records."""
+    """Return the word that records contain for a term."""
     if _PLAIN.fullmatch(term):
         return f"a{term}"
     digest = blake2b(term.encode("utf-8", "surrogatepass"), digest_size=_HASH_BYTES).digest()
@@ -43,7 +43,7 @@ def token(term: str) -> str:
 
 
 def n_terms(stored: bytes) -> int:
-    """Return the number of terms of the text, repeats included; 0 if this is no record."""
+    """Return the number of terms of the text, repeats included; 0 if this is not a record."""
     head = stored.partition(b" ")[0]
     return int(head) if head.isdigit() else 0
 

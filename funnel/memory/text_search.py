@@ -19,7 +19,7 @@ from funnel.memory.base import TERMS, Memory, Namespace, TextIndex
 
 K1, B = 1.2, 0.75
 _RECORDS = 2_000
-"""How many are read at a time, each of some kilobytes."""
+"""How many records are read at a time; each has a few kilobytes."""
 _AT_ONCE = 16
 
 
@@ -45,7 +45,7 @@ class Matched:
 async def matching(
     memory: Memory, where: Namespace, tokens: Sequence[str], *, after: str = "", limit: int = _RECORDS
 ) -> dict[str, bytes]:
-    """Return what `TextIndex.matching` returns, by the memory's own index or else by a scan.
+    """Return what `TextIndex.matching` returns, by the memory's own index if it has one, else by a scan.
 
     Raises: `MemoryFailed`.
     """
@@ -57,7 +57,7 @@ async def matching(
 async def scanned(
     memory: Memory, where: Namespace, tokens: Sequence[str], *, after: str, limit: int
 ) -> dict[str, bytes]:
-    """Return the same by reading every record. Raises: `MemoryFailed`."""
+    """Return what `TextIndex.matching` returns, by reading every record. Raises: `MemoryFailed`."""
     found: dict[str, bytes] = {}
     while len(found) < limit and tokens:
         keys = await memory.scan(where, TERMS, after=after, limit=_RECORDS)

@@ -15,7 +15,7 @@ from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 
 @dataclass(slots=True)
 class _Space:
-    """One namespace: `order` has the keys of `values`, sorted; `expiring` is a heap, perhaps out of date."""
+    """One namespace: `order` has the keys of `values`, sorted; `expiring` is a heap, maybe out of date."""
 
     values: dict[str, tuple[bytes, float | None]] = field(default_factory=dict)
     order: list[str] = field(default_factory=list)
@@ -23,7 +23,7 @@ class _Space:
 
 
 class InMemory:
-    """A memory in dictionaries, for one event loop. `clock` returns seconds from any start."""
+    """A memory in dictionaries, for one event loop. `clock` returns seconds since an arbitrary time."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -41,7 +41,7 @@ class InMemory:
         return {key: space.values[key][0] for key in keys if key in space.values}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """Return the same with the remaining life of each."""
+        """Return what `get_many` returns, each with its remaining life."""
         space, now = self._live(where), self._clock()
         found = {key: space.values[key] for key in keys if key in space.values}
         return {
@@ -61,7 +61,7 @@ class InMemory:
             self._put(space, key, value, expires)
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete keys; a key that does not exist is no error."""
+        """Delete keys; one that does not exist is ignored."""
         space = self._live(where)
         for key in keys:
             self._drop(space, key)
@@ -69,7 +69,7 @@ class InMemory:
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key holds `expected`; None: if it does not exist."""
+        """Write `value` if the key holds `expected`, or if it does not exist and `expected` is None."""
         require_keys([key])
         space = self._live(where)
         found = space.values[key][0] if key in space.values else None

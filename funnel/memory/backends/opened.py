@@ -13,10 +13,10 @@ def closed(url: str) -> MemoryFailed:
 
 
 class OpenedMemory:
-    """Base class of a memory that has to be closed: one that is dropped while it is open warns.
+    """Base class of a memory that has to be closed; warns if it is garbage-collected while open.
 
-    The constructor of a subclass calls `_opened` last, so one that failed has nothing to warn of; its `close`
-    sets `_closed`.
+    The constructor of a subclass calls `_opened` last, so that a memory whose constructor failed does not
+    warn. Its `close` sets `_closed`.
     """
 
     _url = ""
@@ -36,6 +36,6 @@ class OpenedMemory:
         return self._url
 
     def _require_open(self) -> None:
-        """Do nothing while this is open. Raises: `MemoryFailed` once it was closed."""
+        """Check that this is open. Raises: `MemoryFailed` if it was closed."""
         if self._closed:
             raise closed(self._url)

@@ -27,7 +27,7 @@ class Connection(Protocol):
     """One connection of a client library, which opens when it is first used."""
 
     def drop(self) -> None:
-        """Give the connection up without waiting; the next call opens another."""
+        """Abandon the connection without waiting; the next call opens another."""
 
     async def close(self) -> None:
         """Close the connection."""
@@ -57,9 +57,9 @@ class ServerConnection(Generic[C]):
 class ServerPool(Generic[C]):
     """At most `size` connections to the server at `url`; the one used last is used next, so few stay open.
 
-    A call takes at most `retry_s`, from its beginning or the last answer to any call, whichever is later:
-    waiting in a queue that moves is no failure. `errors` are the classes of the client library's errors, and
-    `explain` says what one means.
+    A call takes at most `retry_s`, counted from its beginning or from the last answer to any call, whichever
+    is later, so a call that waits in a moving queue does not fail. `errors` are the client library's error
+    classes, and `explain` says what one means.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class ServerPool(Generic[C]):
                 self._idle.append(held)
 
     def require_open(self) -> None:
-        """Do nothing while this is open. Raises: `MemoryFailed` once `close` was called."""
+        """Check that this is open. Raises: `MemoryFailed` if `close` was called."""
         if self.closed:
             raise closed(self.url)
 
@@ -132,7 +132,7 @@ class ServerPool(Generic[C]):
                     await self._free.acquire()
             except TimeoutError:
                 if self._answered_at < began:
-                    raise self._failed("it answers nobody") from None
+                    raise self._failed("it answers no call") from None
             else:
                 return
 

@@ -1,4 +1,4 @@
-"""SQL and Lua that lie beside the code in files of their own, read once when a backend is imported."""
+"""Reads the SQL and Lua files beside the code, once, when a backend is imported."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_text(package: str, path: str) -> str:
 def read_queries(package: str, path: str) -> dict[str, str]:
     """Return the queries of a file by name, without its comments.
 
-    A query begins behind a line `-- name: NAME`. A line `-- include: NAME` stands for an earlier query.
+    A query follows a line `-- name: NAME`. A line `-- include: NAME` is replaced by that earlier query.
     """
     queries: dict[str, str] = {}
     name = ""

@@ -1,4 +1,4 @@
-"""A value and when it expires, for backends that keep that time themselves; knows no clock."""
+"""A value and when it expires, for backends that store the time of expiry; knows no clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from funnel.memory.base import Entry
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value; `expires_at` in seconds since 1970, infinite if it stays."""
+    """A value; `expires_at` in seconds since 1970, infinite if it never expires."""
 
     value: bytes
     expires_at: float = math.inf

@@ -106,7 +106,7 @@ async def batches(
 
 
 async def answered(memory: Memory, call: Awaitable[T], patience_s: float) -> T:
-    """Return the result of the call. Raises: `MemoryFailed`, also if there is none within `patience_s`."""
+    """Return the result of the call. Raises: `MemoryFailed`, also if none comes within `patience_s`."""
     try:
         async with asyncio.timeout(patience_s):
             return await call
@@ -119,7 +119,7 @@ class Copier:
     """Copies values from `source` to `target` and keeps a checksum of each, for `verify`.
 
     `on_progress` is called with the size so far after each batch. `sums` has every key that was touched in
-    the target, with the checksum of its value there, or None if there is to be none.
+    the target, with the checksum of its value there, or None if it must not exist.
     """
 
     source: Memory
@@ -141,7 +141,7 @@ class Copier:
             await self._in_parts(batch, partial(self._places, where))
 
     async def _in_parts(self, batch: Sequence[str], work: Callable[[Sequence[str]], Awaitable[int]]) -> None:
-        """Work on so many keys at a time as should come to `_ABOUT_BYTES`: neighbours are of similar size."""
+        """Work on about `_ABOUT_BYTES` at a time, as estimated from the mean size of the previous values."""
         while batch:
             part, batch = batch[: self._at_once], batch[self._at_once :]
             mean = await work(part) / len(part)
@@ -182,7 +182,7 @@ class Copier:
 
         A value that expires meanwhile may be missing.
 
-        Raises: `MemoryFailed`, of the target, if it has not what was copied.
+        Raises: `MemoryFailed`, of the target, if it does not hold what was copied.
         """
         if places is None:
             await self._count()
@@ -199,7 +199,7 @@ class Copier:
         return sum(map(len, held.values()))
 
     async def _count(self) -> None:
-        """Check that our namespaces in the target have no keys but those that were copied."""
+        """Check that our namespaces in the target have only the keys that were copied."""
         for where in {where for where, _ in self.sums}:
             async for key in keys(self.target, where, patience_s=self.patience_s):
                 if (where, key) not in self.sums:
@@ -240,7 +240,7 @@ class Copier:
 async def require_room(source: Memory, target: Memory, *, patience_s: float = PATIENCE_S) -> None:
     """Check that no namespace is in both memories: it would become a mixture of two runs.
 
-    Raises: `MemoryFailed`, of the target, if there is one.
+    Raises: `MemoryFailed`, of the target, if there is such a namespace.
     """
     ours = {where async for where in namespaces(source, patience_s=patience_s)}
     async for where in namespaces(target, patience_s=patience_s):
@@ -253,7 +253,7 @@ async def require_room(source: Memory, target: Memory, *, patience_s: float = PA
 async def copy_all(
     source: Memory, target: Memory, *, on_progress: Callable[[Copied], None] = lambda _copied: None
 ) -> Copied:
-    """Copy all values of a memory that nobody writes to meanwhile, and compare them.
+    """Copy all values of a memory that is not written to meanwhile, and compare them.
 
     Raises: `MemoryFailed`, after what was copied has been deleted from the target.
     """

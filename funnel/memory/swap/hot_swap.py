@@ -27,13 +27,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class Resident(Protocol):
-    """Is told of a swap, from which on its values have another URL."""
+    """A listener that is notified of a swap, after which its values have another URL."""
 
     async def leave(self, old: Memory, url: str) -> None:
-        """Note in `old`, if need be, that everything has moved to `url`, which is used from now on."""
+        """Note in `old`, if necessary, that everything has moved to `url`, which is used from now on."""
 
     async def stay(self, old: Memory) -> None:
-        """Take that note back: the swap has failed."""
+        """Remove that note: the swap has failed."""
 
 
 @dataclass(eq=False)
@@ -73,7 +73,7 @@ class HotSwap:
     ) -> Copied:
         """Copy everything to `new`, a URL or an open memory, and use that; with `copy=False` copy nothing.
 
-        The old memory is closed and keeps its values. A memory that was given open is not closed on failure.
+        The old memory is closed and keeps its values. A memory passed in open is not closed on failure.
 
         Raises: `SwapFailed`; the old one is still in use, and what was copied is deleted from the new one.
         """
@@ -99,7 +99,7 @@ class HotSwap:
                     raise SwapFailed(self.url, str(error)) from error
                 raise
             self._let_write()
-            # A call that is cancelled now has swapped all the same; `close` waits for the rest of the work.
+            # Even if this call is cancelled now, the swap is done; `close` waits for the rest of the work.
             retiring = asyncio.create_task(self._retire(old))
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
@@ -135,7 +135,7 @@ class HotSwap:
         self._open_to_writers.clear()
         await answered(copier.source, self._left(lambda: self._writing == 0), self._patience_s)
         await self._copied_again(copier)
-        await self._told(copier)
+        await self._notify_residents(copier)
 
     async def _copied_again(self, copier: Copier) -> None:
         """Copy what was written since the last time."""
@@ -143,16 +143,16 @@ class HotSwap:
         await copier.some(changed)
         await copier.verify(changed)
 
-    async def _told(self, copier: Copier) -> None:
-        """Tell the residents before the switch, so that never both memories claim to hold them."""
-        told: list[Resident] = []
+    async def _notify_residents(self, copier: Copier) -> None:
+        """Notify the residents before the switch, so that the two memories never both claim to hold them."""
+        notified: list[Resident] = []
         try:
             for resident in [*self.residents]:
-                told.append(resident)
+                notified.append(resident)
                 call = resident.leave(copier.source, copier.target.url)
                 await answered(copier.source, call, self._patience_s)
         except BaseException:
-            for resident in told:
+            for resident in notified:
                 with suppress(MemoryFailed):
                     await answered(copier.source, resident.stay(copier.source), self._patience_s)
             raise
@@ -205,7 +205,7 @@ class HotSwap:
             async with self._reading() as memory:
                 yield memory
         finally:
-            # Recorded also after an error: the write may have been done all the same.
+            # Recorded even after an error, because the write may have been done.
             if self._changed is not None:
                 self._changed.update((where, key) for key in keys)
             self._writing -= 1
@@ -217,7 +217,7 @@ class HotSwap:
             return await memory.get_many(where, keys)
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """Return the same with the remaining life of each."""
+        """Return what `get_many` returns, each with its remaining life."""
         async with self._reading() as memory:
             return await memory.get_entries(where, keys)
 
@@ -229,14 +229,14 @@ class HotSwap:
             await memory.put_many(where, items, ttl_s=ttl_s)
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete keys; a key that does not exist is no error."""
+        """Delete keys; one that does not exist is ignored."""
         async with self._writing_to(where, keys) as memory:
             await memory.delete_many(where, keys)
 
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key holds `expected`; None: if it does not exist."""
+        """Write `value` if the key holds `expected`, or if it does not exist and `expected` is None."""
         async with self._writing_to(where, [key]) as memory:
             return await memory.compare_and_set(where, key, expected=expected, value=value)
 

@@ -178,7 +178,9 @@ class TestFiles(LastingMemoryContract):
         await memory.put_many(HERE, {"a": b"1"})
         [path] = (tmp_path / "memory").rglob("a")
         path.write_bytes(damage)
-        with pytest.raises(MemoryFailed, match=r"/a (has been cut short|is no value of this memory)\. Rest"):
+        with pytest.raises(
+            MemoryFailed, match=r"/a (has been cut short|is not a value of this memory)\. Rest"
+        ):
             await memory.get_many(HERE, ["a"])
 
     async def test_a_value_cut_short_is_told_and_not_returned(self, memory, tmp_path):
@@ -323,7 +325,7 @@ async def test_another_format_is_refused(tmp_path, content, said):
         open_memory(f"file://{tmp_path}/memory")
 
 
-async def test_a_memory_that_nobody_closed_warns(tmp_path):
+async def test_a_memory_that_was_never_closed_warns(tmp_path):
     memory = FilesMemory(f"file://{tmp_path}/memory")
     with pytest.warns(ResourceWarning, match="never closed"):
         memory.__del__()

@@ -278,7 +278,7 @@ async def test_who_was_not_told_and_overtaken_is_told_so(memory, other, monkeypa
         raise ConnectionResetError
 
     monkeypatch.setattr(memory._bucket._client, "put_object", overtaken)
-    with pytest.raises(MemoryFailed, match="whether it was written is not to be told"):
+    with pytest.raises(MemoryFailed, match="it is unknown whether it was written"):
         await memory.compare_and_set(HERE, "a", expected=None, value=b"mine")
 
 
@@ -287,7 +287,7 @@ async def test_who_was_not_told_and_overtaken_is_told_so(memory, other, monkeypa
 
 async def test_a_prefix_where_something_else_lies_is_refused_and_left_alone(memory, s3_server):
     s3_server.ask("PUT", f"/{BUCKET}/memory/theirs.txt", b"theirs")
-    with pytest.raises(MemoryFailed, match="something else lies there"):
+    with pytest.raises(MemoryFailed, match="something else is stored there"):
         await memory.put_many(HERE, {"a": b"1"})
     assert names(s3_server) == ["theirs.txt"]
 
@@ -321,14 +321,16 @@ async def test_a_damaged_object_is_one_clear_error(memory, s3_server):
     await memory.put_many(HERE, {"a": b"123"})
     [name] = names(s3_server)
     s3_server.ask("PUT", f"/{BUCKET}/memory/{name}", b"theirs")
-    with pytest.raises(MemoryFailed, match=r"object memory/tenant-2frun-2f1!a: it is no value of a memory\."):
+    with pytest.raises(
+        MemoryFailed, match=r"object memory/tenant-2frun-2f1!a: it is not a value of a memory\."
+    ):
         await memory.get_many(HERE, ["a"])
 
 
 async def test_a_server_without_conditions_is_refused(memory, monkeypatch):
     put = Bucket.put
     monkeypatch.setattr(Bucket, "put", lambda self, name, body, **_condition: put(self, name, body))
-    with pytest.raises(MemoryFailed, match="knows no conditional writes"):
+    with pytest.raises(MemoryFailed, match="does not support conditional writes"):
         await memory.put_many(HERE, {"a": b"1"})
 
 
@@ -369,7 +371,7 @@ async def test_the_url_of_a_memory_shows_no_credentials(memory):
     assert KEY not in memory.url
 
 
-async def test_a_memory_that_nobody_closed_warns(s3_server):
+async def test_a_memory_that_was_never_closed_warns(s3_server):
     memory = S3Memory(s3_server.url)
     with pytest.warns(ResourceWarning, match="never closed"):
         memory.__del__()

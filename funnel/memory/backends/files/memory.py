@@ -1,8 +1,8 @@
 """`file:///dir`: a memory in a directory that several processes may share; knows no format of files.
 
 The URL is that of RFC 8089: three slashes begin an absolute path, and `%20` is a space. Writes are not synced
-to the disk: values survive a killed process, but a power cut can lose those of the last seconds. A value that
-it truncated is an error, and never returned.
+to the disk: values survive a killed process, but a power cut can lose those of the last seconds. Reading a
+value that was truncated that way raises an error.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _VERSION_FILE = "funnel-memory.json"
 _FORMAT = 1
 _THREADS = 8
 _SPACES = 32
-"""How many namespaces have their list of keys kept in this process."""
+"""How many namespaces keep their list of keys in this process."""
 _SWEEP_S = 600.0
 
 T = TypeVar("T")
 
 
 class FilesMemory(OpenedMemory):
-    """A memory in the directory that `url` names, which is made if missing and readable only by its owner.
+    """A memory in the directory that `url` names, created if missing, and readable only by its owner.
 
     `clock` returns seconds since 1970. Values expire by the clock of each reader, so these must agree.
 
@@ -64,7 +64,7 @@ class FilesMemory(OpenedMemory):
         return {key: value.value for key, value in found.items()}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """Return the same with the remaining life of each."""
+        """Return what `get_many` returns, each with its remaining life."""
         space, now = self._space(where), self._clock()
         found = await self._run(lambda: space.read(keys, now))
         return {key: value.entry(now) for key, value in found.items()}
@@ -91,14 +91,14 @@ class FilesMemory(OpenedMemory):
         await self._run(put)
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete keys; a key that does not exist is no error."""
+        """Delete keys; one that does not exist is ignored."""
         space = self._space(where)
         await self._run(lambda: space.delete(keys))
 
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key holds `expected`; None: if it does not exist."""
+        """Write `value` if the key holds `expected`, or if it does not exist and `expected` is None."""
         require_keys([key])
         space = self._space(where)
         return await self._run(lambda: space.swap(key, expected, value, self._clock()))
@@ -171,7 +171,7 @@ class FilesMemory(OpenedMemory):
         return sorted(Namespace(where) for where in found if where)
 
     def _prepare(self) -> None:
-        """Make the directory, or check that it is ours; one that is not ours is not changed."""
+        """Create the directory, or check that it is a memory; anything else is left unchanged."""
         version_file = self._path / _VERSION_FILE
         try:
             self._check_format(version_file.read_bytes())

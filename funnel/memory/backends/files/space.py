@@ -54,7 +54,7 @@ class _Listing:
 class NamespaceDirectory:
     """The values of one namespace in the directory `path`. Every method may be called from any thread.
 
-    Every method raises `OSError`, and `MemoryFailed` if a file is damaged or the lock is not to be had.
+    Every method raises `OSError`, and `MemoryFailed` if a file is damaged or the lock cannot be taken.
     """
 
     def __init__(self, path: Path, where: str, url: str) -> None:
@@ -65,7 +65,7 @@ class NamespaceDirectory:
         self._listing: _Listing | None = None
 
     def read(self, keys: Sequence[str], now: float) -> dict[str, Value]:
-        """Return the live values of those keys, all as they were at one moment."""
+        """Return the live values of those keys, as one consistent snapshot."""
 
         def values() -> dict[str, Value]:
             found = ((key, self._value(key)) for key in keys)
@@ -80,7 +80,7 @@ class NamespaceDirectory:
             self._write(state, items, expires_at)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete keys; one that does not exist is no error."""
+        """Delete keys; one that does not exist is ignored."""
         if not self.exists():
             return
         with self._exclusive() as state:
@@ -205,7 +205,7 @@ class NamespaceDirectory:
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[int]:
-        """Hold the lock and yield the open `.state`; first complete what a dead process has left."""
+        """Hold the lock and yield the open `.state`; first complete what a dead process left behind."""
         with self._thread_lock:
             state = self._opened()
             try:

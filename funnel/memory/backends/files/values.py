@@ -15,7 +15,7 @@ KEEP = 71
 """Bytes of a text that its name keeps: 3 * 71 + 41 and the `~` make the 255 that a file name may have."""
 EXPIRES = "~"
 _MAGIC = b"FMV1"
-_HEADER = struct.Struct("<4sdIQ")  # magic, expires_at (infinite: it stays), bytes of the key, of the value
+_HEADER = struct.Struct("<4sdIQ")  # magic, expires_at (infinite if never), bytes of the key, of the value
 
 
 def file_names(key: str, expires_at: float = math.inf) -> tuple[str, str]:
@@ -43,7 +43,7 @@ def write_value(path: str, key: str, value: bytes, expires_at: float) -> None:
 
 
 def read_value(path: str) -> Value:
-    """Return the value of a file. Raises: `OSError`; `ValueError` if it is no value or truncated."""
+    """Return the value of a file. Raises: `OSError`; `ValueError` if it is not a value or is truncated."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         expires_at, n_key, n_value = _header(file)
@@ -55,7 +55,7 @@ def read_value(path: str) -> Value:
 
 
 def read_head(path: str) -> tuple[str, float]:
-    """Return the key and the expiry of a file. Raises: as `read_value`."""
+    """Return the key and the expiry of a file. Raises what `read_value` raises."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         expires_at, n_key, _ = _header(file)
@@ -67,7 +67,7 @@ def read_head(path: str) -> tuple[str, float]:
 def _header(file: int) -> tuple[float, int, int]:
     magic, expires_at, n_key, n_value = _HEADER.unpack(_read(file, _HEADER.size))
     if magic != _MAGIC:
-        raise ValueError("is no value of this memory")
+        raise ValueError("is not a value of this memory")
     return expires_at, n_key, n_value
 
 

@@ -18,7 +18,7 @@ from funnel.memory.backends.postgres.migrations import migrate
 from funnel.memory.backends.retrying import Failure
 
 _WAKE_S = 1.0
-"""psycopg looks up this often while it waits for the server; 0 would be all the time."""
+"""Seconds between psycopg's checks while it waits for the server; 0 would poll constantly."""
 
 Row = tuple[Any, ...]
 

@@ -25,7 +25,7 @@ from funnel.memory.credentials import without_credentials
 
 _HEAD_BYTES = 1024
 _SWEEP_AFTER = 256
-"""After so many expiring values written, this process deletes what has expired."""
+"""How many expiring values this process writes before it deletes what has expired."""
 
 _NAMES = 16_384
 """How many namespaces this process remembers as recorded."""
@@ -42,7 +42,7 @@ class PostgresMemory(ServerMemory[Client]):
 
     def __init__(self, url: str, *, retry_s: float = 10.0, max_connections: int = 8) -> None:
         if not is_url(url):
-            reason = "it is no URL of a database. Write postgresql://user:password@host:5432/database."
+            reason = "it is not the URL of a database. Write postgresql://user:password@host:5432/database."
             raise MemoryFailed(without_credentials(url), reason)
         tables = Tables(without_credentials(url))
         super().__init__(
@@ -70,7 +70,7 @@ class PostgresMemory(ServerMemory[Client]):
         return {keys[n - 1]: value for n, value in rows}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """Return the same with the remaining life of each, by the server's clock."""
+        """Return what `get_many` returns, each with its remaining life, by the server's clock."""
         self._require_open()
         if not keys:
             return {}
@@ -99,7 +99,7 @@ class PostgresMemory(ServerMemory[Client]):
             await self._sweep(len(items))
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete keys; a key that does not exist is no error."""
+        """Delete keys; one that does not exist is ignored."""
         self._require_open()
         if keys:
             await self._write(queries.DELETE, where, _columns(sorted(keys)))
@@ -107,7 +107,7 @@ class PostgresMemory(ServerMemory[Client]):
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key holds `expected`; None: if it does not exist."""
+        """Write `value` if the key holds `expected`, or if it does not exist and `expected` is None."""
         require_keys([key])
         self._require_open()
         await self._name(where)

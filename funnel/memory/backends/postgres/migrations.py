@@ -19,7 +19,7 @@ _LOCK = 0x46554E4D  # "FUNM": one process migrates a database, and the others wa
 MIGRATIONS: tuple[str, ...] = tuple(
     read_text(__package__, f"sql/migration_{number:04d}.sql") for number in range(1, 3)
 )
-"""Number n is at n - 1. Never change one that was published: add another."""
+"""Migration n is at index n - 1. Never change a published one: add another."""
 
 
 async def migrate(connection: AsyncConnection[TupleRow], url: str) -> None:

@@ -38,7 +38,7 @@ class Client:
         self._connection = connection(url)
 
     async def get(self, items: Sequence[bytes]) -> list[bytes | None]:
-        """Return the values of these items; None if there is no such item."""
+        """Return the values of these items, None for each that does not exist."""
         found: list[bytes | None] = await self._ask("MGET", *items)
         return found
 
@@ -77,7 +77,7 @@ class Client:
         whole = [("MULTI",), *commands, ("EXEC",)]
         await self._connection.send_packed_command(self._connection.pack_commands(whole), check_health=False)
         replies = [await self._reply() for _ in whole]
-        # A command that was not queued says why; EXEC only that one was not.
+        # The reply of a command that was not queued says why; EXEC says only that one was not.
         for reply in [*replies, *(replies[-1] if isinstance(replies[-1], list) else [])]:
             if isinstance(reply, ResponseError):
                 raise reply
@@ -96,7 +96,7 @@ def connection(url: str) -> AbstractConnection:
 
     It has no retries and no time limits of its own: only the caller knows which write was done.
 
-    Raises: `ValueError` or `TypeError` for what is no URL of a server; both may quote it.
+    Raises: `ValueError` or `TypeError` if this is not the URL of a server; both may quote it.
     """
     pool = ConnectionPool.from_url(
         url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None

@@ -31,7 +31,7 @@ from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.credentials import without_credentials
 
 _SCAN_AT_LEAST, _SCAN_AT_MOST = 256, 4096
-"""Entries that the server examines in one step, during which it does nothing else."""
+"""Entries that the server examines in one step, which blocks it."""
 
 _STAGE_BYTES = 4096
 """Batches of this size and more do not pass through the script, which only renames their values."""
@@ -52,7 +52,7 @@ class RedisMemory(ServerMemory[Client]):
         except (ValueError, TypeError):
             # The error may quote the password.
             raise MemoryFailed(
-                without_credentials(url), "it is no URL of a server. Write redis://host:6379/0."
+                without_credentials(url), "it is not the URL of a server. Write redis://host:6379/0."
             ) from None
         super().__init__(
             ServerPool(
@@ -76,7 +76,7 @@ class RedisMemory(ServerMemory[Client]):
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """Return the same with the remaining life of each, by the server's clock."""
+        """Return what `get_many` returns, each with its remaining life, by the server's clock."""
         self._require_open()
         if not keys:
             return {}
@@ -112,7 +112,7 @@ class RedisMemory(ServerMemory[Client]):
             await self._write(PUT, where, life, "1", *keys, staged=_Staged(values, life))
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete keys; a key that does not exist is no error."""
+        """Delete keys; one that does not exist is ignored."""
         self._require_open()
         if keys:
             await self._write(DELETE, where, *(_bytes(key) for key in keys))
@@ -120,7 +120,7 @@ class RedisMemory(ServerMemory[Client]):
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key holds `expected`; None: if it does not exist."""
+        """Write `value` if the key holds `expected`, or if it does not exist and `expected` is None."""
         require_keys([key])
         wanted = [] if expected is None else [expected]
         return await self._write(COMPARE_AND_SET, where, _bytes(key), value, *wanted)

@@ -71,7 +71,7 @@ class Batches:
         return None
 
     async def decided(self, name: str, rival: bytes | None = None) -> tuple[FoundObject | None, Value | None]:
-        """Return an object and its value once no batch is undecided about it, so that it can be replaced.
+        """Return an object and its value once no undecided batch holds it, so that it can be replaced.
 
         `rival`: the batch that is to replace it.
         """
@@ -121,7 +121,7 @@ class Batches:
         raise MemoryFailed(self._bucket.url, f"others aborted a batch {_TRIES} times. Write smaller batches.")
 
     async def clear_left_behind(self) -> None:
-        """Complete what dead writers have left: batches with a verdict older than an hour."""
+        """Complete what dead writers left behind: batches with a verdict older than an hour."""
         after = ""
         while True:
             page = await self._bucket.list(self._folder, after=after)
@@ -145,7 +145,7 @@ class Batches:
             raise MemoryFailed(self._bucket.url, f"object {name}: {error}. Restore or delete it.") from error
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this in the background. If it fails, nothing is lost: the next reader or writer does it."""
+        """Run this in the background. If it fails, nothing is lost: the next reader or writer does it."""
 
         async def quiet() -> None:
             with contextlib.suppress(MemoryFailed):
@@ -173,7 +173,7 @@ class Batches:
             found, old = await self.decided(name, batch)
 
     async def replace(self, name: str, found: FoundObject | None, body: bytes) -> str | None:
-        """Write an object unless it has changed since it was found; return its new etag, else None."""
+        """Write an object if it is still as found; return its new etag, or None if it has changed."""
         if found is None:
             return await self._bucket.put(name, body, new=True)
         return await self._bucket.put(name, body, etag=found.etag)
@@ -235,7 +235,7 @@ class Batches:
 
 
 async def together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run all at once; the first error ends the others."""
+    """Run all concurrently; the first error cancels the others."""
     try:
         async with asyncio.TaskGroup() as group:
             for each in work:

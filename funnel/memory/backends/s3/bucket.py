@@ -139,7 +139,7 @@ class Bucket:
             return await self._etag_of_ours(name, body) if lost else None
 
     async def delete(self, names: Sequence[str]) -> None:
-        """Delete objects; one that does not exist is no error."""
+        """Delete objects; one that does not exist is ignored."""
         for at in range(0, len(names), _DELETE_AT_ONCE):
             objects = [{"Key": name} for name in names[at : at + _DELETE_AT_ONCE]]
 
@@ -200,7 +200,7 @@ class Bucket:
         found = await self.get(name)
         if found is not None and found.body == body:
             return found.etag
-        reason = "the connection was lost while writing, and whether it was written is not to be told"
+        reason = "the connection was lost while writing, and it is unknown whether it was written"
         raise MemoryFailed(self.url, f"{reason}. Read it again.")
 
     async def _answered(self, attempt: Callable[[Any], Awaitable[T]]) -> T:
@@ -220,7 +220,7 @@ class Bucket:
         cause: BaseException | None = None
         async with self._free:
             client = await self._connected()
-            # Waiting in a queue that moves is no failure.
+            # A call in a queue that moves has not failed.
             deadline = max(began, self._answered_at) + self._retry_s
             for pause_s in pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S):
                 try:

@@ -5,8 +5,8 @@
     prefix/tenant-2frun-2f1!note-2fx the value under the key `note/x` in the namespace `tenant/run/1`
 
 S3 writes an object as a whole, so getting a key costs one request, and so does putting it. The server must
-support conditional writes (`If-None-Match`, `If-Match`), as Amazon's has since 2024; this is checked at
-first.
+support conditional writes (`If-None-Match`, `If-Match`), as Amazon's has since 2024; this is checked when
+a prefix is first used.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _SWEEP_S = 600.0
 class S3Memory(OpenedMemory):
     """A memory in the bucket that `url` names: `s3://key:secret@bucket/prefix?endpoint=http://host:port`.
 
-    Without credentials in the URL, those of Amazon's tools are used; without an endpoint, Amazon's. Connects
-    when it is first used. A call that finds no server is retried for `retry_s` seconds. Values expire by the
-    server's clock, to the second.
+    If the URL has no credentials, those of Amazon's own tools are used; if it has no endpoint, Amazon's is.
+    Connects when it is first used. A call that finds no server is retried for `retry_s` seconds. Values
+    expire by the server's clock, to the second.
 
     Raises: `MemoryFailed` if the URL names no bucket.
     """
@@ -60,7 +60,7 @@ class S3Memory(OpenedMemory):
         return {key: value.value for key, value in (await self._values(where, keys)).items()}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """Return the same with the remaining life of each."""
+        """Return what `get_many` returns, each with its remaining life."""
         found = await self._values(where, keys)
         now = self._now()
         return {key: value.entry(now) for key, value in found.items()}
@@ -87,14 +87,14 @@ class S3Memory(OpenedMemory):
             self._batches.spawn(self._sweep(where))
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete keys; a key that does not exist is no error."""
+        """Delete keys; one that does not exist is ignored."""
         await self._ready()
         await self._bucket.delete([self._name(where, key) for key in dict.fromkeys(keys)])
 
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key holds `expected`; None: if it does not exist."""
+        """Write `value` if the key holds `expected`, or if it does not exist and `expected` is None."""
         require_keys([key])
         await self._ready()
         name = self._name(where, key)
@@ -240,7 +240,7 @@ class S3Memory(OpenedMemory):
         return sorted(found), start, more
 
     async def _space(self, folder: str) -> list[Namespace]:
-        """Return the namespace of that name; none if its last object has just been deleted."""
+        """Return the namespace of that name, or an empty list if its last object has just been deleted."""
         if not names.is_hashed(folder):
             return [Namespace(names.decode(folder))]
         page = await self._bucket.list(f"{self._base}{folder}{_END}", limit=1)
@@ -268,13 +268,13 @@ class S3Memory(OpenedMemory):
             page = await self._bucket.list(self._base, limit=1)
             found = await self._bucket.get(mark)
             if found is None and page.objects:
-                reason = "something else lies there. Name another prefix, or an empty bucket."
+                reason = "something else is stored there. Name another prefix, or an empty bucket."
                 raise MemoryFailed(self.url, reason)
         if found is None:
             body = json.dumps({"format": _FORMAT}).encode()
             await self._bucket.put(mark, body, new=True)
             if await self._bucket.put(mark, body, new=True):
-                reason = "its server knows no conditional writes, so two writers could both win."
+                reason = "its server does not support conditional writes, so two writers could both win."
                 raise MemoryFailed(self.url, f"{reason} Name another.")
         else:
             self._check_format(found.body)

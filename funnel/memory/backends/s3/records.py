@@ -63,7 +63,7 @@ def head_bytes(start: bytes) -> int:
 
 
 def head(start: bytes) -> Head:
-    """Return the head of an object. Raises: `ValueError` if it is no object of a memory."""
+    """Return the head of an object. Raises: `ValueError` if it is not an object of a memory."""
     _, _, batch, expires_at, _, _, _, n_key, n_where = _fields(start)
     key = start[_HEADER.size : _HEADER.size + n_key]
     where = start[_HEADER.size + n_key : _HEADER.size + n_key + n_where]
@@ -78,7 +78,7 @@ def head(start: bytes) -> Head:
 
 
 def decoded(content: bytes) -> ObjectRecord:
-    """Return the record of an object. Raises: `ValueError` if it is no object of a memory."""
+    """Return the record of an object. Raises: `ValueError` if it is not an object of a memory."""
     found = head(content)
     _, _, _, _, n_new, old_expires_at, n_old, n_key, n_where = _fields(content)
     at = _HEADER.size + n_key + n_where
@@ -92,6 +92,6 @@ def decoded(content: bytes) -> ObjectRecord:
 
 def _fields(start: bytes) -> tuple[bytes, bytes, bytes, float, int, float, int, int, int]:
     if len(start) < _HEADER.size or not start.startswith(_MAGIC):
-        raise ValueError("it is no value of a memory")
+        raise ValueError("it is not a value of a memory")
     fields: tuple[bytes, bytes, bytes, float, int, float, int, int, int] = _HEADER.unpack_from(start)
     return fields

@@ -52,7 +52,7 @@ def place(url: str) -> BucketAddress:
         raise _refused(url, "after the question mark it takes endpoint and region, each once.")
     endpoint = options.get("endpoint")
     if endpoint is not None and not _is_endpoint(endpoint):
-        raise _refused(url, "its endpoint is no http://host:port. Credentials stand before the bucket.")
+        raise _refused(url, "its endpoint is not http://host:port. Credentials go before the bucket.")
     return BucketAddress(bucket, prefix, endpoint, options.get("region"), key or None, secret or None)
 
 

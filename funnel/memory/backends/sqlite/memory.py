@@ -54,7 +54,7 @@ class SqliteMemory(OpenedMemory):
 
     `clock` returns seconds since 1970, since processes share the file.
 
-    Raises: `MemoryFailed` if the file cannot be opened, is no database, or belongs to another program.
+    Raises: `MemoryFailed` if the file cannot be opened, is not a database, or belongs to another program.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -81,7 +81,7 @@ class SqliteMemory(OpenedMemory):
         return {key: row[0] for key, row in found.items()}
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """Return the same with the remaining life of each."""
+        """Return what `get_many` returns, each with its remaining life."""
         found = await self._entries(where, keys)
         return {key: Entry(*row) for key, row in found.items()}
 
@@ -102,7 +102,7 @@ class SqliteMemory(OpenedMemory):
         await self._run(put)
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """Delete keys; a key that does not exist is no error."""
+        """Delete keys; one that does not exist is ignored."""
         rows = [(where, _blob(key)) for key in keys]
 
         def delete() -> None:
@@ -114,7 +114,7 @@ class SqliteMemory(OpenedMemory):
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """Write `value` if the key holds `expected`; None: if it does not exist."""
+        """Write `value` if the key holds `expected`, or if it does not exist and `expected` is None."""
         require_keys([key])
         blob = _blob(key)
 
@@ -248,7 +248,7 @@ class SqliteMemory(OpenedMemory):
             ) from error
 
     def _prepare(self) -> None:
-        """Make the tables, or check that they are ours; a file that is not ours is not changed."""
+        """Create the tables, or check that they are ours; any other file is left unchanged."""
         self._check_owner()
         self._use_wal()
         self._connection.execute("PRAGMA synchronous = NORMAL")

@@ -1,7 +1,7 @@
 """The full-text index of a SQLite memory: FTS5, kept up to date by triggers; knows no value.
 
-The triggers are part of the file, so every program that writes to it keeps the index right, also an earlier
-version of this one. Indexed are the values under `TERMS`: ASCII words of letters and digits, which the
+The triggers are part of the file, so every program that writes to it keeps the index right, even an earlier
+version of this one. It indexes the values under `TERMS`: ASCII words of letters and digits, which the
 tokenizer `ascii` leaves as they are.
 """
 
