@@ -1,4 +1,4 @@
-"""Test kits for whoever adds a part: contract suites to inherit, and doubles to test one's own code with.
+"""Test kits for parts that you add: contract suites to inherit, and test doubles for your own code.
 
 The suites need pytest, pytest-asyncio with `asyncio_mode = "auto"`, and hypothesis: the extra `testing`.
 
@@ -9,7 +9,7 @@ The suites need pytest, pytest-asyncio with `asyncio_mode = "auto"`, and hypothe
     funnel.testing.model            ModelContract, EndpointModelContract
     funnel.testing.tool             ToolContract
 
-The doubles need nothing: `ScriptedLLM`, `FakeClock`, `FaultyMemory` and its kin in `faulty_memory`, `Proxy`.
+The doubles need no extra: `ScriptedLLM`, `FakeClock`, the memories in `faulty_memory`, and `Proxy`.
 """
 
 from __future__ import annotations

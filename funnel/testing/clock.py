@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class FakeClock:
-    """Returns `now`, in seconds, when it is called; stands still until `passes`."""
+    """Returns `now`, in seconds, when called; only `passes` advances it."""
 
     def __init__(self, now: float = 1_000_000_000.0) -> None:
         self.now = now
@@ -14,5 +14,5 @@ class FakeClock:
         return self.now
 
     def passes(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Advance the time by this many seconds."""
         self.now += seconds

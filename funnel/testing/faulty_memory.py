@@ -1,7 +1,7 @@
-"""Memories for tests: one that fails as it is told, one that lets others run, one to look into when closed.
+"""Memories for tests: one with injected faults, one that yields to other tasks, one readable after `close`.
 
-A fault is a function that is awaited instead of an operation, and gets the call that was made. Those below
-are the ways in which a backend goes wrong.
+A fault is an async function that runs instead of an operation and receives the call. The faults below are the
+ways in which a backend can fail.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Operation = Callable[..., Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An operation that was called: its name, the method that does it, and what it was given."""
+    """A call of an operation: its name, the method that performs it, and its arguments."""
 
     name: str
     operation: Operation
@@ -31,7 +31,7 @@ class Call:
     options: dict[str, Any]
 
     async def do(self) -> Any:
-        """Do it as if there were no fault."""
+        """Perform the operation as if there were no fault."""
         return await self.operation(*self.args, **self.options)
 
 
@@ -51,7 +51,7 @@ class PeekableMemory(InMemory):
 
 
 class FaultyMemory(PeekableMemory):
-    """A memory in this process in which the operation number `at`, counted from 1, meets with `fault`.
+    """A memory in this process in which operation number `at`, counted from 1, runs `fault` instead.
 
     `n` counts the operations so far. `during(n, name)`, if it is set, is called before each.
     """
@@ -70,41 +70,41 @@ class FaultyMemory(PeekableMemory):
         return self._shown
 
     async def get_many(self, where: Namespace, keys: Sequence[str]) -> dict[str, bytes]:
-        """As `InMemory`, or the fault."""
+        """Do what `InMemory` does, or run the fault."""
         found: dict[str, bytes] = await self._call("get_many", super().get_many, where, keys)
         return found
 
     async def get_entries(self, where: Namespace, keys: Sequence[str]) -> dict[str, Entry]:
-        """As `InMemory`, or the fault."""
+        """Do what `InMemory` does, or run the fault."""
         found: dict[str, Entry] = await self._call("get_entries", super().get_entries, where, keys)
         return found
 
     async def put_many(
         self, where: Namespace, items: Mapping[str, bytes], *, ttl_s: float | None = None
     ) -> None:
-        """As `InMemory`, or the fault."""
+        """Do what `InMemory` does, or run the fault."""
         await self._call("put_many", super().put_many, where, items, ttl_s=ttl_s)
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
-        """As `InMemory`, or the fault."""
+        """Do what `InMemory` does, or run the fault."""
         await self._call("delete_many", super().delete_many, where, keys)
 
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
     ) -> bool:
-        """As `InMemory`, or the fault."""
+        """Do what `InMemory` does, or run the fault."""
         options = {"expected": expected, "value": value}
         return bool(await self._call("compare_and_set", super().compare_and_set, where, key, **options))
 
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
-        """As `InMemory`, or the fault."""
+        """Do what `InMemory` does, or run the fault."""
         found: list[str] = await self._call("scan", super().scan, where, prefix, after=after, limit=limit)
         return found
 
     async def namespaces(self, *, after: str = "", limit: int = 1000) -> list[Namespace]:
-        """As `InMemory`, or the fault."""
+        """Do what `InMemory` does, or run the fault."""
         found: list[Namespace] = await self._call("namespaces", super().namespaces, after=after, limit=limit)
         return found
 
@@ -135,7 +135,7 @@ class YieldingMemory(FaultyMemory):
 
 
 async def raises(_call: Call) -> NoReturn:
-    """Fail; the operation is not done."""
+    """Fail without doing the operation."""
     raise MemoryFailed("faulty://there", "the disk is full.")
 
 
@@ -146,7 +146,7 @@ async def raises_afterwards(call: Call) -> NoReturn:
 
 
 async def breaks(_call: Call) -> NoReturn:
-    """Raise what no memory may raise."""
+    """Raise an exception that a memory must not raise."""
     raise RuntimeError("a bug of the plug-in")
 
 

@@ -21,7 +21,7 @@ SECRET = "hunter2"  # noqa: S105 - nobody's password
 
 
 def request(text: str, purpose: Purpose = "query", **fields: object) -> Request:
-    """Return a request as the readers and inspectors make them: a system message, then one of the user."""
+    """Return a request as readers and inspectors make it: a system message, then a user message."""
     made = Request((Message("system", SYSTEM), Message("user", text)), purpose, max_output_tokens=64)
     return made if not fields else Request(made.messages, purpose, **{"max_output_tokens": 64, **fields})  # type: ignore[arg-type]  # tests name real fields
 
@@ -37,8 +37,8 @@ class ModelContract:
             def model(self):
                 return MyModel("name")
 
-    The model of the fixture answers any number of requests, with whatever it likes. With a real model behind
-    it the suite costs some forty short calls.
+    The fixture's model answers any number of requests, with any text. With a real model the suite costs about
+    forty short calls.
     """
 
     @pytest.fixture
@@ -46,14 +46,14 @@ class ModelContract:
         """Return the model."""
         raise NotImplementedError("override the fixture `model`: return an LLM")
 
-    async def test_its_name_is_one_line_and_stays(self, model: LLM) -> None:
+    async def test_its_name_is_one_line_and_does_not_change(self, model: LLM) -> None:
         name = model.name
         assert name.strip()
         assert name.isprintable()
         await model.complete(ASK)
         assert model.name == name
 
-    async def test_a_completion_says_what_it_took(self, model: LLM) -> None:
+    async def test_a_completion_reports_its_model_and_tokens(self, model: LLM) -> None:
         completion = await model.complete(ASK)
         assert isinstance(completion, Completion)
         assert isinstance(completion.text, str)
@@ -85,7 +85,7 @@ class ModelContract:
     @pytest.mark.parametrize(
         "text", ["\ud800", "a\udfffb", "\x00", "\U0001f600é合", "\r\n\t", "<|endoftext|>", "{}"]
     )
-    async def test_any_character_may_stand_in_a_message(self, model: LLM, text: str) -> None:
+    async def test_a_message_may_contain_any_character(self, model: LLM, text: str) -> None:
         assert isinstance((await model.complete(request(f"Repeat: {text}"))).text, str)
 
     @pytest.mark.parametrize("word", ["lease ", "賃貸借 ", "x=1;", "é", "\U0001f600"])
@@ -102,11 +102,11 @@ class ModelContract:
         done = await asyncio.gather(*map(model.complete, asked))
         assert [type(completion) for completion in done] == [Completion] * 16
 
-    async def test_a_call_can_be_cancelled_and_the_model_goes_on(self, model: LLM) -> None:
+    async def test_the_model_still_works_after_a_call_is_cancelled(self, model: LLM) -> None:
         calling = asyncio.create_task(model.complete(ASK))
         await asyncio.sleep(0)
         calling.cancel()
-        # A model that had the answer at once may have given it.
+        # A model that had the answer immediately may have returned it.
         [ended] = await asyncio.gather(calling, return_exceptions=True)
         assert isinstance(ended, asyncio.CancelledError | Completion)
         assert isinstance((await model.complete(ASK)).text, str)
@@ -123,17 +123,17 @@ def said(error: BaseException) -> str:
 
 
 class EndpointModelContract(ModelContract):
-    """What a model behind an endpoint must do besides `ModelContract`.
+    """What a model behind an endpoint must do in addition to `ModelContract`.
 
-    Give four more fixtures, each a model with `SECRET` as its key: `unreachable`, at a port where nothing
-    listens, with a retry after less than a second; `refusing`, whose endpoint refuses the key; `garbled`,
-    whose endpoint answers with what is no completion; `hanging`, whose endpoint takes more than a minute.
+    Provide four more fixtures, each a model with `SECRET` as its key: `unreachable`, at a port where nothing
+    listens, which retries within a second; `refusing`, whose endpoint refuses the key; `garbled`,
+    whose endpoint returns no valid completion; `hanging`, whose endpoint takes more than a minute.
     A local HTTP server can play all of them.
     """
 
     @pytest.fixture
     def unreachable(self) -> LLM:
-        """Return a model whose endpoint is not there."""
+        """Return a model whose endpoint does not exist."""
         raise NotImplementedError("override the fixture `unreachable`: return an LLM")
 
     @pytest.fixture
@@ -143,7 +143,7 @@ class EndpointModelContract(ModelContract):
 
     @pytest.fixture
     def garbled(self) -> LLM:
-        """Return a model whose endpoint answers nonsense."""
+        """Return a model whose endpoint returns nonsense."""
         raise NotImplementedError("override the fixture `garbled`: return an LLM")
 
     @pytest.fixture
@@ -151,7 +151,7 @@ class EndpointModelContract(ModelContract):
         """Return a model whose endpoint does not answer for a minute."""
         raise NotImplementedError("override the fixture `hanging`: return an LLM")
 
-    async def test_it_says_where_it_is_called_and_shows_no_key(self, unreachable: LLM) -> None:
+    async def test_it_shows_its_endpoint_but_not_its_key(self, unreachable: LLM) -> None:
         assert isinstance(unreachable, Located)
         assert unreachable.endpoint.strip()
         assert unreachable.endpoint.isprintable()
@@ -169,7 +169,7 @@ class EndpointModelContract(ModelContract):
         assert all(retry.wait_s >= 0 and retry.reason and SECRET not in retry.reason for retry in retries)
         await unreachable.close()
 
-    async def test_whoever_hears_of_a_retry_can_end_the_call(self, unreachable: LLM) -> None:
+    async def test_the_retry_callback_can_end_the_call(self, unreachable: LLM) -> None:
         stop = RuntimeError("the budget is spent")
 
         def refuse(_retry: Retry) -> None:
@@ -190,7 +190,7 @@ class EndpointModelContract(ModelContract):
         assert retries == []
         await refusing.close()
 
-    async def test_an_answer_that_is_no_completion_may_have_been_billed(self, garbled: LLM) -> None:
+    async def test_an_invalid_completion_may_have_been_billed(self, garbled: LLM) -> None:
         with pytest.raises(LLMBadResponse) as failed:
             await garbled.complete(ASK)
         assert "\n" not in str(failed.value)

@@ -1,4 +1,4 @@
-"""A proxy before a server of the tests, which loses what it is told to lose."""
+"""A proxy in front of a test server, which loses replies on request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Proxy:
             await asyncio.sleep(0.001)
 
     def lose_next_reply(self, meanwhile: Callable[[], Awaitable[None]] | None = None) -> None:
-        """The next reply never arrives: its connection ends instead, once `meanwhile` is done."""
+        """Lose the next reply: its connection ends instead, once `meanwhile` is done."""
 
         async def nothing() -> None:
             pass
@@ -43,7 +43,7 @@ class Proxy:
         self._loss = meanwhile or nothing
 
     def hang(self) -> None:
-        """No reply arrives, and no connection ends."""
+        """Hold back all replies, without ending any connection."""
         self._open.clear()
 
     def go_on(self) -> None:

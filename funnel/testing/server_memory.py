@@ -1,4 +1,4 @@
-"""The contract of a memory in a server: lose connections without harm, and show no password."""
+"""The contract of a memory in a server: a lost connection does no harm, and no password is shown."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _T = TypeVar("_T")
 
 
 class MemoryServer(Protocol):
-    """What the fixture `server` gives: a real server of the test's own, which runs and holds nothing."""
+    """What the fixture `server` provides: a real server for this test alone, running and empty."""
 
     @property
     def port(self) -> int:
-        """Where it listens on 127.0.0.1."""
+        """The port on which it listens on 127.0.0.1."""
 
     @property
     def url(self) -> str:
@@ -36,48 +36,48 @@ class MemoryServer(Protocol):
 
     @property
     def password(self) -> str:
-        """The password as it is: letters or digits first, then characters that a URL has to encode."""
+        """The password, unencoded: letters or digits first, then characters that a URL has to encode."""
 
     def url_at(self, port: int) -> str:
         """Return the same URL with another port, behind which a proxy forwards to this server."""
 
     def start(self) -> None:
-        """Start it, if it does not run, and wait until it serves."""
+        """Start it if it is not running, and wait until it serves."""
 
     def end(self) -> None:
-        """Kill it and wait until it is gone. What it had acknowledged is there after `start`."""
+        """Kill it and wait until it has ended. What it acknowledged is still there after `start`."""
 
     def age(self, seconds: float) -> None:
-        """Let so much time pass for the values that are to end."""
+        """Make values that can expire this many seconds older."""
 
 
 class MemoryClass(Protocol):
-    """What the fixture `memory_class` gives: a memory by its URL."""
+    """What the fixture `memory_class` provides: a class or function that opens a memory."""
 
     def __call__(self, url: str, *, retry_s: float = ..., max_connections: int = ...) -> Memory:
-        """Make a memory that tries each call for `retry_s` seconds, over at most so many connections."""
+        """Open a memory that retries each call for `retry_s` seconds, over at most `max_connections`."""
 
 
 class ServerClock(FakeClock):
-    """A clock for the memory contract: the time is the server's, and passes there."""
+    """A clock for the memory contract that advances the server's time with its own."""
 
     def __init__(self, server: MemoryServer) -> None:
         super().__init__()
         self._server = server
 
     def passes(self, seconds: float) -> None:
-        """Let the values in the server age by so many seconds."""
+        """Make the values in the server this many seconds older."""
         super().passes(seconds)
         self._server.age(seconds)
 
 
 def secrets(server: MemoryServer) -> list[str]:
-    """Return what nobody may see: the beginning of the password, and the whole as it stands in a URL."""
+    """Return what must never be shown: the beginning of the password, and all of it as encoded in a URL."""
     return [*re.findall(r"^\w+", server.password), quote(server.password, safe="")]
 
 
 async def once_it_works(call: Callable[[], Awaitable[_T]]) -> _T:
-    """Return what it gives; on a busy machine even a server that runs may not answer within 0.3 s."""
+    """Return the result of `call`, retried because even a running server may take over 0.3 s if busy."""
     while True:
         try:
             return await call()
@@ -92,7 +92,7 @@ def said(error: BaseException) -> str:
 
 
 class ServerMemoryContract(LastingMemoryContract):
-    """What a memory in a server must do besides `MemoryContract`.
+    """What a memory in a server must do in addition to `MemoryContract`.
 
         class TestMine(ServerMemoryContract):
             @pytest.fixture
@@ -107,7 +107,7 @@ class ServerMemoryContract(LastingMemoryContract):
 
     @pytest.fixture
     def server(self) -> MemoryServer:
-        """Return a running server that holds nothing."""
+        """Return a running, empty server."""
         raise NotImplementedError("override the fixture `server`: return a MemoryServer")
 
     @pytest.fixture
@@ -127,7 +127,7 @@ class ServerMemoryContract(LastingMemoryContract):
 
     @pytest.fixture
     async def proxy(self, server: MemoryServer) -> AsyncIterator[Proxy]:
-        """Run a proxy before the server."""
+        """Run a proxy in front of the server."""
         async with Proxy(server.port) as proxy:
             yield proxy
 
@@ -135,7 +135,7 @@ class ServerMemoryContract(LastingMemoryContract):
     async def through(
         self, server: MemoryServer, memory_class: MemoryClass, proxy: Proxy
     ) -> AsyncIterator[Memory]:
-        """Open a memory that reaches its server by the proxy, and has done so."""
+        """Open a memory that reaches its server through the proxy and has already connected."""
         memory = memory_class(server.url_at(proxy.port), retry_s=20, max_connections=1)
         await memory.put_many(HERE, {"warm": b"up"})
         await memory.delete_many(HERE, ["warm"])
@@ -144,7 +144,7 @@ class ServerMemoryContract(LastingMemoryContract):
 
     @pytest.fixture
     def restarted(self, server: MemoryServer) -> Iterator[MemoryServer]:
-        """Return the server, and have it run for the next test whatever this one did to it."""
+        """Return the server, and start it again after the test if it was killed."""
         yield server
         server.start()
 
@@ -152,11 +152,11 @@ class ServerMemoryContract(LastingMemoryContract):
 
     async def test_the_server_lets_a_value_expire(self, memory: Memory) -> None:
         await memory.put_many(HERE, {"a": b"1"}, ttl_s=0.05)
-        while await memory.get_many(HERE, ["a"]):  # noqa: ASYNC110 - a server tells nobody
+        while await memory.get_many(HERE, ["a"]):  # noqa: ASYNC110 - the server sends no notice
             await asyncio.sleep(0.01)
         assert await memory.scan(HERE) == []
 
-    # a reply that is lost after the server did its work
+    # replies lost after the server did the work
 
     async def test_a_put_whose_reply_was_lost_is_not_done_twice(
         self, through: Memory, memory: Memory, proxy: Proxy
@@ -191,7 +191,7 @@ class ServerMemoryContract(LastingMemoryContract):
         assert proxy.n_lost == 1
         assert await memory.get_many(HERE, ["a"]) == {"a": b"mine"}
 
-    async def test_it_has_won_even_when_another_replaced_the_value_since(
+    async def test_it_has_won_even_if_another_writer_has_replaced_the_value_since(
         self, through: Memory, memory: Memory, proxy: Proxy
     ) -> None:
         async def replace() -> None:
@@ -202,7 +202,7 @@ class ServerMemoryContract(LastingMemoryContract):
         assert proxy.n_lost == 1
         assert await memory.get_many(HERE, ["a"]) == {"a": b"theirs"}
 
-    async def test_it_has_lost_even_when_it_could_win_now(
+    async def test_it_has_lost_even_if_it_could_win_now(
         self, through: Memory, memory: Memory, proxy: Proxy
     ) -> None:
         await memory.put_many(HERE, {"a": b"theirs"})
@@ -211,7 +211,7 @@ class ServerMemoryContract(LastingMemoryContract):
         assert proxy.n_lost == 1
         assert await memory.get_many(HERE, ["a"]) == {}
 
-    async def test_another_who_wrote_the_same_value_has_not_won_for_me(
+    async def test_another_writer_of_the_same_value_does_not_win_for_this_one(
         self, through: Memory, memory: Memory, proxy: Proxy
     ) -> None:
         await memory.put_many(HERE, {"a": b"same"})
@@ -287,7 +287,7 @@ class ServerMemoryContract(LastingMemoryContract):
         assert await once_it_works(lambda: memory.get_many(HERE, ["a"])) == {"a": b"1"}
         await memory.close()
 
-    async def test_everybody_in_the_queue_hears_of_a_server_that_is_gone(
+    async def test_every_queued_call_fails_when_the_server_is_gone(
         self, restarted: MemoryServer, memory_class: MemoryClass
     ) -> None:
         memory = memory_class(restarted.url, retry_s=0.3, max_connections=2)
@@ -297,7 +297,7 @@ class ServerMemoryContract(LastingMemoryContract):
         assert {type(error) for error in failed} == {MemoryFailed}
         await memory.close()
 
-    # a server that says nothing
+    # a server that does not answer
 
     async def test_a_server_that_hangs_is_one_clear_error(
         self, server: MemoryServer, memory_class: MemoryClass, proxy: Proxy
@@ -324,9 +324,7 @@ class ServerMemoryContract(LastingMemoryContract):
         proxy.go_on()
         assert await through.get_many(HERE, ["a"]) == {"a": b"1"}
 
-    async def test_a_reply_that_comes_too_late_answers_no_other_call(
-        self, through: Memory, proxy: Proxy
-    ) -> None:
+    async def test_a_late_reply_does_not_answer_another_call(self, through: Memory, proxy: Proxy) -> None:
         await through.put_many(HERE, {"a": b"1", "b": b"2"})
         proxy.hang()
         late = asyncio.create_task(through.get_many(HERE, ["a"]))
@@ -346,7 +344,7 @@ class ServerMemoryContract(LastingMemoryContract):
         assert proxy.n_connections <= 3
         await memory.close()
 
-    async def test_calls_under_way_end_although_it_is_closed(
+    async def test_calls_under_way_complete_although_it_is_closed(
         self, server: MemoryServer, memory_class: MemoryClass
     ) -> None:
         memory = memory_class(server.url)
@@ -356,7 +354,7 @@ class ServerMemoryContract(LastingMemoryContract):
         await memory.close()
         assert await reading == {"a": b"1"}
 
-    async def test_whoever_stands_in_the_queue_hears_that_it_was_closed(
+    async def test_queued_calls_fail_when_the_memory_is_closed(
         self, server: MemoryServer, memory_class: MemoryClass
     ) -> None:
         memory = memory_class(server.url, max_connections=1)
@@ -366,7 +364,7 @@ class ServerMemoryContract(LastingMemoryContract):
         done = await asyncio.gather(*calls, return_exceptions=True)
         assert all(result is None or "closed" in str(result) for result in done)
 
-    async def test_a_memory_that_nobody_closed_warns(
+    async def test_a_memory_that_was_never_closed_warns(
         self, server: MemoryServer, memory_class: MemoryClass
     ) -> None:
         memory = memory_class(server.url)

@@ -1,4 +1,4 @@
-"""The contract of a search by terms: every memory finds the same texts, by an index of its own or without."""
+"""The contract of a search by terms: every memory finds the same texts, with or without an index."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ TEXTS = st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join) | st.text(max
 
 
 def stored(**texts: str) -> dict[str, bytes]:
-    """Return the values that make these texts searchable, by the names given."""
+    """Return the values that make these texts searchable, by key."""
     return {TERMS + key: terms.record(text) for key, text in texts.items()}
 
 
 class TextIndexContract(MemoryFixtures):
     """What a memory must find by terms, whether it is a `funnel.memory.base.TextIndex` or not.
 
-    Inherit it as `MemoryContract`, with the same fixtures `make` and `clock`. Every memory passes, since
-    texts are found by a scan without an index; one with an index must find the same.
+    Inherit it as you would `MemoryContract`, with the same fixtures `make` and `clock`. A memory without an
+    index always passes, since texts are then found by a scan; one with an index must find the same.
     """
 
     async def found(
@@ -82,7 +82,7 @@ class TextIndexContract(MemoryFixtures):
         assert await self.found(memory, "lease") == []
         assert await self.found(memory, "grant") == ["a"]
 
-    async def test_a_text_whose_end_has_come_is_not_found(self, memory: Memory, clock: FakeClock) -> None:
+    async def test_an_expired_text_is_not_found(self, memory: Memory, clock: FakeClock) -> None:
         await memory.put_many(HERE, stored(a="lease"), ttl_s=1000)
         await memory.put_many(HERE, stored(b="lease"))
         clock.passes(1000)
@@ -98,19 +98,19 @@ class TextIndexContract(MemoryFixtures):
         clock.passes(1000)
         assert await self.found(memory, "lease", limit=3) == ["last"]
 
-    async def test_pages_are_all_of_them(self, memory: Memory) -> None:
+    async def test_pages_cover_all_texts(self, memory: Memory) -> None:
         await memory.put_many(HERE, stored(**{f"{n}": "lease" if n % 2 else "grant" for n in range(10)}))
         assert await self.found(memory, "lease", limit=2) == ["1", "3"]
         assert await self.found(memory, "lease", after=TERMS + "3", limit=2) == ["5", "7"]
         assert await self.found(memory, "lease", after=TERMS + "7", limit=2) == ["9"]
 
-    async def test_nothing_asked_or_nothing_wanted_finds_nothing(self, memory: Memory) -> None:
+    async def test_a_query_without_terms_finds_nothing(self, memory: Memory) -> None:
         await memory.put_many(HERE, stored(a="lease"))
         assert await self.found(memory, "the of") == []
         assert await matching(memory, HERE, [], limit=9) == {}
 
     @pytest.mark.parametrize("limit", [0, -1])
-    async def test_a_limit_of_nothing_finds_nothing(self, memory: Memory, limit: int) -> None:
+    async def test_a_limit_of_zero_or_less_finds_nothing(self, memory: Memory, limit: int) -> None:
         # With one text, a slice to -1 would be empty, too.
         await memory.put_many(HERE, stored(a="lease", b="lease", c="lease"))
         assert await self.found(memory, "lease", limit=limit) == []
@@ -124,7 +124,7 @@ class TextIndexContract(MemoryFixtures):
         "other",
         [("tenant", "run", "11"), ("tenant", "run", "1", "2"), ("tenant", "run"), ("Tenant", "run", "1")],
     )
-    async def test_texts_of_a_namespace_of_a_similar_name_are_not_found(
+    async def test_texts_of_a_similarly_named_namespace_are_not_found(
         self, memory: Memory, other: tuple[str, ...]
     ) -> None:
         await memory.put_many(HERE, stored(a="lease"))
@@ -139,7 +139,7 @@ class TextIndexContract(MemoryFixtures):
         await asyncio.gather(*map(write, range(32)))
         assert await self.found(memory, "lease") == [f"{n:02d}" for n in range(1, 32, 2)]
 
-    async def test_whatever_stands_under_the_terms_can_be_written_and_read(self, memory: Memory) -> None:
+    async def test_any_value_under_the_terms_can_be_written_and_read(self, memory: Memory) -> None:
         odd = [b"", b"\xff\xfe\x00", b"1", b" aleas=", b"1 aleas=x", b"1 " + b"a" * 300_000 + b"=1"]
         items = {f"{TERMS}{n}": value for n, value in enumerate(odd)}
         await memory.put_many(HERE, items)

@@ -1,4 +1,4 @@
-"""The contract of a tool: what a function must do that the model's code may call, as tests to inherit."""
+"""The contract of a tool, as tests to inherit: what a function that the model's code may call must do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ToolContract:
         class TestMine(ToolContract):
             @pytest.fixture
             def tool(self):
-                return exchange_rate                        # or its name, if a package brings it
+                return exchange_rate                        # or its name, if it is an entry point
 
             @pytest.fixture
             def calls(self):
@@ -34,7 +34,7 @@ class ToolContract:
             def wrong_calls(self):
                 return [{"currency": 7}, {}]                # arguments that it has to refuse
 
-    Each of `calls` may be made often: a function that orders or deletes something needs a stand-in behind it.
+    Each of `calls` may be made many times, so a function with side effects needs a stand-in behind it.
     """
 
     @pytest.fixture
@@ -54,7 +54,7 @@ class ToolContract:
 
     @pytest.fixture
     def declared(self, tool: Callable[..., Any] | str) -> UserTool:
-        """Return the function as funnel takes it."""
+        """Return the function as funnel declares it to the model."""
         [declared] = user_tools([tool], RESERVED)
         return declared
 
@@ -77,7 +77,7 @@ class ToolContract:
             result = await declared.result(_bound(declared, arguments))
             assert json.loads(json.dumps(result)) == result
 
-    async def test_a_wrong_call_is_refused_with_words_for_the_code(
+    async def test_a_wrong_call_is_refused_with_a_message_for_the_code(
         self, declared: UserTool, wrong_calls: Calls
     ) -> None:
         for arguments in wrong_calls:
@@ -85,16 +85,16 @@ class ToolContract:
                 await declared.result(_bound(declared, arguments))
             assert declared.name in str(refused.value)
 
-    async def test_it_names_the_documents_that_a_result_may_hold_text_of(
+    async def test_it_names_the_documents_whose_text_a_result_may_hold(
         self, declared: UserTool, calls: Calls
     ) -> None:
         for arguments in calls:
             ids = declared.exposed(await declared.result(_bound(declared, arguments)))
-            # None stands for any document; a function that is to name them must not fail.
+            # None means any document, but a function that is meant to name them must not fail.
             assert ids is not None or declared.exposes == "everything"
             assert all(isinstance(each, str) and each for each in ids or ())
 
-    async def test_many_calls_at_once_end(self, declared: UserTool, calls: Calls) -> None:
+    async def test_many_concurrent_calls_complete(self, declared: UserTool, calls: Calls) -> None:
         tools = RunTools([declared])
         made = [_bound(declared, arguments) for arguments in calls] * 16
         async with asyncio.timeout(declared.timeout_s * 2):

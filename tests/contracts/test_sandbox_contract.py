@@ -101,7 +101,7 @@ async def test_an_engine_that_keeps_nothing_apart_fails_the_contract(given, test
         (lambda r: replace(r, stdout=r.stdout.rstrip()), "test_printed_text_is_the_output"),
         (lambda r: replace(r, error=None), "test_an_ordinary_error_names_kind_line_and_source"),
         (lambda r: replace(r, restored=True), "test_what_an_erring_cell_assigned_and_printed_is_kept"),
-        (lambda r: replace(r, stdout=r.stdout[:4_000]), "test_output_is_counted_by_the_cell"),
+        (lambda r: replace(r, stdout=r.stdout[:4_000]), "test_output_is_counted_for_each_cell"),
         (
             lambda r: replace(r, stdout=r.stdout.replace("bytes", "characters")),
             "test_output_is_counted_in_bytes",

@@ -98,9 +98,9 @@ def busy_for_good():
     [
         (returns_an_object, "test_each_call_returns_json_within_its_bounds"),
         (sleeps, "test_each_call_returns_json_within_its_bounds"),
-        (takes_anything, "test_a_wrong_call_is_refused_with_words_for_the_code"),
-        (fails_to_name, "test_it_names_the_documents_that_a_result_may_hold_text_of"),
-        (busy_for_good(), "test_many_calls_at_once_end"),
+        (takes_anything, "test_a_wrong_call_is_refused_with_a_message_for_the_code"),
+        (fails_to_name, "test_it_names_the_documents_whose_text_a_result_may_hold"),
+        (busy_for_good(), "test_many_concurrent_calls_complete"),
         (busy_for_good(), "test_a_cancelled_call_leaves_it_usable"),
     ],
 )
@@ -114,7 +114,7 @@ async def test_a_wrong_tool_fails_the_contract(function, test):
 
 
 @pytest.mark.parametrize(
-    "test", ["test_each_call_returns_json_within_its_bounds", "test_many_calls_at_once_end"]
+    "test", ["test_each_call_returns_json_within_its_bounds", "test_many_concurrent_calls_complete"]
 )
 async def test_a_right_tool_passes_what_the_wrong_ones_fail(test):
     [declared] = user_tools([rate], RESERVED)

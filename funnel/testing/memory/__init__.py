@@ -22,19 +22,19 @@ class MemoryContract(ValueContract, ListingContract, ExpiryContract, WriterContr
                 return lambda clock: MyMemory(tmp_path, clock=clock)
 
     `make(clock)` opens a memory that is empty when a test begins. The memory asks `clock()` for the time, in
-    seconds, so that a test can let it pass. Where a server keeps the time, override the fixture `clock`: a
-    `FakeClock` whose `passes(seconds)` lets the values in the server age. No value of these tests ends in
-    less than 1,000 seconds unless it is to end at once, so a server's clock may go on meanwhile.
+    seconds, so that a test can advance it. Where a server keeps the time, override the fixture `clock`: a
+    `FakeClock` whose `passes(seconds)` lets the values in the server age. Values in these tests
+    expire after at least 1,000 seconds or immediately, so a server's clock may keep running meanwhile.
     """
 
 
 class LastingMemoryContract(MemoryContract):
-    """What a memory must do besides if its values outlive the process: a file or a server.
+    """What a memory must also do if its values outlive the process, as in a file or a server.
 
-    Inherit it as `MemoryContract`. Within one test, every call of `make` opens the same place.
+    Inherit it as you would `MemoryContract`. Within one test, every call of `make` opens the same place.
     """
 
-    async def test_what_was_written_is_there_when_it_is_opened_again(
+    async def test_what_was_written_is_still_there_after_reopening(
         self, make: MakeMemory, clock: FakeClock
     ) -> None:
         first = make(clock)
@@ -49,7 +49,7 @@ class LastingMemoryContract(MemoryContract):
         assert await second.scan(HERE) == ["a"]
         await second.close()
 
-    async def test_two_that_are_open_see_what_the_other_writes(
+    async def test_two_open_memories_see_what_the_other_writes(
         self, make: MakeMemory, memory: Memory, clock: FakeClock
     ) -> None:
         other = make(clock)

@@ -13,14 +13,14 @@ from funnel.testing.clock import FakeClock
 HERE = namespace("tenant", "run", "1")
 ELSEWHERE = namespace("tenant", "run", "2")
 
-# Lone surrogates are in: the name of a file that is not UTF-8 becomes an id that holds them.
+# Includes lone surrogates, because a file name that is not UTF-8 becomes an id that contains them.
 KEYS = st.text(st.characters(exclude_categories=()), min_size=1, max_size=8)
 
 MakeMemory = Callable[[FakeClock], Memory]
 
 
 class MemoryFixtures:
-    """The fixtures `make`, which every backend gives, `clock`, and `memory`, which is made and closed."""
+    """The fixtures `make`, which every backend provides, `clock`, and `memory`, which closes at the end."""
 
     @pytest.fixture
     def make(self) -> MakeMemory:
@@ -29,12 +29,12 @@ class MemoryFixtures:
 
     @pytest.fixture
     def clock(self) -> FakeClock:
-        """Return the clock that the memory reads. Override it where a server keeps the time."""
+        """Return the clock that the memory reads. Override it if a server keeps the time."""
         return FakeClock()
 
     @pytest.fixture
     async def memory(self, make: MakeMemory, clock: FakeClock) -> AsyncIterator[Memory]:
-        """Open an empty memory and close it in the end."""
+        """Open an empty memory, and close it after the test."""
         opened = make(clock)
         yield opened
         await opened.close()

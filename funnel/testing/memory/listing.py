@@ -1,4 +1,4 @@
-"""Which keys and namespaces there are: in pages, in the order of their code points, none twice."""
+"""Tests of listing keys and namespaces: in pages, in code point order, without duplicates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from funnel.testing.memory.fixtures import ELSEWHERE, HERE, KEYS, MakeMemory, Me
 
 
 class ListingContract(MemoryFixtures):
-    """`scan` and `namespaces`."""
+    """Tests of `scan` and `namespaces`."""
 
     # Every backend inherits this one test, and it empties the namespace that it shares between examples.
     @settings(
@@ -52,7 +52,7 @@ class ListingContract(MemoryFixtures):
         await memory.put_many(HERE, dict.fromkeys(["a", "ab", "b%c", "x_y", prefix, prefix + "1"], b""))
         assert await memory.scan(HERE, prefix) == [prefix, prefix + "1"]
 
-    async def test_order_is_of_code_points_not_of_utf16_or_locale(self, memory: Memory) -> None:
+    async def test_keys_sort_by_code_point_not_by_utf16_or_locale(self, memory: Memory) -> None:
         await memory.put_many(HERE, dict.fromkeys(["\U0001f600", "\uffee", "ä", "z", "Z", "a"], b""))
         assert await memory.scan(HERE) == ["Z", "a", "z", "ä", "\uffee", "\U0001f600"]
 
@@ -60,7 +60,7 @@ class ListingContract(MemoryFixtures):
         await memory.put_many(HERE, dict.fromkeys(["a", "c"], b""))
         assert await memory.scan(HERE, after="b") == ["c"]
 
-    async def test_after_may_lie_before_or_behind_the_prefix(self, memory: Memory) -> None:
+    async def test_after_may_sort_before_or_after_the_prefix(self, memory: Memory) -> None:
         await memory.put_many(HERE, dict.fromkeys(["a", "b", "b1", "b2", "c"], b""))
         assert await memory.scan(HERE, "b", after="a") == ["b", "b1", "b2"]
         assert await memory.scan(HERE, "b", after="b") == ["b1", "b2"]
@@ -68,13 +68,13 @@ class ListingContract(MemoryFixtures):
         assert await memory.scan(HERE, "b", after="c") == []
 
     @pytest.mark.parametrize("limit", [0, -1])
-    async def test_a_limit_of_nothing_gives_nothing(self, memory: Memory, limit: int) -> None:
+    async def test_a_limit_of_zero_or_less_gives_no_keys(self, memory: Memory, limit: int) -> None:
         # With one key, a slice to -1 would be empty, too.
         await memory.put_many(HERE, dict.fromkeys("abc", b""))
         assert await memory.scan(HERE, limit=limit) == []
         assert await memory.scan(HERE, "b", after="a", limit=limit) == []
 
-    # namespaces: which there are
+    # namespaces
 
     async def test_a_new_memory_has_no_namespace(self, memory: Memory) -> None:
         assert await memory.namespaces() == []
@@ -102,13 +102,13 @@ class ListingContract(MemoryFixtures):
         clock.passes(1000)
         assert await memory.namespaces() == [ELSEWHERE]
 
-    async def test_reading_makes_no_namespace(self, memory: Memory) -> None:
+    async def test_reading_creates_no_namespace(self, memory: Memory) -> None:
         await memory.get_many(HERE, ["a"])
         await memory.delete_many(HERE, ["a"])
         await memory.put_many(HERE, {})
         assert await memory.namespaces() == []
 
-    async def test_pages_of_namespaces_are_all_of_them_in_order(self, memory: Memory) -> None:
+    async def test_pages_of_namespaces_cover_all_of_them_in_order(self, memory: Memory) -> None:
         spaces = {
             namespace("tenant", part) for part in ["a", "a/b", "ä", "Z", "\U0001f600", "\ud800", "~", "_"]
         }
@@ -123,7 +123,9 @@ class ListingContract(MemoryFixtures):
             after = page[-1]
         assert found == sorted(spaces)
 
-    async def test_long_namespaces_with_one_beginning_are_apart_and_in_order(self, memory: Memory) -> None:
+    async def test_long_namespaces_with_a_common_beginning_are_distinct_and_sorted(
+        self, memory: Memory
+    ) -> None:
         spaces = [namespace("é" * 1000 + end) for end in "cab"]
         for where in spaces:
             await memory.put_many(where, {"k": where.encode()})
@@ -133,7 +135,7 @@ class ListingContract(MemoryFixtures):
         ]
 
     @pytest.mark.parametrize("limit", [0, -1])
-    async def test_a_limit_of_no_namespace_gives_none(self, memory: Memory, limit: int) -> None:
+    async def test_a_limit_of_zero_or_less_gives_no_namespaces(self, memory: Memory, limit: int) -> None:
         for part in "abc":
             await memory.put_many(namespace(part), {"k": b""})
         assert await memory.namespaces(limit=limit) == []

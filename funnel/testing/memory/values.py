@@ -1,4 +1,4 @@
-"""Values under keys: what is put is got, whatever the key and however many, each in its namespace."""
+"""Tests of values under keys: get returns what was put, for any key, any number, in its namespace."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from funnel.testing.memory.fixtures import ELSEWHERE, HERE, MemoryFixtures
 
 
 class ValueContract(MemoryFixtures):
-    """Values, keys and the walls between namespaces."""
+    """Tests of values and keys, and of the isolation of namespaces."""
 
-    async def test_what_was_put_is_got(self, memory: Memory) -> None:
+    async def test_get_returns_what_was_put(self, memory: Memory) -> None:
         await memory.put_many(HERE, {"a": b"1", "b": b"2"})
         assert await memory.get_many(HERE, ["a", "b"]) == {"a": b"1", "b": b"2"}
 
@@ -64,7 +64,7 @@ class ValueContract(MemoryFixtures):
             "{a}",
         ],
     )
-    async def test_any_character_may_stand_in_a_key(self, memory: Memory, key: str) -> None:
+    async def test_a_key_may_contain_any_character(self, memory: Memory, key: str) -> None:
         await memory.put_many(HERE, {key: b"1", key + "2": b"2"})
         assert await memory.get_many(HERE, [key, key + "2"]) == {key: b"1", key + "2": b"2"}
         assert await memory.compare_and_set(HERE, key, expected=b"1", value=b"3")
@@ -72,7 +72,7 @@ class ValueContract(MemoryFixtures):
         await memory.delete_many(HERE, [key])
         assert await memory.scan(HERE) == [key + "2"]
 
-    async def test_keys_that_some_system_takes_for_one_are_apart(self, memory: Memory) -> None:
+    async def test_keys_that_some_systems_confuse_are_distinct(self, memory: Memory) -> None:
         keys = [
             "a",
             "A",
@@ -93,7 +93,7 @@ class ValueContract(MemoryFixtures):
         assert await memory.get_many(HERE, keys) == {key: ascii(key).encode() for key in keys}
 
     @pytest.mark.parametrize("character", ["a", "/", "\U0001f600", "\ud800"])
-    async def test_a_thousand_characters_may_stand_in_a_key(self, memory: Memory, character: str) -> None:
+    async def test_a_key_may_have_a_thousand_characters(self, memory: Memory, character: str) -> None:
         keys = [character * 1000, character * 999 + "c", character * 999 + "b", character * 999]
         await memory.put_many(HERE, {key: key[-1:].encode("utf-8", "surrogatepass") for key in keys})
         found = await memory.get_many(HERE, keys)
@@ -160,7 +160,7 @@ class ValueContract(MemoryFixtures):
         assert await memory.scan(HERE) == [key]
         assert await memory.get_many(ELSEWHERE, ["a", key]) == {"a": b"theirs"}
 
-    async def test_a_namespace_that_begins_like_another_is_another(self, memory: Memory) -> None:
+    async def test_namespaces_with_a_common_beginning_are_distinct(self, memory: Memory) -> None:
         await memory.put_many(namespace("tenant"), {"run/1/a": b"1"})
         await memory.put_many(namespace("tenant", "run"), {"1/a": b"2"})
         assert await memory.scan(HERE) == []

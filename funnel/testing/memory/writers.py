@@ -1,4 +1,4 @@
-"""Many writers at once, and the end: one of them wins, nothing is lost, and a closed memory says so."""
+"""Tests of concurrent writers and of closing: one writer wins, nothing is lost, a closed memory says so."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from funnel.testing.memory.fixtures import HERE, MemoryFixtures
 
 
 class WriterContract(MemoryFixtures):
-    """`compare_and_set`, many tasks at once, and `close`."""
+    """Tests of `compare_and_set`, of many concurrent tasks, and of `close`."""
 
     async def test_compare_and_set_creates_what_does_not_exist(self, memory: Memory) -> None:
         assert await memory.compare_and_set(HERE, "a", expected=None, value=b"1")
@@ -48,7 +48,7 @@ class WriterContract(MemoryFixtures):
         assert await memory.get_many(HERE, ["a"]) == {"a": b"%d" % won.index(True)}
 
     @pytest.mark.parametrize("n_writers", [2, 64])
-    async def test_of_many_writers_that_replace_one_wins(self, memory: Memory, n_writers: int) -> None:
+    async def test_of_many_replacing_writers_one_wins(self, memory: Memory, n_writers: int) -> None:
         await memory.put_many(HERE, {"a": b"old"})
         won = await asyncio.gather(
             *(memory.compare_and_set(HERE, "a", expected=b"old", value=b"%d" % n) for n in range(n_writers))
@@ -73,7 +73,7 @@ class WriterContract(MemoryFixtures):
         assert done == [[b"%d" % n] * 7 for n in range(100, 164)]
         assert len(await memory.scan(HERE)) == 64
 
-    async def test_a_counter_that_all_raise_loses_nothing(self, memory: Memory) -> None:
+    async def test_a_counter_that_many_increment_loses_nothing(self, memory: Memory) -> None:
         await memory.put_many(HERE, {"n": b"0"})
 
         async def add_one() -> None:
@@ -85,7 +85,7 @@ class WriterContract(MemoryFixtures):
         await asyncio.gather(*(add_one() for _ in range(16)))
         assert await memory.get_many(HERE, ["n"]) == {"n": b"16"}
 
-    async def test_it_says_in_one_line_where_it_is(self, memory: Memory) -> None:
+    async def test_its_url_is_one_line_and_does_not_change(self, memory: Memory) -> None:
         url = memory.url
         assert ":" in url
         assert url.isprintable()

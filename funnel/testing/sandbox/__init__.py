@@ -24,8 +24,8 @@ class SandboxContract(IsolationContract):
                 return MySandbox()
 
     The tests close every session that they open, and one of them closes the sandbox: a fixture that shares
-    one engine between tests needs one that starts again after `close`. The code that they run is kept to the
-    small Python that every engine has.
+    one engine between tests needs one that starts again after `close`. The code that they run uses
+    only the small Python that every engine has.
     """
 
     async def test_it_has_a_name_and_a_short_dialect(self, sandbox: Sandbox) -> None:
@@ -163,9 +163,7 @@ class SandboxContract(IsolationContract):
         assert result.error is not None
         assert (result.error.kind, result.error.line) == ("SyntaxError", 2)
 
-    async def test_an_endless_loop_is_ended_and_the_session_stands_as_before_it(
-        self, sandbox: Sandbox
-    ) -> None:
+    async def test_an_endless_loop_is_ended_and_the_session_restored(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             await session.run("x = 1")
             result = await session.run("x = 2\nwhile True:\n    pass")
@@ -175,9 +173,7 @@ class SandboxContract(IsolationContract):
             assert "0.3 s" in result.error.message
             assert (await session.run("print(x)")).stdout == "1\n"
 
-    async def test_too_much_memory_is_an_error_and_the_session_stands_as_before_it(
-        self, sandbox: Sandbox
-    ) -> None:
+    async def test_too_much_memory_is_an_error_and_the_session_is_restored(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             await session.run("x = 1")
             result = await session.run("x = 2\nbig = 'x' * 10**9")
@@ -187,7 +183,7 @@ class SandboxContract(IsolationContract):
             assert "64 MB" in result.error.message
             assert (await session.run("print(x)")).stdout == "1\n"
 
-    async def test_given_variables_are_back_after_a_first_cell_that_broke(self, sandbox: Sandbox) -> None:
+    async def test_given_variables_are_restored_after_a_broken_first_cell(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox, {"context": "abc"}) as session:
             assert (await session.run("context = None\nwhile True:\n    pass")).restored
             assert (await session.run("print(context, echo(1))")).stdout == "abc 1\n"
@@ -208,7 +204,7 @@ class SandboxContract(IsolationContract):
         result = await self.one(sandbox, "print('é' * 4_000)")
         assert "[output cut: 8,001 bytes" in result.stdout
 
-    async def test_output_is_counted_by_the_cell(self, sandbox: Sandbox) -> None:
+    async def test_output_is_counted_for_each_cell(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             for _ in range(3):
                 assert (await session.run("print('x' * 4_000)")).stdout == "x" * 4_000 + "\n"
@@ -222,7 +218,7 @@ class SandboxContract(IsolationContract):
             assert "more than 50 host calls" in result.error.message
             assert (await session.run("print(echo(2))")).stdout == "2\n"
 
-    async def test_host_calls_are_counted_by_the_cell(self, sandbox: Sandbox) -> None:
+    async def test_host_calls_are_counted_for_each_cell(self, sandbox: Sandbox) -> None:
         async with self.open(sandbox) as session:
             for _ in range(3):
                 assert (await session.run("for i in range(40): echo(i)")).error is None
@@ -310,7 +306,7 @@ class SandboxContract(IsolationContract):
         async with asyncio.timeout(120):
             assert await asyncio.gather(*map(guest, range(40))) == [f"{n}\n" for n in range(40)]
 
-    async def test_two_hundred_sessions_at_once_come_to_an_end(self, sandbox: Sandbox) -> None:
+    async def test_two_hundred_concurrent_sessions_complete(self, sandbox: Sandbox) -> None:
         opened = 0
         all_open = asyncio.Event()
         cells = ["x = [echo(n) for i in range(3)]", "x.append(echo(n + 1))", "print(x)"]

@@ -41,7 +41,7 @@ FUNCTIONS: dict[str, HostFunction] = {"echo": echo, "refuse": refuse, "end": end
 
 
 class SandboxFixtures:
-    """The fixture `sandbox`, which every engine gives, and ways to run cells in it."""
+    """The fixture `sandbox`, which every engine provides, and ways to run cells in it."""
 
     @pytest.fixture
     def sandbox(self) -> Sandbox:

@@ -1,4 +1,4 @@
-"""What is outside of a sandbox: no file, program, variable or connection of the host is within reach."""
+"""Tests of isolation: no file, program, variable or connection of the host can be reached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _names(folder: Path) -> list[str]:
 
 
 class IsolationContract(SandboxFixtures):
-    """Nothing of the host can be reached from inside."""
+    """Tests that nothing of the host can be reached from inside."""
 
     async def test_no_file_of_the_host_can_be_read(self, sandbox: Sandbox, tmp_path: Path) -> None:
         secret = tmp_path / "secret"

@@ -131,16 +131,16 @@ class ChangesItsName(Wrong):
 @pytest.mark.parametrize(
     ("model_class", "test", "options"),
     [
-        (GivesText, "test_a_completion_says_what_it_took", {}),
-        (CountsNothing, "test_a_completion_says_what_it_took", {}),
+        (GivesText, "test_a_completion_reports_its_model_and_tokens", {}),
+        (CountsNothing, "test_a_completion_reports_its_model_and_tokens", {}),
         (CountsNothing, "test_a_longer_request_takes_more_input", {}),
         (CountsCharacters, "test_no_request_takes_more_input_than_is_reserved_for_it", {"word": "lease "}),
-        (NeedsOptions, "test_its_name_is_one_line_and_stays", {}),
-        (BreaksOnSurrogates, "test_any_character_may_stand_in_a_message", {"text": "\ud800"}),
+        (NeedsOptions, "test_its_name_is_one_line_and_does_not_change", {}),
+        (BreaksOnSurrogates, "test_a_message_may_contain_any_character", {"text": "\ud800"}),
         (ServesOneAtATime, "test_many_tasks_may_ask_at_once", {}),
-        (StaysBusyWhenCancelled, "test_a_call_can_be_cancelled_and_the_model_goes_on", {}),
+        (StaysBusyWhenCancelled, "test_the_model_still_works_after_a_call_is_cancelled", {}),
         (ChangesTheSchema, "test_every_field_of_a_request_is_accepted", {}),
-        (ChangesItsName, "test_its_name_is_one_line_and_stays", {}),
+        (ChangesItsName, "test_its_name_is_one_line_and_does_not_change", {}),
     ],
 )
 async def test_a_wrong_model_fails_the_contract(model_class, test, options):
@@ -162,4 +162,4 @@ async def test_an_endpoint_that_retries_in_silence_fails_the_contract():
 
 async def test_the_right_model_passes_what_the_wrong_ones_fail():
     assert (await ScriptedLLM(["ok"]).complete(ASK)).text == "ok"
-    await ModelContract().test_a_completion_says_what_it_took(ScriptedLLM(["ok"]))
+    await ModelContract().test_a_completion_reports_its_model_and_tokens(ScriptedLLM(["ok"]))

@@ -247,7 +247,7 @@ async def test_writes_killed_half_way_leave_all_or_nothing(tmp_path):
     await memory.close()
 
 
-def test_a_memory_that_nobody_closed_warns(tmp_path):
+def test_a_memory_that_was_never_closed_warns(tmp_path):
     memory = SqliteMemory(f"sqlite:///{tmp_path}/memory.sqlite")
     with pytest.warns(ResourceWarning, match="never closed"):
         memory.__del__()
