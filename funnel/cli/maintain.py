@@ -17,7 +17,7 @@ import typer
 from funnel.cli import embed, show
 from funnel.cli.collection import bars
 from funnel.cli.errors import FAILED, one_line
-from indexes.counting import plural
+from indexes.counting import counted, plural
 
 if TYPE_CHECKING:
     from indexes.errors import IndexesError
@@ -182,7 +182,7 @@ def erase(
 
 
 async def _erase_from_memory(ids: list[str], url: str | None) -> dict[str, Any] | None:
-    """Erase documents from the memory of runs; returns what was removed, None if there is no memory yet."""
+    """Erase documents from the memory of runs; return what was removed, or None if there is no memory yet."""
     from funnel.journal.housekeeping import erase_documents
     from funnel.memory import open_memory
     from funnel.settings import Settings
@@ -198,15 +198,15 @@ async def _erase_from_memory(ids: list[str], url: str | None) -> dict[str, Any] 
 
 
 def _may_exist(url: str) -> bool:
-    """Whether a memory may exist at the URL. A missing SQLite file must not be created for this."""
+    """Return True if a memory may exist at the URL. A missing SQLite file must not be created for this."""
     return not url.startswith(SQLITE) or Path(url.removeprefix(SQLITE)).expanduser().exists()
 
 
 def _memory_summary(removed: dict[str, Any]) -> str:
+    caches, findings = counted(removed["caches"], "cache"), counted(removed["learnt"], "set")
     return (
-        f"Removed from {removed['url']}: {len(removed['runs'])} runs, "
-        f"{removed['documents']} stored versions, {removed['caches']} caches of answers, "
-        f"{removed['learnt']} sets of findings."
+        f"Removed from {removed['url']}: {counted(len(removed['runs']), 'run')}, "
+        f"{counted(removed['documents'], 'stored version')}, {caches} of answers, {findings} of findings."
     )
 
 

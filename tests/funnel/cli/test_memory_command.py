@@ -329,7 +329,7 @@ def test_an_erased_document_leaves_the_memory_too(docs, sqlite, tmp_path):
     done("ask", QUESTION, "--kb", kb, "--mode", "deep", "--memory", sqlite)
     erased = run("erase", "docs/leases.txt", "--kb", kb, "--memory", sqlite)
     assert erased.exit_code == 0, erased.output
-    assert f"Removed from {sqlite}: 1 runs, 1 stored versions, " in erased.stdout
+    assert f"Removed from {sqlite}: 1 run, 1 stored version, " in erased.stdout
     assert b"Hill House ends" not in everything(sqlite)
 
 
