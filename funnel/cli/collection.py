@@ -59,7 +59,9 @@ def index(
     ] = False,
     allow_mass_delete: Annotated[
         bool,
-        typer.Option("--allow-mass-delete", help="Allow it if over 30 % of a path's documents are gone."),
+        typer.Option(
+            "--allow-mass-delete", help="Delete documents even if over 30 % of a path's documents are gone."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
 ) -> None:

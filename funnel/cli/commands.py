@@ -1,4 +1,4 @@
-"""Registers every command under its name; knows nothing else of them."""
+"""Registers every command under its name; knows nothing else about them."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def fill(collection: Collection) -> None:
 
 
 def embedding_progress(status: Status) -> str:
-    """Describe in one clause how far the embedder has come."""
+    """Describe the progress of embedding in one clause."""
     if status.serving == status.embedder:
         return f"{status.embedder} serves all {status.passages} passages"
     waiting = status.passages - status.embedded

@@ -1,4 +1,4 @@
-"""The option `--rerank`: puts a reranker behind the source that a command searches; ranks nothing itself."""
+"""The option `--rerank`, which reranks what a command's source returns; ranks nothing itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HELP = "Rerank the best 50 passages with this cross-encoder, given by name or lo
 
 
 def reranked(source: Source, model: str | None) -> Source:
-    """Return the source behind this reranker; the source itself if no model is named.
+    """Return the source with its hits reranked by this model, or the source itself if `model` is None.
 
     Raises: `MissingExtra`.
     """

@@ -57,7 +57,7 @@ def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocum
 def with_writable_state(settings: Settings) -> Settings:
     """Return the settings; if the state directory is not writable, settings that do not need it.
 
-    So a question is answered even if nothing can be kept; one line says what is lost.
+    A question is then answered although nothing can be kept; one line says what is lost.
     """
     from funnel.settings import state_dir
 

@@ -22,7 +22,7 @@ UNFOLDED_COLUMNS = 1_000_000
 PASSAGE_FROM_COLUMNS = 80
 """A narrower terminal has no room for passages beside ranks and ids."""
 ID_COLUMNS = 12
-MODELS_THAT_ARE_NONE = {"extractive": "extractive (no language model)"}
+SHOWN_MODEL_NAMES = {"extractive": "extractive (no language model)"}
 QUOTE_CHARS = 160
 UNCITED_CHARS = 80
 PASSAGE_CHARS = 100
@@ -83,7 +83,7 @@ def answer(result: Answer) -> None:
         OUT.print(f"[yellow]{escape(notice)}[/]")
     if result.uncited and result.citations:
         OUT.print(f"[yellow]{escape(_uncited(result.uncited))}[/]")
-    model = MODELS_THAT_ARE_NONE.get(result.model, result.model)
+    model = SHOWN_MODEL_NAMES.get(result.model, result.model)
     parts = [result.status, model, *([result.sandbox] if result.sandbox else []), usage(result.usage)]
     OUT.print(f"[dim]{escape(' · '.join(parts))}[/]")
     OUT.print(f"[dim]trace: {escape(result.trace or '')}[/]")
@@ -132,7 +132,7 @@ def usage(used: Usage) -> str:
 
 
 def dollars(usd: float) -> str:
-    """Format an amount of dollars: two decimals from one dollar upwards, else four."""
+    """Format an amount of dollars: two decimals from one dollar up, four below."""
     return f"${usd:.2f}" if usd == 0 or usd >= 1 else f"${usd:.4f}"
 
 

@@ -97,7 +97,7 @@ def trace(
 
 
 def _found(run: Path) -> list[Path]:
-    """The file of that name, or else the traces of the run of that name, one for each attempt."""
+    """Return the file of that name if it exists, else the traces of that run, one for each attempt."""
     if run.exists() or run.name != str(run):
         return [run]
     from funnel.settings import Settings
@@ -131,7 +131,7 @@ def _grow(tree: Tree, node: Node, *, full: bool) -> None:
 
 
 def _label(node: Node, *, full: bool) -> str:
-    """One line for most kinds; code and output under a cell."""
+    """Return a node's line; for a cell, its code and output below."""
     parts = [f"[bold]{node.kind.replace('_', ' ')}[/]", escape(_headline(node))]
     if node.wall_s is not None:
         parts.append(f"[dim]{node.wall_s:.2f} s[/]")
@@ -149,7 +149,7 @@ def _label(node: Node, *, full: bool) -> str:
 
 
 def _headline(node: Node) -> str:
-    """What happened, in a few words; all that is said by an event that this version does not know."""
+    """Return in a few words what happened; for an event unknown to this version, all of its data."""
     begun = node.begun
     if begun is None:
         return ", ".join(f"{name} {value}" for name, value in node.data.items() if name != "error")

@@ -1,4 +1,4 @@
-"""Where model-written code runs, behind one protocol, one folder an engine."""
+"""Sandboxes, which run model-written code behind one protocol; one folder per engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SANDBOXES: Registry[Callable[[], Sandbox]] = Registry(
     },
     unknown=UnknownName,
 )
-"""The name of an engine to a function or class without arguments that returns it."""
+"""Functions or classes that return an engine and take no arguments, by the engine's name."""
 
 PROBE_CELL_S = 5.0
 
@@ -27,7 +27,7 @@ PROBE_CELL_S = 5.0
 def open_sandbox(name: str) -> Sandbox:
     """Return a new engine of that name, which the caller closes.
 
-    Raises: `UnknownName`, which lists the known; `SandboxUnavailable` if the engine does not load.
+    Raises: `UnknownName`, which lists the known names; `SandboxUnavailable` if the engine does not load.
     """
     try:
         return SANDBOXES.get(name)()
@@ -36,7 +36,7 @@ def open_sandbox(name: str) -> Sandbox:
 
 
 async def probe_sandbox(name: str) -> Probe:
-    """Run one cell in an engine of that name and tell whether it did, and how long the first one took.
+    """Run one cell in an engine of that name; report whether it ran, and how long it took.
 
     Raises: `UnknownName`.
     """

@@ -13,7 +13,7 @@ return any JSON value."""
 
 
 class HostError(Exception):
-    """Raised by a host function to tell the code its mistake; a RuntimeError inside the sandbox.
+    """Raised by a host function to report a mistake of the code; a RuntimeError inside the sandbox.
 
     `code`: names the mistake for our own code, which never reads the message.
     """
@@ -88,7 +88,7 @@ class Sandbox(Protocol):
 
     @property
     def dialect(self) -> str:
-        """What the model must know about this Python: what it lacks, what to write instead. May be empty."""
+        """Description of this Python for the model: what it lacks, what to write instead. May be empty."""
 
     def session(
         self,
@@ -107,7 +107,7 @@ class Sandbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether an engine runs here, for `funnel doctor`."""
+    """Result of probing an engine: whether it runs here, for `funnel doctor`."""
 
     available: bool
     detail: str = field(default="")

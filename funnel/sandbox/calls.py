@@ -97,7 +97,7 @@ async def answer_call(
 
 
 def time_limit_error(limits: SandboxLimits) -> CellError:
-    """The error of a cell that exceeded its time limit."""
+    """Return the error of a cell that exceeded its time limit."""
     return CellError(
         "TimeoutError",
         f"The cell computed for more than {limits.cell_s:g} s (host calls not counted).",
@@ -106,7 +106,7 @@ def time_limit_error(limits: SandboxLimits) -> CellError:
 
 
 def memory_limit_error(limits: SandboxLimits, detail: str = "") -> CellError:
-    """The error of a cell that exceeded the session's memory limit."""
+    """Return the error of a cell that exceeded the session's memory limit."""
     return CellError(
         "MemoryError",
         f"The session took more than {limits.memory_bytes / 1024**2:.3g} MB of memory{detail}.",

@@ -34,7 +34,7 @@ class MontyHostCalls:
             raise HostCallLimit(self._limit)
 
     def knows(self, name: str) -> bool:
-        """Whether `name` is a host function of this cell."""
+        """Return whether `name` is a host function of this cell."""
         return name in self._functions
 
     async def answer_now(self, snapshot: AsyncFunctionSnapshot) -> AsyncSnapshot:

@@ -50,7 +50,7 @@ _WORDING: Final = {
 _LIMIT: Final = re.compile(r"limit exceeded|exceeded its memory limit")
 _LOG: Final = logging.getLogger(__name__)
 _UNCOUNTED: Final = 2_000_000_000
-"""As good as no limit: the engine counts suspensions over a session, while we limit them for each cell."""
+"""Effectively no limit: the engine counts suspensions over a session, while we limit them for each cell."""
 
 
 class MontySession:

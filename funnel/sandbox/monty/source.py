@@ -227,7 +227,7 @@ def _awaited(code: str, tree: ast.Module | None) -> frozenset[tuple[int, int]]:
 
 
 def _is_awaiting_call(node: ast.AST) -> bool:
-    """Whether a node is a call such as `asyncio.gather(...)`, which awaits its arguments."""
+    """Return whether a node is a call such as `asyncio.gather(...)`, which awaits its arguments."""
     if not isinstance(node, ast.Call):
         return False
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

@@ -1,7 +1,7 @@
 """The worker's end of the channel to the host: frames, host calls, answers; knows no cell.
 
 A frame is a length in four bytes followed by one JSON value. The host checks everything that it reads: a cell
-may write to the channel itself, which gains it nothing that a host call would not give.
+may write to the channel itself, but it gains nothing that a host call would not provide.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class HostCalls:
         self._futures.clear()
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Make a call and wait for its result. Raises: `TypeError` or `RuntimeError` as the host answers."""
+        """Make a call and wait for its result. Raises: the `TypeError` or `RuntimeError` of the answer."""
         number = self._send_call(name, args, kwargs, later=False)
         self._receive_answers()
         return result(self.answered.pop(number))
@@ -110,7 +110,7 @@ class HostCalls:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether a coroutine is waiting for the host."""
+        """Return whether a coroutine is waiting for the host."""
         return any(not future.done() for future in self._futures.values())
 
     def wait(self, at_most_s: float | None) -> None:

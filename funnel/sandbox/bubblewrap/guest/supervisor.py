@@ -2,8 +2,8 @@
 
 The worker that holds the session's state forks, and its child runs the cell. On "keep" the worker is killed
 and the child becomes the worker; on "drop" the child is killed, and the worker still has the state before the
-cell. Both run hostile code, so nothing that they say is trusted: whether they live is read from the process
-numbers, and no other process is created in this PID namespace.
+cell. Both run hostile code, so nothing that they report is trusted: the process numbers show
+whether they are alive, and no other process is created in this PID namespace.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Supervisor:
                 self._forked()
             if events := ready.get(self._listener):
                 if not events & select.POLLIN:
-                    return  # no worker lives
+                    return  # no worker is alive
                 self._answer()
             if self._control in ready:
                 command = os.read(self._control, 1)
@@ -95,7 +95,7 @@ class Supervisor:
             os.write(self._control, DONE if alive else LOST)
 
     def _computed_s(self) -> float:
-        """CPU time that the cell has used so far, in seconds."""
+        """Return the CPU time that the cell has used so far, in seconds."""
         if self._child is None:
             return 0.0
         try:
@@ -162,7 +162,7 @@ class Supervisor:
             pass
 
     def _is_alive(self) -> bool:
-        """Whether the worker lives: a child of this process, forked by it or adopted from a dead worker."""
+        """Return whether the worker, a child that this process forked or adopted, is alive."""
         return os.waitpid(self._worker, os.WNOHANG) == (0, 0)
 
 

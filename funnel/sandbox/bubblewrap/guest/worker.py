@@ -151,7 +151,7 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _address_space() -> int:
-    """Return the bytes in use, to the MiB: the lowest limit that still allows one more. There is no /proc."""
+    """Return the bytes in use, to the MiB. Without /proc, it probes for the lowest limit that works."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     low, high = 0, _MAX_PROBED_BYTES
     while high - low > _MIB:
@@ -177,17 +177,17 @@ def _ready(code: str, filename: str, awaited: set[tuple[int, int]]) -> ast.Modul
         starts.append(starts[-1] + len(line) + 1)
     written = list(ast.walk(tree))
     if tree.body and isinstance(last := tree.body[-1], ast.Expr):
-        last.value = _through(Worker.echo, last.value)
+        last.value = _wrapped(Worker.echo, last.value)
     for node in written:
         if isinstance(node, ast.Await):
-            node.value = _through(loop.awaitable, node.value)
+            node.value = _wrapped(loop.awaitable, node.value)
         elif awaited and isinstance(node, ast.Call) and _span(node, starts) in awaited:
-            call = _through(loop.start_call, node.func)
+            call = _wrapped(loop.start_call, node.func)
             node.func, node.args = call.func, [*call.args, *node.args]
     return tree
 
 
-def _through(function: Callable[..., Any], argument: ast.expr) -> ast.Call:
+def _wrapped(function: Callable[..., Any], argument: ast.expr) -> ast.Call:
     name = ast.copy_location(ast.Name(_hidden(function), ast.Load()), argument)
     return ast.copy_location(ast.Call(name, [argument], []), argument)
 

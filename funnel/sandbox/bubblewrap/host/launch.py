@@ -1,4 +1,4 @@
-"""Starts a sandbox process with bwrap and decides what it sees of this machine; knows no session.
+"""Starts a sandbox process with bwrap and decides what part of this machine it sees; knows no session.
 
 It sees the interpreter, the standard library, the shared libraries that these load, and our few files that
 run inside, all read-only. It has no environment, network, /proc or /dev, and sees no other process.
@@ -46,8 +46,8 @@ runpy.run_path({modules!r})["preload"]()
 with open("/proc/self/maps") as maps:
     print(*sorted({{line.split(None, 5)[5].strip() for line in maps if ".so" in line}}), sep="\\n")
 """
-# Not -I, which would ignore PYTHONHASHSEED, so that the order of sets would change from run to run. What else
-# -I keeps out, the environment and the home directory, bwrap does not pass on.
+# Not -I, which would ignore PYTHONHASHSEED, so that the order of sets would change from run to run. The other
+# things that -I excludes, the environment and the home directory, are not passed on by bwrap anyway.
 _OPTIONS = ("-P", "-s", "-S", "-B", "-X", "utf8")
 _NAMESPACES = (
     "User namespaces are needed: allow them (sysctl kernel.unprivileged_userns_clone=1, "
@@ -104,7 +104,7 @@ class ForkServer:
             return control, wire
 
     def output(self) -> str:
-        """Return what the process has printed since the last call, which says why it does not run."""
+        """Return what the process has printed since the last call, which may explain why it failed."""
         with contextlib.suppress(OSError, AttributeError):
             return os.read(self._errors, _MAX_OUTPUT_BYTES).decode("utf-8", "replace")
         return ""

@@ -203,7 +203,7 @@ class BubblewrapSession:
             task.cancel()
 
     async def _unused_s(self) -> float:
-        """CPU time that the cell has left; on a busy machine it may have had less than the clock shows."""
+        """Return the CPU seconds that the cell has left; on a busy machine they differ from the clock's."""
         try:
             self._control.send(_TIME)
             async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
