@@ -2,7 +2,7 @@
 
     python benchmarks/inspector.py --peers PYTHON [--delay-ms 200] [--repeats 5] [--sizes-mb 1 10 100 1000]
 
-The peers are not dependencies of this project. Install them into any Python and name it:
+The peers are not dependencies of this project. Install them into any Python and pass its path:
 
     python -m venv /tmp/peers && /tmp/peers/bin/pip install rlms dspy
     python benchmarks/inspector.py --peers /tmp/peers/bin/python

@@ -1,4 +1,4 @@
-"""Runs a peer in its own process on orders of inspector.py, one line of JSON in and one out.
+"""Runs a peer in its own process as inspector.py orders, one line of JSON in and one out.
 
     PEERS_PYTHON inspector_peer.py URL rlms|dspy
 

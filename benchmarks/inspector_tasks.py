@@ -1,4 +1,4 @@
-"""The tasks for every system, and their sizes; knows no system and no figure."""
+"""The tasks for every system, and their sizes; knows no system and no results."""
 
 from __future__ import annotations
 

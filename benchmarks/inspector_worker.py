@@ -1,4 +1,4 @@
-"""Runs this project in its own process on orders of inspector.py, one line of JSON in and one out.
+"""Runs this project in its own process as inspector.py orders, one line of JSON in and one out.
 
     python inspector_worker.py URL TRACES [--memory URL] [--collection DIR]
 

@@ -1,4 +1,4 @@
-"""What a reservation costs: in a run's ledger, under a job's, and in one that is kept in a memory.
+"""Measures the cost of a reservation: in a run's ledger, under a job's, and in one kept in a memory.
 
 python benchmarks/ledger.py [CALLS]
 """
@@ -29,7 +29,7 @@ RUNS = 64
 
 
 class Counting:
-    """A memory that counts what is asked of it."""
+    """A memory that counts the requests made to it."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -49,7 +49,7 @@ def reserved_us(ledger: Ledger, n: int) -> float:
 
 
 async def called_us(ledger: Ledger, n: int) -> float:
-    """A whole call of a meter to a model that answers at once."""
+    """Return the microseconds of a whole call through a meter, to a model that answers immediately."""
     meter = Meter(ScriptedLLM(["y"] * n), ledger, Events("r"), price=PRICE, limit=Limiter(16))
     began = time.perf_counter()
     for _ in range(n):
@@ -58,7 +58,7 @@ async def called_us(ledger: Ledger, n: int) -> float:
 
 
 async def shared_us(memory: Memory, n: int, *, runs: int) -> tuple[float, float]:
-    """Microseconds a reservation that is announced, and requests to the memory a call, of runs at once."""
+    """Return the microseconds per announced reservation and the memory requests per call, over `runs`."""
     counting = Counting(memory)
     async with SharedLedger(counting, "benchmark", Limits.only(max_usd=1e6), asker=LOCAL_OWNER) as ledger:  # type: ignore[arg-type]
 

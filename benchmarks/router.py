@@ -62,7 +62,7 @@ PRIOR = {
 """Log-odds set by hand. The fit is pulled towards them, because most cues are rare in these sources."""
 
 CENTRE = {"margin": 0.4, "coverage": 0.7, "scattered": 0.2}
-"""About the mean over the three collections, used for a hit signal that is missing."""
+"""Rough mean over the three collections, used if a hit signal is missing."""
 
 TEXT = tuple(name for name in PRIOR if name not in CENTRE)
 HITS = tuple(CENTRE)
@@ -83,7 +83,7 @@ class Table:
 
     @property
     def family(self) -> NDArray[np.str_]:
-        """The family of each question's source, which is held out together."""
+        """Families of the questions' sources; each family is held out together."""
         return np.array([FAMILY.get(source, source) for source in self.source])
 
 

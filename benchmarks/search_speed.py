@@ -3,7 +3,7 @@
     python benchmarks/search_speed.py [--passages 10000 100000] [--engines funnel bm25s ...] [--peers PYTHON]
     FUNNEL_DATA=DIR python benchmarks/search_speed.py --sets wiki_mixed scifact
 
-The peers are not dependencies of this project. Install them into any Python and name it:
+The peers are not dependencies of this project. Install them into any Python and pass its path:
 
     python -m venv /tmp/peers && /tmp/peers/bin/pip install rank-bm25 bm25s numba lancedb faiss-cpu \
         llama-index-core llama-index-retrievers-bm25 llama-index-vector-stores-faiss

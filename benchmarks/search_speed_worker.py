@@ -22,14 +22,14 @@ import numpy as np
 
 K = 20
 WARM_UP = 20
-PATIENCE_S = 20.0
+MAX_TIMING_S = 20.0
 WRITERS_ROUNDS = 20
 SEARCHING_THREADS = 8
 THREADS_S = 8.0
 BLOCK = 5_000
 
 Ask = Callable[[int], object]
-"""Runs the query with that number."""
+"""A function that runs the query with that number."""
 
 
 class Job:
@@ -77,13 +77,13 @@ def resident_mb() -> float:
 
 
 def timed(ask: Ask, n: int) -> dict[str, float]:
-    """Return latencies in milliseconds over the queries, or over as many as fit into `PATIENCE_S`."""
+    """Return latencies in milliseconds over the queries, or over as many as fit into `MAX_TIMING_S`."""
     ask(0)  # may load and compile
-    for i in range(WARM_UP if timed_once(ask, 0) < PATIENCE_S / 200 else 1):
+    for i in range(WARM_UP if timed_once(ask, 0) < MAX_TIMING_S / 200 else 1):
         ask(i % n)
     seconds: list[float] = []
     cpu = time.process_time()
-    while len(seconds) < n and (sum(seconds) < PATIENCE_S or len(seconds) < K):
+    while len(seconds) < n and (sum(seconds) < MAX_TIMING_S or len(seconds) < K):
         seconds.append(timed_once(ask, len(seconds)))
     cpu = (time.process_time() - cpu) / len(seconds)
     p50, p95 = np.percentile(seconds, [50, 95]) * 1e3

@@ -311,7 +311,7 @@ def _live_items(module: ModuleType) -> Iterator[_Item]:
 
 
 def _is_documented_here(module: ModuleType, name: str, value: type) -> bool:
-    """Whether a class is documented in this module under this name, not elsewhere or under another name."""
+    """Return whether a class is documented in this module and under this name, not another one."""
     if value.__name__ != name and value.__name__ in vars(module):
         return False
     return value.__module__ != "builtins" or module.__name__ == "builtins"

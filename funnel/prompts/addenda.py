@@ -30,7 +30,7 @@ class Addendum(BaseModel):
     text: _Text
 
     def applies_to(self, model: str, purpose: str) -> bool:
-        """Whether this addendum belongs to the prompts of a purpose for a model."""
+        """Return whether this addendum belongs to the prompts of a purpose for a model."""
         name = model.lower()
         return self.purpose == purpose and any(fnmatchcase(name, glob.lower()) for glob in self.match)
 

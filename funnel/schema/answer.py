@@ -23,9 +23,9 @@ class AnswerSchema:
     """Validates typed answers.
 
     `AnswerSchema(Model)` validates with a pydantic model: its validators run, its aliases and defaults apply,
-    and the resulting value is its dump. `AnswerSchema(mapping)` validates with a JSON Schema (2020-12, or the
-    dialect that its $schema names), which must not refer to anything outside itself. `trusted=False` is for a
-    schema that a model wrote.
+    and the result is the model dumped to JSON types. `AnswerSchema(mapping)` validates with a JSON Schema
+    (2020-12, or the dialect that its $schema names), which must not refer to anything outside itself.
+    `trusted=False` is for a schema that a model wrote.
     """
 
     __slots__ = ("_model", "_vetted", "json_schema")

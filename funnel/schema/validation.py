@@ -25,7 +25,7 @@ MAX_SCHEMA_CHARS = 20_000
 """Size limit of a schema as compact JSON, because it is part of prompts."""
 MAX_PROBLEMS = 5
 CHECK_CPU_S = 2.0
-"""CPU seconds that one validation may take. No ordinary schema of that size takes a tenth of it."""
+"""CPU seconds that one validation may take. No ordinary schema of that size needs a tenth."""
 
 DIALECTS = {
     "https://json-schema.org/draft/2020-12/schema": "Draft202012Validator",

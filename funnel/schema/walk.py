@@ -72,7 +72,7 @@ def refs_in_place(root: Any) -> set[str]:
 
 
 def find_cycle(edges: Mapping[str, set[str]]) -> str | None:
-    """Return a name on a cycle of the graph; None if there is none.
+    """Return a name on a cycle of the graph; None if there is no cycle.
 
     Names without successors are removed until none is left.
     """

@@ -55,7 +55,7 @@ class Difference:
 
     @property
     def none(self) -> bool:
-        """True if both have the same values."""
+        """Return True if both have the same values."""
         return not (self.missing or self.extra or self.other)
 
     def __str__(self) -> str:
