@@ -1,1 +1,1 @@
-"""What runs found out about documents: recorded with its provenance, stored, recalled."""
+"""Findings of runs about documents: recorded with their provenance, stored, recalled."""

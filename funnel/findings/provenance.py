@@ -1,4 +1,4 @@
-"""Where texts come from: which document, and where in it. Knows no document and no memory."""
+"""Finds the document that a text comes from, and its place there; knows no document and no memory."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import NamedTuple
 MAX_REMEMBERED_CHARS = 4_000_000
 """The latest texts are remembered, up to this many characters together."""
 MIN_TEXT_CHARS = 20
-"""A shorter text is not looked up, since it may stand in many documents."""
+"""A shorter text is not looked up, since it may occur in many documents."""
 
 
 class TextSpan(NamedTuple):
-    """A text out of a document, and where in the document it begins."""
+    """A text taken from a document, and where it starts there."""
 
     document_id: str
     start: int
@@ -37,7 +37,7 @@ class Provenance:
             self._n_chars -= len(self._texts.popitem(last=False)[0])
 
     def find(self, text: str) -> tuple[str, int] | None:
-        """Return the document of a text and where in it the text begins; None if it is not known."""
+        """Return the document of a text and where the text starts in it; None if the text is unknown."""
         if len(text) < MIN_TEXT_CHARS:
             return None
         if text in self._texts:

@@ -1,7 +1,7 @@
-"""How a run is told the findings of earlier runs: by `recall()`, and unasked in the first message.
+"""Offers a run the findings of earlier runs: by `recall()`, and unasked in the first message.
 
-Nothing is offered that the asker could not read now, within the run's filter. A finding was written by
-others: like a document it is data, and is shown fenced.
+Only findings that the asker may read now, within the run's filter, are offered. Others wrote them, so they
+are data, as documents are, and are shown fenced.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from indexes.fingerprint import fingerprint, joint_fingerprint
 MAX_SHOWN, MAX_SHOWN_TOKENS, MAX_SHOWN_CHARS = 5, 600, 300
 """Limits of the first message: how many findings, their tokens together, the characters of each."""
 MIN_SHARE = 1 / 3
-"""A finding is told unasked if it holds this share of the question's terms."""
+"""The first message holds a finding only if this share of the question's terms occurs in it."""
 MANY = 100
-"""With more documents than this, those with findings are looked up first."""
+"""If there are more documents than this, those with findings are looked up first."""
 _LOOKED_AT = 20
 _QUESTION_WEIGHT = 0.25
-"""Weight of a term of the question, beside 1 for a term of the answer, in the choice of what to cite."""
+"""Weight of a question's term when choosing what to cite; a term of the answer weighs 1."""
 _INTRODUCTION = (
     "Already known from earlier questions. Check it before you cite(doc, start, stop); what it settles needs "
     "no more work:"
@@ -38,7 +38,7 @@ _INTRODUCTION = (
 class Recall:
     """Reads findings for one run and all its children. Without a store there are none.
 
-    `model`: the name of the model that leads, since another would not begin alike.
+    `model`: the name of the root model; first messages are kept separately for each.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class Recall:
             return []
         found = await self._readable(store, query, await store.versions(), k)
         for each in found:
-            # What is found with its help may be told only to whom it may be told itself.
+            # What the run finds with its help may be shown only to askers who may see this finding.
             self._documents.expose(each.pop("exposed"))
         return found
 
     async def opening(self, question: str, documents: Sequence[str]) -> str:
-        """Return what the first message tells of these documents; "" if there is nothing to tell.
+        """Return the findings about these documents as text for the first message; "" if there are none.
 
-        The words of an earlier beginning are repeated, so that the prompt hits the cache, if the asker may
-        still read all documents that they may come from. Raises: `MemoryFailed`.
+        The text of an earlier run is repeated, so that the prompt hits the cache, if the asker may still read
+        all documents that it may come from. Raises: `MemoryFailed`.
         """
         store = self._store
         if store is None:
@@ -79,16 +79,16 @@ class Recall:
         if before is not None and await self._documents.may_read(before[1]):
             text, exposed = before
         else:
-            text, exposed = await self._told(store, question, versions)
+            text, exposed = await self._composed(store, question, versions)
             await store.keep_opening(key, text, exposed)
         self._documents.expose(exposed)
         self._journal.set_value(name, [text, list(exposed)])
         return str(text)
 
-    async def _told(
+    async def _composed(
         self, store: FindingStore, question: str, versions: Collection[Version]
     ) -> tuple[str, list[str]]:
-        """Return the words, and the documents that they may come from."""
+        """Return the text, and the documents that it may come from."""
         asked = terms.tokens(question)
         lines: list[str] = []
         exposed: dict[str, None] = {}
@@ -113,9 +113,9 @@ class Recall:
     async def _readable(
         self, store: FindingStore, query: str, versions: Collection[Version], k: int, *, alone: bool = False
     ) -> list[dict[str, Any]]:
-        """Return the best findings about these versions whose every span the asker can read as it was.
+        """Return the best findings about these versions whose spans the asker can read, all unchanged.
 
-        `alone`: without findings that rest on other documents as well.
+        `alone`: leave out findings that also rest on other documents.
         """
         found: list[dict[str, Any]] = []
         if k < 1:
@@ -130,7 +130,7 @@ class Recall:
         return found
 
     async def _checked(self, finding: Finding) -> dict[str, Any] | None:
-        """Return a finding as the model's code sees it; None if a span is not as it was, for this asker."""
+        """Return a finding for the model's code; None if a span changed or the asker may not read it."""
         if not await self._documents.may_read(finding.exposed):
             return None
         places = []
@@ -146,7 +146,7 @@ class Recall:
 
 
 def _place(text: str, finding: Finding) -> tuple[int, int]:
-    """Return what to cite of a span: all of it, or of a long one the part that says the most."""
+    """Return the part of a span to cite: all of it, or the best passage of a long one."""
     if len(text) <= PASSAGE_CHARS:
         return 0, len(text)
     weights = dict.fromkeys(terms.tokens(finding.asked), _QUESTION_WEIGHT)

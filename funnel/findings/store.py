@@ -1,7 +1,7 @@
-"""What runs found out about versions of documents, with the spans that it rests on; reads no document.
+"""Stores findings about versions of documents, with the spans that they rest on; reads no document.
 
-Findings are stored apart for every tenant and set of rights, and by document version. Whoever reads one makes
-sure that the asker may still read its documents, and that its spans are as they were.
+Findings are stored separately for each tenant, set of rights and document version. Whoever reads one must
+check that the asker may still read its documents, and that its spans have not changed.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from indexes.fingerprint import fingerprint
 FindingKind = Literal["note", "sub-call", "child", "answer"]
 
 MAX_FINDINGS = 200
-"""The most that are kept about one document version; the oldest are dropped."""
+"""Maximum number kept about one document version; the oldest are dropped."""
 MAX_CHARS = 2_000
 MAX_ASKED_CHARS = 500
 MAX_TITLE_CHARS = 200
 MAX_SOURCES = 20
 MAX_VERSIONS = 1_000
-"""The most document versions with findings that are looked through."""
+"""Maximum number of document versions whose findings are searched."""
 MAX_FOUND = 200
 MAX_EXPOSED = 500
-"""Findings of a run that had text of more documents are not stored."""
+"""Findings of a run that saw text of more documents are not stored."""
 _FINDING, _OPENING = "fact/", "opening/"
 _READ = 16
 _AT_ONCE = 16
@@ -51,9 +51,9 @@ Version = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class SupportingSpan:
-    """A span of a document version; by its `fingerprint` a changed text is noticed.
+    """A span of a document version; its `fingerprint` shows whether the text has changed.
 
-    `title`: the document's, since a finding often does not say what it is about.
+    `title`: the document's title, since a finding often does not name its subject.
     """
 
     document_id: str
@@ -66,10 +66,10 @@ class SupportingSpan:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found out when `asked`, and where; `found_at` in seconds since 1970.
+    """A finding: the answer to what was `asked`, and its sources. `found_at` is in seconds since 1970.
 
-    `exposed`: every document of which the run had text when it wrote this, since a model may put into words
-    what stands in another document than the one that it cites.
+    `exposed`: every document whose text the run had seen when it wrote this, since a model may repeat what it
+    read in a document other than the cited one.
     """
 
     kind: FindingKind
@@ -86,22 +86,22 @@ class Finding:
 
     @property
     def searched(self) -> str:
-        """The text by whose terms it is found: titles, what was asked, what was found out."""
+        """The text that is searched: titles, what was asked, what was found out."""
         titles = dict.fromkeys(span.title for span in self.sources)
         return "\n".join([*titles, self.asked, self.text])
 
     @property
     def digest(self) -> str:
-        """A short name that stays the same if the same is found out again."""
+        """A hash that is the same if the same is found out again."""
         parts = [self.kind, self.asked, self.text, *(list(asdict(span).values()) for span in self.sources)]
         return fingerprint(json.dumps(parts))
 
 
 class FindingStore:
-    """The findings of askers with these rights. Those of a run wait in it until the run has its answer.
+    """Findings of all askers with these rights. New ones wait until the run has its answer.
 
-    `ttl_s`: how long a finding is kept after it was last found. `steady`: a question that is asked again over
-    the same versions begins as it did before, so that its calls hit the cache.
+    `ttl_s`: how long a finding is kept after it was last found. `steady`: whether a question that is asked
+    again over the same versions gets the same findings in its first message, so that its calls hit the cache.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class FindingStore:
         self._pending: dict[str, Finding] = {}
 
     def add(self, kind: FindingKind, asked: str, text: str, sources: Iterable[SupportingSpan]) -> None:
-        """Take a finding; one without a span, or with too many or too long a text, is dropped."""
+        """Add a finding; it is dropped if it has no text or span, too long a text or too many spans."""
         spans = tuple(dict.fromkeys(sources))
         finding = Finding(kind, asked.strip()[:MAX_ASKED_CHARS], text.strip(), spans)
         if 0 < len(finding.sources) <= MAX_SOURCES and 0 < len(finding.text) <= MAX_CHARS:
@@ -129,7 +129,9 @@ class FindingStore:
     def add_answer(
         self, question: str, text: str, citations: Sequence[Citation], versions: Mapping[str, str]
     ) -> None:
-        """Take what a complete answer states: each statement with its citations, data as a whole with all.
+        """Add the statements of a complete answer, each with its citations.
+
+        A text without markers, such as data, counts as one statement with all citations.
 
         `versions`: the versions of the cited documents, by id.
         """
@@ -144,9 +146,9 @@ class FindingStore:
             self.add("answer", question, renumber(said, {})[0], sources)
 
     async def keep(self, exposed: Collection[str]) -> None:
-        """Store what was added. If the memory fails, it is lost, and nothing else with it.
+        """Store what was added. If the memory fails, that is lost, and the run goes on.
 
-        `exposed`: every document of which the run had text, or may have had.
+        `exposed`: every document whose text the run saw or may have seen.
         """
         by_version: dict[Version, list[Finding]] = defaultdict(list)
         findings, self._pending = self._pending, {}
@@ -175,7 +177,10 @@ class FindingStore:
         return found[:MAX_VERSIONS]
 
     async def find(self, query: str, versions: Collection[Version]) -> AsyncIterator[Finding]:
-        """Yield the findings about these versions that fit the query, best first. Raises: `MemoryFailed`."""
+        """Yield the findings about these versions that match a query, best first.
+
+        Raises: `MemoryFailed`.
+        """
         at_once = asyncio.Semaphore(_AT_ONCE)
 
         async def count(where: Namespace) -> tuple[Namespace, int]:
@@ -197,9 +202,9 @@ class FindingStore:
                     yield finding
 
     async def opening(self, key: str) -> tuple[str, list[str]] | None:
-        """Return what the first message told the last time, with the documents that it may come from.
+        """Return the text that `keep_opening` stored, with the documents that it may come from.
 
-        Returns None if there is none, or if the store is not steady. Raises: `MemoryFailed`.
+        Returns None if there is no such text, or if the store is not steady. Raises: `MemoryFailed`.
         """
         if not self._steady:
             return None
@@ -210,7 +215,7 @@ class FindingStore:
         return text, exposed
 
     async def keep_opening(self, key: str, text: str, exposed: Iterable[str]) -> None:
-        """Store what the first message tells, for the next time. Raises: `MemoryFailed`."""
+        """Store the findings as the first message shows them, for the next run. Raises: `MemoryFailed`."""
         stored = {_OPENING + key: json.dumps([text, list(exposed)]).encode()}
         await self._memory.put_many(self._here, stored, ttl_s=self._ttl_s)
 
@@ -254,7 +259,7 @@ def _digest(key: str) -> str:
 
 
 def _renamed(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored finding with the names of now: spans had a `check`, findings `at` and `given`."""
+    """Return a stored finding with the present names; spans had a `check`, findings `at` and `given`."""
     if "given" not in stored:
         return stored
     found = {_NAMES.get(name, name): value for name, value in stored.items()}
@@ -269,7 +274,7 @@ _FINDINGS: Stored[Finding] = Stored(Finding, upgrade=_renamed)
 
 
 def _load(stored: bytes | None) -> Finding | None:
-    """Return a stored finding; None if it has gone meanwhile, or a later version wrote it."""
+    """Return a stored finding; None if it was removed meanwhile, or a later version wrote it."""
     try:
         return None if stored is None else _FINDINGS.load(stored)
     except ValueError:

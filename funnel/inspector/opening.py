@@ -36,7 +36,7 @@ ALONE_HEAD_CHARS, ALONE_TAIL_CHARS = 300, 100
 async def context_variable(names: Sequence[str], documents: ReadableDocuments) -> list[dict[str, Any]]:
     """Return a dict for each document: id, title, n_chars, text; text is None if it is too long to hand over.
 
-    A document that was changed or taken away since it was found is left out.
+    A document that was changed or deleted since it was found is left out.
     """
     context: list[dict[str, Any]] = []
     total = 0

@@ -1,1 +1,1 @@
-"""One run from its options to its end: what its parts share, how it begins, resumes and ends."""
+"""The life of one run: its options, what its parts share, its start, resume and end."""

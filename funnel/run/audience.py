@@ -1,4 +1,4 @@
-"""Whom a funnel answers: the askers it was built for, and what they may read; knows no run."""
+"""The audience of a funnel: the askers it was built for, and what they may read; knows no run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from indexes.filters import Filter
 from indexes.source import Documents, Source
 
 _NOBODY = (
-    "It is not said who asks. Build the funnel over the documents of one asker, as in "
+    "No asker is named. Build the funnel over the documents of one asker, as in "
     "build(collection.as_owner()), or name the asker of this question: Options(asker=Asker.of('alice'))."
 )
 _SOMEBODY_ELSE = (
@@ -18,7 +18,7 @@ _SOMEBODY_ELSE = (
 
 
 class Audience:
-    """A source and whom its documents are for.
+    """A source, and the askers who may ask about its documents.
 
     A funnel over a `Source` answers whoever each question names. One over `Documents` answers that view's
     asker within that view's filter; if it is the owner's, a question may also name any other asker.
@@ -33,9 +33,9 @@ class Audience:
         self.source = documents.source if isinstance(documents, Documents) else documents
 
     def resolve(self, asker: Asker | None) -> Asker:
-        """Return who asks, if a question names this asker or nobody.
+        """Return the asker of a question that names `asker`, or that names nobody if this is None.
 
-        Raises: `BadQuestion` if nobody is known to ask, or somebody whom the funnel was not built for.
+        Raises: `BadQuestion` if no asker is known, or the funnel was not built for this one.
         """
         if asker is None:
             if self._asker is None:
@@ -46,7 +46,7 @@ class Audience:
         return asker
 
     def narrow(self, where: Filter | None) -> Filter | None:
-        """Return the filter of a question within that of the funnel."""
+        """Return a question's filter combined with that of the funnel."""
         if self._where is None or where is None:
             return where if self._where is None else self._where
         return self._where & where

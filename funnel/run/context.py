@@ -1,4 +1,4 @@
-"""What every part of one run shares: what may be read, what it may cost, who hears of it."""
+"""The `Run` that the parts of a run share: its documents, its ledger, its events and its models."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from funnel.workspace.notes import Notes
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One question and all that its work needs. `root` calls the model that leads, `sub` the one for parts.
+    """One question and all that its work needs. `root` calls the root model, `sub` that of sub-calls.
 
     `documents`: what the asker may read within the run's filter; nothing else is searched, read or cited.
-    `shape`: what kind of work the router takes the question for. `schema`: what the answer must be, if it is
-    to be typed. `prompts`: what each model is told. `findings`: what earlier runs found out and this one
-    does; None if neither is wanted. `tools`: the caller's own functions that the model's code may call.
-    `event`: the id of the run's own event, inside which all others happen.
+    `shape`: the kind of work that the router expects. `schema`: the form of the answer, if it must be typed.
+    `prompts`: the prompts of each model. `findings`: those of earlier runs and of this one; None if neither
+    are wanted. `tools`: the caller's own functions that the model's code may call. `event`: the id of the
+    run's own event, which contains all others.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the reader or the inspector found; the pipeline checks it and makes the `Answer`."""
+    """The result of the reader or the inspector; the pipeline checks it and makes the `Answer`."""
 
     text: str
     status: Status

@@ -1,4 +1,4 @@
-"""The documents that a run may read, and the record of those whose text it was handed; asks no model.
+"""The documents that a run may read, and the record of those whose text was handed out; asks no model.
 
 Text comes from the asker's view of stage one, or from pages of the workspace that hold a copy of it. Every
 method that hands out a title or text of a document records that in the view, and no other part of a run
@@ -23,7 +23,7 @@ class ReadableDocuments:
     """The documents of one run, for its whole tree of calls.
 
     `view`: the documents as stage one offers them to the asker, within the run's filter; it records what it
-    hands out. `everything`: what the asker may read without that filter, of which nothing but ids is taken.
+    hands out. `everything`: what the asker may read without that filter; only ids are taken from it.
 
     Documents are found first and read later: a found one is registered in the workspace, and its text is
     fetched when it is read, if the asker may read it then.
@@ -31,7 +31,7 @@ class ReadableDocuments:
 
     def __init__(self, view: Documents, workspace: Workspace, *, everything: Documents) -> None:
         self.view = view
-        # For what the run looks up without handing it out, such as whether a document is still there.
+        # For lookups that hand nothing out, such as whether a document still exists.
         self._unrecorded = view.fresh()
         self._workspace = workspace
         self._everything = everything
@@ -47,9 +47,9 @@ class ReadableDocuments:
         return tuple(self._found)
 
     async def add(self, documents: Iterable[DocumentInfo]) -> tuple[str, ...]:
-        """Take these documents as found and return their ids, without those that the asker may not read.
+        """Register documents as found and return the ids of those that the asker may read.
 
-        A document that was found in another version before is replaced.
+        A document that was found before in another version is replaced.
         """
         asked = {info.id: info for info in documents}
         new = [name for name, info in asked.items() if self._is_new(info)]
@@ -69,7 +69,7 @@ class ReadableDocuments:
         return [info for info in found if info is not None]
 
     async def add_everything(self, at_most: int) -> tuple[str, ...] | None:
-        """Take every document of the view as found and return their ids; None if there are too many."""
+        """Register every document of the view as found and return the ids; None if there are too many."""
         names = await asyncio.to_thread(self._unrecorded.ids)
         if len(names) > at_most:
             return None
@@ -79,16 +79,16 @@ class ReadableDocuments:
         return tuple(info.id for info in infos)
 
     async def restore(self) -> None:
-        """Take as found what an earlier attempt of the run had found, except what has changed since."""
+        """Register what an earlier attempt of the run had found, except what has changed since."""
         for stored in await self._workspace.documents():
             info = await asyncio.to_thread(self._unrecorded.info, stored.id)
             if info is not None and info.version == stored.version:
                 self._found[stored.id] = info
 
     async def changed(self, versions: Iterable[tuple[str, str]]) -> list[str]:
-        """Return which of these documents are no longer in that version, or no longer for the asker.
+        """Return the documents that no longer have these versions, or that the asker may no longer read.
 
-        The documents that an earlier attempt of the run had found are looked at too.
+        The documents that an earlier attempt of the run had found are checked too.
         """
         had = {stored.id: stored.version for stored in await self._workspace.documents()}
         had |= dict(versions)
@@ -100,8 +100,8 @@ class ReadableDocuments:
     async def find(self, document: object) -> str:
         """Return the id of a document named by its id or by a dict that holds it, such as a hit.
 
-        A document that was not found before is taken as found. Raises: `HostError` if the asker may read no
-        such document.
+        A document that was not found before is registered. Raises: `HostError` if the asker may read no such
+        document.
         """
         name = named(document)
         if name not in self._found:
@@ -119,23 +119,23 @@ class ReadableDocuments:
         """Return whether the asker may read all of these documents now."""
         return await asyncio.to_thread(self.view.may_read, names)
 
-    # what is known of found documents
+    # facts about found documents
 
     def version(self, name: str) -> str:
         """Return the version of a found document."""
         return self._found[name].version
 
     def n_chars(self, names: Iterable[str]) -> int:
-        """Return how long found documents are together."""
+        """Return the total length of found documents."""
         return sum(self._found[name].n_chars for name in names)
 
     def info(self, name: str) -> DocumentInfo:
-        """Return title, length and the like of a found document."""
+        """Return the title, the length and other facts about a found document."""
         self.expose([name])
         return self._found[name]
 
     def titles_with(self, text: str, names: Iterable[str], *, at_most: int) -> list[str]:
-        """Return the first titles among found documents that hold a text in any case."""
+        """Return the first titles of found documents that contain a text, ignoring case."""
         wanted = text.lower()
         holding = [name for name in names if wanted in self._found[name].title.lower()]
         return [self.info(name).title for name in holding[:at_most]]
@@ -143,13 +143,13 @@ class ReadableDocuments:
     # handing out text
 
     async def search(self, query: str, k: int) -> list[DocumentHit]:
-        """Search stage one again; what is found is taken as found."""
+        """Search stage one again, and register the hits as found."""
         hits = await asyncio.to_thread(self.view.search, query, k)
         found = set(await self.add(hit.document for hit in hits))
         return [hit for hit in hits if hit.document.id in found]
 
     async def listed(self, start: int, limit: int) -> list[DocumentInfo]:
-        """Return what is known of the documents of the view, by id; they are not taken as found."""
+        """Return facts about the documents of the view, ordered by id, without registering them."""
 
         def look() -> list[DocumentInfo]:
             found = map(self.view.info, self.view.ids()[start : start + limit])
@@ -187,7 +187,7 @@ class ReadableDocuments:
         return found
 
     async def quoted(self, name: str, version: str, start: int, stop: int) -> str | None:
-        """Return a span of a document version for a comparison; it is not handed out, nor recorded.
+        """Return a span of a document version for a comparison; it is neither handed out nor recorded.
 
         Returns None if the asker may not read that version now.
         """
@@ -215,7 +215,7 @@ class ReadableDocuments:
 
         def look() -> str | None:
             text = self._unrecorded.read(name, start, stop)
-            # After the text: what was read before a change must not pass for what is there after it.
+            # Checked after reading, so that text from before a change does not pass for the new version.
             return text if self._unrecorded.version(name) == version else None
 
         text = await asyncio.to_thread(look)
@@ -231,15 +231,15 @@ class ReadableDocuments:
 
     @property
     def all_exposed(self) -> bool:
-        """Whether text of any document that the asker may read was perhaps handed out."""
+        """Whether every document that the asker may read counts as handed out."""
         return self._all_exposed
 
     def expose_everything(self) -> None:
-        """Record that text of any document that the asker may read was perhaps handed out."""
+        """Record that every document that the asker may read counts as handed out."""
         self._all_exposed = True
 
     async def exposed(self, *, at_most: int) -> tuple[str, ...] | None:
-        """Return the documents of which the run had text, or may have had; None if there are more."""
+        """Return the documents whose text the run saw or may have seen; None if there are more."""
         found: tuple[str, ...] = self.view.exposed
         if self._all_exposed:
             if await asyncio.to_thread(self._everything.count) > at_most:
@@ -258,6 +258,6 @@ def named(document: object) -> str:
 
 def _gone(name: str) -> HostError:
     return HostError(
-        f"document {name[:80]!r} was changed or taken away since it was found: "
+        f"document {name[:80]!r} was changed or deleted since it was found: "
         "leave it out, or search() again for what there is now"
     )

@@ -1,7 +1,7 @@
-"""The beginning, resuming and end of a run: its record, journal, ledger, trace and documents as one `Run`.
+"""Begins, resumes and ends runs: joins record, journal, ledger, trace and documents into one `Run`.
 
-Knows no part of the work. A run that is resumed has everything of its record: the question, the asker's
-rights, the limits; what it had spent counts against its limits.
+Knows no part of the work. A resumed run takes the question, the asker's rights and the limits from its
+record; what it had spent counts against its limits.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
-    """A run that is ready for its work. `ended`: the answer that an earlier attempt of it came to."""
+    """A run that is ready to work. `ended`: the answer, if an earlier attempt already found it."""
 
     run: Run
     record: RunRecord
@@ -59,7 +59,7 @@ class PreparedRun:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """What a caller chose for one attempt of a run, beside what its record holds."""
+    """The caller's choices for one attempt of a run that are not in its record."""
 
     asker: Asker
     schema: AnswerSchema | None
@@ -71,7 +71,9 @@ class _Chosen:
 
 
 class RunLifecycle:
-    """Begins and resumes the runs of one funnel. `keep_s`: how long their stored data is kept; None for ever.
+    """Begins and resumes the runs of one funnel.
+
+    `keep_s`: how long their stored data is kept, forever if None.
 
     `learn`: whether runs learn from each other, unless a question's own options forbid it. `daily`: what all
     runs of a tenant may spend a day.
@@ -133,7 +135,7 @@ class RunLifecycle:
             learn=self._learn and options.learn,
             tools=tuple(each.line for each in tools),
         )
-        async with self._above(asker, options.ledger) as ledger:
+        async with self._parent_ledger(asker, options.ledger) as ledger:
             for meter in self._models.meters(Ledger(record.limits, parent=ledger), Events(record.run)):
                 meter.check_start(record.limits)
             trace = options.trace or self._trace_dir / f"{record.run}.jsonl"
@@ -147,9 +149,9 @@ class RunLifecycle:
     async def resume(self, name: str, again: ResumeOptions, sink: Sink | None) -> AsyncIterator[PreparedRun]:
         """Resume a run that was interrupted, or that ended before it had an answer.
 
-        Raises: `RunUnknown`; `RunTaken` while another process works on it; `RunChanged` when a document that
-        it had is changed, gone, or no longer for its asker; `BadSetting` for another model or sandbox, or
-        other tools; `BudgetTooSmall` and `UnknownPrice` as `begin`.
+        Raises: `RunUnknown`; `RunTaken` while another process works on it; `RunChanged` if a document that it
+        had has changed or was deleted, or its asker may no longer read it; `BadSetting` if the models, the
+        sandbox or the tools are not the same; `BudgetTooSmall` and `UnknownPrice` as `begin`.
         """
         proved = self._audience.resolve(again.asker)
         async with Journal(self._memory, name, asker=proved, ttl_s=self._keep_s) as journal:
@@ -163,7 +165,7 @@ class RunLifecycle:
             record = replace(record, limits=again.limits or record.limits)
             schema = _schema_again(record, again)
             trace = again.trace or self._trace_dir / f"{name}.{journal.attempt}.jsonl"
-            async with self._above(asker, again.ledger) as ledger:
+            async with self._parent_ledger(asker, again.ledger) as ledger:
                 how = _Chosen(asker, schema, tools, trace, sink, ledger, fresh=False)
                 async with self._open(record, journal, how) as run:
                     for spent in journal.spent:
@@ -184,10 +186,10 @@ class RunLifecycle:
                     yield PreparedRun(run, record, trace, _notices(journal), ended)
 
     @asynccontextmanager
-    async def _above(self, asker: Asker, ledger: Ledger | None) -> AsyncIterator[Ledger | None]:
-        """Yield what a run draws on: the ledger that its caller named, else its owner's day.
+    async def _parent_ledger(self, asker: Asker, ledger: Ledger | None) -> AsyncIterator[Ledger | None]:
+        """Yield the ledger that a run draws on: the one that its caller named, else the owner's for the day.
 
-        Raises: `BadSetting` for a ledger that does not draw on its owner's day, where there is such a limit.
+        Raises: `BadSetting` if there is a daily budget and the ledger does not draw on it.
         """
         if self._daily is None:
             yield ledger
@@ -201,7 +203,7 @@ class RunLifecycle:
     @asynccontextmanager
     async def job(self, limits: Limits, *, asker: Asker, name: str | None) -> AsyncIterator[Ledger]:
         """Yield the ledger of a job, as `Funnel.job` describes it."""
-        async with self._above(asker, None) as day:
+        async with self._parent_ledger(asker, None) as day:
             if name is None:
                 yield Ledger(limits, parent=day, name="job")
             else:
@@ -216,7 +218,7 @@ class RunLifecycle:
         journal: Journal,
         how: _Chosen,
     ) -> AsyncIterator[Run]:
-        """Yield what the parts of this run share, with its trace open."""
+        """Open the trace and the workspace of a run, and yield the `Run`."""
         asker, fresh = how.asker, how.fresh
         ledger, events = Ledger(record.limits, parent=how.ledger), Events(record.run)
         cache = self._cache.of(asker, fresh=fresh)
@@ -264,7 +266,7 @@ class RunLifecycle:
                     )
 
     def _mailbox(self, run: str, asker: Asker) -> AbstractAsyncContextManager[object]:
-        """Return what takes requests of other processes to change the memory, if that is possible."""
+        """Return the mailbox for requests to swap the memory, if it can be swapped."""
         if not isinstance(self._memory, HotSwap):
             return nullcontext()
         return Mailbox(self._memory, run, asker=asker, ttl_s=self._keep_s)
@@ -281,20 +283,18 @@ class RunLifecycle:
 
 
 async def _check_documents(run: Run) -> None:
-    """Check that whatever the run had read is still there, unchanged, and for its asker to read.
+    """Check that the run's documents still exist, unchanged, and that its asker may read them.
 
     Raises: `RunChanged`.
-    """
-    hits = HITS.of(run.journal.value("hits") or [])
-    changed = await run.documents.changed((hit.document.id, hit.document.version) for hit in hits)
-    if changed:
-        named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
-        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-        raise RunChanged(run.id, f"it had read documents that are no longer so: {named}{more}")
+    """ hits = HITS.of(run.journal.value("hits") or []) changed = await
+    run.documents.changed((hit.document.id, hit.document.version) for hit in hits) if changed: named = ",
+    ".join(repr(name[:80]) for name in changed[:_SHOWN]) more = f" and {len(changed) - _SHOWN} more" if
+    len(changed) > _SHOWN else "" raise RunChanged(run.id, f"documents that it had read have changed or are
+    closed to its asker: {named}{more}")
 
 
 def _restore_exposed(documents: ReadableDocuments, journal: Journal) -> None:
-    """Record what earlier attempts had text of: results that the journal answers may hold it."""
+    """Record the documents that earlier attempts saw, since replayed results may hold their text."""
     documents.expose(journal.exposed)
     if journal.all_exposed:
         documents.expose_everything()
@@ -321,7 +321,7 @@ def _tools_again(record: RunRecord, again: ResumeOptions) -> tuple[UserTool, ...
 
 
 def _notices(journal: Journal) -> tuple[str, ...]:
-    """Return what whoever resumed the run should know of its bill."""
+    """Return notices about the bill, for whoever resumed the run."""
     paid = sum(outcome.completion is not None and not outcome.cached for outcome in journal.spent)
     unknown = sum(outcome.calls for outcome in journal.spent if not (outcome.completion or outcome.failure))
     notices = [f"Resumed: {counted(paid, 'model call')} made before and not again."]

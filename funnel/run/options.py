@@ -1,4 +1,4 @@
-"""How a question is asked and how a run is resumed: what a caller may choose; knows no part of the work."""
+"""Options for asking a question and for resuming a run; knows no part of the work."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How one question is asked. `k` documents that `asker` may read and `where` matches reach stage two.
+    """Options of one question. `k` documents that `asker` may read and `where` matches reach stage two.
 
-    `asker`: who asks; None is whoever the funnel was built for, as in `build(collection.as_owner())`.
-    `schema`: what the answer's `value` must be, a pydantic model class or a JSON Schema. `fresh`: no answer
-    is taken from the cache. `learn`: findings of earlier runs are offered to this one, and its own are
-    kept for later ones. `labels` are kept with the run, for whoever resumes it. `tools`: functions with type
-    hints and a docstring that the model's code may call, or the names of those that installed packages
-    bring as entry points of `funnel.tool`; `funnel.tool` says more about one.
-    `ledger`: what the run draws on besides its own limits, such as the ledger of a job that has many runs.
+    `asker`: who asks; None means the asker that the funnel was built for, as in
+    `build(collection.as_owner())`. `schema`: the form of the answer's `value`, a pydantic model class or a
+    JSON Schema. `fresh`: whether cached replies are ignored. `learn`: whether findings of earlier runs are
+    offered to this one, and its own are kept for later ones. `labels`: kept with the run, for whoever resumes
+    it. `tools`: functions with type hints and a docstring that the model's code may call, or the names of
+    functions that installed packages provide as entry points of `funnel.tool`; see `funnel.tool`. `ledger`: a
+    ledger that the run draws on besides its own limits, such as that of a job with many runs.
     """
 
     mode: Mode = "auto"
@@ -45,12 +45,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class ResumeOptions:
-    """How a run is resumed. `limits`: None leaves them as they were.
+    """Options for resuming a run. `limits`: None keeps the run's limits.
 
-    `asker`: who resumes it, which must be who asked; None is whoever the funnel was built for, and the owner
-    may resume any run. `schema`: a model class to check a typed answer with; None checks it with the JSON
-    Schema of the run's beginning. `tools`: those that the run began with. `ledger`: what it draws on from now
-    on; what it spent before was booked then.
+    `asker`: the asker of the run; None means the asker that the funnel was built for, and if that is the
+    owner, any run may be resumed. `schema`: a model class to check a typed answer with; if None, the JSON
+    Schema that the run began with is used. `tools`: the tools that the run began with. `ledger`: a ledger
+    that the run draws on from now on; what it spent before is not booked there.
     """
 
     limits: Limits | None = None

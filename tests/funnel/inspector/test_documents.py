@@ -80,9 +80,9 @@ async def test_a_grep_finds_everything_and_stores_nothing(bench):
 async def test_a_document_that_is_no_longer_as_it_was_found_is_not_read(bench, now):
     documents = await found(bench)
     change(bench, "long", now)
-    with pytest.raises(HostError, match="'long' was changed or taken away since it was found"):
+    with pytest.raises(HostError, match="'long' was changed or deleted since it was found"):
         await documents.read("long", 0, 10)
-    with pytest.raises(HostError, match="'long' was changed or taken away since it was found"):
+    with pytest.raises(HostError, match="'long' was changed or deleted since it was found"):
         await documents.grep("refunds", ["long"], context=80, limit=200, ignore_case=False)
 
 
@@ -104,7 +104,7 @@ async def test_what_another_run_stored_is_not_read_by_who_may_read_the_document_
         lambda: citations.cite_sentence("long", 0, 6),
         lambda: citations.cite_quote("long", LONG[:20]),
     ):
-        with pytest.raises(HostError, match="document 'long' was changed or taken away"):
+        with pytest.raises(HostError, match="document 'long' was changed or deleted"):
             await look()
 
 

@@ -46,7 +46,7 @@ async def ask(tmp_path):
 
 
 async def test_over_a_source_nobody_is_taken_for_the_owner(ask):
-    with pytest.raises(BadQuestion, match=r"not said who asks.*as_owner\(\).*Options\(asker="):
+    with pytest.raises(BadQuestion, match=r"No asker is named.*as_owner\(\).*Options\(asker="):
         await ask(RawDocuments(DOCS))
 
 
@@ -95,7 +95,7 @@ async def test_an_asker_resumes_no_run_of_somebody_else(tmp_path):
     run = (await Funnel(source, **parts).ask("What?", Options(mode="lookup", asker=BOSS))).run
     with pytest.raises(RunUnknown):
         await Funnel(source.for_asker(Access.of("ada")), **parts).resume(run)
-    with pytest.raises(BadQuestion, match="not said who asks"):
+    with pytest.raises(BadQuestion, match="No asker is named"):
         await Funnel(source, **parts).resume(run)
     answers = [
         await Funnel(source.as_owner(), **parts).resume(run),

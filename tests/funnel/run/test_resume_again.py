@@ -149,7 +149,8 @@ async def test_a_run_whose_documents_are_no_longer_so_is_not_resumed(shop, stopp
         with pytest.raises(RunChanged) as caught:
             await second.resume(run)
         assert second.calls == (0, 0)
-    said = f"Run {run!r} cannot be resumed: it had read documents that are no longer so: 'refunds'. Ask the"
+    why = "documents that it had read have changed or are closed to its asker: 'refunds'."
+    said = f"Run {run!r} cannot be resumed: {why} Ask the"
     assert str(caught.value) == f"{said} question anew."
 
 
