@@ -1,4 +1,4 @@
-"""What makes a run resumable: its record, who holds it, and what it paid for, by place."""
+"""Makes runs resumable: the record of a run, the lease on it, and what it paid for, by path."""
 
 from funnel.journal.journal import Journal
 from funnel.journal.record import RunRecord

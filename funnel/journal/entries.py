@@ -1,6 +1,6 @@
-"""What a journal keeps, one class an entry, as JSON and back; knows no memory.
+"""The entries of a journal, a class for each kind, as JSON and back; knows no memory.
 
-The first key of an entry names its kind and holds the place, the number or the name that it is about.
+The first key of an entry names its kind, and its value is the path, number or name that the entry is about.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a host call gave: a result, or the error that it raised, and its remarks to the model.
+    """The outcome of a host call: a result or the error that it raised, and its remarks to the model.
 
-    `failed`: it raised, or some of the results are failures. `code`: that of the error.
+    `failed`: whether it raised or some of its results are failures. `code`: the code of the error.
     """
 
     result: Any
@@ -51,13 +51,13 @@ class CallEnded:
 
 
 def _kept_before(given: Any) -> Any:
-    """Kept results were lists of their fields."""
+    """Convert a kept result of an earlier version, which was a list of its fields."""
     return dict(zip(Kept.__slots__, given, strict=False)) if isinstance(given, list) else given
 
 
 @dataclass(frozen=True, slots=True)
 class HostCallEnded:
-    """A host call, and what it gave."""
+    """A host call and its outcome."""
 
     path: Annotated[Path, Field(alias="kept")]
     fingerprint: Annotated[str, Field(alias="check")]
@@ -73,7 +73,7 @@ class CitationNumbered:
 
 
 def _numbered_before(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A numbered citation was one list: the number, then the citation's fields."""
+    """Convert a numbered citation of an earlier version: a list of the number and the citation's fields."""
     if not isinstance(entry["cite"], list):
         return entry
     number, *values = entry["cite"]
@@ -83,7 +83,7 @@ def _numbered_before(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class TextExposed:
-    """Documents of which the run had text, or all that its asker may read."""
+    """Documents whose text the run saw, or all that its asker may read."""
 
     ids: Annotated[list[str], Field(alias="exposed")]
     everything: Annotated[bool, Field(alias="all")]
@@ -99,7 +99,7 @@ class ValueSet:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A place from which on nothing of earlier attempts fits any more."""
+    """A path from which on the entries of earlier attempts no longer fit."""
 
     path: Annotated[Path, Field(alias="forget")]
 
@@ -127,7 +127,7 @@ def dump(entry: Entry) -> bytes:
 
 
 def load(stored: bytes) -> Entry | None:
-    """Return the entry that was dumped, or None if its kind is of a later version. Raises: `ValueError`."""
+    """Return the entry that was dumped, or None if a later version wrote its kind. Raises: `ValueError`."""
     plain = json.loads(stored)
     kind = next((_KINDS[key] for key in plain if key in _KINDS), None)
     entry: Entry | None = None if kind is None else _STORED[kind].of(plain)

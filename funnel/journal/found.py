@@ -1,4 +1,4 @@
-"""What stage one found, as it is stored; knows the vocabulary of stage one, no collection."""
+"""The hits of stage one as they are stored; knows the types of stage one, no collection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from indexes.types import DocumentHit
 
 
 def _with_retrievers(hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The scores of retrievers were called `legs` once."""
+    """Rename the scores of retrievers, which an earlier version called `legs`."""
     if not any("legs" in hit for hit in hits):
         return hits
     return [{**_renamed(hit), "passages": [_renamed(passage) for passage in hit["passages"]]} for hit in hits]

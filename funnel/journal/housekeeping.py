@@ -1,6 +1,6 @@
 """Removes from a memory what is no longer wanted: runs, or everything derived from a document.
 
-Knows where runs, documents, caches and what was learnt are kept, and no more of what they hold.
+Knows where runs, documents, caches and findings are kept, and little of their content.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was removed: the names of runs; how many document versions, caches and finding stores."""
+    """The names of the removed runs, and the numbers of document versions, caches and finding stores."""
 
     runs: tuple[str, ...] = ()
     documents: int = 0
@@ -41,9 +41,9 @@ class Removed:
 async def remove_runs(memory: Memory, runs: Collection[str], *, asker: Asker) -> Removed:
     """Remove these runs of an asker, and the document versions that no other run has.
 
-    The owner of a tenant removes any run of it, somebody else those that were asked with the same rights.
+    The owner of a tenant may remove all its runs, anyone else those that were asked with the same rights.
 
-    A run that begins at this very moment over such a version may find its pages gone, and is asked anew.
+    A run that begins at the same moment over such a version may find its pages gone and must be asked again.
 
     Raises: `RunUnknown`; `RunTaken` while a process works on one of them; `MemoryFailed`.
     """
@@ -69,8 +69,8 @@ async def remove_runs(memory: Memory, runs: Collection[str], *, asker: Asker) ->
 async def remove_runs_before(memory: Memory, moment: datetime, *, asker: Asker) -> Removed:
     """Remove an asker's runs that began before `moment`.
 
-    For the owner also what is left of expired runs, and the ledgers of days before that. Runs that a process
-    works on and ledgers that it draws on stay. Raises: `MemoryFailed`.
+    For the owner, also remove the remains of expired runs and the ledgers of earlier days. Runs that a
+    process is working on, and ledgers that it draws on, are kept. Raises: `MemoryFailed`.
     """
     old: list[str] = []
     async for where in namespaces(memory):
@@ -91,12 +91,12 @@ async def remove_runs_before(memory: Memory, moment: datetime, *, asker: Asker) 
 
 
 async def erase_documents(memory: Memory, ids: Collection[str]) -> Removed:
-    """Remove every version of these documents, and whatever may hold words of them, for all tenants.
+    """Remove every version of these documents, and all that may hold their text, for all tenants.
 
-    That is: runs that had one of them or name it anywhere, what was learnt from it, and every cache of
-    completions, since they do not say what they were made from.
+    This includes runs that had one of them or mention it, findings about it, and every cache of completions,
+    since completions do not say what they were made from.
 
-    Raises: `RunTaken` while a process works on such a run, and nothing is changed; `MemoryFailed`.
+    Raises: `RunTaken` if a process is working on such a run, and then nothing is changed; `MemoryFailed`.
     """
     named = _naming(ids)
     found: dict[str, list[Namespace]] = {"run": [], "document": [], "cache": [], "learnt": []}
@@ -104,7 +104,7 @@ async def erase_documents(memory: Memory, ids: Collection[str]) -> Removed:
         parts = _parts(where)
         kind = parts[1] if len(parts) > 1 else ""
         in_words = kind in {"run", "learnt"} and await _any_value(memory, where, named)
-        if in_words or _goes_back_to(parts, ids):
+        if in_words or _may_derive_from(parts, ids):
             found[kind].append(where)
     async with _held(memory, found["run"]):
         for spaces in found.values():
@@ -125,7 +125,7 @@ async def _held(memory: Memory, runs: Iterable[Namespace]) -> AsyncIterator[None
     try:
         for where in sorted(runs):
             if await memory.get_many(where, [MOVED]):
-                continue  # it lives in another memory now
+                continue  # it has moved to another memory
             lease = Lease(memory, where, _parts(where)[2])
             await lease.take()
             leases.append(lease)
@@ -144,7 +144,7 @@ async def _began_before(memory: Memory, where: Namespace, moment: datetime) -> b
 
 
 def _day_before(parts: list[str], asker: Asker, moment: datetime) -> bool:
-    """Whether this is the ledger of a day of the asker's tenant that was over before the day of `moment`."""
+    """Whether this is a ledger of the asker's tenant for a day before that of `moment`."""
     match parts:
         case [asker.tenant, "ledger", name] if name.startswith(PREFIX):
             return name.removeprefix(PREFIX) < moment.astimezone(UTC).date().isoformat()
@@ -170,7 +170,7 @@ async def _documents(memory: Memory, parts: list[str]) -> set[Namespace]:
     return {layout.document(owner, stored.id, stored.version) for stored in found}
 
 
-def _goes_back_to(parts: list[str], ids: Collection[str]) -> bool:
+def _may_derive_from(parts: list[str], ids: Collection[str]) -> bool:
     """Whether the name of a namespace says that its content may derive from one of these documents."""
     match parts:
         case [_, "cache", *_] | [_, "learnt", _]:
@@ -181,7 +181,7 @@ def _goes_back_to(parts: list[str], ids: Collection[str]) -> bool:
 
 
 def _naming(ids: Iterable[str]) -> Callable[[str, bytes], bool]:
-    """Return a test for a key and value that name one of these documents, anywhere in JSON."""
+    """Return a test for whether a key or a JSON value names one of these documents."""
     ids = list(ids)
     quoted = [quoted for name in ids for quoted in spellings(name)]
     documents = {f"document/{name}" for name in ids}
@@ -197,7 +197,7 @@ async def _any_value(memory: Memory, where: Namespace, wanted: Callable[[str, by
 
 
 async def _empty(memory: Memory, where: Namespace) -> None:
-    """Delete all keys; first the mark that a document is complete, so that nobody reads half of one."""
+    """Delete all keys, the mark of a complete document first, so that nobody reads half of one."""
     await memory.delete_many(where, [COMPLETE])
     async for batch in _batches(memory, where):
         await memory.delete_many(where, batch)
@@ -215,5 +215,5 @@ async def _batches(memory: Memory, where: Namespace) -> AsyncIterator[list[str]]
 
 
 def _parts(where: Namespace) -> list[str]:
-    """Return the parts that `namespace` was given."""
+    """Return the parts that a namespace was made from."""
     return [unquote(part, errors="surrogatepass") for part in where.split("/")]

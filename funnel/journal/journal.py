@@ -1,9 +1,9 @@
-"""A run's journal: what it paid for and was told, appended as it happens and replayed on a resume.
+"""A run's journal: the results that it paid for, appended as they come and replayed on a resume.
 
 Knows no model. A path says where something happened in the tree of a run: (0, 3, 7, 12) is the 13th element
-of the 8th host call in the third turn of the root inspector, and longer paths that begin so lie inside it.
-Code that runs again comes to the same paths in the same order, so a path and a fingerprint of what was
-asked find the answer of the earlier attempt.
+of the 8th host call in the third turn of the root inspector, and longer paths with that prefix lie inside it.
+Code that runs again reaches the same paths in the same order, so a path and a fingerprint of the request
+identify the earlier result.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from funnel.types import Answer, Citation, EndReason
 
 RECORD, ANSWER = "record", "answer"
 MOVED = "moved"
-"""Where the run went, in the memory that it left."""
+"""The key of the URL that the run moved to, in the memory that it left."""
 _ENTRY = "journal/"
 _LOADED = 256
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A result of an earlier attempt, with the fingerprint of what was asked for it."""
+    """A result of an earlier attempt, with the fingerprint of its request."""
 
     attempt: int
     fingerprint: str
@@ -60,8 +60,8 @@ class Journal:
     After the memory has failed nothing more is written until the journal is closed. Then one more attempt is
     made, so that what was paid for meanwhile is not paid for again if the memory has come back.
 
-    `ttl_s`: how long entries are kept. Use as an async context manager: leaving it writes what is left
-    and lets others have the run.
+    `ttl_s`: how long entries are kept. Use as an async context manager: leaving it writes what is pending and
+    releases the run.
 
     Raises: `RunUnknown` for an empty name.
     """
@@ -87,11 +87,11 @@ class Journal:
         self.citations: dict[int, Citation] = {}
         """The citations of earlier attempts, by the numbers that they were given."""
         self.exposed: list[str] = []
-        """The documents of which the run had text, as far as `expose` was told."""
+        """The documents whose text the run saw, as `expose` was called with them."""
         self.all_exposed = False
-        """Whether the run may have had text of whatever its asker may read."""
+        """Whether the run may have seen text of every document that its asker may read."""
         self.spent: list[Outcome] = []
-        """Every call of earlier attempts; one that was in flight when its attempt ended at its worst case."""
+        """Every call of earlier attempts; one that was in flight at the end counts at its worst case."""
         self.diverged = False
 
     async def begin(self, record: RunRecord) -> None:
@@ -101,7 +101,7 @@ class Journal:
         await self._memory.put_many(self._where, {RECORD: record.dump()}, ttl_s=self._ttl_s)
 
     async def record(self) -> RunRecord:
-        """Return how the run began. Raises: `RunUnknown` if there is no such run, or none for the asker."""
+        """Return the run's record. Raises: `RunUnknown` if there is none that the asker may see."""
         found = await self._memory.get_many(self._where, [RECORD, MOVED])
         if MOVED in found:
             raise RunUnknown(self._run, self._memory.url, f"it has moved to {json.loads(found[MOVED])}")
@@ -111,16 +111,16 @@ class Journal:
         try:
             record = RunRecord.load(stored)
         except ValueError as error:
-            raise RunUnknown(self._run, self._memory.url, f"its record does not read ({error})") from error
+            raise RunUnknown(self._run, self._memory.url, f"its record cannot be read ({error})") from error
         if not self._asker.may_see(record.access):
             raise RunUnknown(self._run, self._memory.url)
         self._record = record
         return record
 
     async def resume(self) -> None:
-        """Take the run over and read what its earlier attempts left.
+        """Take over the run and read the entries of its earlier attempts.
 
-        Raises: `RunTaken` while another process works on it; `RunUnknown` for an entry that does not read;
+        Raises: `RunTaken` if another process is working on it; `RunUnknown` if an entry cannot be read;
         `MemoryFailed`.
         """
         self._attempt = await self._lease.take()
@@ -133,17 +133,17 @@ class Journal:
                 try:
                     entry = entries.load(found[key])
                 except ValueError as error:
-                    reason = f"its entry {key} does not read ({error})"
+                    reason = f"its entry {key} cannot be read ({error})"
                     raise RunUnknown(self._run, self._memory.url, reason) from error
                 self._take(entry, attempt, asked)
             after = keys[-1]
         self.spent += asked.values()
-        # Results of a version that kept no such record may hold any text.
+        # Results of an earlier version, which kept no such record, may hold any text.
         self.all_exposed |= bool(self._kept) and not self.exposed
 
     @property
     def attempt(self) -> int:
-        """How often the run was resumed: 0 in its first attempt."""
+        """The number of times that the run was resumed: 0 in its first attempt."""
         return self._attempt
 
     @property
@@ -180,13 +180,13 @@ class Journal:
         self._enqueue(CallAsked(place.path, worst), None)
 
     async def ended(self, place: StepId, outcome: Outcome) -> None:
-        """Record how it ended, so that no resume makes it again. Raises: `RunTaken`, `MemoryFailed`."""
+        """Record how a call ended, so that no resume repeats it. Raises: `RunTaken`, `MemoryFailed`."""
         await self._append(CallEnded(place.path, place.fingerprint, outcome))
 
     def kept(self, place: StepId) -> Kept | None:
         """Return the result of the same host call at this step in an earlier attempt; None if there is none.
 
-        A failure that nothing came after is none: what stood in the way, such as a limit, may be gone.
+        A failure that nothing followed is not returned, since its cause, such as a limit, may be gone.
         """
         found: Kept | None = self._found(self._kept, place)
         return None if found is None or (found.failed and not self.went_on(place.path)) else found
@@ -200,9 +200,9 @@ class Journal:
         self._enqueue(CitationNumbered(number, citation), None)
 
     def expose(self, ids: Iterable[str], *, everything: bool) -> None:
-        """Write that the run had text of these documents too, or of any, before what is written next.
+        """Record, before the next entry, that the run saw text of these documents, or perhaps of any.
 
-        Nothing is written for its own sake: only what comes later can rest on these texts.
+        This alone causes no write, since only later entries can rest on these texts.
         """
         new = list(ids)
         self.exposed += new
@@ -219,7 +219,7 @@ class Journal:
 
     async def flush(self) -> None:
         """Wait until everything is written. Raises: `RunTaken`, `MemoryFailed`."""
-        # Shielded: who waits may be cancelled, and what is to be written is written all the same.
+        # Shielded: the caller may be cancelled, and what is pending is still written.
         if self._writer is not None:
             await asyncio.shield(self._writer)
         self._check()
@@ -232,14 +232,14 @@ class Journal:
         await self._memory.put_many(self._where, items, ttl_s=self._ttl_s)
 
     async def stop(self, end_reason: EndReason) -> None:
-        """Write why the run ends without an answer, if the memory takes it."""
+        """Record why the run ends without an answer; a failure to write is ignored."""
         with contextlib.suppress(RunTaken, MemoryFailed):
             await self.flush()
             await self._lease.check()
             await self._memory.put_many(self._where, self._ended(end_reason), ttl_s=self._ttl_s)
 
     def _ended(self, end_reason: EndReason) -> dict[str, bytes]:
-        """The run's record with the reason of its end; nothing if the record is not known."""
+        """Return the run's record with its end reason, by key; nothing if the record is not known."""
         if self._record is None:
             return {}
         self._record = replace(self._record, end_reason=end_reason)
@@ -248,13 +248,13 @@ class Journal:
     async def answer(self) -> Answer | None:
         """Return the run's answer, or None if there is none yet.
 
-        Raises: `RunUnknown` for an answer that does not read; `MemoryFailed`.
+        Raises: `RunUnknown` if it cannot be read; `MemoryFailed`.
         """
         stored = (await self._memory.get_many(self._where, [ANSWER])).get(ANSWER)
         try:
             return None if stored is None else ANSWERS.load(stored)
         except ValueError as error:
-            raise RunUnknown(self._run, self._memory.url, f"its answer does not read ({error})") from error
+            raise RunUnknown(self._run, self._memory.url, f"its answer cannot be read ({error})") from error
 
     async def length(self) -> int:
         """Return how many entries are written."""
@@ -279,7 +279,7 @@ class Journal:
             raise self._failure
 
     async def _append(self, entry: Entry) -> None:
-        """Write an entry and wait until it is written, with all those before it."""
+        """Write an entry, and wait until it and all those before it are written."""
         written = asyncio.get_running_loop().create_future()
         self._enqueue(entry, written)
         await written
@@ -297,7 +297,7 @@ class Journal:
             waiting = [written for _, written in self._pending]
             try:
                 await self._put(len(waiting))
-            except BaseException as error:  # noqa: BLE001 - whoever waits hears of it, and all who come later
+            except BaseException as error:  # noqa: BLE001 - raised to all who wait now or later
                 self._failure = error
                 waiting = [written for _, written in self._pending]
             self._settle(waiting)
@@ -325,7 +325,7 @@ class Journal:
     def _take(
         self, entry: Entry | None, attempt: int, asked: dict[tuple[int, tuple[int, ...]], Outcome]
     ) -> None:
-        """Take one stored entry into the indexes of this journal; a later one replaces an earlier."""
+        """Add one stored entry to the indexes of this journal; a later entry replaces an earlier one."""
         match entry:
             case CallAsked(path, worst):
                 call = attempt, path
@@ -344,7 +344,7 @@ class Journal:
             case ValueSet(name, value):
                 self._values[name] = value
             case Forgotten(path):
-                # What the attempt that forgot had done by itself, beside that, is not what it forgot.
+                # Only the results of attempts before the one that wrote this entry are dropped.
                 self._forget(path, before=attempt)
 
     def _found(self, known: Mapping[tuple[int, ...], _Known], place: StepId) -> Any:
@@ -355,13 +355,13 @@ class Journal:
         return None
 
     def _diverge(self, path: tuple[int, ...]) -> None:
-        """Drop what no longer fits, from this path on; from here the run goes on as if it were new."""
+        """Drop the results that no longer fit, from this path on; from here the run goes on as if new."""
         self.diverged = True
         self._forget(path, before=self._attempt)
         self._enqueue(Forgotten(path), None)
 
     def _forget(self, path: tuple[int, ...], *, before: int) -> None:
-        """Drop what attempts before that number recorded at this path or later."""
+        """Drop what attempts before number `before` recorded at this path or later."""
         for known in (self._outcomes, self._kept):
             for at in [at for at, found in known.items() if at >= path and found.attempt < before]:
                 del known[at]

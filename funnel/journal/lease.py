@@ -1,10 +1,10 @@
 """The lease on a run: one process at a time works on it; knows nothing of its content.
 
-Each that takes a run begins a new attempt of it: no two ever have the same number.
+Each process that takes a run begins a new attempt of it; no two attempts have the same number.
 
-No clocks of two machines are compared. A holder writes a new value every third of `ttl_s`; who wants the
-lease watches that value, and takes over by compare-and-set when it has not changed for `ttl_s` of its own
-clock, or at once when the holder was a process of this machine that is gone.
+The clocks of two machines are never compared. A holder writes a new value every third of `ttl_s`. A process
+that wants the lease watches that value. It takes over by compare-and-set if the value has not changed for
+`ttl_s` by its own clock, or at once if the holder was a process of this machine that has ended.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from funnel.memory.base import Memory, Namespace
 KEY = "lease"
 TTL_S = 15.0
 _LOOKS = 20
-"""How often a watcher looks within `ttl_s`."""
+"""The number of times that a watcher looks within `ttl_s`."""
 
 
 class Lease:
@@ -54,7 +54,7 @@ class Lease:
     async def take(self) -> int:
         """Take the run. Waits up to `ttl_s` if only time can tell whether its holder is alive.
 
-        Returns: how often it was taken before. Raises: `RunTaken` when another process works on it;
+        Returns: how many times it was taken before. Raises: `RunTaken` if another process is working on it;
         `MemoryFailed`.
         """
         held = await self._held()
@@ -81,9 +81,9 @@ class Lease:
     async def check(self) -> None:
         """Check that the lease is still held; renew it first if that is overdue, as after a long sleep.
 
-        Raises: `RunTaken` when it is not.
+        Raises: `RunTaken` if it is not.
         """
-        # Well before another may take it, so that there is time for what is to be written.
+        # Renewed well before another process may take it, so that there is time for the write.
         if not self._lost and self._clock() - self._renewed > self._ttl_s * 2 / 3:
             await self._renew()
         if self._lost:
@@ -96,7 +96,7 @@ class Lease:
             await asyncio.gather(self._beating, return_exceptions=True)
             self._beating = None
         if self._value is not None and not self._lost:
-            # An empty holder instead of a deletion: it can be written only over our own value.
+            # Written instead of deleted, since compare-and-set touches only our own value.
             free = json.dumps({"pid": None, "life": self._attempt}).encode()
             with contextlib.suppress(MemoryFailed):
                 await self._memory.compare_and_set(self._where, KEY, expected=self._value, value=free)
@@ -105,7 +105,7 @@ class Lease:
     async def _beat(self) -> None:
         while not self._lost:
             await asyncio.sleep(self._ttl_s / 3)
-            # A memory that fails for a moment is no reason to stop: `check` decides when it matters.
+            # A brief failure of the memory is no reason to stop: `check` decides when it matters.
             with contextlib.suppress(MemoryFailed):
                 await self._renew()
 
@@ -130,7 +130,7 @@ class Lease:
 
 
 class Watch:
-    """Tells from repeated looks at the value under `KEY` whether a process works on a run."""
+    """Tells whether a process is working on a run, from repeated reads of the value under `KEY`."""
 
     def __init__(self, *, clock: Callable[[], float] = holder.clock) -> None:
         self._clock = clock
@@ -138,14 +138,14 @@ class Watch:
         self._since = clock()
 
     def alive(self, held: bytes | None) -> bool:
-        """Whether the holder may be at work: not known to be dead, and heard of within two lease times."""
+        """Whether the holder may be working: not known to be dead, and renewed within two lease times."""
         if held != self._seen:
             self._seen, self._since = held, self._clock()
         return held is not None and not _is_gone(held) and self._clock() - self._since < 2 * TTL_S
 
 
 def _is_gone(held: bytes) -> bool:
-    """Whether the holder is known to have ended: released, or a dead process of this very machine."""
+    """Whether the holder is known to have ended: released, or a dead process of this machine."""
     return holder.is_gone(json.loads(held))
 
 

@@ -1,4 +1,4 @@
-"""Which runs a memory holds, and how far they came; knows no part of their work."""
+"""Lists the runs in a memory, with their answers; knows no part of their work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """A run, and its answer; None if it has none yet."""
+    """A run and its answer; the answer is None if there is none yet."""
 
     record: RunRecord
     answer: Answer | None
@@ -28,7 +28,7 @@ class ListedRun:
 async def runs(memory: Memory, *, asker: Asker) -> AsyncIterator[ListedRun]:
     """Yield an asker's runs in the order of their names, which begin with the time.
 
-    The owner of a tenant sees every run of it, somebody else those that were asked with the same rights.
+    The owner of a tenant sees all its runs, anyone else those that were asked with the same rights.
 
     Raises: `MemoryFailed`.
     """

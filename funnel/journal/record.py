@@ -1,4 +1,4 @@
-"""What a run was asked, and under whose rights, as it is kept for a resume; knows no part of the work."""
+"""The record of a run that is kept for a resume: question, rights and options; knows no part of the work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMAT = 2
 
 
 def _spelled(where: Filter) -> list[Any]:
-    """Return a filter as JSON types, whatever its fields are called."""
+    """Return a filter as JSON types; its fields may have any names."""
     match where:
         case AllOf(parts):
             return ["all", [_spelled(part) for part in parts]]
@@ -30,11 +30,11 @@ def _spelled(where: Filter) -> list[Any]:
             # A string is kept as bytes in a condition, since "true" and "false" stand for themselves.
             atoms = [[a.decode("utf-8", "surrogatepass")] if isinstance(a, bytes) else a for a in wanted]
             return ["is", name, operator, atoms, missing]
-    raise TypeError(f"{where!r} is no filter")
+    raise TypeError(f"{where!r} is not a filter")
 
 
 def _read(spelled: Any) -> Filter:
-    """Return the filter that was spelled so."""
+    """Return the filter that `_spelled` turned into these JSON types."""
     match spelled:
         case ["all", parts]:
             return AllOf(tuple(_read(part) for part in parts))
@@ -45,16 +45,16 @@ def _read(spelled: Any) -> Filter:
         case ["is", name, operator, atoms, missing]:
             wanted = tuple(a[0].encode("utf-8", "surrogatepass") if isinstance(a, list) else a for a in atoms)
             return Condition(name, operator, wanted, missing)
-    raise ValueError("no filter is spelled so")
+    raise ValueError("these JSON types are not a filter")
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What a run was asked. `labels` is what the caller wants to find again, such as the collection's path.
+    """The question and options of a run. `labels`: the caller's own data, such as the collection's path.
 
-    `schema` is the JSON Schema of a typed answer. `learn` tells whether it and other runs learn from each
-    other. `tools` is what the model is told of each of the caller's own functions. `end_reason` says why the
-    run's last attempt ended; None while it is under way, and if its process was killed.
+    `schema`: the JSON Schema of a typed answer. `learn`: whether it and other runs learn from each other.
+    `tools`: the line of each of the caller's own functions in the prompt. `end_reason`: why the run's last
+    attempt ended; None if it is still running or its process was killed.
     """
 
     run: str
@@ -86,7 +86,7 @@ class RunRecord:
 
 
 def _upgraded(kept: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 had the two fields of `access` beside the others."""
+    """Convert a record of format 1, which had the two fields of `access` beside the others."""
     match kept["format"]:
         case 1:
             access = {"principals": kept["principals"], "everything": kept["everything"]}

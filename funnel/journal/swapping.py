@@ -1,7 +1,7 @@
 """Swaps the memory of a run in another process, by a request and a reply in that memory.
 
-The request holds the new URL as it was given, credentials included, until the run has taken it, which it does
-within a second; nobody but who may read the memory can see it.
+The request holds the new URL as it was given, credentials included, until the run takes it, which it does
+within a second. Only those who may read the memory can see it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class Mailbox:
-    """Takes swap requests to one run while it is entered, and records where the run went.
+    """Takes swap requests for one run inside `async with`, and records where the run moved.
 
-    `ttl_s`: how long that word stays.
+    `ttl_s`: how long that record is kept.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Mailbox:
     async def _take(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            # A memory that fails for a moment is the run's trouble, which hears of it by itself.
+            # A brief failure of the memory is not handled here: the run notices it by itself.
             with contextlib.suppress(MemoryFailed):
                 found = await self._memory.get_many(self._where, [REQUEST])
                 if REQUEST in found:
@@ -94,8 +94,8 @@ class Mailbox:
             if not self._left:
                 await self._reply(self._memory, ok=False, error="the run ended meanwhile")
             raise
-        except Exception as error:  # noqa: BLE001 - a plug-in's: the run goes on, and whoever asked must hear
-            # Its words may hold a password.
+        except Exception as error:  # noqa: BLE001 - may be a plug-in's: the run goes on, and the caller is told
+            # Its text may hold a password.
             _LOG.warning("a swap failed with %s", type(error).__name__)
             await self._reply(self._memory, ok=False, error=f"{type(error).__name__} in the new memory")
         finally:
@@ -109,7 +109,7 @@ class Mailbox:
 async def request_swap(memory: Memory, run: str, url: str, *, asker: Asker, timeout_s: float = 600.0) -> str:
     """Make the process that works on `run` use the memory at `url`. Returns: its URL without credentials.
 
-    Raises: `RunUnknown` when `memory` holds no such run; `SwapFailed`, also when nobody works on it.
+    Raises: `RunUnknown` if `memory` holds no such run; `SwapFailed`, also if nobody is working on it.
     """
     where = layout.run(asker, run)
     await Journal(memory, run, asker=asker).record()
@@ -130,4 +130,4 @@ async def request_swap(memory: Memory, run: str, url: str, *, asker: Asker, time
             await asyncio.sleep(EVERY_S / 2)
     finally:
         await memory.delete_many(where, [REQUEST])
-    raise SwapFailed(memory.url, f"the run gave no word within {timeout_s:g} s")
+    raise SwapFailed(memory.url, f"the run did not reply within {timeout_s:g} s")

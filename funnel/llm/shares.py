@@ -177,5 +177,5 @@ class Shares:
         try:
             return load(stored)
         except (ValueError, KeyError, TypeError) as error:
-            reason = f"the ledger {self._where} does not read ({error})."
+            reason = f"the ledger {self._where} cannot be read ({error})."
             raise MemoryFailed(self._memory.url, reason) from error

@@ -286,11 +286,14 @@ async def _check_documents(run: Run) -> None:
     """Check that the run's documents still exist, unchanged, and that its asker may read them.
 
     Raises: `RunChanged`.
-    """ hits = HITS.of(run.journal.value("hits") or []) changed = await
-    run.documents.changed((hit.document.id, hit.document.version) for hit in hits) if changed: named = ",
-    ".join(repr(name[:80]) for name in changed[:_SHOWN]) more = f" and {len(changed) - _SHOWN} more" if
-    len(changed) > _SHOWN else "" raise RunChanged(run.id, f"documents that it had read have changed or are
-    closed to its asker: {named}{more}")
+    """
+    hits = HITS.of(run.journal.value("hits") or [])
+    changed = await run.documents.changed((hit.document.id, hit.document.version) for hit in hits)
+    if changed:
+        named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        reason = f"documents that it had read have changed or are closed to its asker: {named}{more}"
+        raise RunChanged(run.id, reason)
 
 
 def _restore_exposed(documents: ReadableDocuments, journal: Journal) -> None:

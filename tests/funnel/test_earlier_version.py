@@ -116,14 +116,14 @@ async def test_what_the_run_learnt_is_found(memory):
 @pytest.mark.parametrize(
     ("key", "change", "told"),
     [
-        ("record", {"format": 9}, r"its record does not read \(format 9; this version reads"),
-        ("record", {"k": "many"}, r"its record does not read \(k: Input should be a valid integer"),
+        ("record", {"format": 9}, r"its record cannot be read \(format 9; this version reads"),
+        ("record", {"k": "many"}, r"its record cannot be read \(k: Input should be a valid integer"),
         ("record", {"access": None}, None),
-        ("answer", {"status": "great"}, r"its answer does not read \(status: Input should be"),
+        ("answer", {"status": "great"}, r"its answer cannot be read \(status: Input should be"),
         (
             "journal/000000/000000004",
             {"outcome": {"completion": None, "calls": "x"}},
-            r"its entry journal/000000/000000004 does not read \(outcome.calls: Input should",
+            r"its entry journal/000000/000000004 cannot be read \(outcome.calls: Input should",
         ),
     ],
 )

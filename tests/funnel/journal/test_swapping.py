@@ -138,7 +138,7 @@ async def test_a_run_that_gives_no_word_is_not_waited_for_for_ever():
     old = Shared()
     async with Journal(old, "r", asker=LOCAL_OWNER) as journal:
         await journal.begin(RECORD)
-        with pytest.raises(SwapFailed, match=r"gave no word within 0\.05 s"):
+        with pytest.raises(SwapFailed, match=r"did not reply within 0\.05 s"):
             await request_swap(old, "r", THERE, timeout_s=0.05, asker=LOCAL_OWNER)
 
 

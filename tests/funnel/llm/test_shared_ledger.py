@@ -278,7 +278,7 @@ async def reserved_and_let_go(ledger: Ledger) -> None:
 
 async def test_a_ledger_of_a_later_version_is_refused_in_one_line(here):
     await here.put_many(layout.ledger(Asker.owner(), "day"), {"pot": b'{"format": 9}'})
-    with pytest.raises(MemoryFailed, match=r"local/ledger/day does not read .format 9; this version reads"):
+    with pytest.raises(MemoryFailed, match=r"local/ledger/day cannot be read .format 9; this version reads"):
         await shared(here).__aenter__()
 
 

@@ -214,7 +214,7 @@ async def test_a_record_of_a_later_version_is_not_guessed_at(shop, stopped, memo
     stored = json.loads((await memory.get_many(where, ["record"]))["record"])
     await memory.put_many(where, {"record": json.dumps({**stored, "format": 3}).encode()})
     async with shop() as second:
-        with pytest.raises(RunUnknown, match=r"its record does not read \(format 3; this version reads"):
+        with pytest.raises(RunUnknown, match=r"its record cannot be read \(format 3; this version reads"):
             await second.resume(run)
 
 
