@@ -198,7 +198,9 @@ class Meter:
     async def _call(
         self, request: Request, reservation: Reservation, parent: int | None, place: StepId | None
     ) -> Completion:
-        granted = replace(request, max_output_tokens=reservation.output_tokens)
+        granted = request
+        if reservation.output_tokens != request.max_output_tokens:
+            granted = replace(request, max_output_tokens=reservation.output_tokens)
         begun = ModelCallStarted(
             purpose=granted.purpose,
             model=self.name,
@@ -214,15 +216,14 @@ class Meter:
                     bill.settle(completion)
                 except BaseException as error:
                     bill.fail(error)
+                    model_call.end_with(ModelCallEnded(**bill.data))
                     await self._write(place, bill, None, error)
                     raise
-                finally:
-                    model_call.end_with(ModelCallEnded(**bill.data))
-                await self._write(place, bill, completion)
                 ended = ModelCallEnded(
                     **bill.data, text=completion.text, finish_reason=completion.finish_reason
                 )
                 model_call.end_with(ended)
+                await self._write(place, bill, completion)
                 return completion
         finally:
             # Still open only where the journal or the start event could not be written: nothing was sent.

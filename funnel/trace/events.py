@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 from funnel.errors import BadSetting
@@ -60,18 +60,41 @@ Sink = Callable[[Event], None]
 
 
 class OpenEvent:
-    """Something that has begun but not ended. `ended` is what its end event will say."""
+    """Something that lasts: `with` emits its start now, and its end when the block is left.
 
-    def __init__(self, event_id: int, kind: str) -> None:
-        self.id = event_id
-        self.ended: Ended | None = None
-        self._kind = kind
+    The end event says what `end_with` was given, and the error if the block raised one.
+    """
+
+    __slots__ = ("_data", "_ended", "_events", "_parent", "_started_s", "id")
+
+    def __init__(self, events: Events, data: Started, parent: int | None) -> None:
+        self.id = 0
+        self._events = events
+        self._data = data
+        self._parent = parent
+        self._ended: Ended | None = None
+        self._started_s = 0.0
 
     def end_with(self, ended: Ended) -> None:
-        """Set what the end event will say. Raises: `ValueError` if that is the end of another kind."""
-        if ended.kind != self._kind:
-            raise ValueError(f"a {self._kind} cannot end as a {ended.kind}")
-        self.ended = ended
+        """Set what the end event will say, which belongs to this event from now on.
+
+        Raises: `ValueError` if that is the end of another kind.
+        """
+        if ended.kind != self._data.kind:
+            raise ValueError(f"a {self._data.kind} cannot end as a {ended.kind}")
+        self._ended = ended
+
+    def __enter__(self) -> Self:
+        self.id, self._started_s = self._events.emit(self._data, self._parent)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ended = self._ended or ENDED[self._data.kind]()
+        if kind is not None and ended.error is None:
+            ended.fail(f"{kind.__name__}: {error}", kind.__name__)
+        self._events.emit_end(ended, self.id, self._parent, self._started_s)
 
 
 class Events:
@@ -90,37 +113,30 @@ class Events:
 
     def point(self, data: Happened, *, parent: int | None) -> int:
         """Emit an event that takes no time, and return its id."""
+        return self.emit(data, parent)[0]
+
+    def open(self, data: Started, *, parent: int | None) -> OpenEvent:
+        """Return a context manager that emits a start event and, when the block is left, an end event."""
+        return OpenEvent(self, data, parent)
+
+    def emit(self, data: EventData, parent: int | None) -> tuple[int, float]:
+        """Emit an event with a new id, and return that and the seconds since the run began."""
         self._last += 1
-        self._emit(Event(self.run, self._last, parent, self._now(), data))
-        return self._last
-
-    @contextmanager
-    def open(self, data: Started, *, parent: int | None) -> Iterator[OpenEvent]:
-        """Emit a start event now and an end event when the block is left, with the error if it raised one."""
-        self._last += 1
-        opened = OpenEvent(self._last, data.kind)
-        started = self._now()
-        self._emit(Event(self.run, opened.id, parent, started, data))
-        failed: dict[str, Any] = {}
-        try:
-            yield opened
-        except BaseException as error:
-            failed = {"error": f"{type(error).__name__}: {error}", "error_type": type(error).__name__}
-            raise
-        finally:
-            now = self._now()
-            ended = opened.ended or ENDED[data.kind]()
-            if ended.error is not None:
-                failed = {}
-            ended = replace(ended, wall_s=now - started, **failed)
-            self._emit(Event(self.run, opened.id, parent, now, ended))
-
-    def _now(self) -> float:
-        return self._clock() - self._started
-
-    def _emit(self, event: Event) -> None:
+        event = Event(self.run, self._last, parent, self._clock() - self._started, data)
         for sink in self._sinks:
             sink(event)
+        return event.id, event.at_s
+
+    def emit_end(self, ended: Ended, event_id: int, parent: int | None, started_s: float) -> None:
+        """Emit the end of an event that began at `started_s`."""
+        now = self._clock() - self._started
+        ended.last(now - started_s)
+        event = Event(self.run, event_id, parent, now, ended)
+        for sink in self._sinks:
+            sink(event)
+
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 class JsonlSink:
@@ -149,7 +165,7 @@ class JsonlSink:
         shown["data"], new = self._texts.fold(shown["data"])
         lines = [{"text": name, "value": text} for name, text in new.items()]
         for line in (*lines, shown):
-            self._file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+            self._file.write(_ENCODE(line) + "\n")
         self._file.flush()
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ MIN_CHARS = 256
 """A shorter string takes less room than a reference and an entry."""
 KEY = "$text"
 _HASH_BYTES = 16
+_SCALARS = frozenset({int, float, bool, type(None)})
 
 
 class Texts:
@@ -32,7 +33,10 @@ class Texts:
         if isinstance(value, str):
             return value if len(value) < MIN_CHARS else {KEY: self._keep(value, new)}
         if isinstance(value, Mapping):
-            folded = {key: self._fold(item, new) for key, item in value.items()}
+            folded = {
+                key: item if item.__class__ in _SCALARS else self._fold(item, new)
+                for key, item in value.items()
+            }
             return {f"${only}": folded[only]} if (only := _lookalike(folded)) else folded
         if isinstance(value, (list, tuple)):
             return [self._fold(item, new) for item in value]

@@ -117,6 +117,17 @@ class Ended(EventData):
     error: str | None = field(default=None, metadata=OMITTED)
     error_type: str | None = field(default=None, metadata=OMITTED)
 
+    # A copy with these three set would cost more than all else that an event takes.
+
+    def last(self, wall_s: float) -> None:
+        """Set how long it lasted; for the event that ends with this."""
+        object.__setattr__(self, "wall_s", wall_s)
+
+    def fail(self, error: str, error_type: str) -> None:
+        """Set how it failed; for the event that ends with this."""
+        object.__setattr__(self, "error", error)
+        object.__setattr__(self, "error_type", error_type)
+
 
 class Happened(EventData):
     """Something that takes no time."""
