@@ -126,9 +126,9 @@ class EndpointModelContract(ModelContract):
     """What a model behind an endpoint must do in addition to `ModelContract`.
 
     Provide four more fixtures, each a model with `SECRET` as its key: `unreachable`, at a port where nothing
-    listens, which retries within a second; `refusing`, whose endpoint refuses the key; `garbled`,
-    whose endpoint returns no valid completion; `hanging`, whose endpoint takes more than a minute.
-    A local HTTP server can play all of them.
+    listens, which retries within a second; `refusing`, whose endpoint refuses the key; `garbled`, whose
+    endpoint returns no valid completion; `hanging`, whose endpoint takes more than a minute. A local HTTP
+    server can play all of them.
     """
 
     @pytest.fixture

@@ -45,7 +45,7 @@ class _Held:
 
 
 class HotSwap:
-    """A memory that passes every call to the one that it holds; `swap` replaces that, `close` closes it.
+    """A memory that passes every call to an inner memory; `swap` replaces that one, `close` closes it.
 
     `patience_s`: how long a swap waits for one answer of either memory.
     """

@@ -23,8 +23,8 @@ class MemoryContract(ValueContract, ListingContract, ExpiryContract, WriterContr
 
     `make(clock)` opens a memory that is empty when a test begins. The memory asks `clock()` for the time, in
     seconds, so that a test can advance it. Where a server keeps the time, override the fixture `clock`: a
-    `FakeClock` whose `passes(seconds)` lets the values in the server age. Values in these tests
-    expire after at least 1,000 seconds or immediately, so a server's clock may keep running meanwhile.
+    `FakeClock` whose `passes(seconds)` lets the values in the server age. Values in these tests expire after
+    at least 1,000 seconds or immediately, so a server's clock may keep running meanwhile.
     """
 
 

@@ -42,7 +42,7 @@ class Tables:
 
 
 class _Connection(AsyncConnection[TupleRow]):
-    """A connection whose calls end at once when they are cancelled, without telling the server."""
+    """A connection whose calls end immediately when cancelled, without notifying the server."""
 
     async def wait(
         self,
@@ -75,7 +75,7 @@ class Client:
         return await cursor.fetchall() if cursor.description else []
 
     def drop(self) -> None:
-        """Close the connection without telling the server, which may not answer."""
+        """Close the connection without notifying the server, which may not answer."""
         if self._connection is not None:
             self._connection.pgconn.finish()
             self._connection = None

@@ -260,7 +260,7 @@ class SqliteMemory(OpenedMemory):
             self._indexed = self._with_index()
 
     def _use_wal(self) -> None:
-        """Switch a new file to WAL for good. SQLite does not wait for another process that does the same."""
+        """Switch a new file to WAL permanently. SQLite does not wait for another process doing the same."""
         end = time.monotonic() + _BUSY_S
         while self._connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             try:

@@ -116,7 +116,7 @@ class _Program(ctypes.Structure):
 
 
 def install() -> int:
-    """Install the filter on the calling thread for good.
+    """Install the filter on the calling thread, permanently.
 
     Returns the descriptor on which the supervisor receives the thread's requests to fork.
     Raises: `OSError` if the kernel refuses (Linux 5.5 is needed); `KeyError` on an unknown processor.

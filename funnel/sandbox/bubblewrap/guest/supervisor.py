@@ -2,8 +2,8 @@
 
 The worker that holds the session's state forks, and its child runs the cell. On "keep" the worker is killed
 and the child becomes the worker; on "drop" the child is killed, and the worker still has the state before the
-cell. Both run hostile code, so nothing that they report is trusted: the process numbers show
-whether they are alive, and no other process is created in this PID namespace.
+cell. Both run hostile code, so nothing that they report is trusted: the process numbers show whether
+they are alive, and no other process is created in this PID namespace.
 """
 
 from __future__ import annotations
