@@ -15,11 +15,11 @@ MAX_QUOTE_CHARS = 2_000
 SENTENCE_CHARS = 600
 """A sentence that is longer than this is cited only where it matched."""
 MAX_CITATIONS = 999
-"""A marker has three digits, so that a year in brackets is none."""
+"""A marker has at most three digits, so that a year in brackets is not a marker."""
 
 
 class CitationRegistry:
-    """Gives each cited span a number, under which it stands in the journal and in the answer."""
+    """Gives each cited span a number, which identifies it in the journal and in the answer."""
 
     def __init__(self, documents: ReadableDocuments, journal: Journal) -> None:
         self._documents = documents
@@ -48,7 +48,7 @@ class CitationRegistry:
         return self._number(Citation(info.id, info.title, info.uri, begin, begin + len(quote), quote))
 
     async def cite_sentence(self, document: object, start: int, stop: int | None) -> str:
-        """Return the marker of the sentences around a span; of the span itself if they are long."""
+        """Return the marker of the sentences around a span, or of the span itself if they are long."""
         name = await self._documents.find(document)
         n_chars = self._documents.n_chars([name])
         if stop is None or not 0 <= start < stop <= n_chars or stop - start > MAX_QUOTE_CHARS:
@@ -65,7 +65,7 @@ class CitationRegistry:
         return await self.cite(name, start, stop)
 
     async def cite_quote(self, document: object, quote: str) -> str:
-        """Return the marker of the place where a quote stands in the document."""
+        """Return the marker of the place where a quote occurs in the document."""
         name = await self._documents.readable(document)
         n_chars, step = self._documents.n_chars([name]), MAX_READ_CHARS
         # Windows overlap by twice the quote, whose white space may be wider in the document.

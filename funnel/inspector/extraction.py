@@ -27,7 +27,7 @@ from indexes.fingerprint import joint_fingerprint
 
 INPUT_TOKENS = 8_000
 MIN_INPUT_TOKENS = 1_000
-"""The least that is sent of the work; only a schema of many thousand tokens leaves less room."""
+"""Minimum size of the work that is sent; only a schema of many thousand tokens leaves less room."""
 OUTPUT_TOKENS = 4_000
 WORTH_RESERVING_CALLS = 4
 EXTRACTION = (1,)
@@ -35,7 +35,7 @@ EXTRACTION = (1,)
 
 
 class Reply(BaseModel):
-    """What is asked for if the answer is to be typed."""
+    """The reply that is asked for if the answer must be typed."""
 
     model_config = ConfigDict(extra="ignore")
     answer: str
@@ -57,10 +57,10 @@ async def reserve(run: Run) -> Reservation | None:
 
 
 async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Draft:
-    """Return what the work so far allows: a `partial` answer, or none.
+    """Return a draft from the work so far, with a `partial` answer if there is one.
 
-    Without an answer the draft is `failed` if a part broke, else `declined`. With a schema the call is asked
-    for words and a value; a value that does not meet the schema is left out.
+    If there is none, the draft is `failed` if a part broke, else `declined`. If the run has a schema, the
+    call asks for text and a value; a value that does not meet the schema is left out.
     """
     notes = await run.notes.all()
     notices = [f"The work ended before an answer was submitted: {ended.reason}"]
@@ -101,7 +101,7 @@ def _step(request: Request) -> StepId:
 
 
 def _request(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Request:
-    """Return the call, within `max_prompt_tokens` like any other prompt of an inspector."""
+    """Return the request, within `max_prompt_tokens` like any other prompt of an inspector."""
     room = run.ledger.limits.max_prompt_tokens - _asking(run, "").estimated_input_tokens()
     return _asking(run, _material(notes, turns, max(MIN_INPUT_TOKENS, min(INPUT_TOKENS, room))))
 
@@ -119,7 +119,7 @@ def _asking(run: Run, work: str) -> Request:
 
 
 def _read(reply: str, schema: AnswerSchema | None, tools: Collection[str]) -> tuple[str, Any]:
-    """Return the words and the value of a reply; only its words if it is not the object asked for."""
+    """Return the text and the value of a reply, or only its text if it is not the object asked for."""
     if schema is None:
         return prose(reply, tools), None
     try:

@@ -24,7 +24,7 @@ EXTRACT_TIME_SHARE = 0.15
 EXTRACT_TIME_S = 20.0
 """The share of the time that is kept for the last call, and its upper limit in seconds."""
 CHILDREN_AT_ONCE = 200
-"""At one depth, over all runs of a funnel, since each child has a process of the sandbox."""
+"""Maximum at one depth, over all runs of a funnel, since each child has a process of the sandbox."""
 _NOT_ASKED = "the documents were still being read, and the model was never asked"
 ROOT = (0,)
 """The path of the first inspector in the journal."""
@@ -40,7 +40,7 @@ class Inspector:
         self._at_once: defaultdict[int, Limiter] = defaultdict(lambda: Limiter(CHILDREN_AT_ONCE))
 
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
-        """Return the submitted answer; if the budget ends first, the best that the work so far allows.
+        """Return the submitted answer or, if the budget ends first, the best answer from the work so far.
 
         Raises: `SandboxUnavailable`; `BudgetExceeded` and `LLMError` only if not even the first call was
         possible.

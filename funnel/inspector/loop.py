@@ -36,17 +36,17 @@ from indexes.fingerprint import joint_fingerprint
 MAX_REPAIRS = 3
 PRELUDE = f"import {', '.join(MODULES)}"
 PLENTY = 0.5
-"""While this share of every limit is left, the exact rest does not change what a model does."""
+"""While this share of every limit is left, the exact amount does not change what a model does."""
 TURN_OUTPUT_TOKENS = 8_192
 """The thinking of a reasoning model counts, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A question over some documents at some depth; `parent` is the event that it belongs under.
+    """A question over some documents at some depth. `parent`: the event that contains its events.
 
-    `path`: where in the tree of the run it is worked on, as in the journal. `best`: the span of the best
-    passage in a document, for those that stage one found.
+    `path`: its path in the tree of the run, as in the journal. `best`: the span of the best passage in each
+    document that stage one found.
     """
 
     question: str
@@ -59,7 +59,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """An inspector that stopped without submitting: why, in words and as a value, after which turns."""
+    """The end of an inspector that did not submit: the reason in words and as a value, and its turns."""
 
     reason: str
     end_reason: EndReason
@@ -73,7 +73,7 @@ class Inspection:
         self._shared = shared
         self._run = run = shared.run
         self._task = task
-        # A child's answer is read by its parent's program, so the schema of the run is not for it.
+        # A child's answer is read by its parent's program, so the schema of the run does not apply to it.
         self._schema = run.schema if task.depth == 0 else None
         self._host = Host(shared, recurse, task.documents, self._left, self._schema)
         self._turns: tuple[Turn, ...] = ()
@@ -239,6 +239,6 @@ class Inspection:
 
 
 async def _ended(task: asyncio.Task[CellResult]) -> None:
-    """End a task before its session ends, whatever came of it."""
+    """End a task before its session ends, and ignore its result."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

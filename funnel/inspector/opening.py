@@ -1,6 +1,6 @@
 """The beginning of a task: the `context` variable, and the first message, which describes it.
 
-Both are bounded in size, whatever the documents weigh.
+Both are bounded in size, however large the documents are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LABEL_CHARS = 80
 TITLE_CHARS = 200
 """Longer titles are cut wherever they are shown: one may be a whole page."""
 SHOWN = 2
-"""Of this many documents an excerpt is shown. Every turn carries it again; a cell can print the rest."""
+"""Number of documents with an excerpt. Every turn repeats the excerpts; a cell can print the rest."""
 WHOLE_CHARS = 500
 MATCH_CHARS = 220
 HEAD_CHARS, TAIL_CHARS = 100, 60
@@ -64,7 +64,7 @@ async def describe_context(
 ) -> str:
     """Return the first message: the question, what `context` holds, and advice for its shape.
 
-    `best`: the span of the best passage that stage one found in a document, for those that it found.
+    `best`: the span of the best passage in each document that stage one found.
     """
     infos = [documents.info(name) for name in names]
     lines = [fence("question", question), *await _described(question, infos, documents, best)]
@@ -122,7 +122,7 @@ def _weight(text: str) -> int:
 async def _excerpt(
     info: DocumentInfo, documents: ReadableDocuments, best: tuple[int, int] | None, terms: frozenset[str]
 ) -> str:
-    """Return a short document whole; of a long one its beginning, its end and its best match."""
+    """Return a short document whole, or the beginning, the end and the best match of a long one."""
     end = info.n_chars
     if end <= WHOLE_CHARS:
         return fence("excerpt", await documents.read(info.id), id=info.id[:LABEL_CHARS], what="whole")
@@ -139,7 +139,7 @@ async def _excerpt(
 async def _match(
     info: DocumentInfo, documents: ReadableDocuments, best: tuple[int, int], terms: frozenset[str]
 ) -> tuple[int, int]:
-    """Return the span in the best passage from the sentence on that holds most terms of the question."""
+    """Return a span of the best passage that starts at the sentence with most terms of the question."""
     start, stop = best
     text = await documents.read(info.id, start, stop)
     held = [(len(terms.intersection(analyse(text[a:b]))), -a) for a, b in sentences(text)]

@@ -19,7 +19,7 @@ _NO_ANSWERS = "no_answers"
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A run with its citations, the findings that it is told, and those that it makes."""
+    """A run with its citations, the recall of earlier findings, and the recorder of its own."""
 
     run: Run
     citations: CitationRegistry
@@ -28,7 +28,7 @@ class Shared:
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """Make these for a run, with the citations of its earlier attempts."""
+        """Return the shared objects of a run, with the citations of its earlier attempts."""
         recorder = FindingRecorder(run.findings, run.documents)
         recorder.no_answers.update(run.journal.value(_NO_ANSWERS) or ())
         return cls(
@@ -39,11 +39,11 @@ class Shared:
         )
 
     def no_answer(self, text: str) -> None:
-        """Keep for the whole run that this text of a child says that nothing was found."""
+        """Record, for the whole run, that this answer of a child says that nothing was found."""
         self.recorder.no_answers.add(text)
         self.run.journal.set_value(_NO_ANSWERS, sorted(self.recorder.no_answers))
 
     def cited_in(self, text: str) -> list[Citation]:
-        """Return the citations whose markers stand in a text."""
+        """Return the citations whose markers occur in a text."""
         found: Iterable[list[Citation]] = self.citations.cited(markers_in(text)).values()
         return [citation for each in found for citation in each]

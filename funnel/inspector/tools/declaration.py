@@ -1,4 +1,4 @@
-"""What a tool is: one declaration of all that the prompt, the journal and the findings know about it."""
+"""The declaration of a tool: all that the prompt, the journal and the findings know about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from funnel.inspector.shared import Shared
 from funnel.sandbox.base import HostError
 
 Arguments = Mapping[str, Any]
-"""What a tool was called with, by parameter; defaults are left out."""
+"""The arguments of a call, by parameter; defaults are left out."""
 
 
 class Exposes(Enum):
@@ -22,16 +22,16 @@ class Exposes(Enum):
     RECORDED = auto()
     """Only documents whose text it took through the run's documents, which keep a record by themselves."""
     EVERYTHING = auto()
-    """Any document that the asker may read; this is assumed of a tool that does not say."""
+    """Any document that the asker may read; the default."""
 
 
 def always(_arguments: Arguments) -> bool:
-    """Every result is answered from the journal when the run is resumed."""
+    """Say that every result is answered from the journal when the run is resumed."""
     return True
 
 
 def never(_arguments: Arguments) -> bool:
-    """The tool gives the same again, or its parts are in the journal by themselves."""
+    """Say that no result is: the tool gives the same again, or its parts are in the journal by themselves."""
     return False
 
 
@@ -39,14 +39,14 @@ def never(_arguments: Arguments) -> bool:
 class Tool:
     """A function that the model's code may call.
 
-    `signature`: as the model's code sees it. `prompt`: what the first prompt says of it; text that begins
+    `signature`: as the model's code sees it. `prompt`: its text in the first prompt; text that begins
     with "- " begins a line, any other continues the line before. `replayed`: whether a call with these
     arguments is answered from the journal when the run is resumed; failures always are. `exposes`: which
-    documents a result may hold text of, or a function that tells their ids from the result; None for any.
+    documents a result may hold text of, or a function that returns their ids for a result, or None for any.
 
-    `records`: records where texts of a result come from, and what was found out. `then`: what else
-    follows from a result for the owner of the tool; `refused`: what follows from an error. These three also
-    hear of results that come from the journal.
+    `records`: records where texts of a result come from, and what was found out. `then`: what else follows
+    from a result for the owner of the tool; `refused`: what follows from an error. These three are also
+    called for results that come from the journal.
     """
 
     name: str
@@ -106,5 +106,5 @@ def _signature(function: Callable[..., Awaitable[Any]]) -> inspect.Signature:
 
 
 def declared(owner: type[Any]) -> tuple[Tool, ...]:
-    """The tools that a class declares, in the order in which they stand there."""
+    """Return the tools that a class declares, in the order of their declaration."""
     return tuple(each for each in vars(owner).values() if isinstance(each, Tool))

@@ -1,4 +1,4 @@
-"""The tools by which the model's code finds and reads documents; asks no model."""
+"""The tools with which the model's code finds and reads documents; asks no model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_RECALLED = 100
 MAX_LISTED = 1_000
 MAX_ALL = 20_000
 SECOND_LOOK_CHARS = 20_000_000
-"""If a pattern matches nothing in at most this much text, it is tried again without regard to case."""
+"""If a pattern matches nothing in at most this much text, it is tried again ignoring case."""
 
 
 def _record_read(shared: Shared, arguments: Arguments, text: str) -> None:
@@ -48,7 +48,7 @@ def _record_matches(shared: Shared, _arguments: Arguments, matches: Sequence[Arg
 
 
 def _over_everything(arguments: Arguments) -> bool:
-    """Whether the collection, which may change before a resume, is gone through as a whole."""
+    """Whether the collection, which may change before a resume, is searched as a whole."""
     return bool(arguments.get("docs") == "all")
 
 
@@ -56,7 +56,7 @@ def _over_everything(arguments: Arguments) -> bool:
 class DocumentTools:
     """The tools of one inspector. `mine`: what it was given and what it found, which it greps by default.
 
-    `remarks`: what the model is told besides a result.
+    `remarks`: remarks to the model besides the results.
     """
 
     shared: Shared

@@ -1,6 +1,6 @@
 """The tools of one inspector as its sandbox calls them: traced, replayed from the journal, checked.
 
-Knows no tool by its name: what each of them needs stands in its declaration.
+Knows no tool by its name: the declaration of each says what it needs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from indexes.fingerprint import joint_fingerprint
 class Host:
     """The tools of one inspector. `given`: the documents that it was given to work on.
 
-    `left`: what `budget()` returns. `schema`: what `submit` takes for an answer; None for anything.
+    `left`: what `budget()` returns. `schema`: the schema that `submit` requires of an answer; None if it
+    accepts anything.
     """
 
     shared: Shared
@@ -71,7 +72,7 @@ class Host:
         self._report.output = output
 
     def functions(self) -> dict[str, HostFunction]:
-        """Return the tools by the names under which the model's code knows them."""
+        """Return the tools by the names that the model's code uses."""
         own = {
             each.name: self._traced(each, owner) for owner in self._owners for each in declared(type(owner))
         }
@@ -79,7 +80,7 @@ class Host:
         return own | {each.name: self._traced(each, None) for each in users}
 
     def _traced(self, tool: Tool, owner: object) -> HostFunction:
-        """Return the tool with an event around it; wrong arguments are told as the code's mistake."""
+        """Return the tool with an event around it; wrong arguments are reported as the code's mistake."""
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             shown = *map(brief, args), *(f"{key}={brief(value)}" for key, value in kwargs.items())
@@ -112,7 +113,7 @@ class Host:
     async def _replayed(
         self, tool: Tool, arguments: Arguments, path: tuple[int, ...], work: Callable[[], Awaitable[Any]]
     ) -> Any:
-        """Return what the call gave in an earlier attempt of the run, or else make it.
+        """Return the result of the call in an earlier attempt of the run, or make the call.
 
         Results are journalled if the tool asks for it, and errors always, so that the code sees them again.
         """

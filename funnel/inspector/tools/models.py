@@ -1,4 +1,4 @@
-"""The tools by which the model's code asks other models; read no document's text."""
+"""The tools with which the model's code asks other models; read no text of documents."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class ModelTools:
         pairs = zip(asked, given, strict=True)
         requests = [sub_request(self.run, prompt, text, form) for prompt, text in pairs]
         works = [partial(sub_call, self.run, asks, site.part(i), form) for i, asks in enumerate(requests)]
-        # As many again may look into the cache meanwhile; further tasks would only wait.
+        # Twice as many, so that some look into the cache meanwhile; further tasks would only wait.
         return await self._batch("prompts", site, works, at_once=2 * self.run.sub.at_once)
 
     async def _batch(

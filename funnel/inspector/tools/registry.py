@@ -1,4 +1,4 @@
-"""Every tool that the model's code may call, and what the first prompt says of them; calls none."""
+"""The tools that the model's code may call, and their text in the first prompt; calls none."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from funnel.inspector.tools.report import ReportTools
 from funnel.tools import RunTools, UserTool
 
 MODULES = ("re", "json", "math", "collections", "itertools", "datetime")
-"""What models use without importing it."""
+"""Modules that models use without importing them."""
 OWNERS: tuple[type[Any], ...] = (DocumentTools, ModelTools, ReportTools)
-"""In the order of the prompt: what a class declares with `@tool` is a tool."""
+"""Classes whose `@tool` methods are the tools, in the order of the prompt."""
 TOOLS: dict[str, Tool] = {each.name: each for owner in OWNERS for each in declared(owner)}
 
 RESERVED = frozenset(TOOLS) | {"context", "question", "n_documents"} | set(MODULES)
-"""What a caller's own function cannot be called, since it means something else to the model's code."""
+"""Names that a caller's own function cannot have, since the model's code uses them already."""
 
 
 def names(tools: RunTools) -> frozenset[str]:
-    """Return the names of all that the model's code may call in a run with these tools of its caller."""
+    """Return the names of all tools in a run, including these tools of its caller."""
     return frozenset(TOOLS) | {each.name for each in tools}
 
 
 def described(tools: RunTools) -> str:
-    """Return what the first prompt says of the tools, those of the caller last."""
+    """Return the text about the tools in the first prompt, those of the caller last."""
     text = ""
     for each in (*TOOLS.values(), *(of_user(tools, user) for user in tools)):
         text += f"\n{each.prompt}" if each.prompt.startswith("- ") else f" {each.prompt}"

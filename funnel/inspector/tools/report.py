@@ -1,4 +1,4 @@
-"""The tools by which the model's code tells what it found: citations, notes and the answer; asks no model."""
+"""The tools with which the model's code reports: citations, notes and the answer; asks no model."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from funnel.trace.kinds import AnswerSubmitted, NoteWritten
 MAX_ANSWER_CHARS = 100_000
 MAX_NOTE_CHARS, MAX_NOTE_KEY_CHARS = 200_000, 500
 _UNCITED = "uncited"
-"""The code of an error that is raised once; whoever submits the same again is taken at their word."""
+"""The code of an error that is raised only once: if the model submits uncited again, that is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What `submit` was given, checked."""
+    """The checked arguments of `submit`."""
 
     answer: Any
     text: str
@@ -40,9 +40,10 @@ def _record_note(shared: Shared, arguments: Arguments, _result: None) -> None:
 
 @dataclass
 class ReportTools:
-    """The tools of one inspector; `parent` is the event under which their events belong.
+    """The tools of one inspector. `parent`: the event that contains their events.
 
-    `left`: what `budget()` returns. `schema`: what `submit` takes for an answer; None for anything.
+    `left`: what `budget()` returns. `schema`: the schema that `submit` requires of an answer; None if it
+    accepts anything.
     """
 
     shared: Shared
@@ -66,7 +67,7 @@ class ReportTools:
     async def cite(
         self, doc: Any, start: Any = None, stop: int | None = None, quote: str | None = None
     ) -> str:
-        """Return a marker like "[3]" for a span, or for a quote that stands in the document word for word."""
+        """Return a marker like "[3]" for a span, or for a quote that occurs in the document word for word."""
         if isinstance(start, str):
             start, quote = None, start
         elif isinstance(doc, dict) and start is None and quote is None and "start" in doc:
@@ -81,7 +82,7 @@ class ReportTools:
         return await self.shared.citations.cite(doc, start, stop)
 
     def _count_note(self, arguments: Arguments, _result: None) -> None:
-        """A note is stored and traced like printed output, and counted in every attempt of the run."""
+        """Count a note, which is stored and traced like printed output, in every attempt of the run."""
         self.run.ledger.take_output(sum(map(len, arguments.values())))
 
     @tool(
@@ -117,7 +118,7 @@ class ReportTools:
 
     @tool(prompt="`budget()`.", replayed=always, exposes=Exposes.NOTHING)
     async def budget(self) -> dict[str, Any]:
-        """Return what is left: turns, calls, seconds, dollars, tokens; None where there is no limit."""
+        """Return what is left: turns, calls, seconds, dollars, tokens; None if there is no limit."""
         return self.left()
 
     def _note_refusal(self, error: HostError) -> None:
@@ -135,7 +136,7 @@ class ReportTools:
             text = answer_text(answer)
         except ValueError:
             raise HostError(
-                "the answer holds nan or inf, which JSON has not; submit None or text there"
+                "the answer holds nan or inf, which JSON lacks; submit None or text there"
             ) from None
         if answer is None or not text.strip():
             raise HostError(

@@ -1,4 +1,4 @@
-"""One call of a sub-model, as a result with ok, value and error; repeated if its value lacks the form.
+"""Makes a call of a sub-model, with ok, value and error as result; repeats it if the value is malformed.
 
 Knows no sandbox and no document.
 """
@@ -22,7 +22,7 @@ from indexes.fingerprint import joint_fingerprint
 MAX_SUB_CALL_CHARS = 400_000
 MAX_REPAIRS = 2
 MAX_REPEATED_CHARS = 8_000
-"""As much of a malformed reply is shown to the model again."""
+"""Maximum length of a malformed reply when it is shown to the model again."""
 NONE = "NONE"
 """The reply that the prompt asks for if the text holds no answer."""
 
@@ -38,7 +38,7 @@ class CallSite:
     path: tuple[int, ...]
 
     def part(self, number: int) -> CallSite:
-        """Return the site of one of several things that the call does."""
+        """Return the site of one of several parts of the call."""
         return CallSite(self.event, (*self.path, number))
 
 
@@ -76,12 +76,12 @@ def sub_request(run: Run, prompt: object, text: object, schema: AnswerSchema | N
 
 
 def _enforceable(schema: AnswerSchema) -> dict[str, Any] | None:
-    """Return the schema if endpoints take it: after one refusal, none is sent to that endpoint any more."""
+    """Return the schema if endpoints accept it; after one refusal, an endpoint is sent no schema again."""
     return schema.json_schema if schema.json_schema.get("type") == "object" else None
 
 
 async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSchema | None) -> SubCallResult:
-    """Return the reply's text, or with a schema its checked value; a failed call never looks like one."""
+    """Return the reply's text, or with a schema its checked value; a failed call never passes for a reply."""
     result, asked = await _complete(run, request, site), request
     for number in range(1, MAX_REPAIRS + 2):
         if schema is None or not result["ok"]:

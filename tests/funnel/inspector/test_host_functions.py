@@ -141,7 +141,7 @@ async def test_a_call_gives(evaluate, expression, value):
         ("rlm_query('')", "question is empty"),
         ("budget(1)", "too many positional arguments"),
         ("submit()", "missing a required argument: 'answer'"),
-        ("submit([float('nan')], citations=[])", "the answer holds nan or inf, which JSON has not"),
+        ("submit([float('nan')], citations=[])", "the answer holds nan or inf, which JSON lacks"),
     ],
 )
 async def test_a_wrong_call_is_told_as_the_mistake_of_the_code(mistake, expression, told):
