@@ -1,6 +1,7 @@
 """Answers questions over thousands of documents: retrieval first, recursion where it pays.
 
-The public names stand here; each is imported when it is first used, so that `import funnel` costs nothing.
+The public names are listed here; each is imported when it is first used, so that `import funnel` costs
+nothing.
 """
 
 from importlib import import_module

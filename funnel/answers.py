@@ -1,4 +1,4 @@
-"""Answers as JSON and back, also those that an earlier version wrote; knows no memory and no trace."""
+"""Answers as JSON and back, including those of earlier versions; knows no memory and no trace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIMITS = {
 def with_end_reason(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an answer's JSON types with its `end_reason`.
 
-    Earlier versions had none: only a notice told that the work had been cut short, and why.
+    Earlier versions had none: only a notice said that the work had been cut short, and why.
     """
     if "end_reason" in answer:
         return answer

@@ -1,4 +1,4 @@
-"""Whose question it is: a tenant, and what may be read within it; knows no document and no memory."""
+"""The asker of a question: a tenant, and what may be read within it; knows no document and no memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks. Two tenants share nothing in a memory, and two sets of rights nothing made from documents.
+    """Who asks. In a memory tenants share nothing, and different rights share nothing made from documents.
 
     Raises: `ValueError` for an empty tenant.
     """
@@ -28,17 +28,17 @@ class Asker:
 
     @classmethod
     def owner(cls, tenant: str = LOCAL) -> Asker:
-        """The owner of a tenant, who may read every document and remove every run of it."""
+        """Return the owner of a tenant, who may read all its documents and remove all its runs."""
         return cls(tenant, OWNER)
 
     @classmethod
     def of(cls, *principals: str, tenant: str = LOCAL) -> Asker:
-        """Somebody who holds these principals, and may also read what is public."""
+        """Return an asker who holds these principals, and may also read what is public."""
         return cls(tenant, Access.of(*principals))
 
     @property
     def rights(self) -> str:
-        """A short name that askers of the same rights share and no others; it tells nothing about them."""
+        """A short name shared by the askers with these rights and no others; it does not reveal them."""
         rights = json.dumps([self.access.everything, sorted(self.access.principals)])
         return hashlib.sha256(rights.encode()).hexdigest()[:32]
 

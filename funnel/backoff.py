@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 def pauses(first_s: float, longest_s: float) -> Iterator[float]:
-    """Yield the seconds to wait before the second attempt, the third, and so on, for ever.
+    """Yield the seconds to wait before the second attempt, the third, and so on, forever.
 
     The bound starts at `first_s` and doubles up to `longest_s`. A pause is at least half of it,
     so that callers who failed together do not come back together.

@@ -1,4 +1,4 @@
-"""Settings → Funnel: the only place where concrete parts meet."""
+"""Builds a funnel from settings: the only place where concrete parts meet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from indexes.source import Documents, Source
 DAY_S = 86_400
 
 MODELS: Registry[Callable[[str], LLM]] = Registry("model", "funnel.model", {}, unknown=UnknownName)
-"""Models that installed packages bring, by what stands before the colon of a model's name.
+"""Models that installed packages provide, by the prefix before the colon of a model's name.
 
 Each is a function or class that takes the whole name, such as `acme:large`, and returns a model of that name.
 """
@@ -34,15 +34,16 @@ Each is a function or class that takes the whole name, such as `acme:large`, and
 def build(documents: Source | Documents, settings: Settings | None = None) -> Funnel:
     """Build a funnel from the settings, over the documents of one asker or over a whole source.
 
-    `documents`: `collection.as_owner()` or `collection.for_asker(…)`, and no question has to say who asks; or
-    a `Source` such as `indexes.Collection`, and each question names its asker in its `Options`.
+    `documents`: a view such as `collection.as_owner()` or `collection.for_asker(…)`, so that no question has
+    to name its asker; or a `Source` such as `indexes.Collection`, where each question names its asker in its
+    `Options`.
 
     Raises: `BadSetting`, `UnknownName`, `MemoryFailed`, `SandboxUnavailable`, `MissingExtra`, `PlugInFailed`.
     """
     settings = settings or Settings()
     prompts = addenda.load(settings.addenda)
     telemetry = _telemetry() if settings.otel else None
-    # The memory comes last: only it holds something open from the start.
+    # The memory comes last, since only it opens something at once.
     called, sandbox = models(settings), open_sandbox(settings.sandbox)
     funnel = Funnel(
         documents,
@@ -93,7 +94,7 @@ def limits(settings: Settings) -> Limits:
 
 
 def daily(settings: Settings) -> Limits | None:
-    """The limits that the settings put on a tenant's day; None if there are none."""
+    """Return the limits that the settings put on a tenant's day; None if there are none."""
     return None if settings.max_usd_per_day is None else Limits.only(max_usd=settings.max_usd_per_day)
 
 

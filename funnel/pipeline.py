@@ -37,7 +37,7 @@ from indexes.types import DocumentHit
 
 _NOT_ASKED = "the documents were still being searched, and the model was never asked"
 _DECISIONS: Stored[Decision] = Stored(Decision)
-_DIVERGED = "What had been done no longer fitted from some step on; from there the work was done anew."
+_DIVERGED = "From some step on, earlier results no longer fitted; from there the work was done again."
 
 
 class Funnel:
@@ -45,9 +45,9 @@ class Funnel:
 
     `async with` closes the models, memory and sandbox that it was given.
 
-    `keep_s`: how long what a run stores is kept for a resume and for later runs; None for ever. `learn`:
+    `keep_s`: how long a run's data is kept, for a resume and for later runs; None means forever. `learn`:
     whether runs offer each other their findings, unless a question's options forbid it. `daily`: what all
-    runs of a tenant may spend a day (UTC), in every process with the same memory.
+    runs of a tenant may spend per day (UTC), over all processes with the same memory.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and two settings of the memory
@@ -88,8 +88,8 @@ class Funnel:
         """Return one cited answer. `on_event` is called with every event of the run as it happens.
 
         Raises: `BadQuestion`; `BudgetTooSmall` and `UnknownPrice` before anything is spent; `BudgetExceeded`
-        when the time is up before the model has answered; `LLMError`, `SandboxError`, `MemoryFailed` when a
-        part broke before there was anything to answer with. After these a run can be resumed.
+        if the time is up before the model has answered; `LLMError`, `SandboxError`, `MemoryFailed` if a part
+        fails before there is anything to answer with. After these a run can be resumed.
         """
         options = options or Options()
         _check(question, options)
@@ -99,10 +99,12 @@ class Funnel:
     async def resume(
         self, run: str, again: ResumeOptions | None = None, *, on_event: Sink | None = None
     ) -> Answer:
-        """Return the answer of a run that was interrupted, or that ended without one; nothing is paid twice.
+        """Resume a run that was interrupted, or that ended without an answer, and return its answer.
 
-        Raises: `RunUnknown`, `RunTaken`, `RunChanged`; `BadSetting` for another model than it began with; as
-        `ask`.
+        Calls that had ended are not paid for again.
+
+        Raises: `RunUnknown`, `RunTaken`, `RunChanged`; `BadSetting` if the models, sandbox or tools have
+        changed; as `ask`.
         """
         async with self._runs.resume(run, again or ResumeOptions(), on_event) as prepared:
             return prepared.ended or await self._work(prepared)
@@ -110,10 +112,11 @@ class Funnel:
     def job(
         self, limits: Limits, *, asker: Asker = LOCAL_OWNER, name: str | None = None
     ) -> AbstractAsyncContextManager[Ledger]:
-        """A ledger for the runs of one job, which `Options.ledger` hands to each of them.
+        """Open a ledger for the runs of one job, which each of them gets in its `Options.ledger`.
 
-        It draws on the asker's budget of the day, where there is one. With a `name` it lives in the memory:
-        every process that opens it draws on the same, and what was spent is known when the job goes on.
+        It draws on the asker's budget for the day, if there is one. With a `name` it is kept in the memory:
+        every process that opens it draws on the same ledger, and what was spent is known if the job goes on
+        later.
 
         Raises: `MemoryFailed`.
         """
@@ -208,7 +211,7 @@ class Funnel:
         )
 
     def subscribe(self, sink: Sink) -> None:
-        """Call `sink` with every event of every later run; what it raises ends that run."""
+        """Call `sink` with every event of every later run; an exception from it ends that run."""
         self._runs.subscribe(sink)
 
     async def close(self) -> None:
@@ -225,7 +228,7 @@ class Funnel:
 
 
 async def _keep_findings(run: Run, draft: Draft) -> None:
-    """Store what the run found out; nothing is stored unless it came to an answer."""
+    """Store what the run found out; nothing is stored unless the run was answered."""
     if run.findings is None or draft.status not in {"complete", "partial"}:
         return
     if draft.status == "complete":
@@ -235,7 +238,7 @@ async def _keep_findings(run: Run, draft: Draft) -> None:
             if version is not None:
                 versions[name] = version
         run.findings.add_answer(run.question, draft.text, draft.citations, versions)
-    # If a run had text of more documents, checking who may read all of them would cost too much.
+    # If a run saw text of more documents, checking who may read all of them would cost too much.
     exposed = await run.documents.exposed(at_most=MAX_EXPOSED)
     if exposed is not None:
         await run.findings.keep(exposed)

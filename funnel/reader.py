@@ -41,9 +41,10 @@ FIRST, REPAIR = (0,), (1,)
 MAX_PASSAGES = 20
 MAX_CHARS = 24_000
 MAX_REPEATED_CHARS = 8_000
-"""As much of a malformed reply is shown to the model again."""
+"""Maximum length of a malformed reply when it is shown to the model again."""
 
 
+# The docstrings of these two are part of the schema that endpoints are sent.
 class Quote(BaseModel):
     """A quote that the model says it took from a passage."""
 
@@ -191,7 +192,7 @@ def _reply(text: str) -> Reply | str:
 
 
 def _draft(reply: Reply, sources: Sequence[CitableText]) -> Draft:
-    """Return the reply with each quote located; a notice tells of quotes that are not in their passages."""
+    """Return the reply with each quote located; a notice counts those that are not in their passages."""
     if not reply.found:
         return Draft(renumber(reply.answer, {})[0], "declined", end_reason=EndReason.NOT_FOUND)
     numbered: dict[int, list[Citation]] = {}
@@ -208,9 +209,7 @@ def _draft(reply: Reply, sources: Sequence[CitableText]) -> Draft:
     (text, value), citations = renumber_value([text, reply.value], numbered | single)
     notices = []
     if dropped:
-        notices.append(
-            f"{dropped} of {len(reply.quotes)} quotes do not stand in the documents and were dropped."
-        )
+        notices.append(f"{dropped} of {len(reply.quotes)} quotes are not in the documents and were dropped.")
     if not citations:
         notices.append("Nothing in this answer is backed by a quote.")
     return Draft(
@@ -221,7 +220,8 @@ def _draft(reply: Reply, sources: Sequence[CitableText]) -> Draft:
 def _one_by_one(text: str, numbered: dict[int, list[Citation]]) -> tuple[str, dict[int, list[Citation]]]:
     """Return text and quotes with a marker for each quote, if a passage is named as often as it is quoted.
 
-    A model names passages; naming one twice and quoting it twice, it means first by first.
+    Models cite passages, not quotes: if one is named twice and quoted twice, the first marker means the
+    first.
     """
     named = Counter(int(number) for number in MARKER.findall(text))
     turns = {n: iter(quotes) for n, quotes in numbered.items() if len(quotes) > 1 and named[n] == len(quotes)}

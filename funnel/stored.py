@@ -1,4 +1,4 @@
-"""Values as the JSON that a memory keeps, and back, checked by pydantic; knows no value and no memory."""
+"""Converts values to the JSON that a memory keeps and back, with pydantic; knows no value and no memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Stored(Generic[T]):
-    """How values of one type are stored. The schema is built when it is first needed.
+    """Converts values of one type. The schema is built when it is first needed.
 
     `upgrade` turns JSON types that an earlier version stored into what this version stores. It is called
     with everything that is loaded, and may raise `ValueError`.
@@ -34,7 +34,7 @@ class Stored(Generic[T]):
         try:
             return self._adapter.dump_json(value, ensure_ascii=True, by_alias=True, warnings=False)
         except PydanticSerializationError:
-            # A lone surrogate, which only the json module writes.
+            # For lone surrogates, which only the json module writes.
             plain = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
             return json.dumps(plain).encode()
 

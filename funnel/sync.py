@@ -52,7 +52,7 @@ class SyncFunnel:
         self._stop()
 
     async def _end(self) -> None:
-        """Cancel what is still going on, so that it gives back what others wait for, and close the funnel."""
+        """Cancel what is still running, so that it releases what others wait for, and close the funnel."""
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""Functions of a caller's own that the model's code may call: declared, checked, bounded; knows no run.
+"""A caller's own functions as tools of the model's code: declared, checked, bounded; knows no run.
 
     @tool(exposes="nothing")
     def exchange_rate(currency: str, day: date) -> float:
@@ -6,7 +6,7 @@
 
     await funnel.ask(question, Options(tools=[exchange_rate]))
 
-A plain function will do; `tool` says more about it. If an installed package names the function as an entry
+A plain function will do; `tool` sets its limits. If an installed package declares the function as an entry
 point of `funnel.tool`, its name will do: `Options(tools=["exchange_rate"])`.
 """
 
@@ -39,17 +39,17 @@ from indexes.errors import PlugInFailed
 from indexes.plugins import Registry
 
 MAX_LINE_CHARS = 300
-"""The most characters of a docstring's first line that the model is told."""
+"""Maximum length of a docstring's first line in the prompt."""
 MAX_ARGUMENT_CHARS = 200_000
 MAX_ERROR_CHARS = 500
 AT_ONCE = 16
-"""Calls of a run's own tools that run side by side; further ones wait."""
+"""Maximum number of calls of the caller's tools that a run makes at once; further ones wait."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _PLAIN = (str, int, float, bool, type(None))
 _LOG = logging.getLogger(__name__)
 
 TOOLS: Registry[Callable[..., Any]] = Registry("tool", "funnel.tool", {}, unknown=UnknownName)
-"""Functions that installed packages bring, by name."""
+"""Functions that installed packages provide, by name."""
 
 Exposes = Literal["nothing", "everything"] | Callable[[Any], Iterable[str]]
 """Which documents a result may hold text of: none, any that the asker may read, or those whose ids the
@@ -75,11 +75,11 @@ class UserTool:
         return self.function(*args, **kwargs)
 
     def checked(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments as their type hints ask for them. Raises: `HostError`."""
+        """Return the arguments converted to their type hints. Raises: `HostError`."""
         size = len(json.dumps(arguments, ensure_ascii=False))
         if size > MAX_ARGUMENT_CHARS:
             raise HostError(
-                f"{self.name}() was passed {size:,} characters; at most {MAX_ARGUMENT_CHARS:,} are taken"
+                f"{self.name}() was passed {size:,} characters; at most {MAX_ARGUMENT_CHARS:,} are allowed"
             )
         # Copies, since a function may change what it is passed, and the journal keeps what was asked.
         return {name: self._argument(name, deepcopy(value)) for name, value in arguments.items()}
@@ -94,9 +94,9 @@ class UserTool:
             raise HostError(truncate_middle(told)) from None
 
     async def result(self, arguments: dict[str, Any]) -> Any:
-        """Return what the function gives for these arguments, as JSON values within the bounds.
+        """Call the function and return its result as JSON values within the bounds.
 
-        Raises: `HostError` whatever went wrong, since the model's code may do without.
+        Raises: `HostError` for every failure, since the model's code may do without the result.
         """
         try:
             with self._failures_told():
@@ -128,12 +128,12 @@ class UserTool:
             raise HostError(f"{self.name}() failed: {_told(error)}") from error
 
     def _plain(self, value: Any) -> Any:
-        """Return a copy of the result out of JSON values, as it is written and read back: nan is None."""
+        """Return the result as JSON values, as it is read from the journal: nan becomes None."""
         stored = json.dumps(to_jsonable_python(value, inf_nan_mode="null"))
         if len(stored) > self.max_result_chars:
             raise HostError(
-                f"{self.name}() gave {len(stored):,} characters, at most {self.max_result_chars:,} are "
-                "taken: ask it for less"
+                f"{self.name}() returned {len(stored):,} characters, at most {self.max_result_chars:,} are "
+                "allowed: ask it for less"
             )
         return json.loads(stored)
 
@@ -143,8 +143,8 @@ class UserTool:
             return () if self.exposes == "nothing" else None
         try:
             return [str(each) for each in self.exposes(result)]
-        except Exception as error:  # noqa: BLE001 - whatever it raises, it told of no document
-            _LOG.warning("the tool %s does not tell what it exposes", self.name, exc_info=error)
+        except Exception as error:  # noqa: BLE001 - whatever it raises, it named no document
+            _LOG.warning("the tool %s failed to say what it exposes", self.name, exc_info=error)
             return None
 
 
@@ -170,7 +170,7 @@ def _told(error: BaseException) -> str:
 
 
 class RunTools:
-    """The caller's tools in one run, with the calls counted; iterated over in the order given."""
+    """The caller's tools in one run, with their calls counted; iterates in the order given."""
 
     def __init__(self, tools: Sequence[UserTool] = ()) -> None:
         self._tools = tuple(tools)
@@ -181,9 +181,9 @@ class RunTools:
         return iter(self._tools)
 
     def count(self, tool: UserTool) -> None:
-        """Count a call, also one that is answered from the journal. Raises: `HostError` over the limit."""
+        """Count a call, even if it is answered from the journal. Raises: `HostError` over the limit."""
         if self._made[tool.name] >= tool.max_calls:
-            raise HostError(f"{tool.name}() was called {tool.max_calls:,} times, as often as a run may")
+            raise HostError(f"{tool.name}() was called {tool.max_calls:,} times, the most that a run may")
         self._made[tool.name] += 1
 
     async def call(self, tool: UserTool, arguments: dict[str, Any]) -> Any:
@@ -217,8 +217,8 @@ def tool(
 ) -> UserTool | Callable[[Callable[..., Any]], UserTool]:
     """Declare a function, sync or async, as a tool for the model's code.
 
-    `exposes`: which documents its results may hold text of. What a run finds out after a call is told to
-    later runs only if their askers may read all of these. `max_calls`: in one run.
+    `exposes`: which documents its results may hold text of. What a run finds out after a call is shown to
+    later runs only if their askers may read all of these. `max_calls`: the limit for one run.
 
     Raises: `BadTool` if the function lacks a docstring or type hints, or its name cannot be a tool's.
     """
@@ -240,11 +240,11 @@ def tool(
 
 
 def user_tools(functions: Iterable[Callable[..., Any] | str], taken: Collection[str]) -> tuple[UserTool, ...]:
-    """Return functions as tools: plain ones, declared ones, or the names of those that a package brings.
+    """Return functions as tools: plain ones, declared ones, or the names of installed ones.
 
-    `taken`: names that mean something else already.
+    `taken`: names that are already in use.
 
-    Raises: `BadTool`; `UnknownName` for a name that no installed package brings.
+    Raises: `BadTool`; `UnknownName` if no installed package provides one of the names.
     """
     found = [_installed(each) if isinstance(each, str) else each for each in functions]
     tools = tuple(each if isinstance(each, UserTool) else tool(each) for each in found)
@@ -290,16 +290,16 @@ def _declared(
 def _name(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", None)
     if not inspect.isroutine(function) or not isinstance(name, str):
-        raise BadTool(repr(function)[:80], "it is no function")
+        raise BadTool(repr(function)[:80], "it is not a function")
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise BadTool(name, "that is no plain name. Define the function with def and a name of its own")
+        raise BadTool(name, "that is not a plain name. Define the function with def and a name of its own")
     if hasattr(builtins, name):
         raise BadTool(name, "Python has something else of that name. Rename the function")
     return name
 
 
 def _typed(name: str, function: Callable[..., Any]) -> tuple[inspect.Signature, dict[str, TypeAdapter[Any]]]:
-    """Return the signature as the model is told it, and what checks each argument."""
+    """Return the signature that the prompt shows, and a checker for each argument."""
     signature = inspect.signature(function)
     try:
         hints = typing.get_type_hints(function)
@@ -327,5 +327,5 @@ def _typed(name: str, function: Callable[..., Any]) -> tuple[inspect.Signature, 
 
 
 def _shown(default: Any) -> Any:
-    """Return a default as the prompt shows it: one that prints with its address would differ each time."""
+    """Return a default as the prompt shows it; others become `...`, since their repr may hold an address."""
     return default if isinstance(default, _PLAIN) or default is inspect.Parameter.empty else ...

@@ -39,7 +39,7 @@ class EndReason(StrEnum):
     BROKEN = "broken"
     """A part failed: the model's endpoint, the sandbox, the memory."""
     CANCELLED = "cancelled"
-    """The run was cancelled. Stands in the run's record only, since there is no answer."""
+    """The run was cancelled. Only the run's record shows this, since there is no answer."""
 
     @classmethod
     def of(cls, error: BaseException) -> EndReason:
@@ -129,7 +129,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, and how it came about.
+    """An answer, its citations, and how it was found.
 
     `text` refers to `citations[0]`, `citations[1]`, … by the markers [1], [2], ….
 

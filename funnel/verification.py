@@ -20,7 +20,7 @@ SURROUNDINGS_CHARS = 500
 
 
 async def checked(run: Run, draft: Draft) -> Draft:
-    """Return the draft without citations that the source no longer bears out; a notice counts them."""
+    """Return the draft without citations that the source no longer supports, and count them in a notice."""
     kept = {
         number: [citation]
         for number, citation in enumerate(draft.citations, start=1)

@@ -1,4 +1,4 @@
-"""Waits for a blocking call, but no longer than told; knows nothing of what is called."""
+"""Waits for a blocking call up to a time limit; knows nothing of what is called."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 async def wait_for(call: Callable[[], T], timeout_s: float | None) -> T:
-    """What `call` returns, from a thread of its own.
+    """Run `call` in a thread of its own and return its result.
 
-    A thread cannot be stopped: after the time it goes on, and neither the loop nor the process waits for it,
-    as they do for those of `asyncio.to_thread`.
+    A thread cannot be stopped: after the time limit it goes on, but neither the loop nor the process waits
+    for it, as they would with `asyncio.to_thread`.
 
     Raises: `TimeoutError`, and what the call raises.
     """

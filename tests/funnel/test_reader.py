@@ -52,7 +52,7 @@ async def test_a_quote_that_stands_nowhere_is_dropped_and_that_is_said():
         reading("14 days [1], by post [1].", (1, "We refund within 14 days."), (1, "It comes by post."))
     )
     assert quotes(draft) == [("refunds", 0, 25, "We refund within 14 days.")]
-    assert draft.notices == ("1 of 2 quotes do not stand in the documents and were dropped.",)
+    assert draft.notices == ("1 of 2 quotes are not in the documents and were dropped.",)
 
 
 async def test_a_quote_of_another_passage_than_the_one_named_is_dropped():

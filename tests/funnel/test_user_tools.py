@@ -188,7 +188,7 @@ async def test_a_call_stands_in_the_trace_like_any_other(ask, tmp_path):
         ("rate('USD', when=1)", "rate(): got an unexpected keyword argument 'when'"),
         ("stock('pens', at_least=[1])", "stock(): at_least: Input should be a valid integer"),
         ("rate('XXX')", "rate() failed: KeyError: 'XXX'"),
-        ("rate('x' * 300_000)", "rate() was passed 300,016 characters; at most 200,000 are taken"),
+        ("rate('x' * 300_000)", "rate() was passed 300,016 characters; at most 200,000 are allowed"),
     ],
 )
 async def test_a_mistake_is_told_to_the_code(mistake, expression, told):
@@ -224,7 +224,7 @@ async def test_a_long_result_is_refused(mistake):
         """Much."""
         return "x" * 1_000
 
-    assert "long() gave 1,002 characters, at most 1,000 are taken" in await mistake("long()", long)
+    assert "long() returned 1,002 characters, at most 1,000 are allowed" in await mistake("long()", long)
 
 
 class Stopped(BaseException):
@@ -313,7 +313,7 @@ async def test_calls_are_counted_over_the_whole_run(ask):
     child = cell("[one(), one()]", "submit('done', citations=[])")
     work = cell("rlm_query('q', ['leases'])", "one()", "try: one()", "except RuntimeError as e: print(e)")
     _, requests = await ask(work, child, cell("submit(1, citations=[])"), tools=[one])
-    assert "one() was called 3 times, as often as a run may" in last(requests[2])
+    assert "one() was called 3 times, the most that a run may" in last(requests[2])
 
 
 # what is refused before anything is spent
@@ -380,9 +380,9 @@ def named(name):
         (named("context"), "The tool context: the model's code has something else of that name"),
         (named("json"), "The tool json: the model's code has something else of that name"),
         (named("print"), "The tool print: Python has something else of that name"),
-        (named("<lambda>"), "The tool <lambda>: that is no plain name"),
-        (named("class"), "The tool class: that is no plain name"),
-        (3, "The tool 3: it is no function"),
+        (named("<lambda>"), "The tool <lambda>: that is not a plain name"),
+        (named("class"), "The tool class: that is not a plain name"),
+        (3, "The tool 3: it is not a function"),
     ],
 )
 async def test_what_cannot_be_a_tool_is_refused_in_one_line(ask, memory, function, reason):

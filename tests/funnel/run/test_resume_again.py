@@ -410,7 +410,7 @@ async def test_from_where_a_cell_comes_out_differently_the_work_is_done_anew(sho
         assert second.calls == (2, 0)
         assert "too slow" not in prompt(second.root.requests[0])
     assert (answer.status, answer.usage.model_calls) == ("complete", 3 + 1 + 2)
-    assert answer.notices[-1].startswith("What had been done no longer fitted from some step on")
+    assert answer.notices[-1].startswith("From some step on, earlier results no longer fitted")
 
 
 async def test_a_third_life_goes_on_with_what_the_second_did_and_not_the_first(shop, stopped):
