@@ -132,3 +132,14 @@ def load(stored: bytes) -> Entry | None:
     kind = next((_KINDS[key] for key in plain if key in _KINDS), None)
     entry: Entry | None = None if kind is None else _STORED[kind].of(plain)
     return entry
+
+
+def exposes_everything(stored: bytes) -> bool:
+    """Return whether an entry says that the run may have had text of any document."""
+    if b'"exposed"' not in stored:
+        return False
+    try:
+        entry = load(stored)
+    except ValueError:
+        return True  # of a later version, which nobody here understands
+    return isinstance(entry, TextExposed) and entry.everything

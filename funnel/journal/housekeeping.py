@@ -13,7 +13,8 @@ from urllib.parse import unquote
 
 from funnel.asker import Asker
 from funnel.errors import RunTaken, RunUnknown
-from funnel.journal.journal import MOVED, RECORD
+from funnel.journal.entries import exposes_everything
+from funnel.journal.journal import ENTRY, MOVED, RECORD
 from funnel.journal.lease import Lease
 from funnel.journal.record import RunRecord
 from funnel.llm.daily import PREFIX
@@ -93,8 +94,9 @@ async def remove_runs_before(memory: Memory, moment: datetime, *, asker: Asker) 
 async def erase_documents(memory: Memory, ids: Collection[str]) -> Removed:
     """Remove every version of these documents, and all that may hold their text, for all tenants.
 
-    This includes runs that had one of them or mention it, findings about it, and every cache of completions,
-    since completions do not say what they were made from.
+    This includes runs that had one of them, mention it, or may have had text of any document, as from a
+    caller's own tool; findings about it; and every cache of completions, since completions do not say what
+    they were made from.
 
     Raises: `RunTaken` if a process is working on such a run, and then nothing is changed; `MemoryFailed`.
     """
@@ -181,11 +183,16 @@ def _may_derive_from(parts: list[str], ids: Collection[str]) -> bool:
 
 
 def _naming(ids: Iterable[str]) -> Callable[[str, bytes], bool]:
-    """Return a test for whether a key or a JSON value names one of these documents."""
+    """Return a test for whether a key or a JSON value names one of these documents, or means any."""
     ids = list(ids)
     quoted = [quoted for name in ids for quoted in spellings(name)]
     documents = {f"document/{name}" for name in ids}
-    return lambda key, value: key in documents or any(name in value for name in quoted)
+
+    def test(key: str, value: bytes) -> bool:
+        in_words = key in documents or any(name in value for name in quoted)
+        return in_words or (key.startswith(ENTRY) and exposes_everything(value))
+
+    return test
 
 
 async def _any_value(memory: Memory, where: Namespace, wanted: Callable[[str, bytes], bool]) -> bool:

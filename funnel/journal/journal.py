@@ -41,7 +41,8 @@ from funnel.types import Answer, Citation, EndReason
 RECORD, ANSWER = "record", "answer"
 MOVED = "moved"
 """The key of the URL that the run moved to, in the memory that it left."""
-_ENTRY = "journal/"
+ENTRY = "journal/"
+"""What the keys of entries begin with."""
 _LOADED = 256
 
 
@@ -125,11 +126,11 @@ class Journal:
         """
         self._attempt = await self._lease.take()
         asked: dict[tuple[int, tuple[int, ...]], Outcome] = {}
-        after = _ENTRY
-        while keys := await self._memory.scan(self._where, _ENTRY, after=after, limit=_LOADED):
+        after = ENTRY
+        while keys := await self._memory.scan(self._where, ENTRY, after=after, limit=_LOADED):
             found = await self._memory.get_many(self._where, keys)
             for key in keys:
-                attempt = int(key.removeprefix(_ENTRY).partition("/")[0])
+                attempt = int(key.removeprefix(ENTRY).partition("/")[0])
                 try:
                     entry = entries.load(found[key])
                 except ValueError as error:
@@ -258,8 +259,8 @@ class Journal:
 
     async def length(self) -> int:
         """Return how many entries are written."""
-        count, after = 0, _ENTRY
-        while keys := await self._memory.scan(self._where, _ENTRY, after=after, limit=_LOADED):
+        count, after = 0, ENTRY
+        while keys := await self._memory.scan(self._where, ENTRY, after=after, limit=_LOADED):
             count, after = count + len(keys), keys[-1]
         return count
 
@@ -306,7 +307,7 @@ class Journal:
         """Write the first `n` that are pending. Raises: `RunTaken`, `MemoryFailed`."""
         await self._lease.check()
         items = {
-            f"{_ENTRY}{self._attempt:06d}/{number:09d}": entry
+            f"{ENTRY}{self._attempt:06d}/{number:09d}": entry
             for number, (entry, _) in enumerate(self._pending[:n], start=self._written)
         }
         await self._memory.put_many(self._where, items, ttl_s=self._ttl_s)

@@ -14,8 +14,10 @@ from second_stage import doc
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import RunTaken, RunUnknown
 from funnel.journal import Journal, RunRecord
+from funnel.journal.entries import Kept
 from funnel.journal.housekeeping import Removed, erase_documents, remove_runs, remove_runs_before
 from funnel.journal.swapping import Mailbox
+from funnel.llm.base import StepId
 from funnel.llm.budget import Limits
 from funnel.memory import InMemory, namespace
 from funnel.memory.swap.hot_swap import HotSwap
@@ -169,6 +171,14 @@ async def test_an_erased_document_is_gone_in_every_version_with_what_was_made_of
         "learnt/scope/c/1",
         "run/never",
     ]
+
+
+async def test_a_run_that_may_have_had_text_of_any_document_is_erased_with_each(memory):
+    for name, everything in (("any", True), ("one", False)):
+        async with working(memory, name, "c") as journal:
+            journal.expose(["c"], everything=everything)
+            journal.keep(StepId((0, 1), ""), Kept("text of b, which a caller's own tool gave"))
+    assert (await erase_documents(memory, ["b"])).runs == ("any",)
 
 
 async def test_an_id_that_is_part_of_another_is_another(memory):
