@@ -46,7 +46,7 @@ class Audience:
         return asker
 
     def narrow(self, where: Filter | None) -> Filter | None:
-        """Return a question's filter combined with that of the funnel."""
-        if self._where is None or where is None:
+        """Return the filter of a question, or of a run that is resumed, combined with that of the funnel."""
+        if self._where is None or where is None or where == self._where:
             return where if self._where is None else self._where
         return self._where & where

@@ -162,7 +162,9 @@ class RunLifecycle:
             self._check_parts(record)
             tools = _tools_again(record, again)
             await journal.resume()
-            record = replace(record, limits=again.limits or record.limits)
+            # The run may have begun in a funnel over more documents.
+            where = self._audience.narrow(record.where)
+            record = replace(record, limits=again.limits or record.limits, where=where)
             schema = _schema_again(record, again)
             trace = again.trace or self._trace_dir / f"{name}.{journal.attempt}.jsonl"
             async with self._parent_ledger(asker, again.ledger) as ledger:
@@ -285,10 +287,13 @@ class RunLifecycle:
 async def _check_documents(run: Run) -> None:
     """Check that the run's documents still exist, unchanged, and that its asker may read them.
 
+    Of a document of which it had no more than the title, or a finding, another version will do.
+
     Raises: `RunChanged`.
     """
     hits = HITS.of(run.journal.value("hits") or [])
     changed = await run.documents.changed((hit.document.id, hit.document.version) for hit in hits)
+    changed += [name for name in await run.documents.unreadable() if name not in changed]
     if changed:
         named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""

@@ -32,7 +32,7 @@ from funnel.router import Router
 from funnel.run.options import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.types import Answer
-from indexes import RawDocuments
+from indexes import RawDocuments, field
 
 QUESTION = "How long do refunds take?"
 FREE = {"scripted": (0.0, 0.0), "sub": (0.0, 0.0)}
@@ -152,6 +152,35 @@ async def test_a_run_whose_documents_are_no_longer_so_is_not_resumed(shop, stopp
     why = "documents that it had read have changed or are closed to its asker: 'refunds'."
     said = f"Run {run!r} cannot be resumed: {why} Ask the"
     assert str(caught.value) == f"{said} question anew."
+
+
+async def test_a_run_that_was_shown_a_title_is_not_resumed_without_the_right_to_read_it(shop, stopped):
+    listing = cell("titles = [found['title'] for found in documents()]")
+    options = Options(mode="deep", k=1, asker=CLERK)
+    run = await stopped(listing, options=options, source=RawDocuments(OPEN))
+    taken = RawDocuments([*OPEN[:2], replace(OPEN[2], readers=frozenset({"boss"}))])
+    async with shop(cell("submit(titles, citations=[])"), source=taken) as second:
+        with pytest.raises(RunChanged, match="'roth'"):
+            await second.resume(run)
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_a_funnel_with_a_filter_resumes_no_run_that_read_what_it_leaves_out(
+    tmp_path, memory, shop, stopped, ended
+):
+    if ended:
+        async with shop(SUBMIT) as first:
+            run = (await first.funnel.ask(QUESTION, Options(mode="deep"))).run
+    else:
+        run = await stopped(cell("x = 7"))
+    models = Models(ScriptedLLM([]), ScriptedLLM([], name="sub"), prices=FREE)
+    narrow = Funnel(
+        RawDocuments(SHOP).as_owner(field("team") == "a"), models=models,
+        memory=memory, sandbox=MontySandbox(max_processes=8), trace_dir=tmp_path, router=Router(),
+    )  # fmt: skip
+    async with narrow:
+        with pytest.raises(RunChanged):
+            await narrow.resume(run)
 
 
 @pytest.mark.parametrize(
