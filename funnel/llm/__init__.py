@@ -1,1 +1,1 @@
-"""Language models behind one protocol, one file each; `meter` is the one way by which a run calls them."""
+"""Language models behind one protocol, one file each; `meter` is the only way in which a run calls them."""

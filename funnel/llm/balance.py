@@ -13,7 +13,7 @@ from funnel.types import Usage
 
 
 class Balance:
-    """What was spent and reserved within `limits`, which are never changed. `name` is what errors call it."""
+    """Amounts spent and reserved within `limits`, which never change. `name` is its name in errors."""
 
     def __init__(
         self, limits: Limits, *, name: str = "run", clock: Callable[[], float] = time.monotonic
@@ -44,22 +44,22 @@ class Balance:
         return self._clock() - self._started
 
     def left_s(self) -> float | None:
-        """Seconds until the deadline, below zero after it; None without one."""
+        """Seconds until the deadline, below zero after it; None if there is none."""
         timeout_s = self.limits.timeout_s
         return None if timeout_s is None else timeout_s - self.elapsed_s
 
     def left_calls(self) -> int | None:
-        """Model calls left, those in flight taken off; None without a limit."""
+        """Model calls left, less those in flight; None if there is no limit."""
         limit = self.limits.max_calls
         return None if limit is None else max(0, limit - self._calls - len(self._open))
 
     def left_usd(self) -> float | None:
-        """Dollars left, reservations taken off; None without a limit."""
+        """Dollars left, less reservations; None if there is no limit."""
         limit = self.limits.max_usd
         return None if limit is None else max(0.0, limit - self._usd - sum(r.usd for r in self._open))
 
     def left_tokens(self) -> int | None:
-        """Tokens left, reservations taken off; None without a limit."""
+        """Tokens left, less reservations; None if there is no limit."""
         limit = self.limits.max_tokens
         if limit is None:
             return None
@@ -67,7 +67,7 @@ class Balance:
         return max(0, limit - self._input - self._output - reserved)
 
     def left_output_chars(self) -> int | None:
-        """Characters that cells may still print and note; None without a limit."""
+        """Characters that cells may still print and note; None if there is no limit."""
         limit = self.limits.max_output_chars
         return None if limit is None else max(0, limit - self._output_chars)
 
@@ -104,7 +104,7 @@ class Balance:
         return granted
 
     def may_gain(self, limit: str) -> bool:
-        """Whether it is worth waiting for more of what this limit bounds: calls in flight may take less."""
+        """Whether waiting may free more of this limit: calls in flight may use less than reserved."""
         return limit in {"max_usd", "max_tokens"} and self.in_flight > 0
 
     async def make_room(
@@ -130,19 +130,19 @@ class Balance:
         return reservation in self._open
 
     def close(self, reservation: Reservation, *, spent: tuple[int, int, float | None] | None = None) -> None:
-        """Free a reservation, and book what was spent on it: tokens in, tokens out, dollars.
+        """Free a reservation and book what was spent on it: tokens in, tokens out, dollars.
 
         Raises: `ValueError` if it is not open.
         """
         if reservation not in self._open:
-            raise ValueError("this reservation was settled or released before")
+            raise ValueError("this reservation is already settled or released")
         del self._open[reservation]
         if spent is not None:
             self.spend(*spent)
         self.wake()
 
     def wake(self) -> None:
-        """Tell those who wait for room that there may be some."""
+        """Wake those who wait for room, since there may be some."""
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             if not waiter.done():
@@ -154,12 +154,12 @@ class Balance:
         return False
 
     async def announce(self, reservation: Reservation) -> None:
-        """Make sure that the call of a reservation counts even if this process dies from now on."""
+        """Make sure that the call of a reservation counts even if this process dies later."""
 
     # what was spent
 
     def spend(self, input_tokens: int, output_tokens: int, usd: float | None, *, calls: int = 1) -> None:
-        """Book calls; `usd` is None if nobody knows their price."""
+        """Book calls; `usd` is None if their price is unknown."""
         self._calls += calls
         self._input += input_tokens
         self._output += output_tokens
@@ -173,7 +173,7 @@ class Balance:
         self._cached += 1
 
     def count_replayed(self) -> None:
-        """Count an answer that the journal gave again."""
+        """Count an answer that was replayed from the journal."""
         self._replayed += 1
 
     def count_turn(self, depth: int) -> None:
@@ -187,7 +187,7 @@ class Balance:
 
     @property
     def usage(self) -> Usage:
-        """What was spent so far."""
+        """The amounts spent so far."""
         return Usage(
             model_calls=self._calls,
             input_tokens=self._input,
@@ -204,6 +204,6 @@ class Balance:
     def exceeded(
         self, limit: str, spent: float, *, needed: float | None = None, detail: str = ""
     ) -> BudgetExceeded:
-        """The error that says that this limit of this ledger refused."""
+        """Return the error for this limit of this ledger."""
         allowed = getattr(self.limits, limit) or 0
         return BudgetExceeded(limit, allowed, spent, needed=needed, detail=detail, ledger=self.name)

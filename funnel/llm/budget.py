@@ -25,7 +25,7 @@ _N = TypeVar("_N", int, float)
 class Ledger:
     """Live counters within `limits`, and within the limits of every ledger above.
 
-    `name` is what errors call it: run, job, owner. What remains is told for the ledger that has least of it.
+    `name` is its name in errors: run, job, owner. What remains is that of the ledger with the least left.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Ledger:
         clock: Callable[[], float] = time.monotonic,
         balance: Balance | None = None,
     ) -> None:
-        """Open a ledger. `balance`: its counters, if somebody else keeps them; its limits are then those."""
+        """Open a ledger. `balance`: existing counters, whose limits then replace `limits`."""
         self._balance = balance or Balance(limits, name=name, clock=clock)
         self.balances: tuple[Balance, ...] = (self._balance, *(parent.balances if parent else ()))
         """The counters of this ledger and of every ledger above it."""
@@ -46,7 +46,7 @@ class Ledger:
 
     @property
     def name(self) -> str:
-        """What errors call this ledger."""
+        """The name of this ledger in errors."""
         return self._balance.name
 
     @property
@@ -56,12 +56,12 @@ class Ledger:
 
     @property
     def usage(self) -> Usage:
-        """What was spent so far, by all ledgers below too."""
+        """The amounts spent so far, including those of all ledgers below."""
         return self._balance.usage
 
     @property
     def answered(self) -> bool:
-        """Whether any call has brought an answer."""
+        """Whether any call has returned an answer."""
         return self._balance.answered
 
     @property
@@ -78,13 +78,13 @@ class Ledger:
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds until the first deadline, never below zero; None without one. What is kept back is off."""
+        """Seconds until the first deadline, less what is kept back, at least 0; None if there is none."""
         left_s = _least([balance.left_s() for balance in self.balances])
         return None if left_s is None else max(0.0, left_s - self._kept_back_s)
 
     @contextmanager
     def keeping_back(self, share: float, *, at_most_s: float) -> Iterator[None]:
-        """Inside, the deadline comes earlier by that share of the time left, kept for what comes after."""
+        """Move the deadline forward, inside the block, by a share of the time left: it is kept for later."""
         remaining_s = self.remaining_s
         kept_s = 0.0 if remaining_s is None else min(remaining_s * share, at_most_s)
         self._kept_back_s += kept_s
@@ -95,7 +95,7 @@ class Ledger:
 
     @asynccontextmanager
     async def in_time(self, detail: str = "") -> AsyncIterator[None]:
-        """Inside, the deadline ends what is awaited. Raises: `BudgetExceeded` with that detail."""
+        """Cancel the block at the deadline. Raises: `BudgetExceeded` with that detail."""
         try:
             async with asyncio.timeout(self.remaining_s) as deadline:
                 yield
@@ -105,7 +105,7 @@ class Ledger:
             raise self.out_of_time(detail) from None
 
     def out_of_time(self, detail: str = "") -> BudgetExceeded:
-        """The error that says whose deadline has passed, and by default whether the model had answered."""
+        """Return the error for the deadline that passed, which says if the model had not answered."""
         if not self.answered:
             detail = detail or "the model had not answered"
         times = [(left_s, i) for i, each in enumerate(self.balances) if (left_s := each.left_s()) is not None]
@@ -115,15 +115,15 @@ class Ledger:
     # what remains
 
     def remaining_calls(self) -> int | None:
-        """Model calls left, those in flight taken off; None without a limit."""
+        """Model calls left, less those in flight; None if there is no limit."""
         return _least([balance.left_calls() for balance in self.balances])
 
     def remaining_usd(self) -> float | None:
-        """Dollars left, reservations taken off; None without a limit."""
+        """Dollars left, less reservations; None if there is no limit."""
         return _least([balance.left_usd() for balance in self.balances])
 
     def remaining_tokens(self) -> int | None:
-        """Tokens left, reservations taken off; None without a limit."""
+        """Tokens left, less reservations; None if there is no limit."""
         return _least([balance.left_tokens() for balance in self.balances])
 
     @property
@@ -156,10 +156,10 @@ class Ledger:
     def reserve_at_once(
         self, input_tokens: int, output_tokens: int, price: Price | None
     ) -> Reservation | None:
-        """Reserve for a call that is to be made now; None if it is worth waiting for room.
+        """Reserve for a call that is made now; None if it is worth waiting for room.
 
-        It is while calls are in flight that seldom take all that they reserved: before they have ended, no
-        call is granted less than it asks for.
+        Waiting is worthwhile while calls are in flight, since they seldom use all that they reserved. Until
+        they end, no call is granted less than it asks for.
 
         Raises: `BudgetExceeded`.
         """
@@ -169,7 +169,7 @@ class Ledger:
     async def reserve_in_turn(
         self, input_tokens: int, output_tokens: int, price: Price | None
     ) -> Reservation:
-        """The same, waiting for room in order of arrival. Raises: `BudgetExceeded`."""
+        """Reserve for a call, waiting for room in order of arrival. Raises: `BudgetExceeded`."""
         async with self._in_line:
             while True:
                 found = self._try(input_tokens, output_tokens, price)
@@ -178,12 +178,12 @@ class Ledger:
                 await found.make_room(input_tokens, output_tokens, price)
 
     def _try(self, input_tokens: int, output_tokens: int, price: Price | None) -> Reservation | Balance:
-        """The reservation, or the balance in which to wait for room. Raises: `BudgetExceeded`."""
+        """Return the reservation, or the balance in which to wait for room. Raises: `BudgetExceeded`."""
         if self.remaining_s == 0:
             raise self.out_of_time()
         granted = output_tokens
         for balance in self.balances:
-            # Nothing is cut while waiting for room may bring all of it.
+            # Nothing is cut while waiting may make room for all of it.
             at_least = granted if balance.may_gain("max_tokens") else MIN_OUTPUT_TOKENS
             try:
                 granted = balance.fit(input_tokens, granted, price, at_least=at_least)
@@ -252,11 +252,12 @@ class Ledger:
         price: Price | None,
         answered: bool = True,
     ) -> float | None:
-        """Book what the call really took, even above its reservation, and free that, at every level.
+        """Book what the call really used, even above its reservation, and free that, at every level.
 
-        Not `answered`: it brought nothing, but may have cost as much.
+        `answered`: whether it returned anything; if not, it may still have been billed.
 
-        Returns: its dollars, None if unpriced. Raises: `ValueError` for a reservation that is not open.
+        Returns: its dollars, None if its price is unknown. Raises: `ValueError` if the reservation is not
+        open.
         """
         usd = None if price is None else price.cost(input_tokens, output_tokens)
         for balance in self.balances:
@@ -265,7 +266,7 @@ class Ledger:
         return usd
 
     def release(self, reservation: Reservation) -> None:
-        """Free the reservation of a call that took nothing. Raises: `ValueError` as `settle` does."""
+        """Free the reservation of a call that used nothing. Raises: `ValueError` as `settle` does."""
         for balance in self.balances:
             balance.close(reservation)
 
@@ -305,7 +306,7 @@ class Ledger:
             balance.count_turn(depth)
 
     def remaining_output_chars(self) -> int | None:
-        """Characters that cells may still print and note; None without a limit."""
+        """Characters that cells may still print and note; None if there is no limit."""
         return _least([balance.left_output_chars() for balance in self.balances])
 
     def take_output(self, n_chars: int) -> int:
@@ -317,7 +318,7 @@ class Ledger:
         return taken
 
     def out_of_output(self) -> BudgetExceeded:
-        """The error that says that the cells have printed and noted all that they may."""
+        """Return the error for cells that have printed and noted all that they may."""
         used_up = next((each for each in self.balances if each.left_output_chars() == 0), self._balance)
         return used_up.exceeded("max_output_chars", used_up.usage.output_chars)
 

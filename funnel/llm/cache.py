@@ -1,7 +1,7 @@
-"""Completions cached in a memory across runs, apart by tenant and rights; knows no model and no budget.
+"""Caches completions across runs, separately for each tenant and rights; knows no model and no budget.
 
-Two calls share a completion when nothing differs that shapes it: `Request.key`. Of identical calls at the
-same time one is made, also over several runs of one process.
+Two calls share a completion if their `Request.key` is the same. Of identical calls at the same time only one
+is made, even across runs of one process.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ScopedCache:
         """
         name = (self._where, key)
         while (flight := self._flights.get(name)) is not None:
-            # Shielded: who waits may be cancelled, and the others wait on.
+            # Shielded: one caller may be cancelled while the others wait on.
             landed = await asyncio.shield(flight)
             if isinstance(landed, Completion):
                 return landed, True
@@ -80,7 +80,7 @@ class ScopedCache:
         else:
             return landed, False
         finally:
-            # None: cancelled, or out of this run's budget, which is nothing to another; it calls itself.
+            # None: cancelled, or over the budget of its own run. Other runs then make the call themselves.
             del self._flights[name]
             flight.set_result(landed)
 
@@ -92,7 +92,7 @@ class ScopedCache:
             return None  # a later version's: it is paid for again, and replaced
 
     async def _keep(self, key: str, completion: Completion) -> None:
-        """Store a completion that ended by itself; one that was cut or refused may be whole the next time."""
+        """Store a completion, except one that was cut or refused: it may be complete next time."""
         if completion.finish_reason == "stop" and completion.text.strip():
             stored = {key: _COMPLETIONS.dump(completion)}
             await self._memory.put_many(self._where, stored, ttl_s=self._ttl_s)

@@ -1,4 +1,4 @@
-"""What the owner of each tenant may spend a day, over all processes that share a memory; knows no run."""
+"""The daily budget of each tenant's owner, over all processes that share a memory; knows no run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from funnel.memory.base import Memory
 
 LABEL = "owner's day"
 PREFIX = "day/"
-"""What the name of such a ledger begins with; the date follows, as in UTC."""
+"""The prefix of such a ledger's name; the date in UTC follows."""
 
 
 def _now() -> datetime:
@@ -31,7 +31,7 @@ class _Opened:
 
 
 class DailyBudget:
-    """One ledger a tenant and day (UTC), opened by the first who needs it and closed by the last.
+    """Keeps a ledger for each tenant and day (UTC), opened by its first user and closed by its last.
 
     Money is booked on the day on which its ledger was opened: a run that goes on after midnight counts for
     the day on which it began.
@@ -54,7 +54,7 @@ class DailyBudget:
 
     @asynccontextmanager
     async def open(self, asker: Asker) -> AsyncIterator[Ledger]:
-        """The ledger of the asker's tenant for today. Raises: `MemoryFailed`."""
+        """Yield the ledger of the asker's tenant for today. Raises: `MemoryFailed`."""
         key = asker.tenant, self._now().date().isoformat()
         async with self._turn:
             opened = self._opened.get(key)

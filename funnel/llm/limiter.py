@@ -1,7 +1,7 @@
-"""At most so many at once, and those who wait are served in turn; knows nothing of what is done meanwhile.
+"""Limits how many tasks are inside at once and serves those who wait in turn; knows nothing of the work.
 
-There is one `CallQueue` a process for each endpoint and key, which every run that calls there passes. So
-`max_parallel` holds for the process and not for each run.
+A process has one `CallQueue` for each endpoint and key, which all its runs share. So `max_parallel` applies
+to the process and not to each run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 
 class _Waiter:
-    """Somebody who waits, in an event loop of their own. `admitted`: the place is theirs."""
+    """A task that waits, and its event loop. `admitted`: whether it was given a place."""
 
     __slots__ = ("admitted", "loop", "turn")
 
@@ -24,7 +24,7 @@ class _Waiter:
         self.admitted = False
 
     def wake(self) -> bool:
-        """Tell them, from whatever thread. Returns: False if their event loop has ended."""
+        """Wake the task from any thread. Returns: False if its event loop has ended."""
         try:
             if self.loop is _running_loop():
                 _set(self.turn)
@@ -36,12 +36,12 @@ class _Waiter:
 
 
 class CallQueue:
-    """Who is inside and who waits, over all event loops of a process.
+    """The tasks that are inside and those that wait, over all event loops of a process.
 
     Waiting parties (`Limiter` objects, one a run) are served round robin, and each in order of arrival: a run
     with ten thousand waiting calls does not starve one with a single call. Leaving takes the same time
-    however many wait. `asyncio.Semaphore` goes through all of them for each that leaves: a deadline that ends
-    ten thousand waiters together would be late by seconds.
+    however many wait. `asyncio.Semaphore` goes through all of them for each task that leaves: a deadline that
+    ends ten thousand waiters together would be late by seconds.
     """
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class CallQueue:
         self._waiting: OrderedDict[Limiter, OrderedDict[_Waiter, None]] = OrderedDict()
 
     def full(self, size: int) -> bool:
-        """Whether as many as `size` are inside."""
+        """Whether `size` or more tasks are inside."""
         return self._n_inside >= size
 
     def enter_at_once(self, party: Limiter) -> bool:
-        """Enter if fewer than `party.size` are inside. Returns: whether it did."""
+        """Enter if fewer than `party.size` are inside. Returns: whether that succeeded."""
         with self._lock:
             if self._n_inside >= party.size:
                 self._forget_ended_loops()
@@ -67,7 +67,7 @@ class CallQueue:
     async def enter(self, party: Limiter) -> None:
         """Wait until fewer than `party.size` are inside. Cancelling is safe."""
         with self._lock:
-            if self._n_inside < party.size:  # somebody of another thread has left meanwhile
+            if self._n_inside < party.size:  # a task of another thread has left meanwhile
                 self._count(asyncio.get_running_loop(), 1)
                 return
             waiter = _Waiter()
@@ -77,22 +77,22 @@ class CallQueue:
         except asyncio.CancelledError:
             with self._lock:
                 if waiter.admitted:
-                    self._count(waiter.loop, -1)  # the place had come, but not its holder
+                    self._count(waiter.loop, -1)  # given a place, but cancelled before it woke
                     self._admit()
                 else:
                     self._drop(party, waiter)
             raise
 
     def leave(self) -> None:
-        """Hand the place on; for whoever has entered."""
+        """Give the place to the next in turn; called once by each task that has entered."""
         with self._lock:
             self._count(asyncio.get_running_loop(), -1)
             self._admit()
 
     def _admit(self) -> None:
-        """Admit one for whom there is room, of the party whose turn it is.
+        """Admit one task that there is room for, from the party whose turn it is.
 
-        Called for each place that is freed: before, nobody who waited could have been admitted.
+        Called for each place that is freed; until then no waiting task could have been admitted.
         """
         for _ in range(len(self._waiting)):
             party, waiting = next(iter(self._waiting.items()))
@@ -123,7 +123,7 @@ class CallQueue:
             del self._inside[loop]
 
     def _forget_ended_loops(self) -> None:
-        """Whoever was inside when their event loop was closed never leaves by themselves."""
+        """Free the places of tasks whose event loop was closed, since they never leave by themselves."""
         for loop in [loop for loop in self._inside if loop.is_closed()]:
             freed = self._inside[loop]
             self._count(loop, -freed)
@@ -142,7 +142,7 @@ class Limiter:
         self._queue = queue or CallQueue()
 
     def locked(self) -> bool:
-        """Whether whoever comes now has to wait."""
+        """Whether a task that comes now has to wait."""
         return self._queue.full(self.size)
 
     async def __aenter__(self) -> None:
@@ -158,7 +158,7 @@ _QUEUES_LOCK = threading.Lock()
 
 
 def queue_of(account: str) -> CallQueue:
-    """The one queue of this process for an account, as `Accountable.account` names it."""
+    """Return the one queue of this process for an account, as `Accountable.account` names it."""
     with _QUEUES_LOCK:
         queue = _QUEUES.get(account)
         if queue is None:

@@ -1,4 +1,4 @@
-"""What may be spent and what a call costs: values without behaviour; knows no ledger and no model."""
+"""Limits, prices and reservations, as values; knows no ledger and no model."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ MIN_OUTPUT_TOKENS = 64
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may take, its children included. None means no limit of that kind.
+    """Limits of a run, its children included. None means no limit of that kind.
 
-    `max_turns` holds for each inspector, `max_output_chars` for what all cells print and note together.
+    `max_turns` applies to each inspector, `max_output_chars` to what all cells print and note together.
     `max_prompt_tokens` bounds the estimated size of a prompt of an inspector, whatever the documents' size.
 
-    In the ledger of a job or an owner the sums hold (dollars, calls, tokens, seconds, characters of output);
-    turns, depth and prompt size are a run's own. The defaults are those of a run: a job begins with `only`.
+    In the ledger of a job or an owner only the sums apply (dollars, calls, tokens, seconds, characters of
+    output); turns, depth and prompt size are limited for each run. The defaults are those of a run; for a
+    job, use `only`.
 
     Raises: `BadSetting` for a limit that is negative or not a number.
     """
@@ -39,7 +40,7 @@ class Limits:
             "max_prompt_tokens",
         ):  # fmt: skip
             value = getattr(self, name)
-            # A cap of NaN would compare as neither passed nor kept.
+            # A limit of NaN would never count as passed.
             if value is not None and (math.isnan(value) or value < 0):
                 raise BadSetting(name, f"must be 0 or more, not {value:g}.")
 
@@ -52,7 +53,7 @@ class Limits:
         max_tokens: int | None = None,
         timeout_s: float | None = None,
     ) -> Limits:
-        """These limits and no other: what a job or an owner is given."""
+        """Return these limits and no others, as for a job or an owner."""
         return cls(max_usd, max_calls, max_tokens, timeout_s, max_output_chars=None)
 
 
@@ -72,8 +73,8 @@ class Price:
 class Reservation:
     """The worst case of one call. `output_tokens` is the most that the call may be asked for.
 
-    Compared by identity, since two of the same size are two. `in_flight`: the call is being made now, so that
-    it pays to wait for its end; otherwise the reservation is kept for a later call.
+    Compared by identity, since two of the same size are not the same. `in_flight`: the call is being made
+    now, so that it pays to wait for its end; otherwise the reservation is kept for a later call.
     """
 
     input_tokens: int

@@ -38,7 +38,7 @@ FIRST_CALL_INPUT_TOKENS = 1024
 
 
 class Meter:
-    """Calls one model within a run's budget. `price` is None if nobody stated it.
+    """Calls one model within a run's budget. `price` is None if it is unknown.
 
     With a `cache`, a completion that is in it is not paid for; with a `journal`, neither is a call that was
     made at the same place in an earlier attempt of the run.
@@ -111,8 +111,8 @@ class Meter:
         `place`: where it is made, for the journal; a sub-call that failed there before fails again.
 
         Raises: `BudgetExceeded` when the call would pass a limit, or the deadline came while it ran;
-        `BudgetTooSmall` when it is the run's first and would; `CallFailed`;
-        `UnknownPrice`; what the model raises. Cancelling is safe: the slot and the books are put right.
+        `BudgetTooSmall` when it is the run's first and would; `CallFailed`; `UnknownPrice`; what the model
+        raises. Cancelling is safe: the place in the queue and the reservation are freed.
         """
         self._check_price(self._ledger.limits)
         if place is not None and (replayed := self._replayed(request, place, parent)) is not None:
@@ -189,7 +189,7 @@ class Meter:
         return request.estimated_input_tokens(), request.max_output_tokens, self._price
 
     def _told(self, refused: BudgetExceeded) -> BudgetError:
-        """A refusal by the run's own limits before any answer means that they allow no call at all."""
+        """Return the refusal, as `BudgetTooSmall` if the run's own limits allow no call at all."""
         of_the_run = refused.ledger == self._ledger.name
         if of_the_run and refused.needed is not None and not self._ledger.answered:
             return BudgetTooSmall(refused.limit, refused.allowed, refused.spent + refused.needed)
@@ -248,7 +248,7 @@ class Meter:
     ) -> None:
         """Record how a call ended. A cancelled call may have been served, so its announcement stands.
 
-        That a limit ended it is no part of what happened either: with a larger one it is made again.
+        A call that a limit ended is not recorded either: with a larger limit it is made again.
         """
         if self._journal is None or place is None:
             return
@@ -344,7 +344,7 @@ class _Bill:
 
     def _book(self, input_tokens: int, output_tokens: int, usage: str, *, answered: bool = True) -> None:
         if self._open is None:
-            raise ValueError("this call was booked before")
+            raise ValueError("this call is already booked")
         usd = self._ledger.settle(
             self._open,
             input_tokens=input_tokens,

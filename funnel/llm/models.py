@@ -1,4 +1,4 @@
-"""The two models of a funnel and their prices: one leads, the other does the parts; knows no provider."""
+"""The root model of a funnel, the model of sub-calls, and their prices; knows no provider."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from funnel.trace.events import Events
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models that a funnel calls, and what that costs.
+    """The models that a funnel calls, and their prices.
 
     `prices` ((input, output) in dollars per million tokens) take precedence over the shipped table.
     `max_parallel`: how many calls to one endpoint with one key may be in flight, in all runs of this process.
@@ -36,7 +36,7 @@ class Models:
         cache: Cache | None = None,
         journal: CallJournal | None = None,
     ) -> tuple[Meter, Meter]:
-        """The meters of one run, root and sub: one ledger, one stream of events and one turn for both."""
+        """Return the meters of one run, root and sub; both share its ledger, events and turn in the queue."""
         limits: dict[CallQueue, Limiter] = {}
         for llm in (self.root, self.sub):
             queue = self._queue_of(llm)
@@ -59,7 +59,7 @@ class Models:
         return queue_of(llm.account) if isinstance(llm, Accountable) else self._queue
 
     async def close(self) -> None:
-        """Let go of both models' connections."""
+        """Close the connections of both models."""
         await self.root.close()
         if self.sub is not self.root:
             await self.sub.close()

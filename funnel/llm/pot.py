@@ -1,8 +1,8 @@
-"""What is stored of a ledger that several processes draw on, and the arithmetic of it; does no I/O.
+"""The stored form of a ledger that several processes draw on, and its arithmetic; does no I/O.
 
 The pot holds what has been spent for good and how much each holder has drawn; a holder's share says what the
-holder has spent of that, and the worst case of the calls that it may have sent. So of a holder that dies what
-it spent and what it may have sent is counted as spent, and the rest comes back.
+holder has spent of that, and the worst case of the calls that it may have sent. So if a holder dies, what it
+spent and what it may have sent count as spent, and the rest is returned.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from funnel.llm.limits import Limits
 
 FORMAT = 1
 _PARTS = 4
-"""Of what is free, a holder draws one part in so many at once, divided by the number of holders."""
+"""A holder draws this fraction (one in `_PARTS`) of what is free, divided by the number of holders."""
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Calls, tokens and dollars together. Infinite where nothing limits them."""
+    """Calls, tokens and dollars together. Infinite if there is no limit."""
 
     calls: float = 0
     tokens: float = 0
@@ -35,28 +35,28 @@ class Amount:
         return Amount(self.calls - other.calls, self.tokens - other.tokens, self.usd - other.usd)
 
     def short_of(self, needed: Amount) -> Amount:
-        """What is missing to `needed`, nothing where there is enough."""
+        """Return what is missing to reach `needed`, 0 if there is enough."""
         return _each(lambda has, wants: max(0, wants - has), self, needed)
 
     def at_most(self, other: Amount) -> Amount:
-        """The lesser of each kind."""
+        """Return the lesser amount of each kind."""
         return _each(min, self, other)
 
     def covers(self, needed: Amount) -> bool:
-        """Whether there is enough of each kind, but for what rounding takes."""
+        """Whether there is enough of each kind, up to rounding."""
         missing = self.short_of(needed)
         return missing.calls == 0 and missing.tokens == 0 and missing.usd <= 1e-12  # noqa: PLR2004 - of a dollar
 
     def dump(self) -> list[float]:
-        """As JSON types."""
+        """Return the amounts as JSON types."""
         return [self.calls, self.tokens, self.usd]
 
 
 @dataclass(frozen=True, slots=True)
 class Pot:
-    """The shared part of a ledger. `began` in seconds since 1970.
+    """The shared part of a ledger. `began` is in seconds since 1970.
 
-    `wanted` counts how often somebody found too little and asked the others for what they do not use.
+    `wanted` counts how often a holder found too little and asked the others for what they do not use.
     """
 
     began: float
@@ -65,15 +65,15 @@ class Pot:
     wanted: int = 0
 
     def free(self, limits: Limits) -> Amount:
-        """What nobody has spent or drawn."""
+        """Return what nobody has spent or drawn."""
         caps = _each_limit(limits)
         taken = sum(self.drawn.values(), self.spent)
         return Amount(*(max(0, left) for left in (caps - taken).dump()))
 
     def draw(self, holder: str, missing: Amount, limits: Limits, *, partly: bool = False) -> Pot | None:
-        """The pot after a holder has drawn at least what it misses, and some for later calls.
+        """Return the pot after a holder has drawn at least what it lacks, and some for later calls.
 
-        Returns: None if there is too little; with `partly` it takes what there is.
+        Returns: None if there is too little; with `partly` the holder then takes what there is.
         """
         free = self.free(limits)
         if not free.covers(missing) and not partly:
@@ -86,14 +86,14 @@ class Pot:
         return replace(self, drawn={**self.drawn, holder: self.drawn[holder] + finite})
 
     def dump(self) -> bytes:
-        """As it is stored."""
+        """Return it as it is stored."""
         drawn = {name: amount.dump() for name, amount in sorted(self.drawn.items())}
         stored = {"format": FORMAT, "began": self.began, "spent": self.spent.dump(), "drawn": drawn}
         return json.dumps({**stored, "wanted": self.wanted}).encode()
 
     @classmethod
     def load(cls, stored: bytes) -> Pot:
-        """What `dump` gave. Raises: `ValueError` for a format of a later version."""
+        """Restore what `dump` returned. Raises: `ValueError` for a format of a later version."""
         kept = _loaded(stored)
         drawn = {name: Amount(*amount) for name, amount in kept["drawn"].items()}
         return cls(kept["began"], Amount(*kept["spent"]), drawn, kept["wanted"])
@@ -101,7 +101,7 @@ class Pot:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one holder has spent of what it drew, and may have `sent`. `ended`: it is never changed again."""
+    """The amounts that one holder has spent, and may have `sent`. `ended`: it is never changed again."""
 
     holder: Mapping[str, Any]
     count: int = 0
@@ -110,13 +110,13 @@ class Share:
     ended: bool = False
 
     def dump(self) -> bytes:
-        """As it is stored."""
+        """Return it as it is stored."""
         stored = {"format": FORMAT, "holder": dict(self.holder), "count": self.count, "ended": self.ended}
         return json.dumps({**stored, "spent": self.spent.dump(), "sent": self.sent.dump()}).encode()
 
     @classmethod
     def load(cls, stored: bytes) -> Share:
-        """What `dump` gave. Raises: `ValueError` for a format of a later version."""
+        """Restore what `dump` returned. Raises: `ValueError` for a format of a later version."""
         kept = _loaded(stored)
         spent, sent = Amount(*kept["spent"]), Amount(*kept["sent"])
         return cls(kept["holder"], kept["count"], spent, sent, kept["ended"])

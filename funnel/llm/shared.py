@@ -1,7 +1,8 @@
 """A ledger that several processes draw on, kept in a memory: an owner's day over replicas, a job's workers.
 
 A process draws an allowance from the pot and works from it, so that a call costs one write of the process's
-own share and no struggle for the pot. Before a call is sent, its worst case is written to that share.
+own share, and processes do not compete for the pot. Before a call is sent, its worst case is written to that
+share.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ _LOG = logging.getLogger(__name__)
 class SharedLedger(Ledger):
     """The ledger `name` of the asker's tenant in `memory`; every process that opens it shares its limits.
 
-    Use as an async context manager: leaving it gives back what was not spent. What a process that dies had
-    not sent comes back at the latest after `lease_s`; what it may have sent counts at its worst case.
-    `label` is what errors call it. `usage` is what this process spent, `total()` what all of them did.
+    Use as an async context manager: leaving it gives back what was not spent. If a process dies, what it had
+    not sent is returned within `lease_s`, and what it may have sent counts at its worst case. `label` is its
+    name in errors. `usage` is what this process spent, `total()` what all of them did.
 
     Raises: `MemoryFailed`.
     """
@@ -57,7 +58,7 @@ class SharedLedger(Ledger):
         super().__init__(limits, parent=parent, balance=self._shared)
 
     async def total(self) -> Amount:
-        """What all processes have spent so far, calls that may be under way at their worst case."""
+        """Return what all processes have spent so far; open calls count at their worst case."""
         return await self._shared.total()
 
     async def __aenter__(self) -> Self:
@@ -80,11 +81,11 @@ class SharedBalance(Balance):
         self._booked = Amount()
         self._reserved, self._sent = Amount(), Amount()
         self._mine: dict[Reservation, bool] = {}
-        """Open reservations out of what is drawn, and whether their calls may have been sent."""
+        """Open reservations within what is drawn, and whether their calls may have been sent."""
         self._free = Amount()
-        """What nobody had drawn when the pot was last seen."""
+        """The amounts that nobody had drawn when the pot was last read."""
         self._others: Mapping[str, Amount] = {}
-        """What each holder had drawn then."""
+        """The amounts that each holder had drawn then."""
         self._exhausted = False
         self._wanted = 0
         self._idle_at = -1
@@ -100,7 +101,7 @@ class SharedBalance(Balance):
         self._beating = asyncio.create_task(self._beat())
 
     async def stop(self) -> None:
-        """Book what was spent and give the rest back; a memory that fails leaves that to the lease."""
+        """Book what was spent and give the rest back; if the memory fails, the end of the lease does so."""
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
@@ -114,7 +115,7 @@ class SharedBalance(Balance):
             _LOG.warning("a ledger is given back when its lease ends: %s", error)
 
     async def total(self) -> Amount:
-        """What all processes have spent so far. Raises: `MemoryFailed`."""
+        """Return what all processes have spent so far. Raises: `MemoryFailed`."""
         await self.flush()
         return await self._shares.total()
 
@@ -133,11 +134,11 @@ class SharedBalance(Balance):
         return None if self.limits.max_usd is None else self._left().usd
 
     def _left(self) -> Amount:
-        # What is free is not this process's yet: when the pot is empty only what it has drawn counts.
+        # What is free is not drawn yet, so once the pot is empty only what this process has drawn counts.
         return self._unused() if self._exhausted else self._unused() + self._free
 
     def fit(self, input_tokens: int, output_tokens: int, price: Price | None, *, at_least: int) -> int:
-        """As in any balance, within what is drawn; nothing is cut before the pot is known to be empty."""
+        """Fit a call as any balance does, within what is drawn; nothing is cut before the pot is empty."""
         if self._exhausted:
             return super().fit(input_tokens, output_tokens, price, at_least=at_least)
         needed = _worst_case(input_tokens, output_tokens, price)
@@ -152,7 +153,7 @@ class SharedBalance(Balance):
         return not self._exhausted or super().may_gain(limit)
 
     async def make_room(self, input_tokens: int, output_tokens: int, price: Price | None) -> None:
-        """Draw what such a call needs, or learn that there is no more; then wait as any balance does."""
+        """Draw what such a call needs, or find that there is no more; then wait as any balance does."""
         if self._exhausted:
             await super().make_room(input_tokens, output_tokens, price)
         else:
@@ -171,7 +172,7 @@ class SharedBalance(Balance):
                     return
                 others = await self._shares.others()
                 if await self._draw(needed):
-                    return  # somebody was dead
+                    return  # a dead holder's amounts were returned
                 if not any(map(self._may_return, others)) or holder.clock() >= end:
                     break
                 if not asked:
@@ -213,7 +214,7 @@ class SharedBalance(Balance):
         sent = self._mine.pop(reservation, None)
         if sent is None:
             return
-        # With nothing open the sums begin anew, so that what rounding adds does not gather.
+        # If nothing is open the sums start again, so that rounding errors do not add up.
         self._reserved = self._reserved - _worst(reservation) if self._mine else Amount()
         if sent:
             self._sent = self._sent - _worst(reservation) if self._mine else Amount()
@@ -222,11 +223,11 @@ class SharedBalance(Balance):
 
     @property
     def durable(self) -> bool:
-        """`announce` writes."""
+        """Whether `announce` writes anything: always."""
         return True
 
     async def announce(self, reservation: Reservation) -> None:
-        """Write that the call may be sent from now on. Raises: `MemoryFailed`."""
+        """Record that the call may be sent from now on. Raises: `MemoryFailed`."""
         self._require(reservation)
         if not self._mine[reservation]:
             self._mine[reservation] = True
@@ -267,7 +268,7 @@ class SharedBalance(Balance):
                         written.set_exception(error)
 
     async def _join_again(self) -> None:
-        """What this process had was booked and let go: it begins anew, with nothing."""
+        """Join as a new holder, with nothing, after others booked and released what this process had."""
         self._mine.clear()
         self._booked = self._drawn = self._reserved = self._sent = Amount()
         with contextlib.suppress(MemoryFailed):
@@ -276,14 +277,14 @@ class SharedBalance(Balance):
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._shares.lease_s / 3)
-            # A memory that fails for a moment is no reason to stop: whoever makes a call hears of it.
+            # A brief failure of the memory is no reason to stop: whoever makes a call gets the error.
             with contextlib.suppress(MemoryFailed):
                 await self.flush()
                 await self._shares.others()
                 await self._settle_up(await self._shares.pot())
 
     async def _settle_up(self, pot: Pot) -> None:
-        """Give back what is not used if somebody wants it, or nothing was done since the last time."""
+        """Give back what is not used if another wants it, or if nothing was done since the last time."""
         idle = not self._mine and self._idle_at == self._calls
         self._idle_at = self._calls
         wanted, self._wanted = pot.wanted > self._wanted, pot.wanted
@@ -307,7 +308,7 @@ class SharedBalance(Balance):
         return self._booked + self._reserved
 
     def _unused(self) -> Amount:
-        """What was drawn and is neither spent nor reserved; infinite where nothing limits it."""
+        """Return what was drawn and is neither spent nor reserved; infinite if there is no limit."""
         unused = (self._drawn - self._in_use()).dump()
         caps = self.limits.max_calls, self.limits.max_tokens, self.limits.max_usd
         return Amount(

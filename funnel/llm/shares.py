@@ -1,8 +1,8 @@
 """The pot and the shares of one ledger in a memory, changed by compare-and-set alone; knows no call.
 
-No clocks of two machines are compared, as with the leases of runs: a holder writes its share again and again,
-and whoever has watched a share not change for `lease_s` takes it for dead. Nobody spends after that: a call
-is sent only after its holder has written its own share, which by then somebody else has ended.
+As with the leases of runs, the clocks of two machines are never compared: a holder keeps writing its share,
+and a process that has seen it unchanged for `lease_s` takes the holder for dead and ends the share. The
+holder can then spend nothing more, since it sends a call only after it has written its own share.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class Lost(MemoryFailed):
-    """This holder was taken for dead, and its share ended by another."""
+    """This holder was taken for dead, and another process ended its share."""
 
 
 class Shares:
-    """One holder's way to the pot. For one event loop; calls of `write_share` may not overlap.
+    """One holder's access to the pot. For one event loop; calls of `write_share` may not overlap.
 
-    Raises from every method: `MemoryFailed`, also where others change the pot too often.
+    Raises from every method: `MemoryFailed`, also if others change the pot too often.
     """
 
     def __init__(self, memory: Memory, where: Namespace, limits: Limits, *, lease_s: float) -> None:
@@ -54,14 +54,14 @@ class Shares:
         return str(self._me["id"])
 
     async def join(self) -> Pot:
-        """Become a holder of a new name, with nothing drawn. Returns: the pot."""
+        """Become a holder with a new name and nothing drawn. Returns: the pot."""
         self._me = holder.identity()
         self._mine = None
         await self.write_share(Amount(), Amount())
         return await self._change(lambda pot: replace(pot, drawn={**pot.drawn, self.id: Amount()}))
 
     async def pot(self) -> Pot:
-        """The pot as it is now."""
+        """Return the pot as it is now."""
         found = (await self._memory.get_many(self._where, [POT])).get(POT)
         return Pot(time.time()) if found is None else self._read(Pot.load, found)
 
@@ -98,7 +98,7 @@ class Shares:
         key, value = SHARE + self.id, share.dump()
         expected = None if before is None else before.dump()
         written = await self._memory.compare_and_set(self._where, key, expected=expected, value=value)
-        # An answer that was lost may have been that it was written.
+        # A write whose reply was lost may have succeeded.
         if not written and (await self._memory.get_many(self._where, [key])).get(key) != value:
             raise self._lost()
         self._mine = share
@@ -106,10 +106,10 @@ class Shares:
     async def leave(self, spent: Amount, sent: Amount) -> None:
         """Book what was spent and may have been sent, and give the rest back."""
         await self.write_share(spent, sent, ended=True)
-        await self._bury(self.id, spent + sent)
+        await self._book_ended(self.id, spent + sent)
 
     async def others(self) -> list[Share]:
-        """The shares of the other holders that live; those of the dead are booked and let go."""
+        """Return the shares of the other living holders; those of dead ones are booked and removed."""
         keys = await self._memory.scan(self._where, SHARE, limit=_LISTED)
         found = await self._memory.get_many(self._where, [key for key in keys if key != SHARE + self.id])
         now, living = holder.clock(), []
@@ -127,7 +127,7 @@ class Shares:
         return living
 
     async def total(self) -> Amount:
-        """What all holders have spent so far, calls that may be under way at their worst."""
+        """Return what all holders have spent so far; open calls count at their worst case."""
         shares = [self._mine, *await self.others()]
         return sum((s.spent + s.sent for s in shares if s is not None), (await self.pot()).spent)
 
@@ -146,9 +146,9 @@ class Shares:
         ):
             return  # it lives, or another has just ended it
         _LOG.info("a holder of %s is gone: what it may have spent is booked", self._where)
-        await self._bury(key.removeprefix(SHARE), share.spent + share.sent)
+        await self._book_ended(key.removeprefix(SHARE), share.spent + share.sent)
 
-    async def _bury(self, name: str, spent: Amount) -> None:
+    async def _book_ended(self, name: str, spent: Amount) -> None:
         """Book what an ended holder spent, once: only while the pot knows it."""
 
         def change(pot: Pot) -> Pot:
@@ -161,7 +161,7 @@ class Shares:
         await self._memory.delete_many(self._where, [SHARE + name])
 
     async def _change(self, change: Callable[[Pot], Pot]) -> Pot:
-        """Change the pot, again and again while others change it at the same time. Returns: the new pot."""
+        """Change the pot, trying again while others change it at the same time. Returns: the new pot."""
         for pause_s in islice(pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S), _TRIES):
             found = (await self._memory.get_many(self._where, [POT])).get(POT)
             pot = Pot(time.time()) if found is None else self._read(Pot.load, found)

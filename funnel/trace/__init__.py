@@ -1,1 +1,1 @@
-"""What a run reports: events, trace files, telemetry, the page."""
+"""The reports of a run: events, trace files, telemetry, the page."""

@@ -25,7 +25,7 @@ class Texts:
         self._known: set[str] = set()
 
     def fold(self, value: Any) -> tuple[Any, dict[str, str]]:
-        """Return `value` with references instead of long strings, and by hash the strings seen first now."""
+        """Return `value` with references instead of long strings, and the strings that are new, by hash."""
         new: dict[str, str] = {}
         return self._fold(value, new), new
 

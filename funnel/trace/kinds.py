@@ -1,4 +1,4 @@
-"""What events say: one class for each kind of event that takes no time, two for each kind that lasts; no I/O.
+"""The data of events: a class for each kind of event that takes no time, two for each that lasts; no I/O.
 
 A kind that lasts has a class for its start and another for its end, which says what is known only then. The
 names of kinds and fields are stable and documented in docs/events.md; the schema there is generated from
@@ -31,7 +31,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 class EventData(Mapping[str, Any]):
-    """What one event says, as typed fields; also a mapping from the documented names to JSON types."""
+    """The data of one event, as typed fields; also a mapping from the documented names to JSON types."""
 
     __slots__ = ()
     kind: ClassVar[str]
@@ -88,7 +88,7 @@ def plain(value: Any) -> Any:
 
 @cache
 def _names(kind: type[Any]) -> tuple[str, ...] | None:
-    """The names of a dataclass's fields, or None for another type. `dataclasses.asdict` copies each value."""
+    """Return the field names of a dataclass, else None. `dataclasses.asdict` would copy each value."""
     return tuple(spec.name for spec in fields(kind)) if is_dataclass(kind) else None
 
 
@@ -360,7 +360,7 @@ class Surroundings:
 
 @_data
 class AnswerGiven(Happened, Answer):
-    """The run's answer, and what stands around each of its citations."""
+    """The run's answer, and the text around each of its citations."""
 
     kind: ClassVar[Kind] = "answer"
     surroundings: tuple[Surroundings, ...] = ()

@@ -1,7 +1,7 @@
 """The JSON Schema of an event, made from the classes of `funnel.trace.kinds`, and its place in the docs.
 
-`python -m funnel.trace.schema` writes it into docs/events.md; with `--check` it only tells whether it is
-there.
+`python -m funnel.trace.schema` writes it into docs/events.md; with `--check` it only checks that the document
+is up to date.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def event_schema() -> dict[str, Any]:
 
 
 def _one(data: type[EventData], shared: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an event of one kind and phase; definitions that several need go into `shared`."""
+    """Return the schema of an event of one kind and phase; common definitions go into `shared`."""
     schema = TypeAdapter(data).json_schema(mode="serialization")
     shared |= {name: _plain(of) for name, of in schema.pop("$defs", {}).items()}
     properties = _plain(schema)["properties"]
@@ -55,7 +55,7 @@ def _one(data: type[EventData], shared: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an object without titles and defaults of its fields, which say nothing new."""
+    """Return the schema of an object without the titles and defaults of its fields, which add nothing."""
     found = {name: value for name, value in schema.items() if name != "title"}
     if "properties" in schema:
         found["properties"] = {
@@ -66,12 +66,12 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def documented() -> str:
-    """Return what stands between the two marks of the documentation."""
+    """Return the generated part of the documentation, between its two marks."""
     return f"{BEGIN}\n```json\n{_lines(event_schema())}\n```\n\n{END}"
 
 
 def _lines(schema: dict[str, Any]) -> str:
-    """The schema as JSON with a line for each kind and each definition."""
+    """Return the schema as JSON with a line for each kind and each definition."""
     kinds = ",\n".join(f"    {json.dumps(kind)}" for kind in schema["oneOf"])
     definitions = ",\n".join(
         f"    {json.dumps(name)}: {json.dumps(of)}" for name, of in schema["$defs"].items()
@@ -82,7 +82,7 @@ def _lines(schema: dict[str, Any]) -> str:
 
 
 def write(document: Path, *, check: bool = False) -> bool:
-    """Write the schema into the document. Returns: whether it stood there before; with `check` only that."""
+    """Write the schema into the document. Returns: whether it was up to date. `check`: write nothing."""
     text = document.read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -182,7 +182,7 @@ def _outcome(answer: Answer) -> Attributes:
 
 
 def _content(data: EventData, name: str, value: Any) -> Attributes:
-    """A field that somebody else wrote: prompts and replies as a chat, other text as it is, else as JSON."""
+    """Return a field that we did not write: messages as a chat, other text as it is, the rest as JSON."""
     match data:
         case ModelCallStarted() if name == "messages":
             return {"gen_ai.input.messages": _json([_message(said.role, said.content) for said in value])}

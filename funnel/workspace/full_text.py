@@ -14,7 +14,7 @@ from funnel.workspace.pages import Fetch, Pages, Pagination
 
 STRETCH_CHARS = 8_192
 OVERLAP_CHARS = 256
-"""How far a stretch extends into the next one, so that words and phrases at the border are in it whole."""
+"""How far a stretch extends into the next one, so that words and phrases at the border are not cut."""
 _INDEXED = "indexed"
 _PAGES = 4
 

@@ -22,8 +22,8 @@ _MEMORY_BYTES = 1 << 30
 class Scanner:
     """Finds in pieces of a document what `re.finditer` finds in the whole.
 
-    A match is reported once `reach` and `context` characters behind its start have arrived. So a pattern that
-    looks at no more than `reach` characters before and behind a match's start finds it exactly. A longer
+    A match is reported once `reach` and `context` characters after its start have arrived. So a pattern that
+    looks at no more than `reach` characters before and after a match's start finds it exactly. A longer
     match is truncated to `reach` characters, or to less at the end of a piece, or missed.
     """
 

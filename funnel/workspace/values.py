@@ -11,7 +11,7 @@ from funnel.workspace.pages import Pagination
 
 
 class DocumentLike(Protocol):
-    """What a workspace needs to know about a document; `indexes.types.DocumentInfo` has it."""
+    """The facts about a document that a workspace needs; `indexes.types.DocumentInfo` has them."""
 
     @property
     def id(self) -> str:
@@ -31,7 +31,7 @@ class DocumentLike(Protocol):
 
 
 class Registrable(DocumentLike, Protocol):
-    """The same with the length of its text: `indexes.types.DocumentInfo` has it."""
+    """The same facts with the length of the text: `indexes.types.DocumentInfo` has them."""
 
     @property
     def n_chars(self) -> int:
@@ -60,7 +60,7 @@ class KnownDocument:
 
 @dataclass(frozen=True, slots=True)
 class GrepResult:
-    """The first matches, and the number of all."""
+    """The first matches, and the number of all matches."""
 
     matches: tuple[Match, ...]
     total: int
