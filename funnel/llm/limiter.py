@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 from collections import OrderedDict
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 
 class _Waiter:
@@ -35,6 +35,9 @@ class _Waiter:
         return True
 
 
+_ALL: WeakSet[CallQueue] = WeakSet()
+
+
 class CallQueue:
     """The tasks that are inside and those that wait, over all event loops of a process.
 
@@ -45,6 +48,11 @@ class CallQueue:
     """
 
     def __init__(self) -> None:
+        self.reset()
+        _ALL.add(self)
+
+    def reset(self) -> None:
+        """Forget who is inside and who waits, and a lock that is held, as a child process must."""
         self._lock = threading.Lock()
         self._inside: dict[asyncio.AbstractEventLoop, int] = {}
         self._n_inside = 0
@@ -85,9 +93,11 @@ class CallQueue:
 
     def leave(self) -> None:
         """Give the place to the next in turn; called once by each task that has entered."""
+        loop = asyncio.get_running_loop()
         with self._lock:
-            self._count(asyncio.get_running_loop(), -1)
-            self._admit()
+            if loop in self._inside:  # otherwise garbage of a loop that ended, whose places are free already
+                self._count(loop, -1)
+                self._admit()
 
     def _admit(self) -> None:
         """Admit one task that there is room for, from the party whose turn it is.
@@ -178,6 +188,13 @@ def _set(turn: asyncio.Future[None]) -> None:
         turn.set_result(None)
 
 
+def _forget_the_parent() -> None:
+    """Begin anew in a child process: what was inside stays inside in the parent only."""
+    global _QUEUES_LOCK  # noqa: PLW0603 - another thread of the parent may hold it
+    _QUEUES_LOCK = threading.Lock()
+    for queue in list(_ALL):
+        queue.reset()
+
+
 if hasattr(os, "register_at_fork"):
-    # What was inside stays inside in the parent only.
-    os.register_at_fork(after_in_child=_QUEUES.clear)
+    os.register_at_fork(after_in_child=_forget_the_parent)

@@ -190,9 +190,34 @@ def test_a_child_process_does_not_wait_for_what_its_parent_has_under_way():
     asyncio.run(enter())
     pid = os.fork()
     if not pid:
-        os._exit(queue_of("forked").full(1))
+        os._exit(queue.full(1) or queue_of("forked").full(1))
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert queue_of("forked").full(1)
+    assert queue.full(1)
+
+
+def test_garbage_of_an_ended_loop_frees_no_place_of_another():
+    limiter = Limiter(1)
+
+    async def stay() -> None:
+        async with limiter:
+            await asyncio.Event().wait()
+
+    abandoned, coroutine = asyncio.new_event_loop(), stay()
+
+    async def step() -> None:
+        coroutine.send(None)
+
+    abandoned.run_until_complete(step())
+    abandoned.close()
+
+    async def collect() -> None:
+        async with limiter:
+            pass  # the place of the ended loop is free
+        coroutine.close()
+        async with limiter:
+            assert limiter.locked()
+
+    asyncio.run(collect())
 
 
 def limits_of(*models: Models) -> list[CallQueue]:
