@@ -160,8 +160,7 @@ class Funnel:
 
     async def _retrieve(self, prepared: PreparedRun) -> list[DocumentHit]:
         run, k = prepared.run, prepared.record.k
-        if (kept := run.journal.value("hits")) is not None:
-            hits = HITS.of(kept)
+        if (hits := run.journal.value_of("hits", HITS)) is not None:
             run.documents.expose(hit.document.id for hit in hits)
             return hits
         with run.events.open(RetrieveStarted(query=run.question, k=k), parent=run.event) as retrieval:
@@ -179,9 +178,7 @@ class Funnel:
 
     def _route(self, prepared: PreparedRun, hits: list[DocumentHit]) -> Decision:
         run = prepared.run
-        if (kept := run.journal.value("decision")) is not None:
-            decision = _DECISIONS.of(kept)
-        else:
+        if (decision := run.journal.value_of("decision", _DECISIONS)) is None:
             decision = self._router.decide(run.question, hits, mode=prepared.record.mode)
             run.journal.set_value("decision", decision)
         run.events.point(RouteDecided.of(decision), parent=run.event)

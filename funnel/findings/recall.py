@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from funnel.findings.store import Finding, FindingStore, Version
+from funnel.findings.store import OPENINGS, Finding, FindingStore, Version
 from funnel.journal.journal import Journal
 from funnel.llm.base import estimated_tokens
 from funnel.memory import terms
@@ -75,7 +75,7 @@ class Recall:
         versions = frozenset((name, self._documents.version(name)) for name in documents)
         key = joint_fingerprint(self._model, question, json.dumps(sorted(versions)))
         name = f"known {key}"
-        before = self._journal.value(name) or await store.opening(key)
+        before = self._journal.value_of(name, OPENINGS) or await store.opening(key)
         if before is not None and await self._documents.may_read(before[1]):
             text, exposed = before
         else:

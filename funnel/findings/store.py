@@ -209,14 +209,14 @@ class FindingStore:
         if not self._steady:
             return None
         found = (await self._memory.get_many(self._here, [_OPENING + key])).get(_OPENING + key)
-        if found is None:
-            return None
-        text, exposed = json.loads(found)
-        return text, exposed
+        try:
+            return None if found is None else OPENINGS.load(found)
+        except ValueError:
+            return None  # a later version's: it is replaced
 
     async def keep_opening(self, key: str, text: str, exposed: Iterable[str]) -> None:
         """Store the findings as the first message shows them, for the next run. Raises: `MemoryFailed`."""
-        stored = {_OPENING + key: json.dumps([text, list(exposed)]).encode()}
+        stored = {_OPENING + key: OPENINGS.dump((text, list(exposed)))}
         await self._memory.put_many(self._here, stored, ttl_s=self._ttl_s)
 
     async def _write(self, version: Version, findings: Iterable[Finding], now: float) -> None:
@@ -269,6 +269,8 @@ def _renamed(stored: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+OPENINGS: Stored[tuple[str, list[str]]] = Stored(tuple[str, list[str]])
+"""What a first message told of findings, and the documents that it may come from."""
 _NAMES = {"check": "fingerprint", "at": "found_at", "given": "exposed"}
 _FINDINGS: Stored[Finding] = Stored(Finding, upgrade=_renamed)
 

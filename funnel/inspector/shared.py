@@ -10,11 +10,14 @@ from funnel.findings.recall import Recall
 from funnel.findings.recorder import FindingRecorder
 from funnel.inspector.citations import CitationRegistry
 from funnel.run.context import Run
+from funnel.stored import Stored
 from funnel.text.citations import markers_in
 from funnel.types import Citation
 
 _NO_ANSWERS = "no_answers"
 """The name under which the journal keeps the texts of children that found nothing."""
+
+_TEXTS: Stored[list[str]] = Stored(list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Shared:
     def of(cls, run: Run) -> Self:
         """Return the shared objects of a run, with the citations of its earlier attempts."""
         recorder = FindingRecorder(run.findings, run.documents)
-        recorder.no_answers.update(run.journal.value(_NO_ANSWERS) or ())
+        no_answers = run.journal.value_of(_NO_ANSWERS, _TEXTS)
+        recorder.no_answers.update(no_answers or ())
         return cls(
             run,
             CitationRegistry(run.documents, run.journal),

@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from funnel.answers import ANSWERS
 from funnel.asker import Asker
@@ -36,7 +36,10 @@ from funnel.journal.record import RunRecord
 from funnel.llm.base import Outcome, StepId
 from funnel.memory import layout
 from funnel.memory.base import Memory, Namespace
+from funnel.stored import Stored
 from funnel.types import Answer, Citation, EndReason
+
+T = TypeVar("T")
 
 RECORD, ANSWER = "record", "answer"
 MOVED = "moved"
@@ -213,6 +216,15 @@ class Journal:
     def value(self, name: str) -> Any:
         """Return what an earlier attempt passed to `set_value`; None if nothing."""
         return self._values.get(name)
+
+    def value_of(self, name: str, stored: Stored[T]) -> T | None:
+        """Return such a value as what it was stored as. Raises: `RunUnknown` for one that does not read."""
+        plain = self._values.get(name)
+        try:
+            return None if plain is None else stored.of(plain)
+        except ValueError as error:
+            reason = f"its {name} does not read ({error})"
+            raise RunUnknown(self._run, self._memory.url, reason) from error
 
     def set_value(self, name: str, value: Any) -> None:
         """Record a value of the run as a whole, such as the hits or the router's decision."""

@@ -291,7 +291,7 @@ async def _check_documents(run: Run) -> None:
 
     Raises: `RunChanged`.
     """
-    hits = HITS.of(run.journal.value("hits") or [])
+    hits = run.journal.value_of("hits", HITS) or []
     changed = await run.documents.changed((hit.document.id, hit.document.version) for hit in hits)
     changed += [name for name in await run.documents.unreadable() if name not in changed]
     if changed:

@@ -8,7 +8,7 @@ from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import MemoryFailed
 from funnel.findings import store as module
 from funnel.findings.store import MAX_CHARS, MAX_FINDINGS, FindingStore, SupportingSpan
-from funnel.memory import InMemory, SqliteMemory
+from funnel.memory import InMemory, SqliteMemory, layout
 from funnel.types import Citation
 from indexes.fingerprint import fingerprint
 
@@ -133,6 +133,16 @@ async def test_any_id_and_version_come_back(tmp_path):
     await learnt.keep([])
     assert sorted(await a_store(memory).versions()) == sorted(odd)
     await memory.close()
+
+
+async def test_an_opening_of_a_later_version_is_passed_over():
+    memory = InMemory()
+    store = a_store(memory, steady=True)
+    await store.keep_opening("q", "In May.", ["leases"])
+    assert await store.opening("q") == ("In May.", ["leases"])
+    for later in (b'{"text": "t", "exposed": []}', b'["t"]', b"5", b"\xff"):
+        await memory.put_many(layout.findings(LOCAL_OWNER), {"opening/q": later})
+        assert await store.opening("q") is None
 
 
 async def test_what_a_later_version_wrote_is_passed_over():

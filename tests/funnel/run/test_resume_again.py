@@ -247,6 +247,21 @@ async def test_a_record_of_a_later_version_is_not_guessed_at(shop, stopped, memo
             await second.resume(run)
 
 
+@pytest.mark.parametrize(
+    ("name", "later"), [("hits", [{"found": 1}]), ("hits", "2/…"), ("decision", {"route": "survey"})]
+)
+async def test_a_value_of_a_later_version_is_refused_in_one_line(shop, stopped, memory, name, later):
+    run = await stopped(cell("x = 7"))
+    where = namespace("local", "run", run)
+    for key, entry in (await memory.get_many(where, await memory.scan(where, "journal/"))).items():
+        if json.loads(entry).get("value") == name:
+            await memory.put_many(where, {key: json.dumps({"value": name, "is": later}).encode()})
+    async with shop() as second:
+        with pytest.raises(RunUnknown, match=rf"its {name} does not read \(.*\)") as caught:
+            await second.resume(run)
+    assert "\n" not in str(caught.value)
+
+
 async def test_a_refused_resume_leaves_the_run_to_the_next(shop, stopped):
     run = await stopped(cell("x = 7"))
     async with shop(source=RawDocuments(SHOP[1:])) as second:
