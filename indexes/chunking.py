@@ -92,7 +92,7 @@ def _pieces(text: str, start: int, stop: int, max_chars: int) -> Iterator[tuple[
 def _cut(text: str, start: int, limit: int) -> int:
     """Return the end of a passage that begins at `start`, with start < end <= limit."""
     # Only the second half is searched, so that each passage advances by at least half the limit, which keeps
-    # the whole linear. Only to end after a word is the first half searched too.
+    # the whole linear. The first half is searched too only for the end of a word.
     half = start + (limit - start) // 2
     for pattern, earliest in (*((p, half) for p in _BREAKS), (_BREAKS[-1], start)):
         cut = 0
@@ -108,7 +108,7 @@ def _cut(text: str, start: int, limit: int) -> int:
 
 
 def _splits_character(text: str, cut: int) -> bool:
-    """Whether the code points around `cut` form one grapheme (the common cases of UAX #29)."""
+    """Return whether the code points around `cut` form one grapheme (the common cases of UAX #29)."""
     before, after = text[cut - 1], text[cut]
     if after < "\u0300":
         return (before == "\r" and after == "\n") or (before == _ZERO_WIDTH_JOINER and not after.isspace())

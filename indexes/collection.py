@@ -32,8 +32,8 @@ class Status:
     """How much a collection holds, and how up to date its retrievers are.
 
     `retrievers` is the catalog generation that each retriever covers. `embedded` is the number of passages
-    with a vector of the embedder; until all passages have one, `serving` names the embedder that stands in.
-    `sources` counts documents by source; `written` is the time of the last write, None before the first.
+    with a vector of the embedder; until all passages have one, `serving` names the embedder used instead.
+    `sources` counts documents by source; `written` is the time of the last write, None if there was none.
     """
 
     documents: int
@@ -50,15 +50,15 @@ class Status:
 
 
 class Collection(Source):
-    """Documents that are searched by terms and by meaning. Thread-safe; one process writes at a time.
+    """Documents that can be searched by terms and by meaning. Thread-safe; one process writes at a time.
 
-    Made by `create`, `open` or `open_or_create`; whoever made it closes it. It is searched and read through
-    `as_owner` or `for_asker`. `fuse` and `weights` may be set; left at None they follow from the embedder in
-    use, as `fusion` describes. A weight of zero switches a retriever off.
+    Create it with `create`, `open` or `open_or_create`, and close it after use. Search and read it through
+    `as_owner` or `for_asker`. `fuse` and `weights` may be set; if they are None, the embedder in use decides
+    them, as `fusion` describes. A weight of zero switches a retriever off.
     """
 
     recovered: tuple[str, ...] = ()
-    """The retrievers that were damaged or behind on opening; they were brought up to date."""
+    """The retrievers that were damaged or out of date on opening, and were then brought up to date."""
 
     def __init__(self, catalog: Catalog, retrievers: Retrievers) -> None:
         self.path = catalog.path.parent
@@ -71,7 +71,7 @@ class Collection(Source):
 
     @property
     def fuse(self) -> fusion.Fuse | None:
-        """The fusion that was set; None if none was."""
+        """The fusion function that was set; None if none was set."""
         return self._searcher.fuse
 
     @fuse.setter
@@ -100,7 +100,7 @@ class Collection(Source):
 
         `lexical` and `dense` name the engines of terms and of vectors, built in or from an installed plug-in.
 
-        Raises: `UnknownName`, `MissingExtra`, `EmbedderFailed`; `CollectionError` if there is one already.
+        Raises: `UnknownName`, `MissingExtra`, `EmbedderFailed`; `CollectionError` if one exists already.
         """
         path = Path(path).absolute()
         assembly.check_engines(lexical, dense)
@@ -114,7 +114,7 @@ class Collection(Source):
         with WriterLock(path).hold():
             if _exists(path):
                 raise CollectionError(
-                    f"There is a collection in {path} already. Open it, or name another directory."
+                    f"There is already a collection in {path}. Open it, or name another directory."
                 )
             names = {"embedder": made.name, "lexical": lexical, "dense": dense}
             catalog = Catalog.create(path / CATALOG, {**names, "analyser": str(analysis.VERSION)})
@@ -131,10 +131,10 @@ class Collection(Source):
     ) -> Self:
         """Open the collection in the directory `path` and bring its engines up to date.
 
-        If the directory may not be written to, the collection can be searched all the same.
+        A collection in a directory that is not writable can still be searched.
 
         Raises: `CollectionNotFound`, `CollectionTooNew`, `CollectionDamaged`, `CollectionNotReadable`;
-        `CollectionMismatch` if a name is given that it was not built with; `CollectionNotWritable` if an
+        `CollectionMismatch` if it was not built with a name that is given; `CollectionNotWritable` if an
         engine is missing and cannot be built.
         """
         path = Path(path).absolute()
@@ -182,11 +182,11 @@ class Collection(Source):
         return collection
 
     def upsert(self, documents: Iterable[Document], *, progress: ProgressCallback | None = None) -> Changes:
-        """Store new documents, and those whose fingerprint differs from the stored one. All of them or none.
+        """Store new documents, and those whose fingerprint differs from the stored one, all or none.
 
-        A pretrained embedder that fails does not fail the write: its texts wait for `embed`.
+        If a pretrained embedder fails, the write still succeeds: the texts wait for `embed`.
 
-        Raises: `DuplicateId`, `CollectionLocked`, and what the iterable raises.
+        Raises: `DuplicateId`, `CollectionLocked`, and whatever the iterable raises.
         """
         return self._retrievers.write(
             lambda writer, report: batch.upsert(writer, documents, source=None, prune=None, progress=report),
@@ -202,9 +202,9 @@ class Collection(Source):
         allow_mass_delete: bool = False,
         progress: ProgressCallback | None = None,
     ) -> Changes:
-        """Make the documents of `source` exactly these: upsert them and delete its others. All or nothing.
+        """Make the documents of `source` exactly these: upsert them and delete its others, all or none.
 
-        Documents from `unread`, the URIs of files that could not be read this time, stay as they are.
+        Documents from `unread`, the URIs of files that could not be read this time, are kept unchanged.
 
         Raises: as `upsert`; `DuplicateId` also for an id that is stored from another source; `MassDeletion`
         if ten documents or more and over 30 % of the source would be deleted, unless that is allowed.
@@ -222,10 +222,10 @@ class Collection(Source):
         return self._retrievers.write(lambda writer, _: batch.delete(writer, ids), None)
 
     def embed(self, *, progress: ProgressCallback | None = None) -> None:
-        """Embed the texts that wait for the pretrained model, then search by its vectors.
+        """Embed the texts that wait for the pretrained model, then switch searches to its vectors.
 
-        Others search and write meanwhile. Each batch is kept at once, so that an interrupted call is
-        continued by the next one.
+        Others can search and write meanwhile. Each batch is stored at once, so that the next call continues
+        an interrupted one.
 
         Raises: `EmbedderFailed`, `AlreadyEmbedding`.
         """
@@ -236,16 +236,16 @@ class Collection(Source):
 
         It takes as long as building the engines. If it is interrupted, the next opening completes it.
 
-        Raises: `UnknownDocument`, `CollectionLocked`, `AlreadyEmbedding`; `CollectionError` if somebody reads
-        the old state for too long.
+        Raises: `UnknownDocument`, `CollectionLocked`, `AlreadyEmbedding`; `CollectionError` if another
+        process reads the old state for too long.
         """
         return self._retrievers.erase(ids, progress)
 
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
         """Return the best `k` documents within `scope`, best first; ties break by id.
 
-        The engines leave out what is outside the scope, so that `k` documents come back whenever so many are
-        found within it. Scores use statistics of the whole collection (how rare a term is), whoever asks.
+        The engines exclude everything outside the scope, so that `k` documents are returned if that many are
+        found within it. Scores use statistics of the whole collection (how rare a term is) for every asker.
 
         Raises: `BadQuery`, `EmbedderFailed`.
         """
@@ -257,11 +257,11 @@ class Collection(Source):
         return self._searcher.search(query, k, scope)
 
     def weighted(self, weight: float | None) -> AbstractContextManager[None]:
-        """Search with this weight of the dense retriever for a `with` block; None is the untuned weight."""
+        """Search with this weight of the dense retriever for a `with` block; the untuned weight if None."""
         return self._searcher.weighted(weight)
 
     def keep_weight(self, weight: float | None) -> None:
-        """Search with this weight of the dense retriever from now on; None is the untuned weight.
+        """Search with this weight of the dense retriever from now on; the untuned weight if None.
 
         Raises: `CollectionLocked`.
         """
@@ -274,13 +274,13 @@ class Collection(Source):
             return None if number is None else reader.document(number)
 
     def info(self, document_id: str, scope: Scope) -> DocumentInfo | None:
-        """Return what is known of the document besides its text; None as for `document`."""
+        """Return the document's fields except its text; None if there is no such document within `scope`."""
         with self._catalog.read() as reader:
             number = reader.number(document_id, scope)
             return None if number is None else reader.info(number)
 
     def read(self, document_id: str, start: int, stop: int, scope: Scope) -> str | None:
-        """Return the characters [start, stop), read without the others; None as for `document`."""
+        """Return the characters [start, stop), reading no others; None if there is no such document."""
         with self._catalog.read() as reader:
             number = reader.number(document_id, scope)
             return None if number is None else reader.text(number, start, stop)
@@ -302,7 +302,7 @@ class Collection(Source):
     def status(self) -> Status:
         """Return how much the collection holds and how up to date it is.
 
-        For the owner only: what an asker may count is `for_asker(…).count()`.
+        For the owner only; use `for_asker(…).count()` for what an asker may read.
         """
         with self._catalog.read() as reader:
             counts, generation = reader.counts(), reader.generation
@@ -323,9 +323,9 @@ class Collection(Source):
         )
 
     def verify(self) -> list[str]:
-        """Check texts, hashes, spans, generations and the keys of each retriever; return a line a problem.
+        """Check texts, hashes, spans, generations and each retriever's keys; return one line per problem.
 
-        An evenly spread sample of passages is searched for by its own words.
+        Checks an evenly spread sample of passages: each must be found by its own words.
         """
         with self._retrievers.writing, self._catalog.read() as reader:
             return list(verify.problems(reader, self._retrievers))

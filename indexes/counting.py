@@ -1,4 +1,4 @@
-"""Numbers of things in words; knows regular English nouns."""
+"""Formats counts of things, such as `3 files`; knows regular English nouns."""
 
 from __future__ import annotations
 

@@ -5,18 +5,18 @@ IndexesError
 │   ├── SourceNotFound     no such path
 │   ├── NothingToIndex     a folder or file without a single document
 │   ├── BadFile            binary, undecodable or malformed; carries the line, if any
-│   └── DuplicateId        two documents under one id
+│   └── DuplicateId        two documents with the same id
 ├── UnknownDocument        an id that no document of the collection has
 ├── MassDeletion           a source lost so many documents at once that the deletion needs confirmation
 ├── BadBackup              a file that cannot be written or restored as a backup
 ├── BadQuery               an empty query, or one that asks for no result
 ├── BadFilter              an invalid filter; carries the field and the operator
-├── UnknownName            no engine, embedder or option of that name; lists the known names
-├── MissingExtra           a name that needs an optional package which is not installed
-├── PlugInFailed           a plug-in of another package that does not load
+├── UnknownName            no engine, embedder or option has that name; lists the known names
+├── MissingExtra           a name that needs an optional package that is not installed
+├── PlugInFailed           a plug-in of another package that cannot be loaded
 ├── EmbedderFailed         an embedder could not be loaded or refused to embed
 ├── RerankerFailed         a reranker could not be loaded or refused to score
-└── CollectionError        the collection as a whole
+└── CollectionError        a failure of the collection as a whole
     ├── CollectionNotFound    no collection in that directory
     ├── CollectionMismatch    built with another embedder or engine than the one asked for
     ├── CollectionTooNew      written by a newer version
@@ -70,7 +70,7 @@ class BadFile(SourceError):
 
 
 class DuplicateId(SourceError):
-    """Two documents under one id."""
+    """Two documents with the same id."""
 
     def __init__(self, document_id: str, first: str, second: str) -> None:
         self.document_id = document_id
@@ -93,14 +93,14 @@ class UnknownDocument(IndexesError):
 
 
 class MassDeletion(IndexesError):
-    """A source lost so many documents at once that the deletion must be confirmed."""
+    """A source lost so many documents at once that deleting them needs confirmation."""
 
     def __init__(self, source: str, gone: int, stored: int) -> None:
         self.source = source
         self.gone = gone
         self.stored = stored
         super().__init__(
-            f"{gone} of {stored} documents of {source} are gone at once; nothing was changed. "
+            f"{gone} of {stored} documents of {source} are missing at once; nothing was changed. "
             "If that is intended, run it again with --allow-mass-delete."
         )
 
@@ -130,7 +130,7 @@ class BadFilter(IndexesError, ValueError):
 
 
 class UnknownName(IndexesError):
-    """No engine, embedder or option of that name; lists the known names."""
+    """No engine, embedder or option has that name; lists the known names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind = kind
@@ -140,7 +140,7 @@ class UnknownName(IndexesError):
 
 
 class MissingExtra(IndexesError):
-    """A name that needs an optional package which is not installed."""
+    """A name that needs an optional package that is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
         self.what = what
@@ -149,7 +149,7 @@ class MissingExtra(IndexesError):
 
 
 class PlugInFailed(IndexesError):
-    """A plug-in of another package that does not load. `target` is its entry point, "module:object"."""
+    """A plug-in of another package that cannot be loaded. `target` is its entry point, "module:object"."""
 
     def __init__(self, kind: str, name: str, target: str, error: Exception) -> None:
         self.kind = kind
@@ -181,7 +181,7 @@ class RerankerFailed(IndexesError):
 
 
 class CollectionError(IndexesError):
-    """The collection as a whole."""
+    """A failure of the collection as a whole."""
 
 
 class CollectionNotFound(CollectionError):
@@ -226,19 +226,19 @@ class CollectionLocked(CollectionError):
         self.path = Path(path)
         self.holder = holder
         super().__init__(
-            f"{holder} is writing to the collection {path}. Wait for it to end, then run this again."
+            f"{holder} is writing to the collection {path}. Wait until it has finished, then run this again."
         )
 
 
 class AlreadyEmbedding(CollectionError):
-    """Another process or thread is embedding the collection's passages; two would pay for each text twice."""
+    """Another process or thread is embedding the collection's passages; a second would pay for them twice."""
 
     def __init__(self, path: Path | str, holder: str) -> None:
         self.path = Path(path)
         self.holder = holder
         super().__init__(
-            f"{holder} is already embedding the passages of {path}. It includes passages added meanwhile: "
-            "wait for it to end."
+            f"{holder} is already embedding the passages of {path}, and includes passages added meanwhile. "
+            "Wait until it has finished."
         )
 
 

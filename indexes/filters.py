@@ -1,4 +1,4 @@
-"""Filters over document metadata, their construction and meaning; knows no SQL and no engine.
+"""Filters over document metadata: how to build them and what they mean; knows no SQL and no engine.
 
     where = (field("year") >= 2020) & field("lang").is_in(["en", "de"])
     where = parse({"year": {"gte": 2020}, "lang": {"in": ["en", "de"]}})
@@ -55,7 +55,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Condition(Filter):
-    """Compares a field with an operator's atoms. `missing`: whether a field without a value matches, too."""
+    """Compares a field with an operator's atoms. `missing`: whether a missing field matches too."""
 
     field: str
     operator: Literal["in", "gt", "gte", "lt", "lte", "exists"]
@@ -65,27 +65,27 @@ class Condition(Filter):
 
 @dataclass(frozen=True, slots=True)
 class AllOf(Filter):
-    """Matches what every part matches; without parts, everything."""
+    """Matches documents that every part matches; all documents if there are no parts."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf(Filter):
-    """Matches what some part matches; without parts, nothing."""
+    """Matches documents that at least one part matches; no document if there are no parts."""
 
     parts: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not(Filter):
-    """Matches what the part does not match."""
+    """Matches documents that the part does not match."""
 
     part: Filter
 
 
 def all_of(*parts: Filter) -> Filter:
-    """Return a filter for what every part matches; without parts, everything.
+    """Return a filter for documents that every part matches; all documents if there are no parts.
 
     Raises: `BadFilter` if the filter becomes too large.
     """
@@ -93,12 +93,15 @@ def all_of(*parts: Filter) -> Filter:
 
 
 def any_of(*parts: Filter) -> Filter:
-    """Return a filter for what some part matches; without parts, nothing. Raises: as `all_of`."""
+    """Return a filter for documents that at least one part matches; no document if there are no parts.
+
+    Raises: `BadFilter` if the filter becomes too large.
+    """
     return _bounded(AnyOf(tuple(_flat(AnyOf, parts))))
 
 
 def not_(part: Filter) -> Filter:
-    """Return a filter for what the part does not match. Raises: as `all_of`."""
+    """Return a filter for documents that the part does not match. Raises: `BadFilter` if it is too large."""
     return _bounded(Not(part))
 
 
@@ -137,12 +140,12 @@ class Field:
         return condition(self.name, "nin", values)
 
     def exists(self, *, wanted: bool = True) -> Filter:
-        """Match a field that has a value; with `wanted=False`, one that has none."""
+        """Match documents that have a value in the field; with `wanted=False`, those that have none."""
         return condition(self.name, "exists", wanted)
 
 
 def field(name: str) -> Field:
-    """Return the metadata field of this name, to compare."""
+    """Return the metadata field with this name, to build a comparison."""
     return Field(name)
 
 
@@ -175,15 +178,17 @@ def condition(name: str, operator: str, value: object) -> Filter:
 def parse(form: object) -> Filter:
     """Parse a filter from its JSON form: `{"year": {"gte": 2020}, "lang": "en", "or": [{…}, {…}]}`.
 
-    An object matches what all its entries match. An entry is a field with a value (`eq`) or with an object
-    of operators, or one of the words `and`, `or` (lists of filters) and `not` (one filter). A field with such
-    a name can only be used from Python. Raises: `BadFilter`, which names the field and the operator.
+    An object matches documents that all its entries match. An entry is a field with a value (`eq`) or an
+    object of operators, or one of the words `and`, `or` (lists of filters) and `not` (one filter). A field
+    with such a name can only be used from Python.
+
+    Raises: `BadFilter`, which names the field and the operator.
     """
     return _bounded(_parsed(form, 1))
 
 
 def matches(where: Filter, metadata: Metadata) -> bool:
-    """Whether a document with this metadata matches: the reference for every translation of filters."""
+    """Return whether a document with this metadata matches; the reference for translations of filters."""
     match where:
         case AllOf(parts):
             return all(matches(part, metadata) for part in parts)

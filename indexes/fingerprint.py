@@ -1,4 +1,4 @@
-"""Short names of texts, by which they are known again; knows nothing of what the texts are."""
+"""Computes short hashes that identify texts; knows nothing about what the texts mean."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def fingerprint(text: str) -> str:
 
 
 def joint_fingerprint(*texts: str) -> str:
-    """Return a fingerprint of several texts in their order: moving a border between two changes it."""
+    """Return one fingerprint of several texts; it also depends on where each text ends."""
     digest = sha256()
     for text in texts:
         encoded = text.encode("utf-8", "surrogatepass")

@@ -1,7 +1,7 @@
-"""Names and what they stand for, ours and those that other packages bring; knows no kind of part itself.
+"""Registries of parts by name, built in or from other packages; knows no kind of part itself.
 
-A `Registry` is one table: its built-in names stand in the code as "module:object", any installed package
-adds more as entry points of the registry's group, and neither is imported before its name is asked for:
+A `Registry` is one table. Its built-in names map to "module:object"; any installed package can add more as
+entry points of the registry's group. A part is imported only when it is requested by name:
 
     [project.entry-points."funnel.memory"]
     etcd = "funnel_etcd:EtcdMemory"
@@ -40,30 +40,30 @@ class BuiltIn:
 
 @dataclass(frozen=True, slots=True)
 class Registry(Generic[T]):
-    """One kind of part by its names: the built-in ones, and the entry points of `group`.
+    """The parts of one kind by name: the built-in ones and the entry points of `group`.
 
-    A built-in name wins over a plug-in of the same name. Of two plug-ins of one name, the one that comes
-    first on `sys.path` wins, as it does for modules. Entry points are looked up (a few milliseconds) only for
-    a name that is not built in, and for a listing.
+    A built-in name wins over a plug-in of the same name. If two plug-ins have the same name, the one that
+    comes first on `sys.path` wins, as it does for modules. Entry points are looked up (a few milliseconds)
+    only for a name that is not built in, and to list all names.
     """
 
     kind: str
-    """What errors call such a part, such as "lexical engine"."""
+    """What error messages call such a part, for example "lexical engine"."""
     group: str
     built_in: Mapping[str, BuiltIn]
     unknown: type[UnknownName] = UnknownName
     """The class of the error for an unknown name."""
 
     def __contains__(self, name: str) -> bool:
-        """Whether `get` knows the name; loads nothing."""
+        """Return whether `get` knows the name; loads nothing."""
         return name in self.built_in or name in self.plug_ins()
 
     def __iter__(self) -> Iterator[str]:
-        """The names that `get` knows, sorted; loads nothing."""
+        """Iterate over the names that `get` knows, sorted; loads nothing."""
         return iter(sorted([*self.built_in, *self.plug_ins()]))
 
     def plug_ins(self) -> dict[str, EntryPoint]:
-        """The entry points of installed packages by name, without those whose name is built in."""
+        """Return the entry points of installed packages by name, except those whose name is built in."""
         from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and most runs need none
 
         found: dict[str, EntryPoint] = {}
@@ -73,10 +73,10 @@ class Registry(Generic[T]):
         return found
 
     def get(self, name: str) -> T:
-        """Import what the name stands for.
+        """Import the part with this name and return it.
 
-        Raises: `UnknownName`, which lists the known names; `MissingExtra` if a built-in lacks its package;
-        `PlugInFailed` if a plug-in does not load.
+        Raises: `UnknownName`, which lists the known names; `MissingExtra` if a built-in part lacks its
+        package; `PlugInFailed` if a plug-in cannot be loaded.
         """
         if name in self.built_in:
             return self._load_built_in(name)

@@ -1,7 +1,7 @@
-"""A source of documents that were never indexed; knows BM25 only, and no files.
+"""A source of documents that are not indexed on disk; knows only BM25, and no files.
 
-Everything is in memory, and BM25 is computed at the first search: good for a folder or a book that is asked
-a few questions.
+Everything is in memory, and BM25 is computed at the first search: suitable for asking a few questions about a
+folder or a book.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RawDocuments(Source):
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
         """Return the best `k` documents by BM25 over their passages.
 
-        Where fewer are found, the other documents follow in their order with score 0.
+        If fewer are found, the other documents follow in their own order with score 0.
         """
         engine, passages = self._engine
         found: dict[DocumentId, list[tuple[Passage, float]]] = {}

@@ -1,4 +1,4 @@
-"""Who asks and what is asked for, as one value; knows no document and no index."""
+"""The limits of a search, as one value: the asker's rights and a filter; knows no document and no index."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from indexes.filters import Filter, matches
 from indexes.types import OWNER, Access, Document
 
 Keys = NDArray[np.int64]
-"""Passage keys, int64 (n,). A key is the catalog's number for one passage, and is never used twice."""
+"""Passage keys, int64 (n,). A key is the catalog's number for one passage, and is never reused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What one search may find: the documents that `access` may read and `where` matches.
 
-    An engine that keeps readers and metadata beside its vectors or terms narrows its search by `access` and
-    `where` themselves. One that knows only passage keys asks for `keys()`; they are computed when it does.
+    An engine that stores readers and metadata beside its vectors or terms can narrow its search by `access`
+    and `where`. An engine that knows only passage keys calls `keys()`, which computes them on demand.
     """
 
     access: Access
@@ -33,24 +33,24 @@ class Scope:
         return self.access.everything and self.where is None
 
     def admits(self, document: Document) -> bool:
-        """Whether this document is within the scope."""
+        """Return whether this document is within the scope."""
         return self.access.may_read(document.readers) and (
             self.where is None or matches(self.where, document.metadata)
         )
 
     def bound(self, keys: Callable[[], Keys]) -> Scope:
-        """Return the same scope over an index whose allowed keys `keys` computes."""
+        """Return the same scope, bound to an index: `keys` computes its allowed keys there."""
         return replace(self, _keys=keys)
 
     def keys(self) -> Keys | None:
-        """Return the allowed passage keys, ascending and not to be written to; None if every key is allowed.
+        """Return the allowed passage keys, ascending and read-only; None if every key is allowed.
 
-        Raises: `LookupError` if the scope is narrowed and bound to no index: no keys would mean all of them.
+        Raises: `LookupError` if the scope is narrowed but not bound to an index.
         """
         if self.everything:
             return None
         if self._keys is None:
-            raise LookupError("This scope is not bound to an index, so that it has no passage keys.")
+            raise LookupError("This scope is not bound to an index, so it has no passage keys.")
         return self._keys()
 
 

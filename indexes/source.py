@@ -1,6 +1,6 @@
-"""What anything searchable offers: a `Source`, and its `Documents` bound to one asker's rights.
+"""The interface of anything searchable: a `Source`, and its `Documents` bound to one asker's rights.
 
-Knows no index. Rights are given once, where a view is made; nothing here defaults to the owner.
+Knows no index. Rights are given once, when a view is created; nothing here defaults to the owner.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ DEFAULT_K = 20
 
 
 class Documents:
-    """The documents of a source that one asker may read, and a record of whose text left this view.
+    """The documents of a source that one asker may read, and a record of those whose text was returned.
 
-    Thread-safe. A document whose title, passage or text was handed out is in `exposed`; its id alone, its
-    version and the number of documents expose nothing.
+    Thread-safe. A document is in `exposed` once its title, a passage or its text has been returned. Ids,
+    versions and the number of documents expose nothing.
     """
 
     def __init__(self, source: Source, scope: Scope) -> None:
@@ -32,26 +32,26 @@ class Documents:
 
     @property
     def source(self) -> Source:
-        """What these are documents of, from which views for other askers are made."""
+        """The source of these documents, which can create views for other askers."""
         return self._source
 
     @property
     def scope(self) -> Scope:
-        """The asker's rights and the filter that every call is held to."""
+        """The asker's rights and the filter, which limit every call."""
         return self._scope
 
     @property
     def exposed(self) -> tuple[DocumentId, ...]:
-        """The documents whose text left this view, in the order of their first exposure."""
+        """The documents whose text this view has returned, in the order of their first exposure."""
         return self.exposed_since(0)
 
     def exposed_since(self, n: int) -> tuple[DocumentId, ...]:
-        """Return the exposed documents but for the first `n`."""
+        """Return the exposed documents except the first `n`."""
         with self._lock:
             return tuple(self._order[n:])
 
     def expose(self, ids: Iterable[DocumentId]) -> None:
-        """Record that text of these documents was handed out by someone else: a cache, or a page store."""
+        """Record that other code returned text of these documents: a cache, or a page store."""
         with self._lock:
             for each in ids:
                 if each not in self._exposed:
@@ -59,34 +59,34 @@ class Documents:
                     self._order.append(each)
 
     def fresh(self) -> Documents:
-        """Return a view under the same rights that has exposed nothing yet."""
+        """Return a view with the same rights that has exposed nothing yet."""
         return Documents(self._source, self._scope)
 
     def search(self, query: str, k: int = DEFAULT_K) -> list[DocumentHit]:
-        """Return the best `k` documents, best first; each that is returned is exposed.
+        """Return the best `k` documents, best first, and expose them.
 
-        Raises: what the source's search raises.
+        Raises: whatever the source's search raises.
         """
         hits = self._source.search(query, k, self._scope)
         self.expose(hit.document.id for hit in hits)
         return hits
 
     def document(self, document_id: str) -> Document | None:
-        """Return the whole document, which is exposed; None if there is no such document in this view."""
+        """Return the whole document and expose it; None if there is no such document in this view."""
         found = self._source.document(document_id, self._scope)
         if found is not None:
             self.expose([found.id])
         return found
 
     def info(self, document_id: str) -> DocumentInfo | None:
-        """Return title, metadata and length of a document, which is exposed; None as for `document`."""
+        """Return title, metadata and length of a document and expose it; None if it is not in this view."""
         found = self._source.info(document_id, self._scope)
         if found is not None:
             self.expose([found.id])
         return found
 
     def read(self, document_id: str, start: int, stop: int) -> str | None:
-        """Return the characters [start, stop) of a document, which is exposed; None as for `document`."""
+        """Return the characters [start, stop) of a document and expose it; None if it is not in this view."""
         found = self._source.read(document_id, start, stop, self._scope)
         if found is not None:
             self.expose([DocumentId(document_id)])
@@ -101,7 +101,7 @@ class Documents:
         return self._source.count(self._scope)
 
     def version(self, document_id: str) -> str | None:
-        """Return the version of a document's text; None as for `document`. Exposes nothing."""
+        """Return the version of a document's text; None if it is not in this view. Exposes nothing."""
         found = self._source.info(document_id, self._scope)
         return None if found is None else found.version
 
@@ -113,9 +113,9 @@ class Documents:
 class Source(ABC):
     """Documents that can be searched and read. A new source implements `search`, `ids` and `document`.
 
-    Each of these takes a `Scope` and returns nothing outside it. `count`, `info` and `read` follow from them,
-    and are overridden where that is cheaper. Callers ask through `for_asker` or `as_owner`. The suite that a
-    source has to pass is `indexes.testing.SourceContract`.
+    Each of these takes a `Scope` and returns nothing outside it. `count`, `info` and `read` are derived from
+    them; override those that can be done more cheaply. Callers use `for_asker` or `as_owner`. A source must
+    pass the tests of `indexes.testing.source.SourceContract`.
     """
 
     def for_asker(self, access: Access, where: Filter | None = None) -> Documents:
@@ -123,14 +123,14 @@ class Source(ABC):
         return Documents(self, Scope(access, where))
 
     def as_owner(self, where: Filter | None = None) -> Documents:
-        """Return the documents that `where` matches, whoever their readers are; all of them without it."""
+        """Return the documents that `where` matches, whoever may read them; all documents if it is None."""
         return Documents(self, EVERYTHING if where is None else Scope(EVERYTHING.access, where))
 
     @abstractmethod
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
         """Return the best `k` documents within `scope`, best first; ties break by id.
 
-        Raises: `BadQuery` if a source cannot search for an empty query or for no result; others return hits.
+        Raises: `BadQuery` if the query is empty or `k` is below 1, unless the source can answer that.
         """
 
     @abstractmethod
@@ -146,12 +146,12 @@ class Source(ABC):
         return len(self.ids(scope))
 
     def info(self, document_id: str, scope: Scope) -> DocumentInfo | None:
-        """Return what is known of a document besides its text; None as for `document`."""
+        """Return a document's fields except its text; None if there is no such document within `scope`."""
         found = self.document(document_id, scope)
         return None if found is None else found.info
 
     def read(self, document_id: str, start: int, stop: int, scope: Scope) -> str | None:
-        """Return the characters [start, stop) of a document; None as for `document`."""
+        """Return the characters [start, stop) of a document; None if there is no such document in `scope`."""
         found = self.document(document_id, scope)
         return None if found is None else found.text[max(start, 0) : max(stop, 0)]
 
@@ -160,31 +160,31 @@ class Source(ABC):
 
 
 class SourceWrapper(Source):
-    """A source that passes everything on to another one; a subclass overrides what it does differently."""
+    """A source that forwards every call to another one; a subclass overrides what it does differently."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
-        """As the wrapped source."""
+        """Forward to the wrapped source."""
         return self._source.search(query, k, scope)
 
     def ids(self, scope: Scope) -> list[DocumentId]:
-        """As the wrapped source."""
+        """Forward to the wrapped source."""
         return self._source.ids(scope)
 
     def document(self, document_id: str, scope: Scope) -> Document | None:
-        """As the wrapped source."""
+        """Forward to the wrapped source."""
         return self._source.document(document_id, scope)
 
     def count(self, scope: Scope) -> int:
-        """As the wrapped source."""
+        """Forward to the wrapped source."""
         return self._source.count(scope)
 
     def info(self, document_id: str, scope: Scope) -> DocumentInfo | None:
-        """As the wrapped source."""
+        """Forward to the wrapped source."""
         return self._source.info(document_id, scope)
 
     def read(self, document_id: str, start: int, stop: int, scope: Scope) -> str | None:
-        """As the wrapped source."""
+        """Forward to the wrapped source."""
         return self._source.read(document_id, start, stop, scope)

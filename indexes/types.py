@@ -18,7 +18,7 @@ DocumentId = NewType("DocumentId", str)
 PassageId = NewType("PassageId", str)
 
 MAX_ID_CHARS = 1024
-"""Ids appear in prompts, citations and messages: longer ones are refused when documents are read."""
+"""Ids appear in prompts, citations and messages, so longer ones are rejected when documents are read."""
 
 Scalar = str | int | float | bool | None
 Metadata = Mapping[str, Scalar | list[str]]
@@ -28,10 +28,10 @@ PUBLIC = "public"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rights of an asker: a document is readable if its `readers` include one of his `principals`.
+    """The rights of an asker: a document is readable if its `readers` include one of the `principals`.
 
-    `OWNER` is whoever has the collection's directory, and reads everything. Any other asker names principals
-    (`alice`, `group:legal`). A document without readers is private to the owner: it fails closed.
+    `OWNER` is anyone with access to the collection's directory, and may read everything. Any other asker has
+    principals (`alice`, `group:legal`). A document without readers is private to the owner: it fails closed.
     """
 
     principals: frozenset[str] = frozenset()
@@ -80,7 +80,7 @@ class Document:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The first 16 hex digits of the SHA-256 of all fields: if it is the same, nothing is stored."""
+        """The first 16 hex digits of the SHA-256 of all fields but `id`; if unchanged, nothing is stored."""
         parts = [
             self.version,
             self.title,
@@ -94,13 +94,13 @@ class Document:
 
     @property
     def info(self) -> DocumentInfo:
-        """The document's fields besides its text."""
+        """The document's fields except its text."""
         return DocumentInfo(self.id, self.version, self.title, self.uri, len(self.text), self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
-    """A stored document's fields besides its text."""
+    """A stored document's fields except its text."""
 
     id: DocumentId
     version: str
@@ -143,7 +143,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class DocumentHit:
-    """A document that was found: the scores of its best passage, and all passages found, best first."""
+    """A document that was found: the scores of its best passage, and all its found passages, best first."""
 
     document: DocumentInfo
     score: float

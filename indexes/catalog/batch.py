@@ -1,4 +1,4 @@
-"""Writes documents to the catalog, one by one; knows no engine."""
+"""Adds, updates and deletes documents in one catalog transaction; knows no engine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from indexes.retrieval.base import ProgressCallback
 from indexes.types import MAX_ID_CHARS, Changes, Document, DocumentId
 
 MASS_SHARE = 0.3
-MASS_LEAST = 10
-"""A write that deletes more than this share, and this number, of a source's documents needs permission."""
+MASS_MIN = 10
+"""A sync needs permission to delete at least this many of a source's documents and more than this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Prune:
     allow_mass_delete: bool = False
 
     def spares(self, uri: str) -> bool:
-        """Return whether a document with this URI may merely have been unreadable."""
+        """Return whether a document with this URI is kept because its file could not be read."""
         return any(uri == at or uri.startswith((f"{at}#", f"{at}/")) for at in self.unread)
 
 
@@ -39,10 +39,10 @@ def upsert(
     prune: Prune | None,
     progress: ProgressCallback,
 ) -> Changes:
-    """Store the documents that are new or changed, and delete those that `prune` says.
+    """Store new and changed documents, and delete those of `source` that are gone, as `prune` allows.
 
-    Raises: `DuplicateId`, `MassDeletion`, `SourceError`, and what the iterator raises; the caller then rolls
-    the transaction back.
+    Raises: `DuplicateId`, `MassDeletion`, `SourceError`, and whatever the iterator raises; the caller then
+    rolls the transaction back.
     """
     seen: dict[DocumentId, str] = {}
     added: list[DocumentId] = []
@@ -91,7 +91,7 @@ def _gone(
     stored = writer.uris_of(source)
     gone = tuple(id_ for id_, uri in stored if id_ not in seen and not prune.spares(uri))
     before = len(stored) - n_added
-    if not prune.allow_mass_delete and len(gone) >= MASS_LEAST and len(gone) > MASS_SHARE * before:
+    if not prune.allow_mass_delete and len(gone) >= MASS_MIN and len(gone) > MASS_SHARE * before:
         raise MassDeletion(source, len(gone), before)
     return gone
 
@@ -107,12 +107,12 @@ def _check(document: Document) -> None:
     if len(document.id) > MAX_ID_CHARS:
         raise SourceError(
             f"The id of a document of {_named(document.uri, None)} has {len(document.id):,} characters "
-            f"({document.id[:80]!r}…); at most {MAX_ID_CHARS:,} are taken. Give it a shorter one."
+            f"({document.id[:80]!r}…); at most {MAX_ID_CHARS:,} are allowed. Give it a shorter one."
         )
     for value in (document.id, document.title, document.uri, *document.readers):
         try:
             value.encode()
         except UnicodeEncodeError:
             raise SourceError(
-                f"Document {document.id!r}: {value!r} is not valid Unicode. Rename what it comes from."
+                f"Document {document.id!r}: {value!r} is not valid Unicode. Change it in its source."
             ) from None

@@ -1,7 +1,7 @@
 """A collection's SQLite file, from which everything else is derived: connections and transactions.
 
-Each write transaction that changes anything increases the generation by one; an engine at generation g asks a
-`CatalogReader` what was added and removed after g.
+Each write transaction that changes anything increases the generation by one. An engine at generation g reads
+the passages added and removed after g from a `CatalogReader`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from indexes.storage.connecting import connect, may_write
 CATALOG = "catalog.sqlite"
 """The name of the file in a collection's directory."""
 
-_OPEN_FOR_LATER = 8
+_MAX_IDLE = 8
 _CACHE_KIB = 16_000
-"""Searches read pages all over the file: with SQLite's own 2 MB they take a third longer, writes more."""
+"""Searches read pages all over the file: with SQLite's default of 2 MB they take a third longer."""
 _WRITE = "BEGIN IMMEDIATE"
 
 
@@ -43,7 +43,7 @@ class Catalog:
 
     @classmethod
     def create(cls, path: Path, settings: Mapping[str, str]) -> Catalog:
-        """Create an empty catalog with these settings in the file `path`, which must not be one yet."""
+        """Create an empty catalog with these settings in the file `path`, which must not be a catalog yet."""
         catalog = cls(path)
         with catalog._connection() as db:
             schema.create(db, settings)
@@ -89,7 +89,7 @@ class Catalog:
                 db.execute("INSERT OR REPLACE INTO settings VALUES ('written', ?)", (now,))
 
     def set(self, name: str, value: str) -> None:
-        """Record a value that belongs to no generation."""
+        """Store a setting without increasing the generation."""
         with self._connection() as db:
             db.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
 
@@ -106,7 +106,7 @@ class Catalog:
             busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             faults.step("catalog.scrubbed")
         if busy:
-            raise CollectionError(f"{self.path} is being read. Run this again when that has ended.")
+            raise CollectionError(f"{self.path} is being read by another process. Run this again later.")
 
     def close(self) -> None:
         """Close all idle connections; those in use are closed when they are returned."""
@@ -141,7 +141,7 @@ class Catalog:
     def _give_back(self, db: sqlite3.Connection) -> None:
         lasting = may_write(self.path.parent)
         with self._lock:
-            if lasting and not self._closed and len(self._idle) < _OPEN_FOR_LATER:
+            if lasting and not self._closed and len(self._idle) < _MAX_IDLE:
                 self._idle.append(db)
                 return
         db.close()
@@ -157,7 +157,7 @@ def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
         if begin == _WRITE:
             faults.step("catalog.commit")
     except BaseException:
-        if db.in_transaction:  # a full disk has ended it already
+        if db.in_transaction:  # SQLite itself rolls back if the disk is full
             db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")

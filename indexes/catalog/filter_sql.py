@@ -24,14 +24,14 @@ _BOUNDS = {
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A condition on the column with a document's number, and its parameters in order."""
+    """An SQL condition on a column of document numbers, and its parameters in order."""
 
     text: str
     parameters: tuple[Atom, ...]
 
 
 def compiled(where: Filter, column: str) -> Sql:
-    """Return SQL that is true for the documents that `where` matches, by their number in `column`."""
+    """Return SQL that is true for the documents that `where` matches; `column` holds their numbers."""
     match where:
         case AllOf(parts):
             return joined(" AND ", [compiled(part, column) for part in parts], empty="TRUE")
@@ -42,7 +42,7 @@ def compiled(where: Filter, column: str) -> Sql:
             return Sql(f"NOT {inner.text}", inner.parameters)
         case Condition():
             return _condition(where, column)
-    raise TypeError(f"{where!r} is no filter")
+    raise TypeError(f"{where!r} is not a filter")
 
 
 def joined(word: str, parts: list[Sql], *, empty: str) -> Sql:
@@ -53,15 +53,15 @@ def joined(word: str, parts: list[Sql], *, empty: str) -> Sql:
 
 def _condition(where: Condition, column: str) -> Sql:
     name = where.field.encode("utf-8", "surrogatepass")
-    some = _having(column, "", name)
+    exists = _having(column, "", name)
     if where.operator == "exists":
-        return some
+        return exists
     if where.operator != "in":
         kind = "string" if isinstance(where.atoms[0], bytes) else "number"
         return _having(column, f" AND {_BOUNDS[where.operator, kind]}", name, *where.atoms)
     one_of = _having(column, f" AND value IN ({', '.join('?' * len(where.atoms))})", name, *where.atoms)
     if where.missing:
-        return Sql(f"({one_of.text} OR NOT {some.text})", one_of.parameters + some.parameters)
+        return Sql(f"({one_of.text} OR NOT {exists.text})", one_of.parameters + exists.parameters)
     return one_of
 
 

@@ -1,4 +1,4 @@
-"""Checks that the catalog agrees with itself: tables, texts, versions, fingerprints, readers, spans."""
+"""Checks that the catalog is consistent: tables, texts, versions, fingerprints, readers, spans."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ def problems(reader: CatalogReader, connection: sqlite3.Connection) -> Iterator[
         if line != "ok":
             yield f"catalog: {line}"
     for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
-        yield f"catalog: row {row} of {table} belongs to a row of {parent} that is not there"
+        yield f"catalog: row {row} of {table} belongs to a row of {parent} that does not exist"
     for number, id_, version, fingerprint in connection.execute(
         "SELECT number, id, version, fingerprint FROM documents"
     ):
         try:
             document = reader.document(number)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
-            yield f"document {id_!r}: it does not read ({exc})"
+            yield f"document {id_!r}: it cannot be read ({exc})"
             continue
         whole = reader.text(number, 0, _ALL)
-        is_own = whole == document.text and document.version == version
-        if not is_own:
+        is_intact = whole == document.text and document.version == version
+        if not is_intact:
             yield f"document {document.id!r}: its text is not the text of version {version}"
         elif document.fingerprint != fingerprint:
-            yield f"document {document.id!r}: its title, metadata, readers or sections are not those stored"
+            yield f"document {document.id!r}: its title, metadata, readers or sections have changed"
         rows = connection.execute("SELECT principal FROM readers WHERE document = ?", (number,))
         if {principal for (principal,) in rows} != document.readers:
             yield f"document {document.id!r}: its table of readers differs from its readers"
         spans = connection.execute(
             "SELECT id, start, stop, digest FROM passages WHERE document = ?", (number,)
         )
-        yield from _span_problems(spans, document, whole if is_own else None, len(whole))
+        yield from _span_problems(spans, document, whole if is_intact else None, len(whole))
 
 
 def _span_problems(
     spans: sqlite3.Cursor, document: Document, whole: str | None, n_chars: int
 ) -> Iterator[str]:
-    """Check a document's passages; `whole` is its text, None if that cannot be relied on."""
+    """Check a document's passages; `whole` is its text, or None if the text is damaged."""
     for passage, start, stop, digest in spans:
         if not 0 <= start < stop <= n_chars:
-            yield f"passage {passage!r}: [{start}, {stop}) is no span of {n_chars} characters"
+            yield f"passage {passage!r}: [{start}, {stop}) is not a span of {n_chars} characters"
         elif whole is not None:
             indexed = encode(indexed_text(document.title, whole[start:stop]))
             if sha256(indexed).digest() != digest:

@@ -34,7 +34,7 @@ SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.readers
 FROM passages p JOIN documents d ON d.number = p.document
 WHERE p.key IN (SELECT value FROM json_each(?)) ORDER BY p.key
 """
-_PLACES = """
+_LOCATIONS = """
 SELECT d.readers, p.key, p.id, d.number, d.id, d.version, p.start, p.stop, p.section
 FROM passages p JOIN documents d ON d.number = p.document WHERE p.key IN (SELECT value FROM json_each(?))
 """
@@ -47,18 +47,18 @@ SELECT p.document, p.ordinal, p.text
 FROM json_each(?) wanted JOIN pages p
 ON p.document = json_extract(wanted.value, '$[0]') AND p.ordinal = json_extract(wanted.value, '$[1]')
 """
-_CAME = """
+_ADDED = """
 SELECT p.key, d.readers, d.metadata
 FROM passages p JOIN documents d ON d.number = p.document WHERE p.key >= ? ORDER BY p.key
 """
 _FIRST_KEY = "SELECT key FROM passages WHERE added > ? ORDER BY added, key LIMIT 1"
 _NO_KEY = (1 << 63) - 1
-_OPEN_TO = "{column} IN (SELECT document FROM readers WHERE principal IN (SELECT value FROM json_each(?)))"
+_READABLE = "{column} IN (SELECT document FROM readers WHERE principal IN (SELECT value FROM json_each(?)))"
 
 
 @dataclass(frozen=True, slots=True)
 class PassageRow:
-    """A passage as engines take it in. `digest` is the SHA-256 of `text`, which begins with the title."""
+    """A passage as engines index it. `digest` is the SHA-256 of `text`, which begins with the title."""
 
     key: int
     text: str
@@ -67,7 +67,7 @@ class PassageRow:
 
 
 class PassageLocation(NamedTuple):
-    """Where a passage is, without its text. A tuple, because a search makes hundreds of them."""
+    """Where a passage is, without its text. A tuple, because a search creates hundreds of them."""
 
     key: int
     id: PassageId
@@ -100,7 +100,7 @@ class CatalogReader:
         return int(self.setting("generation") or 0)
 
     def setting(self, name: str) -> str | None:
-        """Return a recorded value; None if there is none."""
+        """Return the value of a setting; None if it is not set."""
         row = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
@@ -134,11 +134,11 @@ class CatalogReader:
         return found[0] if found and _is_within(scope, found[1], found[2]) else None
 
     def info(self, number: int) -> DocumentInfo:
-        """Return a document's fields besides its text."""
+        """Return a document's fields except its text."""
         return self.infos([number])[number]
 
     def infos(self, numbers: Iterable[int]) -> dict[int, DocumentInfo]:
-        """Return the same for many documents, by number, in one query."""
+        """Return the fields of many documents except their texts, by number, in one query."""
         rows = self._db.execute(_INFOS, (json.dumps(list(numbers)),))
         return {
             number: DocumentInfo(DocumentId(id_), version, title, uri, n_chars, json.loads(metadata))
@@ -165,7 +165,7 @@ class CatalogReader:
         return tuple(Section(**section) for section in json.loads(found))
 
     def text(self, number: int, start: int, stop: int) -> str:
-        """Return the characters [start, stop) of a document; only the pages that hold them are read."""
+        """Return the characters [start, stop) of a document, reading only the pages that hold them."""
         start = max(start, 0)
         first = start // PAGE_CHARS
         pages = self._db.execute(
@@ -176,12 +176,12 @@ class CatalogReader:
         return "".join(decode(page) for (page,) in pages)[start - offset : max(stop - offset, 0)]
 
     def locations(self, keys: Iterable[int], scope: Scope) -> dict[int, PassageLocation]:
-        """Return where these passages are, by key, without those that are gone or closed to the asker.
+        """Return where these passages are, by key, except those that are gone or that the asker may not read.
 
-        The filter of `scope` is not checked again: the metadata of the passage under a key never change.
+        The filter of `scope` is not checked again: the metadata of the passage with a key never changes.
         """
         access = scope.access
-        rows = self._db.execute(_PLACES, (json.dumps(list(keys)),))
+        rows = self._db.execute(_LOCATIONS, (json.dumps(list(keys)),))
         return {
             row[1]: PassageLocation._make(row[1:])
             for row in rows
@@ -189,7 +189,7 @@ class CatalogReader:
         }
 
     def passages(self, locations: Iterable[PassageLocation]) -> list[Passage]:
-        """Return these passages with their texts, most of them by one query."""
+        """Return these passages with their texts, most of them read in one query."""
         locations = list(locations)
         sections = {
             number: self.sections(number)
@@ -209,7 +209,7 @@ class CatalogReader:
         ]
 
     def _texts(self, locations: Sequence[PassageLocation]) -> list[str]:
-        """Return the text at each location. Each page is read once, most of them by one query."""
+        """Return the text at each location. Each page is read once, most of them in one query."""
         texts = [""] * len(locations)
         on_page: dict[tuple[int, int], list[int]] = defaultdict(list)
         for i, p in enumerate(locations):
@@ -236,15 +236,15 @@ class CatalogReader:
         return np.sort(np.fromiter((key for (key,) in rows), np.int64))
 
     def open_keys_since(self, since: int, scope: Scope) -> NDArray[np.int64]:
-        """Return those of `open_keys` added after generation `since`, without scanning the older ones."""
-        rows = self._db.execute(_CAME, (self._first_key(since),))
-        came = (key for key, readers, metadata in rows if _is_within(scope, readers, metadata))
-        return np.fromiter(came, np.int64)
+        """Return the keys of `open_keys` added after generation `since`, without scanning the older ones."""
+        rows = self._db.execute(_ADDED, (self._first_key(since),))
+        added = (key for key, readers, metadata in rows if _is_within(scope, readers, metadata))
+        return np.fromiter(added, np.int64)
 
     def _first_key(self, since: int) -> int:
         """Return the first key added after generation `since`: keys increase with generations.
 
-        With a condition on the generation itself, SQLite scans all passages in the order of keys.
+        With a condition on the generation itself, SQLite would scan all passages in the order of keys.
         """
         row = self._db.execute(_FIRST_KEY, (since,)).fetchone()
         return int(row[0]) if row else _NO_KEY
@@ -264,7 +264,7 @@ class CatalogReader:
             yield PassageRow(key, indexed_text(title, text[start:stop]), _readers(readers), digest)
 
     def rows(self, keys: Iterable[int]) -> list[PassageRow]:
-        """Return these passages as engines take them in, by ascending key, without those that are gone."""
+        """Return these passages as engines index them, by ascending key, except those that are gone."""
         return [
             PassageRow(key, indexed_text(title, self.text(number, start, stop)), _readers(readers), digest)
             for key, number, start, stop, digest, title, readers in self._db.execute(
@@ -283,7 +283,7 @@ class CatalogReader:
         return [key for (key,) in self._db.execute("SELECT key FROM removed WHERE generation > ?", (since,))]
 
     def forgotten(self, since: int) -> list[bytes]:
-        """Return the digests removed after generation `since` that no passage has any more."""
+        """Return the digests removed after generation `since` that no longer belong to any passage."""
         rows = self._db.execute(
             "SELECT digest FROM removed WHERE generation > ? AND digest NOT IN (SELECT digest FROM passages)",
             (since,),
@@ -291,7 +291,7 @@ class CatalogReader:
         return [digest for (digest,) in rows]
 
     def sources(self) -> dict[str, int]:
-        """Return how many documents came from each source, by name; "" for those stored one by one."""
+        """Return the number of documents from each source, by name; "" for those stored by `upsert`."""
         rows = self._db.execute("SELECT source, count(*) FROM documents GROUP BY source ORDER BY source")
         return dict(rows.fetchall())
 
@@ -301,10 +301,10 @@ class CatalogReader:
 
 
 def _narrowed(scope: Scope, column: str) -> Sql:
-    """Return SQL that is true for the documents within `scope`, by their number in `column`."""
+    """Return SQL that is true for the documents within `scope`; `column` holds their numbers."""
     parts = [] if scope.where is None else [compiled(scope.where, column)]
     if not scope.access.everything:
-        parts.append(Sql(_OPEN_TO.format(column=column), (json.dumps(sorted(scope.access.principals)),)))
+        parts.append(Sql(_READABLE.format(column=column), (json.dumps(sorted(scope.access.principals)),)))
     return joined(" AND ", parts, empty="TRUE")
 
 

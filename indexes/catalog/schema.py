@@ -13,7 +13,7 @@ from indexes.storage import faults
 from indexes.types import Metadata
 
 APPLICATION_ID = 0x46554E4C
-"""Marks the file as ours, so that another program's database is never mistaken for a collection."""
+"""Marks the file as a catalog, so that another program's database is never mistaken for a collection."""
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
@@ -59,7 +59,7 @@ CREATE TABLE pages (
     UNIQUE (document, ordinal)
 );
 
--- A key is never used twice, so that an engine which lags behind can hold no passage under another's key.
+-- A key is never reused, so that an engine that lags behind cannot hold a passage under another's key.
 CREATE TABLE passages (
     key      INTEGER PRIMARY KEY AUTOINCREMENT,
     document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
@@ -75,7 +75,7 @@ CREATE INDEX passages_document ON passages (document, ordinal);
 CREATE INDEX passages_added ON passages (added);
 CREATE INDEX passages_digest ON passages (digest);
 
--- What engines and caches have to forget: key and digest of each passage that went, and when.
+-- What engines and caches must delete: the key and digest of each removed passage, and when it was removed.
 CREATE TABLE removed (
     key        INTEGER PRIMARY KEY,
     digest     BLOB NOT NULL,
@@ -84,7 +84,7 @@ CREATE TABLE removed (
 CREATE INDEX removed_generation ON removed (generation);
 """
 
-# A document's metadata as filters compare it: one row for each value, none for what is as good as missing.
+# A document's metadata as filters compare it: one row for each value, none if it counts as missing.
 _ATTRIBUTES = """
 CREATE TABLE attributes (
     field    BLOB NOT NULL,
@@ -99,7 +99,7 @@ MIGRATIONS: tuple[str, ...] = (_FIRST, _ATTRIBUTES)
 """Step n turns format n into format n + 1. A released step is never changed."""
 
 _FILLED_AT = 2
-"""The format that introduced attributes: a migration to it fills in those of older documents."""
+"""The format that introduced attributes; a migration to it adds the attributes of older documents."""
 
 
 def create(connection: sqlite3.Connection, settings: Mapping[str, str]) -> None:
@@ -109,7 +109,7 @@ def create(connection: sqlite3.Connection, settings: Mapping[str, str]) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Check by its first bytes that the file `path` can be a catalog, before SQLite opens it.
+    """Check from its first bytes that the file `path` can be a catalog, before SQLite opens it.
 
     Raises: `CollectionNotFound` if there is none or its creation was interrupted; `CollectionDamaged` if it
     is truncated; `PermissionError`.
@@ -127,7 +127,7 @@ def check_file(path: Path) -> None:
         expected = int.from_bytes(head[28:32], "big") * (page_bytes if page_bytes > 1 else 1 << 16)
         size = path.stat().st_size
         if size < expected:
-            raise CollectionDamaged(path.parent, f"{expected - size:,} of its {expected:,} bytes are gone")
+            raise CollectionDamaged(path.parent, f"{expected - size:,} of its {expected:,} bytes are missing")
 
 
 def upgrade(connection: sqlite3.Connection, path: Path, *, writable: bool) -> None:
@@ -147,8 +147,8 @@ def upgrade(connection: sqlite3.Connection, path: Path, *, writable: bool) -> No
         if not writable:
             raise CollectionNotWritable(
                 path,
-                f"its format is {found}, and has to become {len(MIGRATIONS)}",
-                advice="Have somebody open it once who may write to it.",
+                f"its format is {found} and must be upgraded to {len(MIGRATIONS)}",
+                advice="Ask a user who may write to it to open it once.",
             )
         _migrate(connection, found, {})
 
@@ -187,7 +187,7 @@ def _migrate(connection: sqlite3.Connection, found: int, settings: Mapping[str, 
 
 
 def _no_catalog(path: Path, reason: str) -> CollectionNotFound | CollectionDamaged:
-    """Return the error for a file that is no catalog: damaged if there are engines beside it."""
+    """Return the error for a file that is not a catalog: damaged if there are engines beside it."""
     held = any((path / engine).is_dir() for engine in _ENGINES)
     return CollectionDamaged(path, reason) if held else CollectionNotFound(path)
 

@@ -1,4 +1,4 @@
-"""How the catalog stores text, and what retrievers index of it."""
+"""Encodes text for the catalog, and builds the text that retrievers index."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ PAGE_CHARS = 32_768
 
 
 def indexed_text(title: str, text: str) -> str:
-    """Return what both retrievers index of a passage: the document's title, then the passage's text."""
+    """Return the text that both retrievers index for a passage: the document's title, then the passage."""
     return f"{title}\n{text}" if title else text
 
 
 def encode(text: str) -> bytes:
-    """Encode text as it is stored."""
+    """Encode text for the catalog."""
     # Lone surrogates occur in real files, and offsets count them.
     return text.encode("utf-8", "surrogatepass")
 

@@ -16,7 +16,7 @@ from indexes.types import Document, DocumentId, Passage
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """What a writer needs to know of a stored document."""
+    """The fields of a stored document that a writer needs."""
 
     number: int
     fingerprint: str
@@ -45,7 +45,7 @@ class CatalogWriter(CatalogReader):
         return [(DocumentId(id_), uri) for id_, uri in rows]
 
     def put(self, document: Document, passages: Iterable[Passage], *, source: str) -> None:
-        """Store a document; none with its id may be stored."""
+        """Store a document, whose id must not be stored yet."""
         self.changed = True
         number = self._db.execute(
             "INSERT INTO documents "
@@ -67,7 +67,7 @@ class CatalogWriter(CatalogReader):
         # Each statement costs time, and most documents have neither readers nor metadata.
         if document.readers:
             self._db.executemany("INSERT INTO readers VALUES (?, ?)", ((r, number) for r in document.readers))
-        if document.metadata and number is not None:  # it never is after an INSERT
+        if document.metadata and number is not None:  # `lastrowid` is never None after an INSERT
             put_attributes(self._db, number, document.metadata)
         starts = range(0, len(document.text), PAGE_CHARS)
         self._db.executemany(

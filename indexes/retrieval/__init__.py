@@ -1,1 +1,1 @@
-"""From a query to ranked documents: analysis, scope, retrievers, fusion."""
+"""Searching, from a query to ranked documents: analysis, scope, retrievers, fusion."""

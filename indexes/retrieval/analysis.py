@@ -1,7 +1,7 @@
 """Turns text into search terms, the same for every lexical engine; knows English, identifiers and CJK.
 
-Words are NFKC-normalised, casefolded, stripped of stop words and stemmed with Porter2. An identifier
-gives itself and its parts, so that `threading.Event.wait` is found by its full name and by `wait`.
+Words are NFKC-normalised, casefolded, stripped of stop words and stemmed with Porter2. An identifier yields
+its full name and its parts, so that `threading.Event.wait` is found by its full name and by `wait`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from threading import Lock
 import Stemmer
 
 VERSION = 1
-"""Increased whenever the same text would give other terms: engines of another version are rebuilt."""
+"""Increase this whenever the same text would give other terms: engines of another version are rebuilt."""
 
 # The active words of Snowball's English stop list, https://snowballstem.org/algorithms/english/stop.txt.
 # On Cranfield's questions BM25 reaches nDCG@10 .383 with them, .367 with Lucene's 33 words.
@@ -35,7 +35,7 @@ _SNOWBALL_STOP_LIST = """
 STOP_WORDS = frozenset(_SNOWBALL_STOP_LIST.split())
 
 MAX_TERM_CHARS = 128
-"""Longer words are cut: nobody types them, and engines limit the size of a term."""
+"""Longer words are truncated: nobody types them, and engines limit the size of a term."""
 
 _MEMO_ENTRIES = 200_000
 _MEMO_CHARS = 64
@@ -66,7 +66,7 @@ def words(text: str) -> list[str]:
     """Split `text` into parts that can be analysed one by one: their terms are the terms of the text."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    # Only a paragraph sign belongs together with what follows a space, its number.
+    # Only a section sign belongs together with the number that follows it after a space.
     return text.split() if "\u00a7" not in text else [text]
 
 
@@ -90,7 +90,7 @@ def _token_pattern(letter: str, flags: re.RegexFlag) -> re.Pattern[str]:
 
 
 class _Terms(dict[str, tuple[str, ...]]):
-    """A memo of the terms of a part of text; its size is limited, and threads may share it."""
+    """A cache of the terms of each part of a text; its size is limited, and threads may share it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class _Terms(dict[str, tuple[str, ...]]):
 
 
 def _reads_as_camel_case(word: str, parts: list[str]) -> bool:
-    """Whether the parts are words. Those of siRNA, NaCl and PhD are not, and would only mislead."""
+    """Return whether the parts are words. Those of siRNA, NaCl and PhD are not, and would only mislead."""
     shortest = 3 if word[0].isupper() else 2
     return (
         len(parts) > 1

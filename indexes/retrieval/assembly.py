@@ -1,4 +1,4 @@
-"""Names to retrievers: the only place where a collection's engines are looked up and put together."""
+"""Builds a collection's retrievers from names: the only place where its engines are looked up."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def recorded_names(reader: CatalogReader) -> dict[str, str]:
     return {
         "embedder": reader.setting("embedder") or "",
         "lexical": reader.setting("lexical") or "",
-        # Collections made before there was a choice have none recorded.
+        # Collections created before there was a choice have none recorded.
         "dense": reader.setting("dense") or DEFAULT_DENSE,
     }
 
 
 def check_names(path: Path, built: Mapping[str, str], asked: Mapping[str, str | None]) -> None:
-    """Compare the names that were asked for, None for any, with those that the collection was built with.
+    """Check the requested names against those that the collection was built with; any will do if None.
 
-    Raises: `CollectionMismatch`.
+    Raises: `CollectionMismatch` if one of them differs.
     """
     for kind, name in asked.items():
         if name not in {None, built[kind]}:
@@ -47,7 +47,7 @@ def check_engines(lexical: str, dense: str) -> None:
 
 
 def assemble(catalog: Catalog, embedder: Embedder, names: Mapping[str, str]) -> Retrievers:
-    """Return the retrievers of a collection, over the engines of these names."""
+    """Return the retrievers of a collection, with the engines of these names."""
     from indexes.dense.pretrained import dense_retriever  # noqa: PLC0415  # SciPy takes a while to import
 
     path = catalog.path.parent

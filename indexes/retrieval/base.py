@@ -1,4 +1,4 @@
-"""The protocol of a retriever: an index that is derived from the catalog and follows it."""
+"""The protocol of a retriever: an index that is derived from the catalog and kept up to date with it."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ Scored = list[tuple[int, float]]
 
 
 class Retriever(Protocol):
-    """Finds passages in one way. It is derived from the catalog and can follow it from any generation."""
+    """Finds passages in one way. It is derived from the catalog and can be updated from any generation."""
 
     @property
     def generation(self) -> int:
-        """The catalog generation that the retriever covers; -1 if it has to begin anew."""
+        """The catalog generation that the retriever covers; -1 if it must be rebuilt."""
 
     @property
     def shared(self) -> bool:
-        """Whether following writes files that other processes read."""
+        """Whether `follow` writes files that other processes read."""
 
     def refresh(self) -> None:
-        """Look at the files again: another process may have written."""
+        """Check the files again: another process may have written to them."""
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Add and remove what was added and removed since the retriever's own generation."""
+        """Add and remove the passages added and removed since the retriever's own generation."""
 
     def clear(self) -> None:
         """Remove all passages."""
 
     def keys(self) -> Keys:
-        """The keys of every passage held, ascending."""
+        """Return the keys of all passages held, ascending."""
 
     def search(self, query: str, k: int, *, scope: Scope) -> Scored:
         """Return the best `k` passages within `scope`."""
@@ -48,7 +48,7 @@ class Retriever(Protocol):
 
 
 def since(retriever: Retriever, catalog: CatalogReader) -> int:
-    """Return the generation that `retriever` follows from; -1, and cleared, if the catalog never had it."""
+    """Return the generation to update `retriever` from; -1 if the catalog lacks its own and it was cleared."""
     if 0 <= retriever.generation <= catalog.generation:
         return retriever.generation
     retriever.clear()
@@ -56,4 +56,4 @@ def since(retriever: Retriever, catalog: CatalogReader) -> int:
 
 
 def no_progress(_stage: str, _done: int, _total: int | None) -> None:
-    """Report to nobody."""
+    """Ignore progress."""

@@ -1,7 +1,7 @@
-"""The retrievers of a collection, and how they follow the catalog: after a write, on opening, on a search.
+"""Keeps a collection's retrievers up to date with the catalog: after a write, on opening, before a search.
 
-Knows locks and generations, no query and no engine. The catalog is the truth; what a retriever holds is
-derived from it.
+Knows locks and generations, no query and no engine. The catalog is the source of truth; the contents of a
+retriever are derived from it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _STORED = "The documents are stored; once there is space, the next use brings the engines up to date."
 _ERASING = "erasing"
-_PATIENCE_S = 3600.0
-"""How long a call that has embedded for hours waits for a writer to end."""
+_WRITER_WAIT_S = 3600.0
+"""How long `embed`, which may have run for hours, waits for another writer to finish."""
 
 
 class Retrievers:
@@ -49,9 +49,9 @@ class Retrievers:
         self._catalog = catalog
 
     def make_ready(self) -> tuple[str, ...]:
-        """On opening: complete what was cut off, and follow the catalog.
+        """Finish an interrupted erasure and bring the retrievers up to date, when a collection is opened.
 
-        Returns the names of the retrievers that were damaged or behind.
+        Returns: the names of the retrievers that were damaged or out of date.
         """
         self._clear_outdated()
         self._complete_erasure()
@@ -64,7 +64,7 @@ class Retrievers:
     def write(
         self, change: Callable[[CatalogWriter, ProgressCallback], Changes], progress: ProgressCallback | None
     ) -> Changes:
-        """Change the catalog, all or nothing, then let the retrievers follow. Raises: `CollectionLocked`."""
+        """Change the catalog, all or nothing, then update the retrievers. Raises: `CollectionLocked`."""
         progress = progress or no_progress
         with self.writing, self.lock.hold():
             with self._catalog.write() as writer:
@@ -73,16 +73,16 @@ class Retrievers:
         return changes
 
     def embed(self, progress: ProgressCallback | None) -> None:
-        """As `Collection.embed`."""
+        """Embed the waiting texts, as `Collection.embed` describes."""
         progress = progress or no_progress
         with self.dense.embedding():
             while self.dense.embed(progress):
-                with self.writing, self.lock.hold(wait_s=_PATIENCE_S), self._catalog.read() as reader:
+                with self.writing, self.lock.hold(wait_s=_WRITER_WAIT_S), self._catalog.read() as reader:
                     self.dense.refresh()
                     self.dense.follow(reader, progress)
 
     def erase(self, ids: Iterable[str], progress: ProgressCallback | None) -> Changes:
-        """As `Collection.erase`."""
+        """Erase documents, as `Collection.erase` describes."""
         progress = progress or no_progress
         with self.writing, self.lock.hold(), self.dense.embedding():
             with self._catalog.read() as reader:
@@ -113,7 +113,7 @@ class Retrievers:
                 except CollectionNotWritable:
                     if any(retriever.generation < 0 for retriever in self.by_name.values()):
                         raise
-                    # The engines as they are still answer.
+                    # The engines can still answer, without the latest writes.
         finally:
             self.writing.release()
 
@@ -123,7 +123,7 @@ class Retrievers:
             retriever.close()
 
     def _scrub(self, progress: ProgressCallback) -> None:
-        """Rebuild what is derived from the catalog, and remove traces of deleted documents from the rest."""
+        """Rebuild everything derived from the catalog, and remove traces of deleted documents elsewhere."""
         for retriever in self.by_name.values():
             retriever.clear()
         for name in self.by_name:
@@ -143,10 +143,10 @@ class Retrievers:
             with self.writing, self.lock.hold(wait_s=0), self.dense.embedding():
                 self._scrub(no_progress)
         except (CollectionLocked, CollectionNotWritable, AlreadyEmbedding):
-            pass  # whoever holds the lock is completing it, or the next opening that may write will
+            pass  # the holder of the lock is completing it, or the next opening with write access will
 
     def _clear_damaged(self) -> None:
-        """Clear a lexical retriever that claims to be up to date but holds another number of passages."""
+        """Clear the lexical retriever if it seems up to date but holds the wrong number of passages."""
         retriever = self.lexical
         if self._is_consistent(retriever):
             return
@@ -175,7 +175,7 @@ class Retrievers:
             raise CollectionNotWritable(self.path, exc.strerror or str(exc), advice=_STORED) from exc
 
     def _clear_outdated(self) -> None:
-        """Clear retrievers built with another version of the analyser: a query would give other terms."""
+        """Clear the retrievers if another version of the analyser built them, whose terms may differ."""
         with self._catalog.read() as reader:
             if reader.setting("analyser") == str(analysis.VERSION):
                 return

@@ -1,4 +1,4 @@
-"""Turns a query into ranked documents: searches both retrievers and fuses what they found; writes nothing."""
+"""Turns a query into ranked documents: searches both retrievers and fuses their results; writes no index."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FusionPlan = tuple[fusion.Fuse, Mapping[str, float]]
 """A fusion function, and each retriever's weight in it."""
 
 LEAST_CANDIDATES = 100
-_CANDIDATES_A_RESULT = 5
-_DEEPER = 4
+_CANDIDATES_PER_RESULT = 5
+_DEPTH_FACTOR = 4
 _TUNED = "tuned"
-"""The catalog setting with the dense weights fitted to labelled queries: JSON, by the embedder in use."""
+"""The catalog setting with the dense weights fitted to labelled queries: JSON, by embedder."""
 
 
 class Searcher:
-    """Searches one collection; None for `fuse` or `weights` means: by the embedder in use."""
+    """Searches one collection. If `fuse` or `weights` is None, the embedder in use decides it."""
 
     def __init__(self, catalog: Catalog, retrievers: Retrievers) -> None:
         self._catalog = catalog
@@ -40,23 +40,23 @@ class Searcher:
         self.weights: Mapping[str, float] | None = None
 
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
-        """As `Collection.search`."""
-        depth = max(LEAST_CANDIDATES, _CANDIDATES_A_RESULT * k)
+        """Search as `Collection.search` describes."""
+        depth = max(LEAST_CANDIDATES, _CANDIDATES_PER_RESULT * k)
         fuse, weights = self.plan(query)
         scope = self._allowed.bind(scope, self._catalog)
         while True:
             found = self._candidates(query, depth, scope, weights)
-            # This view may be later than the scope's keys: passages may have gone since, but who may read the
-            # passage under a key never changes.
+            # This view may be later than the scope's keys: passages may have been removed since, but the
+            # readers of the passage with a key never change.
             with self._catalog.read() as reader:
                 locations = reader.locations({key for scored in found.values() for key, _ in scored}, scope)
                 documents = ranked(found, locations, k, fuse=fuse, weights=weights)
                 if len(documents) == k or all(len(scored) < depth for scored in found.values()):
                     return _hits(reader, documents)
-            depth *= _DEEPER  # a few long documents took up all the candidates
+            depth *= _DEPTH_FACTOR  # a few long documents took up all the candidates
 
     def plan(self, query: str) -> FusionPlan:
-        """Choose how to fuse the retrievers for this query: as set, otherwise by the embedder in use."""
+        """Return how to fuse the retrievers for this query: as set, or else as the embedder requires."""
         tuned = self._tuned.get(self._retrievers.dense.serving)
         if not self._retrievers.dense.fitted:
             own = fusion.PRETRAINED if tuned is None else {"lexical": 1 - tuned, "dense": tuned}
@@ -66,7 +66,7 @@ class Searcher:
 
     @contextmanager
     def weighted(self, weight: float | None) -> Iterator[None]:
-        """Search with this weight of the dense retriever for a `with` block; None is the untuned weight."""
+        """Search with this weight of the dense retriever for a `with` block; the untuned weight if None."""
         kept, serving = self._tuned, self._retrievers.dense.serving
         self._tuned = {name: w for name, w in kept.items() if name != serving}
         if weight is not None:
@@ -77,7 +77,7 @@ class Searcher:
             self._tuned = kept
 
     def keep_weight(self, weight: float | None) -> None:
-        """Search with this weight of the dense retriever from now on; None is the untuned weight.
+        """Search with this weight of the dense retriever from now on; the untuned weight if None.
 
         Raises: `CollectionLocked`.
         """

@@ -7,7 +7,7 @@ from math import log
 
 MOST_TRUST = 0.8
 LEAST_TRUST = 0.05
-"""Not zero, so that passages which only the dense retriever found still appear, at the end."""
+"""Not zero, so that passages that only the dense retriever found still appear, at the end."""
 
 COMMON = 3.75
 """The mean idf up to which trust is highest: terms in 1 of 43 passages, by geometric mean."""
@@ -17,10 +17,10 @@ RARE = 5.75
 
 
 def specificity(frequencies: Sequence[int], n_passages: int) -> float:
-    """Return the mean idf of a query's terms, ln(1 + (n - df + .5) / (df + .5)), repeated terms repeatedly.
+    """Return the mean idf of a query's terms, ln(1 + (n - df + .5) / (df + .5)), counting repeated terms.
 
     It is high for names, numbers and rare words, which need an exact match, and low for topics in the
-    collection's common words, which a latent space knows best. `RARE` for a query without terms.
+    collection's common words, which a latent space represents best. It is `RARE` if the query has no terms.
     """
     if not frequencies:
         return RARE

@@ -18,7 +18,7 @@ def kb(tmp_path):
 
 def test_over_thirty_percent_at_once_have_to_be_allowed(kb):
     with pytest.raises(
-        MassDeletion, match="13 of 40 documents of /docs are gone at once; nothing was changed"
+        MassDeletion, match="13 of 40 documents of /docs are missing at once; nothing was changed"
     ):
         kb.sync([*ALL[13:], Document("new", "words")], source="/docs")
     assert len(kb) == 41

@@ -82,7 +82,7 @@ def test_an_older_format_has_to_be_opened_by_somebody_who_may_write(kb, closed):
     db.execute("PRAGMA user_version = 1")
     db.close()
     with pytest.raises(
-        CollectionNotWritable, match=f"its format is 1, and has to become {len(schema.MIGRATIONS)}"
+        CollectionNotWritable, match=f"its format is 1 and must be upgraded to {len(schema.MIGRATIONS)}"
     ):
         Collection.open(kb)
 
