@@ -1,4 +1,4 @@
-"""Embedders, vector engines, and the retriever that joins them; here the registry of embedders by name."""
+"""Embedders, vector engines and the retriever over them; this file holds the registry of embedders."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ EMBEDDERS: Registry[Callable[[str], Embedder]] = Registry(
         _TRANSFORMERS: BuiltIn("indexes.dense.embedders.sentence_transformers:SentenceTransformersEmbedder"),
     },
 )
-"""A kind to a function or class that takes a model's name, which is empty if none was given.
+"""Maps a kind to a function or class that takes a model's name, which is empty if none was given.
 
-The embedder's own `name` has to be one that `embedder` takes: a collection records it and opens by it.
+`embedder` must accept the embedder's own `name`: a collection records it and is opened with it.
 """
 
 _FORMS = ("latent", "openai:MODEL", "a sentence-transformers name or path")
@@ -30,9 +30,9 @@ _FORMS = ("latent", "openai:MODEL", "a sentence-transformers name or path")
 def embedder(name: str) -> Embedder:
     """Return the embedder that `--embedder NAME` means; pretrained models are loaded on first use.
 
-    A name is KIND:MODEL, the name of a kind without models, or else that of a sentence-transformers model.
+    A name is KIND:MODEL, the name of a kind without models, or the name of a sentence-transformers model.
 
-    Raises: `UnknownName`, `MissingExtra`; `PlugInFailed` if a plug-in does not load.
+    Raises: `UnknownName`, `MissingExtra`; `PlugInFailed` if a plug-in cannot be loaded.
     """
     kind, colon, model = name.partition(":")
     # A colon after one letter is a Windows drive.

@@ -1,7 +1,7 @@
-"""The texts that wait for a pretrained embedder, and the work of embedding them; knows no engine.
+"""Keeps track of the texts that wait for a pretrained embedder, and embeds them; knows no engine.
 
-Vectors go into the cache batch by batch, so that a run interrupted by Ctrl-C or kill -9 loses one batch at
-most and the next run continues from there.
+Vectors are stored in the cache batch by batch, so that a run interrupted by Ctrl-C or kill -9 loses at most
+one batch and the next run continues from there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from indexes.retrieval.base import ProgressCallback
 
 BATCH = 128
-"""How many texts are embedded and committed together: one request to an endpoint, seconds of a processor."""
+"""The number of texts embedded and committed together: one request to an endpoint, or seconds on a CPU."""
 
 STAGE = "embedding"
 
@@ -34,7 +34,7 @@ class EmbeddingBacklog:
         self._catalog = catalog
 
     def keys(self, catalog: CatalogReader, since: int) -> list[int]:
-        """Return one passage key for each text without a vector, of those added after generation `since`."""
+        """Return one passage key for each text without a vector that was added after generation `since`."""
         found = {digest: key for key, digest in reversed(catalog.digests(since))}
         missing = self._cache.missing(found)
         return sorted(key for digest, key in found.items() if digest in missing)
@@ -46,9 +46,9 @@ class EmbeddingBacklog:
         return sum(digest not in missing for _, digest in stored)
 
     def embed_all(self, progress: ProgressCallback) -> None:
-        """Embed until no text waits, also those added meanwhile; no lock is held.
+        """Embed all waiting texts, including those added meanwhile; holds no lock.
 
-        Raises: `EmbedderFailed`, also if the model's vectors have another length than those stored.
+        Raises: `EmbedderFailed`, also if the model's vectors differ in length from those stored.
         """
         while True:
             with self._catalog.read() as catalog:
@@ -68,14 +68,14 @@ class EmbeddingBacklog:
                 progress(STAGE, done, total)
 
     def embed(self, rows: Sequence[PassageRow], generation: int) -> None:
-        """Embed these rows of that catalog generation and store their vectors. Raises: `EmbedderFailed`."""
+        """Embed rows read at catalog `generation`, and store their vectors. Raises: `EmbedderFailed`."""
         if not rows:
             return
         digests = [row.digest for row in rows]
         vectors = self._embedder.embed_documents([row.text for row in rows])
         self._check(vectors)
         self._cache.put(digests, vectors)
-        # The vector of a text that was deleted while it was being embedded is removed again. If it is deleted
+        # The vector of a text deleted while it was being embedded is removed again. If the text is deleted
         # after this check, the deletion finds the vector in the cache and removes it.
         with self._catalog.read() as catalog:
             gone = set(digests).intersection(catalog.forgotten(generation))
@@ -87,6 +87,6 @@ class EmbeddingBacklog:
         if kept not in {0, vectors.shape[1]}:
             raise EmbedderFailed(
                 self._embedder.name,
-                f"it gives vectors of {vectors.shape[1]} numbers now, those that are kept have {kept}: "
+                f"it now gives vectors of {vectors.shape[1]} numbers, but the stored ones have {kept}: "
                 "the model behind the name has changed. Index into a new directory.",
             )

@@ -1,4 +1,4 @@
-"""The protocols of an embedder (texts to unit vectors) and a vector engine (vectors to passage keys)."""
+"""The protocols of an embedder, which turns texts into vectors, and a vector engine, which searches them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Vectors = NDArray[np.float32]
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors. A collection records the embedder's `name` and opens it again by that."""
+    """Turns texts into vectors. A collection records the embedder's `name` and uses it to load it again."""
 
     @property
     def name(self) -> str:
@@ -35,14 +35,14 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class FittedEmbedder(Embedder, Protocol):
-    """An embedder whose space is fitted to the corpus; it has to be fitted before use, and stored."""
+    """An embedder whose space is fitted to the corpus: it must be fitted before use, and saved."""
 
     @property
     def fitted(self) -> bool:
         """Whether it has been fitted or loaded."""
 
     def fit(self, texts: Sequence[str]) -> None:
-        """Fit the space to these texts. The same texts give the same space, to the bit."""
+        """Fit the space to these texts. The same texts give exactly the same space."""
 
     def save(self, path: Path) -> None:
         """Write the fitted state into one file."""
@@ -60,7 +60,7 @@ class VectorEngine(Protocol):
 
     @property
     def space(self) -> str:
-        """The name of the embedding space of its vectors: scores of two spaces do not compare."""
+        """The name of the embedding space of its vectors: scores of two spaces cannot be compared."""
 
     @property
     def dimension(self) -> int:
@@ -71,27 +71,27 @@ class VectorEngine(Protocol):
         """Number of passages held."""
 
     def refresh(self) -> None:
-        """Look at the files again: another process may have written."""
+        """Check the files again: another process may have written to them."""
 
     def apply(self, keys: Keys, vectors: Vectors, removed: Iterable[int], *, generation: int) -> None:
-        """Add `vectors` (n, dimension) under `keys` (n,), drop `removed`, and cover `generation`.
+        """Add `vectors` (n, dimension) with `keys` (n,), remove the keys `removed`, and cover `generation`.
 
-        After a crash, either all of it is there or nothing.
+        After a crash, either all of the change is stored or none of it.
 
-        Raises: `IndexesError` if the vectors have another length than those held.
+        Raises: `IndexesError` if the vectors differ in length from those held.
         """
 
     def clear(self) -> None:
         """Remove all vectors; `generation` is -1 afterwards."""
 
     def keys(self) -> Keys:
-        """The keys of every passage held, ascending."""
+        """Return the keys of all passages held, ascending."""
 
     def search(self, query: Vectors, k: int, *, scope: Scope) -> Scored:
         """Return the best `k` (passage key, inner product) within `scope`, best first; ties break by key.
 
-        An engine that does not know readers and metadata narrows the search by `scope.keys()`. The zero query
-        finds nothing.
+        An engine that does not store readers and metadata narrows the search by `scope.keys()`. A zero query
+        vector finds nothing.
         """
 
     def close(self) -> None:
@@ -99,10 +99,10 @@ class VectorEngine(Protocol):
 
 
 class VectorEngineFactory(Protocol):
-    """What the registry holds under an engine's name: usually the engine's class."""
+    """Opens a vector engine: the type of an entry in the registry, usually the engine's class."""
 
     def __call__(self, directory: Path, space: str, /) -> VectorEngine:
-        """Return the engine over `directory` with its vectors of the embedding space `space`."""
+        """Return the engine in `directory` with its vectors of the embedding space `space`."""
 
     def space_in(self, directory: Path, /) -> str | None:
-        """Return the embedding space of the vectors in `directory`; None if there are none that read."""
+        """Return the embedding space of the vectors in `directory`; None if there are no readable ones."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from indexes.catalog.reader import PassageRow
 
 PASSAGES = 5
-"""Towards how many of the lexical retriever's best passages a query is moved."""
+"""The number of the lexical retriever's best passages that a query is moved towards."""
 
 SHARE_LATENT = 1.0
 SHARE_PRETRAINED = 0.5
@@ -40,7 +40,7 @@ def with_feedback(query: Vectors, passages: Vectors, scores: Sequence[float], *,
     Rocchio 1971, Relevance Feedback in Information Retrieval, without negative examples: query + share *
     centroid, the centroid L2-normalised and weighted by score ** 4. `passages` is float32 (n, dimension),
     rows L2-normalised; `scores` are the lexical retriever's, positive. A zero query becomes the centroid;
-    without passages the query stays as it is.
+    without passages the query is returned unchanged.
     """
     best = max(scores, default=0.0)
     if best <= 0:

@@ -1,8 +1,8 @@
-"""The dense retriever of a pretrained model, with a fitted space until each text has a vector of the model.
+"""The dense retriever of a pretrained model; it uses a fitted space until every text has a model vector.
 
-A write never waits for a model that takes a second for twenty texts: new passages are found at once, by their
+A write never waits for a slow model (a second for twenty texts): new passages are found at once, by their
 terms and by the fitted space. The model's vectors are used only once they cover everything, because scores of
-two spaces do not compare.
+two spaces cannot be compared.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from indexes.catalog.reader import CatalogReader, PassageRow
 
 AT_ONCE = 32
-"""At most so many new texts are embedded within a write: one batch of the model, one to two seconds on two
+"""At most this many new texts are embedded within a write: one batch of the model, one to two seconds on two
 cores. So a complete collection stays complete through small changes, and does not fall back to the fitted
 space until somebody runs `embed`."""
 
@@ -44,7 +44,7 @@ _logger = logging.getLogger(__name__)
 
 
 class _Queries:
-    """An embedder with a cache of the vectors of its latest queries."""
+    """An embedder with a cache of the vectors of its most recent queries."""
 
     def __init__(self, embedder: Embedder, dimension: Callable[[], int]) -> None:
         self._embedder = embedder
@@ -67,7 +67,7 @@ class _Queries:
         if len(vector) != self._dimension():
             raise EmbedderFailed(
                 self.name,
-                f"it gives vectors of {len(vector)} numbers now, those of the collection have "
+                f"it now gives vectors of {len(vector)} numbers, but those of the collection have "
                 f"{self._dimension()}: the model behind the name has changed. Index into a new directory.",
             )
         return vector
@@ -95,7 +95,7 @@ class _CachedRetriever(DenseRetriever):
         return self._cache.get([row.digest for row in rows])
 
     def refresh(self) -> None:
-        """Look at the files again."""
+        """Check the files again: another process may have written to them."""
         self._engine.refresh()
 
     def follow(self, catalog: CatalogReader, _progress: ProgressCallback) -> None:
@@ -111,7 +111,7 @@ class _CachedRetriever(DenseRetriever):
 
 
 class PretrainedRetriever:
-    """Searches the model's vectors once all texts have one, a space fitted to the collection until then."""
+    """Searches the model's vectors if every text has one, or else a space fitted to the collection."""
 
     shared = True
 
@@ -129,7 +129,7 @@ class PretrainedRetriever:
 
     @property
     def generation(self) -> int:
-        """The catalog generation of the vectors in use; an older one if the model's should be in use."""
+        """The catalog generation of the fitted space, or of the model's vectors if they are due and older."""
         due = self._model_vectors.generation if self._due() else self._stand_in.generation
         return min(due, self._stand_in.generation)
 
@@ -148,12 +148,12 @@ class PretrainedRetriever:
         return self._backlog.n_embedded(catalog)
 
     def refresh(self) -> None:
-        """Look at the files again."""
+        """Check the files again: another process may have written to them."""
         self._model_vectors.refresh()
         self._stand_in.refresh()
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Follow the catalog. If few texts wait for the model, embed them now and use its vectors."""
+        """Update from the catalog. If few texts wait for the model, embed them now and use its vectors."""
         past = self._stand_in.generation
         complete = self._completed(catalog)
         # Recorded first, so that the next opening repairs an engine that should be in use but is behind.
@@ -164,9 +164,11 @@ class PretrainedRetriever:
         self._cache.forget(catalog.forgotten(past))
 
     def embed(self, progress: ProgressCallback) -> bool:
-        """Embed the texts that wait, holding up no writer. Return whether `follow` can use the vectors now.
+        """Embed the waiting texts without blocking writers.
 
-        Raises: `EmbedderFailed`; the vectors so far are kept.
+        Returns: whether `follow` can use the vectors now.
+
+        Raises: `EmbedderFailed`; vectors computed before it are kept.
         """
         self._backlog.embed_all(progress)
         with self._catalog.read() as catalog:
@@ -186,16 +188,16 @@ class PretrainedRetriever:
             raise AlreadyEmbedding(self._directory.parent, exc.holder) from None
 
     def clear(self) -> None:
-        """Remove all vectors but those in the cache."""
+        """Remove all vectors except those in the cache."""
         self._model_vectors.clear()
         self._stand_in.clear()
 
     def keys(self) -> Keys:
-        """The keys of every passage in the vectors in use, ascending."""
+        """Return the keys of all passages in the vectors in use, ascending."""
         return self._in_use.keys()
 
     def search(self, query: str, k: int, *, scope: Scope, feedback: Feedback = NO_FEEDBACK) -> Scored:
-        """Return the best `k` passages within `scope` by the vectors in use."""
+        """Return the best `k` passages within `scope`, by the vectors in use."""
         return self._in_use.search(query, k, scope=scope, feedback=feedback)
 
     def close(self) -> None:
@@ -213,21 +215,21 @@ class PretrainedRetriever:
             return catalog.setting(_SERVES) == self._name
 
     def _completed(self, catalog: CatalogReader) -> bool:
-        """Embed the texts that wait, if they are few; return whether all texts have a vector then."""
+        """Embed the waiting texts if they are few, and return whether every text then has a vector."""
         past = (
             self._model_vectors.generation
             if 0 <= self._model_vectors.generation <= catalog.generation
             else -1
         )
         waiting = self._backlog.keys(catalog, past)
-        # Nothing was embedded yet, and even the length of a vector may take a model or an endpoint.
+        # Nothing has been embedded yet, and even the vector length may need a model or an endpoint.
         nothing = past < 0 and not catalog.n_added(-1)
         if nothing or len(waiting) > AT_ONCE:
             return False
         try:
             self._backlog.embed(catalog.rows(waiting), catalog.generation)
         except EmbedderFailed as exc:
-            _logger.warning("%s Until `funnel embed`, %s stands in.", exc, self._stand_in.serving)
+            _logger.warning("%s Until `funnel embed` runs, %s is used.", exc, self._stand_in.serving)
             return False
         return True
 
@@ -235,7 +237,7 @@ class PretrainedRetriever:
 def dense_retriever(
     directory: Path, embedder: Embedder, catalog: Catalog, engines: VectorEngineFactory
 ) -> FittedRetriever | PretrainedRetriever:
-    """Return the retriever that goes with this embedder, over engines that `engines` makes."""
+    """Return the retriever for this embedder, over engines that `engines` opens."""
     if isinstance(embedder, FittedEmbedder):
         return FittedRetriever(directory, embedder, catalog, engines)
     return PretrainedRetriever(directory, embedder, catalog, engines)

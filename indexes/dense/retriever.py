@@ -1,4 +1,4 @@
-"""Dense retrievers: what all have in common, and the one with a space fitted to the collection."""
+"""Dense retrievers: their base class, and the one with a space fitted to the collection."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from indexes.catalog.reader import CatalogReader, PassageRow
 
 FIT_PASSAGES = 20_000
-"""A space is fitted to so many passages at most, evenly spread over the collection."""
+"""A space is fitted to at most this many passages, evenly spread over the collection."""
 
 REFIT_SHARE = 0.5
 """A space is refitted once more than this share of its passages has been added or removed since the fit."""
 
 _UNRELATED = 1e-6
-"""Passages with a lower score are not returned: they are at a right angle to the query, or beyond."""
+"""Passages with a lower score are not returned: they are orthogonal or opposed to the query."""
 
 _FIT = "fit"
 _FOLD_BLOCK = 4096
@@ -41,14 +41,14 @@ _FOLD_BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingSpace:
-    """An embedder and the engine with its vectors. Replaced together: scores of two spaces do not compare."""
+    """An embedder and its engine, replaced together: scores of two spaces cannot be compared."""
 
     embedder: Embedder
     engine: VectorEngine
 
 
 class DenseRetriever:
-    """What all dense retrievers share: searching within a scope, and files."""
+    """The base class of dense retrievers: searching within a scope, and files."""
 
     shared = True
     fitted = False
@@ -74,15 +74,15 @@ class DenseRetriever:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look at the files again."""
+        """Check the files again: another process may have written to them."""
         raise NotImplementedError
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Add and remove what was added and removed since the retriever's own generation."""
+        """Add and remove the passages added and removed since the retriever's own generation."""
         raise NotImplementedError
 
     def keys(self) -> Keys:
-        """The keys of every passage held, ascending."""
+        """Return the keys of all passages held, ascending."""
         space = self._space
         return np.empty(0, np.int64) if space is None else space.engine.keys()
 
@@ -112,7 +112,7 @@ class DenseRetriever:
 
 
 class FittedRetriever(DenseRetriever):
-    """Vectors in a space fitted to the collection, which is refitted when the collection has outgrown it."""
+    """Vectors in a space fitted to the collection, and refitted when much of the collection has changed."""
 
     fitted = True
     feedback_share = SHARE_LATENT
@@ -130,11 +130,11 @@ class FittedRetriever(DenseRetriever):
         return self._unfitted.name
 
     def embedded(self, catalog: CatalogReader) -> int:
-        """Return how many passages have a vector: all have, from the write that added them."""
+        """Return how many passages have a vector: all of them, since each write adds vectors."""
         return catalog.n_added(-1)
 
     def embed(self, _progress: ProgressCallback) -> bool:
-        """Return False: there are no other vectors that `follow` could switch to."""
+        """Do nothing and return False: there are no other vectors that `follow` could switch to."""
         return False
 
     def embedding(self) -> AbstractContextManager[None]:
@@ -145,7 +145,7 @@ class FittedRetriever(DenseRetriever):
         return space.embedder.embed_documents([row.text for row in rows])
 
     def refresh(self) -> None:
-        """Look at the files again: the engine names the space, and the space's file stands beside it."""
+        """Check the files again: the engine names the space, whose file is in the same directory."""
         space = self._engines.space_in(self._directory)
         if space is None or not space.startswith(f"{self._unfitted.name}-"):
             self._space = None
@@ -157,12 +157,12 @@ class FittedRetriever(DenseRetriever):
         try:
             embedder.load(self._file(space))
         except EmbedderFailed:
-            self._space = None  # generation -1 asks for a refit
+            self._space = None  # generation -1 causes a refit
             return
         self._space = EmbeddingSpace(embedder, self._engines(self._directory, space))
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Fold new passages into the space, or refit it."""
+        """Fold new passages into the space, or refit the space."""
         past = since(self, catalog)
         if self._space is None or past < 0 or self._outgrown(catalog, self._space.engine):
             self._refit(catalog, progress)
@@ -199,7 +199,7 @@ class FittedRetriever(DenseRetriever):
         fit = {"space": space, "passages": total, "last_key": int(keys[-1]) if total else 0}
         self._catalog.set(_FIT, json.dumps(fit))
         faults.step("latent.recorded")
-        # From this `apply` on, the new space is the one in use.
+        # After this `apply`, the new space is in use.
         engine = self._engines(self._directory, space)
         engine.apply(keys, vectors, (), generation=catalog.generation)
         self._space = EmbeddingSpace(embedder, engine)
@@ -215,7 +215,7 @@ class FittedRetriever(DenseRetriever):
 def _folded(
     embedder: Embedder, catalog: CatalogReader, past: int, progress: ProgressCallback
 ) -> tuple[Keys, Vectors]:
-    """Return keys and vectors of the passages added after generation `past`, in the space as it is."""
+    """Return keys and vectors of the passages added after generation `past`, in the current space."""
     rows = catalog.added(past)
     total = catalog.n_added(past)
     keys = np.empty(total, np.int64)

@@ -1,7 +1,7 @@
-"""Stores vectors of pretrained embedders by embedder and digest of the text; knows no documents or models.
+"""Stores vectors of pretrained embedders by embedder and text digest; knows no documents and no models.
 
-It lies beside the catalog and is committed batch by batch: if a long run is interrupted, the vectors so far
-stay and the next run continues from there.
+Its file is next to the catalog and is committed batch by batch: if a long run is interrupted, its vectors are
+kept and the next run continues from there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from indexes.storage import faults
 from indexes.storage.connecting import connect, may_write
 
 VECTORS = "vectors.sqlite"
-"""The name of the file beside the catalog."""
+"""The name of the file, in the same directory as the catalog."""
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS vectors (
@@ -43,7 +43,7 @@ _BUSY_S = 30.0
 def scrub(path: Path, digests: Iterable[bytes]) -> None:
     """Remove these texts' vectors, of any embedder, and overwrite the file's free space.
 
-    Raises: `CollectionError` if somebody reads the file for too long.
+    Raises: `CollectionError` if another process reads the file for too long.
     """
     if not path.is_file():
         return
@@ -58,7 +58,7 @@ def scrub(path: Path, digests: Iterable[bytes]) -> None:
     except sqlite3.Error as exc:
         raise CollectionError(f"The vectors in {path} cannot be scrubbed: {exc}.") from exc
     if busy:
-        raise CollectionError(f"The vectors in {path} are being read. Run this again when that has ended.")
+        raise CollectionError(f"The vectors in {path} are being read. Run this again later.")
 
 
 class VectorCache:
@@ -69,7 +69,7 @@ class VectorCache:
         self._embedder = embedder
 
     def missing(self, digests: Iterable[bytes]) -> set[bytes]:
-        """Return those of the digests that have no vector."""
+        """Return the digests that have no vector."""
         wanted = set(digests)
         return wanted - {bytes.fromhex(digest) for (digest,) in self._rows(_KNOWN, wanted)}
 
@@ -95,7 +95,7 @@ class VectorCache:
             faults.step("vectors.put")
 
     def forget(self, digests: Iterable[bytes]) -> None:
-        """Remove the vectors of texts that no document has any more."""
+        """Remove the vectors of texts that no document contains any more."""
         with self._open() as db:
             rows = [(self._embedder, digest.hex()) for digest in digests]
             db.executemany("DELETE FROM vectors WHERE embedder = ? AND digest = ?", rows)
@@ -113,7 +113,7 @@ class VectorCache:
     def _connection(self) -> sqlite3.Connection:
         writable = may_write(self._path.parent)
         if not writable and not self._path.is_file():
-            db = sqlite3.connect(":memory:")  # nothing is stored, and it cannot be
+            db = sqlite3.connect(":memory:")  # no file exists, and none can be created
         else:
             db = connect(self._path)
             db.isolation_level = "DEFERRED"
@@ -130,5 +130,5 @@ class VectorCache:
                 yield db
         except sqlite3.Error as exc:
             raise CollectionError(
-                f"The vectors in {self._path} cannot be used: {exc}. Remove that file: they are made anew."
+                f"The vectors in {self._path} cannot be used: {exc}. Remove that file to compute them again."
             ) from exc

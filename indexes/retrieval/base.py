@@ -48,7 +48,7 @@ class Retriever(Protocol):
 
 
 def since(retriever: Retriever, catalog: CatalogReader) -> int:
-    """Return the generation to update `retriever` from; -1 if the catalog lacks its own and it was cleared."""
+    """Return the generation to update `retriever` from; -1, after clearing it, if the catalog lacks that."""
     if 0 <= retriever.generation <= catalog.generation:
         return retriever.generation
     retriever.clear()

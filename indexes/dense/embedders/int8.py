@@ -1,8 +1,8 @@
 """Runs a sentence-transformers model with 8-bit weights on OpenVINO; knows neither texts nor vectors.
 
-Weights are rounded to 8 bits symmetrically, with one scale for each channel; activations are rounded while it
-runs, with one scale for every 32 numbers. So no calibration text is needed, and a text's vector does not
-depend on the other texts of its batch.
+Weights are rounded to 8 bits symmetrically, with one scale for each channel; activations are rounded at run
+time, with one scale for every 32 numbers. So no calibration text is needed, and a text's vector does not
+depend on the other texts in its batch.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def quantise(model: Any) -> None:
 
     Takes some seconds. Raises: `RuntimeError` if OpenVINO cannot convert the model.
     """
-    # Both packages report their use to their makers through this one; without it they cannot.
+    # Both packages send usage data to their vendors through this one; without it they cannot.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None forbids its import
     import torch  # noqa: PLC0415  # seconds to import, only where it is used
     from transformers.modeling_outputs import BaseModelOutput  # noqa: PLC0415
@@ -54,7 +54,7 @@ def quantise(model: Any) -> None:
     inputs = {name: example[name] for name in ("input_ids", "attention_mask")}
     # nncf draws a progress bar, and stdout may be another program's input.
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-        # torch warns of each shape that it takes as fixed; the tests show that none of them is.
+        # torch warns about each shape that it treats as fixed; the tests show that none of them is.
         warnings.simplefilter("ignore")
         graph = openvino.convert_model(Hidden(), example_input=inputs)
         graph = nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_SYM)

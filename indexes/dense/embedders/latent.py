@@ -1,4 +1,4 @@
-"""The default embedder: latent semantic analysis of the corpus; knows terms, and no files but its own.
+"""The default embedder: latent semantic analysis of the corpus; knows terms, and only its own files.
 
 Sublinear TF-IDF over the analysed terms, then a truncated SVD (Deerwester et al. 1990, Indexing by Latent
 Semantic Analysis). Nothing is downloaded; later texts are folded into the space without changing it.
@@ -40,7 +40,7 @@ _UNREADABLE = (
     OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error,
     zipfile.BadZipFile,
 )  # fmt: skip
-"""What numpy and zipfile raise for damaged archives; for an unknown compression that is a RuntimeError."""
+"""The errors of numpy and zipfile for damaged archives; an unknown compression raises a RuntimeError."""
 _COMPONENTS = "components"
 _NEGLIGIBLE = 1e-3
 _BLOCK = 4096
@@ -81,7 +81,7 @@ class LatentEmbedder:
         index.default_factory = index.__len__
         counts = _counts((map(index.__getitem__, self.analyse(text)) for text in texts), index)
         spread = np.bincount(counts.indices, minlength=len(index))
-        # A term of a single text relates it to no other text; only a small corpus needs such terms.
+        # A term in a single text relates it to no other text; only a small corpus needs such terms.
         least = 2 if len(texts) >= _COMMON_FROM_TEXTS else 1
         kept = sorted((-int(spread[i]), term, i) for term, i in index.items() if spread[i] >= least)[
             :MAX_TERMS
@@ -141,10 +141,10 @@ class LatentEmbedder:
                 idf = found["idf"]
                 components = memory_mapped(path, _COMPONENTS) if MAPS_FILES else found[_COMPONENTS]
         except _UNREADABLE as exc:
-            raise EmbedderFailed(NAME, f"{path} does not read as its space: {exc}") from exc
+            raise EmbedderFailed(NAME, f"{path} cannot be read as its space: {exc}") from exc
         shapes = (idf.shape, components.shape[:1], components.ndim, idf.dtype, components.dtype)
         if shapes != ((len(listed),), (len(listed),), 2, np.float32, np.float32):
-            raise EmbedderFailed(NAME, f"{path} does not read as its space: its parts do not fit together")
+            raise EmbedderFailed(NAME, f"{path} cannot be read as its space: its parts do not fit together")
         self._terms = {term: i for i, term in enumerate(listed)}
         self._columns = _Columns(self.analyse, self._terms)
         self._idf, self._components = idf, components
@@ -165,7 +165,7 @@ def open_latent(_model: str = "") -> LatentEmbedder:
 
 
 class _Columns(dict[str, tuple[int, ...]]):
-    """A memo of the columns of a word's terms; its size is limited, and threads may share it."""
+    """A cache of the columns of each word's terms; its size is limited, and threads may share it."""
 
     def __init__(self, analyse: Analyse, known: dict[str, int]) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ def _components(weighted: Any) -> NDArray[np.float32]:
     for _ in range(_POWER_ITERATIONS):
         basis = _orthonormal(weighted @ (weighted.T @ basis))
     components = _orthonormal(weighted.T @ basis)[:, :DIMENSION]
-    # A singular vector has either of two signs; take the one with which its largest part is positive.
+    # The sign of a singular vector is arbitrary; choose the one that makes its largest part positive.
     signs = np.where(components.max(axis=0) >= -components.min(axis=0), 1, -1).astype(np.float32)
     return np.ascontiguousarray(components * signs)
 

@@ -1,4 +1,4 @@
-"""An embedder behind any endpoint with OpenAI's `/embeddings`; knows the openai package, no documents."""
+"""An embedder that calls any OpenAI-compatible `/embeddings` endpoint; knows no documents."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PREFIX = "openai:"
 _BATCH = 128
 _BATCH_CHARS = 400_000
 _RETRIES = 8
-"""Rate limits are counted by the minute; the pauses between so many attempts add up to about one."""
+"""Rate limits are counted per minute; the pauses between this many attempts add up to about a minute."""
 _QUERY_RETRIES = 2
 """Fewer, since somebody waits for the answer."""
 _TIMEOUT_S = 60.0
 
 
 class OpenAIEmbedder:
-    """A remote model. If `base_url` or `api_key` is None, the openai package takes its own default."""
+    """A remote model. If `base_url` or `api_key` is None, the openai package uses its own default."""
 
     def __init__(self, model: str, *, base_url: str | None = None, api_key: str | None = None) -> None:
         self._model = model
@@ -42,7 +42,7 @@ class OpenAIEmbedder:
 
     @property
     def dimension(self) -> int:
-        """Length of a vector; the first time, that takes a call. Raises: `EmbedderFailed`."""
+        """Length of a vector; the first access calls the endpoint. Raises: `EmbedderFailed`."""
         if not self._dimension:
             self._request(["dimension"], _QUERY_RETRIES)
         return self._dimension
@@ -90,17 +90,17 @@ class OpenAIEmbedder:
             raise EmbedderFailed(self.name, f"{self._where()} refused: {_one_line(exc)}") from exc
         except openai.APIConnectionError as exc:
             raise EmbedderFailed(
-                self.name, f"{self._where()} cannot be reached. Check OPENAI_BASE_URL and that it runs."
+                self.name, f"{self._where()} cannot be reached. Check OPENAI_BASE_URL and that it is running."
             ) from exc
         except openai.OpenAIError as exc:
             raise EmbedderFailed(self.name, _one_line(exc)) from exc
         except (TypeError, ValueError, AttributeError) as exc:
             raise EmbedderFailed(
-                self.name, f"{self._where()} answered with something that is no embedding."
+                self.name, f"{self._where()} answered with something that is not an embedding."
             ) from exc
         if vectors.ndim != 2 or len(vectors) != len(texts) or self._dimension not in {0, vectors.shape[1]}:  # noqa: PLR2004  # rows and columns
             raise EmbedderFailed(
-                self.name, f"{self._where()} answered {vectors.shape} to {len(texts)} texts."
+                self.name, f"{self._where()} answered {len(texts)} texts with shape {vectors.shape}."
             )
         self._dimension = vectors.shape[1]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -120,7 +120,7 @@ class OpenAIEmbedder:
 
 
 def _batches(texts: Sequence[str], known: Sequence[int]) -> list[list[int]]:
-    """Split `known`, indices of texts, into lists of what an endpoint takes in one request."""
+    """Split `known`, indices of texts, into batches that an endpoint accepts in one request."""
     batches: list[list[int]] = []
     chars = 0
     for i in known:

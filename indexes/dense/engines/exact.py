@@ -1,7 +1,7 @@
-"""The exact engine: every vector is compared, in numpy; knows keys and vectors, no text.
+"""The exact engine: compares every vector, in numpy; knows keys and vectors, no text.
 
-The plain reference for other engines, and enough for some ten thousand passages: a search takes time in
-proportion to the number of vectors, and every vector is in memory.
+It is the simple reference for other engines, and fast enough for about ten thousand passages: a search takes
+time in proportion to the number of vectors, and every vector is in memory.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from indexes.retrieval.base import Scored
 from indexes.scope import Keys
 
 REWRITTEN = 2_048
-"""Up to so many vectors a change rewrites the file."""
+"""With up to this many vectors, a change rewrites the file."""
 
 TAIL = 8_192
-"""So many changes at most are kept in the log."""
+"""At most this many changes are kept in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class ExactSnapshot:
         return len(self.keys)
 
     def all_keys(self) -> Keys:
-        """Every key, ascending."""
+        """Return all keys, ascending."""
         return self.keys
 
     def changed(self, keys: Keys, vectors: Vectors, removed: Keys) -> ExactSnapshot:
-        """Return the vectors with `vectors` (n, dimension) added under `keys` (n,), and `removed` dropped."""
+        """Return a snapshot with `vectors` (n, dimension) added for `keys` (n,), and without `removed`."""
         kept = ~np.isin(self.keys, removed)
         all_keys = np.concatenate([self.keys[kept], keys])
         order = np.argsort(all_keys, kind="stable")
@@ -56,7 +56,7 @@ class ExactSnapshot:
 
     def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> Scored:
         """Return the best `k` (key, inner product), ties by key; only among `allowed` keys if given."""
-        # All are scored, whatever is allowed: a product of fewer rows may differ in its last bit.
+        # All vectors are scored, also those not allowed: a product of fewer rows may differ in its last bit.
         scores = self.vectors @ np.asarray(query, np.float32)
         keys = self.keys
         if allowed is not None:

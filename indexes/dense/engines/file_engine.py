@@ -1,8 +1,8 @@
-"""A vector engine over files that survive a crash; knows no kind of index, which a subclass brings.
+"""A vector engine over files that survive a crash; the subclass supplies the kind of index.
 
-A write appends to the log or, when that has grown, makes a new file; then it replaces the manifest, which
-names the file, the length of the log, the embedding space and the generation. After a crash the manifest is
-the old one or the new one, and all that it names is there.
+A write appends to the log or, if the log has grown too long, writes a new file; then it replaces the
+manifest, which names the file, the length of the log, the embedding space and the generation. After a crash
+the manifest is the old one or the new one, and everything that it names exists.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RETRIES = 5
 
 
 class Snapshot(Protocol):
-    """Vectors under keys. It never changes: a write makes another one, and searches continue over theirs."""
+    """Vectors with their keys. It never changes: a write creates another; running searches keep theirs."""
 
     @property
     def dimension(self) -> int:
@@ -45,10 +45,10 @@ class Snapshot(Protocol):
         """Number of vectors added or removed since the large file was written."""
 
     def all_keys(self) -> Keys:
-        """Every key, ascending."""
+        """Return all keys, ascending."""
 
     def changed(self, keys: Keys, vectors: Vectors, removed: Keys) -> Self:
-        """Return the vectors with `vectors` (n, dimension) added under `keys` (n,), and `removed` dropped."""
+        """Return a snapshot with `vectors` (n, dimension) added for `keys` (n,), and without `removed`."""
 
     def search(self, query: Vectors, k: int, *, allowed: Keys | None) -> Scored:
         """Return the best `k` (key, inner product), ties by key; only among `allowed` keys if given."""
@@ -59,16 +59,17 @@ S = TypeVar("S", bound=Snapshot)
 
 @dataclass(frozen=True, slots=True)
 class _State(Generic[S]):
-    """What is held, and the manifest of the files that it came from or went to."""
+    """The vectors held, and the manifest of the files that contain them."""
 
     held: S
     manifest: Manifest
 
 
 class FileEngine(ABC, Generic[S]):
-    """Vectors of the embedding space `space` in `directory`; vectors of another space count for nothing.
+    """Vectors of the embedding space `space` in `directory`; vectors of another space are ignored.
 
-    Up to `rewritten` vectors a change rewrites the file; above, it goes to the log until `tail` are pending.
+    With up to `rewritten` vectors, a change rewrites the file; with more, it is logged until more than `tail`
+    are pending.
     """
 
     suffix: ClassVar[str]
@@ -84,7 +85,7 @@ class FileEngine(ABC, Generic[S]):
 
     @classmethod
     def space_in(cls, directory: Path) -> str | None:
-        """Return the embedding space of the vectors in `directory`; None if there are none that read."""
+        """Return the embedding space of the vectors in `directory`; None if there are no readable ones."""
         manifest = read_manifest(directory)
         return manifest.space if manifest is not None and manifest.file.endswith(cls.suffix) else None
 
@@ -98,15 +99,15 @@ class FileEngine(ABC, Generic[S]):
 
     @abstractmethod
     def _opened(self, path: Path) -> S:
-        """Return what `_save` wrote into a file. Raises: `OSError`, `RuntimeError`, `ValueError`."""
+        """Read the snapshot that `_save` wrote. Raises: `OSError`, `RuntimeError`, `ValueError`."""
 
     @abstractmethod
     def _save(self, held: S, path: Path) -> None:
-        """Write a snapshot that has nothing pending into a file. Raises: `OSError`."""
+        """Write a snapshot with no pending vectors to a file. Raises: `OSError`."""
 
     @property
     def generation(self) -> int:
-        """The catalog generation that it covers; -1 if it holds nothing or its files do not read."""
+        """The catalog generation that it covers; -1 if it holds nothing or its files are damaged."""
         state = self._state
         return -1 if state is None else state.manifest.generation
 
@@ -128,7 +129,7 @@ class FileEngine(ABC, Generic[S]):
         return 0 if state is None else state.held.count
 
     def refresh(self) -> None:
-        """Look at the directory again: another process may have written."""
+        """Check the directory again: another process may have written to it."""
         for _ in range(_RETRIES):
             manifest = read_manifest(self._directory)
             if manifest is None or manifest.space != self._space or not manifest.file.endswith(self.suffix):
@@ -137,15 +138,15 @@ class FileEngine(ABC, Generic[S]):
             if manifest.generation == self.generation:
                 return
             self._state = self._load(manifest)
-            # A writer may have replaced the file since: its manifest is there by now.
+            # If a writer has replaced the file since, there is a new manifest by now.
             if self._state is not None or read_manifest(self._directory) == manifest:
                 return
         self._state = None
 
     def apply(self, keys: Keys, vectors: Vectors, removed: Iterable[int], *, generation: int) -> None:
-        """Add and drop vectors and cover `generation`, on disk first, then in memory.
+        """Add and remove vectors and cover `generation`, on disk first, then in memory.
 
-        Raises: `IndexesError` if the vectors have another length than those that are there.
+        Raises: `IndexesError` if the vectors differ in length from those held.
         """
         dropped = np.fromiter(removed, np.int64)
         state = self._state
@@ -154,8 +155,8 @@ class FileEngine(ABC, Generic[S]):
             return
         if state.held.dimension != vectors.shape[1]:
             raise IndexesError(
-                f"Vectors of {vectors.shape[1]} numbers do not go with the {state.held.dimension} of "
-                f"{self._directory}. The model behind the name has changed: build a new collection."
+                f"Vectors of {vectors.shape[1]} numbers do not match those of {self._directory}, which have "
+                f"{state.held.dimension}. The model behind the name has changed: build a new collection."
             )
         held = state.held.changed(keys, vectors, dropped)
         if held.n_pending > self._tail or held.count <= self._rewritten:
@@ -164,7 +165,7 @@ class FileEngine(ABC, Generic[S]):
             self._append(_State(held, state.manifest), LogEntry(keys, vectors, dropped), generation)
 
     def compact(self) -> None:
-        """Write the files anew if they hold anything that was removed, so that no trace of it is left."""
+        """Rewrite the files if they may hold anything that was removed, so that no trace of it is left."""
         state = self._state
         if state is not None and state.manifest.log_bytes:
             self._write(self._merged(state.held), state.manifest.generation)
@@ -175,12 +176,12 @@ class FileEngine(ABC, Generic[S]):
         self._state = None
 
     def keys(self) -> Keys:
-        """The keys of every passage held, ascending."""
+        """Return the keys of all passages held, ascending."""
         state = self._state
         return np.empty(0, np.int64) if state is None else state.held.all_keys()
 
     def search(self, query: Vectors, k: int, *, scope: Scope) -> Scored:
-        """Return the best `k` (passage key, inner product), ties by key; nothing for the zero query."""
+        """Return the best `k` (passage key, inner product), ties by key; none if the query vector is zero."""
         state = self._state
         if state is None or not state.held.count or not query.any():
             return []
@@ -194,7 +195,7 @@ class FileEngine(ABC, Generic[S]):
         self._state = None
 
     def _load(self, manifest: Manifest) -> _State[S] | None:
-        """Read the files of `manifest`; only the new part of the log if the rest is in memory already."""
+        """Read the files of `manifest`, or only the new part of the log if the rest is already in memory."""
         state = self._state
         path = self._directory / manifest.file
         try:
@@ -216,7 +217,7 @@ class FileEngine(ABC, Generic[S]):
         size, check = log.append(_log(self._directory / old.file), old.log_bytes, old.log_crc32, entry)
         faults.step("dense.synced")
         manifest = replace(old, generation=generation, log_bytes=size, log_crc32=check)
-        # If the power fails, the old manifest or a log that is too short asks to follow the catalog again.
+        # After a power failure, an old manifest or a log that is too short causes an update from the catalog.
         replace_manifest(self._directory, manifest)
         self._state = _State(state.held, manifest)
 

@@ -1,7 +1,7 @@
-"""The log of what was added to and removed from a vector file; knows bytes and checksums, no index.
+"""The log of vectors added to and removed from a vector file; knows bytes and checksums, no index.
 
-Only the first `log_bytes` bytes count, as the manifest says: what an interrupted write left lies beyond them,
-and the next write overwrites it.
+Only the first `log_bytes` bytes, as the manifest states, are valid. The remains of an interrupted write come
+after them, and the next write overwrites them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HEAD_NUMBERS = 3
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One change: vectors (n, dimension) added under keys (n,), and the keys that were removed."""
+    """One change: vectors (n, dimension) added with keys (n,), and the keys that were removed."""
 
     keys: Keys
     vectors: Vectors
@@ -60,7 +60,7 @@ def read(path: Path, start: int, stop: int, check: int, wanted: int) -> list[Log
         file.seek(start)
         blob = file.read(stop - start)
     if len(blob) != stop - start or zlib.crc32(blob, check) != wanted:
-        raise ValueError(f"{path} is not what was written")
+        raise ValueError(f"{path} does not match its checksum")
     return list(_records(blob))
 
 

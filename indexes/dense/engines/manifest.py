@@ -1,4 +1,4 @@
-"""The manifest of a vector engine's files: what they hold and how to tell that they are whole."""
+"""The manifest of a vector engine's files: their contents, and checksums that reveal damage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the engine's files hold: the generation, the embedding space, one large file and a log."""
+    """The contents of an engine's files: the generation, the embedding space, one large file and a log."""
 
     generation: int
     space: str
@@ -27,7 +27,7 @@ class Manifest:
 
 
 def read_manifest(directory: Path) -> Manifest | None:
-    """Return what the files of the engine in `directory` hold; None if there is no manifest that reads."""
+    """Return the manifest of the engine in `directory`; None if there is none or it is damaged."""
     try:
         found = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
         check = found.pop("check")
@@ -38,7 +38,7 @@ def read_manifest(directory: Path) -> Manifest | None:
 
 
 def replace_manifest(directory: Path, manifest: Manifest) -> None:
-    """Put `manifest` in the place of the one before, in one step."""
+    """Replace the manifest with `manifest` atomically."""
     temporary = directory / f"{_MANIFEST}.tmp"
     temporary.write_text(json.dumps({**asdict(manifest), "check": _check(manifest)}), encoding="utf-8")
     if not manifest.log_bytes:
@@ -49,7 +49,7 @@ def replace_manifest(directory: Path, manifest: Manifest) -> None:
 
 
 def remove_manifest(directory: Path) -> None:
-    """Remove the manifest: what the other files hold counts for nothing from now on."""
+    """Remove the manifest, so that the other files are ignored from now on."""
     (directory / _MANIFEST).unlink(missing_ok=True)
     faults.step("dense.cleared")
 

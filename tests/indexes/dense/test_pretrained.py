@@ -207,7 +207,7 @@ def test_a_model_that_refuses_holds_up_no_small_write(full, model, caplog):
     model.before = refuse_at(len(model.batches) + 1)
     full.upsert(documents(1, start=MANY))
     assert standing(full) == ("latent", MANY, MANY + 1)
-    assert "is down. Until `funnel embed`, latent stands in." in caplog.text
+    assert "is down. Until `funnel embed` runs, latent is used." in caplog.text
     assert full.as_owner().search(f"n{MANY}", 1)[0].document.id == f"d{MANY:04}"
     model.before = lambda _: None
     full.upsert(documents(1, start=MANY + 1))
@@ -277,10 +277,14 @@ def test_a_query_that_comes_again_is_embedded_once(full, model):
 def test_a_model_with_vectors_of_another_length_is_told(full):
     full.close()
     with Collection.open(full.path, embedder=Letters("abcd")) as kb:
-        with pytest.raises(EmbedderFailed, match="vectors of 4 numbers now, those of the collection have 36"):
+        with pytest.raises(
+            EmbedderFailed, match="now gives vectors of 4 numbers, but those of the collection have 36"
+        ):
             kb.as_owner().search("cats")
         kb.upsert(documents(AT_ONCE + 1, start=MANY))
-        with pytest.raises(EmbedderFailed, match="vectors of 4 numbers now, those that are kept have 36"):
+        with pytest.raises(
+            EmbedderFailed, match="now gives vectors of 4 numbers, but the stored ones have 36"
+        ):
             kb.embed()
         assert kb.as_owner().search(f"n{MANY}", 1)[0].document.id == f"d{MANY:04}"
 

@@ -1,1 +1,1 @@
-"""The FAISS engine: a vector file and a log of what changed since."""
+"""The FAISS engine: a vector file and a log of the changes since it was written."""

@@ -1,4 +1,4 @@
-"""The FAISS engine: flat while that is quick, inverted lists above; knows keys and vectors, no text."""
+"""The FAISS engine: a flat index if that is fast, else inverted lists; knows keys and vectors, no text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from indexes.dense.engines.faiss.snapshot import IndexLimits, VectorSnapshot, bu
 from indexes.dense.engines.file_engine import FileEngine
 from indexes.scope import Keys
 
-faiss: Any = _faiss  # its stubs do not know the methods that its Python layer adds
+faiss: Any = _faiss  # its stubs lack the methods that its Python layer adds
 
 
 class FaissEngine(FileEngine[VectorSnapshot]):
-    """FAISS over the vectors of the embedding space `space` in `directory`."""
+    """A FAISS index over the vectors of the embedding space `space` in `directory`."""
 
     suffix = ".faiss"
 
@@ -37,10 +37,10 @@ class FaissEngine(FileEngine[VectorSnapshot]):
     def _save(self, held: VectorSnapshot, path: Path) -> None:
         try:
             faiss.write_index(held.base, str(path))
-        except RuntimeError as exc:  # FAISS reports a full disk so
+        except RuntimeError as exc:  # how FAISS reports a full disk
             raise OSError(errno.EIO, _reason(str(exc))) from exc
 
 
-def _reason(said: str) -> str:
-    """Return the system's message, which FAISS puts last, in brackets."""
-    return said[said.rfind("(") + 1 : -1] if said.endswith(")") else said
+def _reason(message: str) -> str:
+    """Return the operating system's message, which FAISS puts last, in brackets."""
+    return message[message.rfind("(") + 1 : -1] if message.endswith(")") else message

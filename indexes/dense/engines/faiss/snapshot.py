@@ -1,8 +1,8 @@
-"""Vectors in FAISS: flat while that is quick, inverted lists above; knows keys, and the one file it reads.
+"""Vectors in FAISS: a flat index if that is fast, else inverted lists; knows keys, and the one file it reads.
 
-A `VectorSnapshot` never changes: a write makes another one that shares the large part, so that searches
-continue over the snapshot that they began with. Vectors added since the large part was built are in a flat
-tail, removed ones are masked; when there are too many of either, both are merged into the large part.
+A `VectorSnapshot` never changes: a write creates another one that shares the large part, so that a search
+continues over the snapshot that it began with. Vectors added since the large part was built are in a flat
+tail, and removed ones are masked; when there are too many of either, both are merged into the large part.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from indexes.dense.base import Vectors
 from indexes.scope import Keys
 from indexes.storage.files import MAPS_FILES
 
-faiss: Any = _faiss  # its stubs do not know the methods that its Python layer adds
+faiss: Any = _faiss  # its stubs lack the methods that its Python layer adds
 
 _TRAINING_VECTORS_A_LIST = 40
 _TRAINING_ROUNDS = 8
@@ -37,11 +37,11 @@ NOTHING: Keys = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class IndexLimits:
-    """The numbers of vectors at which the index changes its ways.
+    """The numbers of vectors at which the index changes its structure.
 
-    Up to `flat` every vector is compared; up to `rewritten` a change rewrites the file; `tail` is how many
-    may be added or removed before they are merged. `recall` is relative to the exact answer, and a little
-    above the .98 that is wanted, because it is measured on a sample.
+    Up to `flat` vectors, every vector is compared; up to `rewritten`, a change rewrites the file; `tail` is
+    the number that may be added or removed before they are merged. `recall` is relative to the exact answer,
+    and slightly above the target of .98, because it is measured on a sample.
     """
 
     flat: int = 20_000
@@ -54,9 +54,9 @@ class IndexLimits:
 
 @dataclass(frozen=True, slots=True)
 class VectorSnapshot:
-    """Vectors under keys: those of `base` (`keys`, ascending) but the `removed`, and those of `tail`.
+    """Vectors with their keys: those of `base` (`keys`, ascending) except the `removed`, and those of `tail`.
 
-    `mask` has a bit for each key of `base`, 0 for the removed; None if none is.
+    `mask` has a bit for each key of `base`, 0 if it is removed; it is None if no key is removed.
     """
 
     base: Any
@@ -87,12 +87,12 @@ class VectorSnapshot:
         return len(self.removed) + int(self.tail.ntotal)
 
     def all_keys(self) -> Keys:
-        """Every key, ascending."""
+        """Return all keys, ascending."""
         kept = np.setdiff1d(self.keys, self.removed, assume_unique=True)
         return np.sort(np.concatenate([kept, _keys_in(self.tail)]))
 
     def changed(self, keys: Keys, vectors: Vectors, removed: Keys) -> VectorSnapshot:
-        """Return the vectors with these added and removed, over the same `base`."""
+        """Return a snapshot with these vectors added and removed, over the same `base`."""
         tail = faiss.clone_index(self.tail)
         if tail.ntotal and len(removed):
             tail.remove_ids(removed)
@@ -104,10 +104,10 @@ class VectorSnapshot:
         )
 
     def merged(self, limits: IndexLimits) -> VectorSnapshot:
-        """Return the same vectors, all of them in `base`; clustered again if their number requires it."""
+        """Return the same vectors, all in `base`, clustered again if their number requires it."""
         lists = _n_lists(self.count, limits)
         now = _lists_of(self.base)
-        # Half as many lists as wanted still search well, and making them takes long.
+        # Half the wanted number of lists still searches well, and building lists takes long.
         if (lists == 0) != (now == 0) or lists > 2 * now:
             return VectorSnapshot.of(build(*self._everything(), limits))
         base = _copy(self.base)
@@ -135,7 +135,7 @@ class VectorSnapshot:
         if not lists:
             options = None if chosen is None else faiss.SearchParameters(sel=chosen)
             return _best(self.base, row, k, options)
-        # The rarer the allowed keys, the further away the nearest: compare as many as without a limit.
+        # The rarer the allowed keys, the further away the nearest: compare as many as without a filter.
         n_allowed = len(self.keys) if allowed is None else min(len(allowed), len(self.keys))
         probes = min(lists, ceil(self.base.nprobe * len(self.keys) / max(n_allowed, 1)))
         while True:
@@ -152,7 +152,7 @@ class VectorSnapshot:
 
 
 def build(keys: Keys, vectors: Vectors, limits: IndexLimits) -> Any:
-    """Return a FAISS index of these vectors, with lists and a number of probes that suit them."""
+    """Return a FAISS index of these vectors, with suitable numbers of lists and probes."""
     lists = _n_lists(len(keys), limits)
     dimension = vectors.shape[1]
     if not lists:
@@ -174,9 +174,9 @@ def build(keys: Keys, vectors: Vectors, limits: IndexLimits) -> Any:
 
 
 def opened(path: Path) -> VectorSnapshot:
-    """Return the vectors in an index file. Its lists are mapped: the system may drop them from memory.
+    """Return the vectors in an index file. Its lists are memory-mapped, so the system may evict them.
 
-    The file may be deleted meanwhile, but not be written to.
+    The file may be deleted while it is mapped, but must not be modified.
 
     Raises: `OSError`, `RuntimeError` if it cannot be read.
     """
@@ -186,13 +186,13 @@ def opened(path: Path) -> VectorSnapshot:
     if not _lists_of(index):
         return VectorSnapshot.of(index)
     inverted = faiss.downcast_InvertedLists(index.invlists)
-    # Otherwise FAISS starts 32 threads a search to read ahead: 4 ms instead of 1.5.
+    # Otherwise FAISS starts 32 threads per search to read ahead: 4 ms instead of 1.5.
     inverted.prefetch_nthread = 0
     return VectorSnapshot.of(index, _keys_in_file(inverted, path))
 
 
 def _keys_in_file(inverted: Any, path: Path) -> Keys:
-    """Return the keys of mapped lists, read from the file: mapped pages would bring in vectors as well."""
+    """Return the keys of mapped lists, read from the file: mapped pages would load vectors as well."""
     keys = []
     with path.open("rb", buffering=0) as file:
         for i in range(inverted.lists.size()):
@@ -203,7 +203,7 @@ def _keys_in_file(inverted: Any, path: Path) -> Keys:
 
 
 def _copy(index: Any) -> Any:
-    """Return a changeable copy in memory. FAISS itself does not clone a mapped index."""
+    """Return a mutable copy in memory. FAISS itself cannot clone a mapped index."""
     lists = _lists_of(index)
     if not lists:
         return faiss.clone_index(index)
@@ -221,10 +221,10 @@ def _copy(index: Any) -> Any:
 
 
 def _probes(index: Any, vectors: Vectors, limits: IndexLimits) -> int:
-    """Return the fewest probes, by doubling, with which the best `recall_at` have the wanted recall.
+    """Return the smallest number of probes, by doubling, that gives the wanted recall at `recall_at`.
 
-    Queries are vectors of the collection, each moved half way in a random direction: a question is not as
-    near to its answers as a passage is to itself.
+    Queries are vectors of the collection, each moved half way in a random direction, because a question is
+    not as near to its answers as a passage is to itself.
     """
     sample = vectors[_sample(len(vectors), limits.recall_queries)].astype(np.float32)
     noise = np.random.default_rng(_SEED).standard_normal(sample.shape).astype(np.float32) * sample.std(axis=0)
@@ -259,7 +259,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _best(index: Any, row: Vectors, k: int, options: Any) -> list[tuple[int, float]]:
-    """Return the best `k`, ties by key. FAISS breaks ties by its own order: ask it past the last tie."""
+    """Return the best `k`, ties by key. FAISS orders ties in its own way, so read past the last tie."""
     limit = k + 1
     while True:
         scores, keys = (
@@ -273,7 +273,7 @@ def _best(index: Any, row: Vectors, k: int, options: Any) -> list[tuple[int, flo
 
 
 def _mask(keys: Keys, allowed: Keys | None, removed: Keys) -> NDArray[np.uint8]:
-    """Return one bit for each key up to the largest of `keys`: 1 if it may be found."""
+    """Return one bit for each key up to the largest of `keys`: 1 if a search may return it."""
     size = int(keys[-1]) + 1 if len(keys) else 1
     bits = np.ones(size, np.bool_) if allowed is None else np.zeros(size, np.bool_)
     if allowed is not None:
@@ -283,7 +283,7 @@ def _mask(keys: Keys, allowed: Keys | None, removed: Keys) -> NDArray[np.uint8]:
 
 
 def _among(few: Keys, keys: Keys) -> Keys:
-    """Return those of `few` that are in `keys`, which are ascending."""
+    """Return the keys of `few` that are in `keys`, which are ascending."""
     if not len(keys):
         return NOTHING
     places = np.minimum(np.searchsorted(keys, few), len(keys) - 1)
@@ -292,7 +292,7 @@ def _among(few: Keys, keys: Keys) -> Keys:
 
 
 def _n_lists(count: int, limits: IndexLimits) -> int:
-    """Return the power of two next to twice the square root of `count`; 0 if a flat index is quick."""
+    """Return the power of two nearest to twice the square root of `count`; 0 if a flat index is used."""
     return 0 if count <= limits.flat else int(2 ** round(log2(2 * sqrt(count))))
 
 
@@ -305,7 +305,7 @@ def _flat(dimension: int) -> Any:
 
 
 def _as_stored(base: Any, vectors: Vectors) -> Vectors:
-    """Return vectors rounded as in `base`, so that a passage scores the same before and after a merge."""
+    """Return vectors rounded as in `base`, so that a passage has the same score before and after a merge."""
     stored = vectors.astype(np.float16) if _lists_of(base) else vectors
     return np.ascontiguousarray(stored, np.float32)
 
