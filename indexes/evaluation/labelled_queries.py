@@ -76,19 +76,19 @@ def _lines(path: Path) -> list[str]:
 
 
 def recall_at(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:
-    """Recall: the share of the relevant documents that is among the first `k`."""
+    """Return the recall: the share of the relevant documents that are among the first `k`."""
     return len(set(ranking[:k]) & set(grades)) / len(grades)
 
 
 def ndcg_at(ranking: Sequence[str], grades: Mapping[str, int], k: int) -> float:
-    """nDCG, Järvelin and Kekäläinen 2002, as in trec_eval: gain is the grade, discount log2(rank + 1)."""
+    """Return nDCG as in trec_eval (Järvelin, Kekäläinen 2002): gain is the grade, discount log2(rank + 1)."""
     gained = sum(grades.get(name, 0) / math.log2(rank + 1) for rank, name in enumerate(ranking[:k], start=1))
     best = sorted(grades.values(), reverse=True)[:k]
     return gained / sum(grade / math.log2(rank + 1) for rank, grade in enumerate(best, start=1))
 
 
 def p_value(ours: Sequence[float], theirs: Sequence[float], *, seed: int = 0) -> float:
-    """Two-sided p of a paired randomisation test of the means (Smucker, Allan, Carterette 2007), seeded."""
+    """Return the two-sided p of a seeded paired randomisation test (Smucker, Allan and Carterette 2007)."""
     differences = [a - b for a, b in zip(ours, theirs, strict=True)]
     observed = abs(sum(differences))
     if observed == 0:

@@ -1,4 +1,4 @@
-"""Lexical engines, one module each, the registry of their names, and the retriever over any of them."""
+"""Lexical engines, one module each, the registry of their names, and a retriever for any of them."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ LEXICAL_ENGINES: Registry[Callable[[Path], LexicalEngine]] = Registry(
         "rank-bm25": BuiltIn("indexes.lexical.rank_bm25:RankBM25Engine"),
     },
 )
-"""Name to engine over the files in a directory."""
+"""Maps a name to a class or function that opens the engine in a directory."""

@@ -12,7 +12,7 @@ from indexes.scope import Keys, Scope
 
 @dataclass(frozen=True, slots=True)
 class LexicalEntry:
-    """A passage as a lexical engine takes it in."""
+    """A passage as a lexical engine indexes it."""
 
     key: int
     terms: tuple[str, ...]
@@ -20,7 +20,7 @@ class LexicalEntry:
 
 
 class LexicalEngine(Protocol):
-    """A BM25 engine. Derived data: it covers one generation of the catalog, and says which."""
+    """A BM25 engine. Its data is derived from the catalog and covers the catalog's `generation`."""
 
     @property
     def generation(self) -> int:
@@ -31,29 +31,29 @@ class LexicalEngine(Protocol):
         """Whether the engine is in files that other processes read, so that a writer needs the lock."""
 
     def refresh(self) -> None:
-        """Look at the files again: another process may have written."""
+        """Check the files again: another process may have written to them."""
 
     def apply(self, added: Iterable[LexicalEntry], removed: Iterable[int], *, generation: int) -> None:
-        """Add and drop passages, and cover `generation`: after a crash, all of it is there or nothing."""
+        """Add and remove passages and cover `generation`; after a crash, all of that is stored or none."""
 
     def clear(self) -> None:
         """Remove all passages; `generation` is -1 afterwards."""
 
     @property
     def count(self) -> int:
-        """Number of passages held, known without counting."""
+        """Number of passages held; quick to read."""
 
     def keys(self) -> Keys:
-        """The keys of every passage held, ascending."""
+        """Return the keys of all passages held, ascending."""
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
-        """Return in how many passages each term occurs, whoever may read them."""
+        """Return the number of passages that contain each term, whoever may read them."""
 
     def search(self, terms: Sequence[str], k: int, *, scope: Scope) -> Scored:
-        """Return the best `k` passages within `scope`; those outside take no place among them.
+        """Return the best `k` passages within `scope`; passages outside do not count towards `k`.
 
-        A term that is repeated in `terms` counts repeatedly. An engine may narrow the search by
-        `scope.keys()`, or, if there is no filter, by the principals of `scope.access`; both give the same.
+        A repeated term counts each time. An engine may narrow the search by `scope.keys()` or, if there is no
+        filter, by the principals of `scope.access`; the result is the same.
         """
 
     def close(self) -> None:

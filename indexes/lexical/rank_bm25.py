@@ -1,4 +1,4 @@
-"""The plain reference engine: rank-bm25 in memory; knows terms and keys, and writes nothing.
+"""The simple reference engine: rank-bm25 in memory; knows terms and keys, and writes nothing.
 
 It is exact where tantivy rounds, and slow where tantivy is fast: every query scores every passage.
 """
@@ -35,7 +35,7 @@ class LuceneBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Everything held, replaced as one object, so that a search during a write sees the old or the new."""
+    """The engine's data, replaced as one object, so that a search during a write sees the old or the new."""
 
     entries: tuple[LexicalEntry, ...]
     model: LuceneBM25 | None
@@ -46,7 +46,7 @@ _EMPTY = _State((), None, -1)
 
 
 class RankBM25Engine:
-    """rank-bm25 over the passages given so far. Nothing is written: each opening fills it again."""
+    """rank-bm25 over the passages added so far. Nothing is written to disk: it is rebuilt on each opening."""
 
     shared = False
 
@@ -63,13 +63,13 @@ class RankBM25Engine:
         """Do nothing: no other process writes here."""
 
     def apply(self, added: Iterable[LexicalEntry], removed: Iterable[int], *, generation: int) -> None:
-        """Add and drop passages and cover `generation`."""
+        """Add and remove passages and cover `generation`."""
         entries = {entry.key: entry for entry in self._state.entries}
         for key in removed:
             entries.pop(key, None)
         entries |= {entry.key: entry for entry in added}
         held = tuple(entries[key] for key in sorted(entries))
-        # Without a single term the mean length is zero, and there is nothing to find.
+        # If no passage has a term, the mean length is zero and nothing can be found.
         model = LuceneBM25([e.terms for e in held], k1=K1, b=B) if any(e.terms for e in held) else None
         self._state = _State(held, model, generation)
 
@@ -83,16 +83,16 @@ class RankBM25Engine:
         return len(self._state.entries)
 
     def keys(self) -> Keys:
-        """The keys of every passage held, ascending."""
+        """Return the keys of all passages held, ascending."""
         return np.array([entry.key for entry in self._state.entries], np.int64)
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
-        """Return in how many passages each term occurs."""
+        """Return the number of passages that contain each term."""
         model = self._state.model
         return [0 if model is None else model.n_passages.get(term, 0) for term in terms]
 
     def search(self, terms: Sequence[str], k: int, *, scope: Scope) -> Scored:
-        """Return the best `k` passages within `scope`; a repeated term counts repeatedly."""
+        """Return the best `k` passages within `scope`; a repeated term counts each time."""
         state = self._state
         if state.model is None or not terms:
             return []

@@ -1,4 +1,4 @@
-"""The lexical retriever: BM25 over analysed terms, by any lexical engine; knows no fusion."""
+"""The lexical retriever: BM25 over analysed terms, with any lexical engine; knows no fusion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LexicalRetriever:
-    """The passages of a catalog in a lexical engine, by the terms that `analyse` finds in them."""
+    """Searches the passages of a catalog with a lexical engine, by the terms that `analyse` returns."""
 
     def __init__(self, engine: LexicalEngine, analyse: Callable[[str], Sequence[str]]) -> None:
         self._engine = engine
@@ -33,11 +33,11 @@ class LexicalRetriever:
         return self._engine.shared
 
     def refresh(self) -> None:
-        """Look at the files again: another process may have written."""
+        """Check the files again: another process may have written to them."""
         self._engine.refresh()
 
     def follow(self, catalog: CatalogReader, progress: ProgressCallback) -> None:
-        """Bring the engine up to the catalog's generation; rebuild one that cannot follow."""
+        """Bring the engine up to the catalog's generation; rebuild it if it cannot be updated."""
         try:
             self._apply(catalog, progress)
         except IndexesError:
@@ -54,7 +54,7 @@ class LexicalRetriever:
         return self._engine.count
 
     def keys(self) -> Keys:
-        """The keys of every passage held, ascending."""
+        """Return the keys of all passages held, ascending."""
         return self._engine.keys()
 
     def search(self, query: str, k: int, *, scope: Scope) -> Scored:

@@ -1,4 +1,4 @@
-"""Looks at the files of a tantivy index on the disk: which belong to it, and whether they are whole.
+"""Inspects the files of a tantivy index on disk: their checksums, stored fields and terms.
 
 tantivy writes a CRC-32 at the end of each segment file and never checks it.
 """
@@ -19,10 +19,10 @@ _TAIL_BYTES = 8
 
 
 def is_whole(directory: Path, meta: bytes, known: set[tuple[str, int]]) -> bool:
-    """Return whether every file of the segments that `meta` names has the checksum that it carries.
+    """Return whether every file of the segments named in `meta` matches the checksum in its footer.
 
-    Files never change once they are written: those in `known`, by name and size, are not read again, and
-    those found whole are added to it.
+    Files never change once written: files in `known`, by name and size, are not read again, and files that
+    match are added to it.
     """
     try:
         found = json.loads(meta)
@@ -32,7 +32,7 @@ def is_whole(directory: Path, meta: bytes, known: set[tuple[str, int]]) -> bool:
                 continue
             seen = (path.name, path.stat().st_size)
             if seen not in known:
-                if not _carries_its_checksum(path, seen[1]):
+                if not _matches_its_checksum(path, seen[1]):
                     return False
                 known.add(seen)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -41,13 +41,13 @@ def is_whole(directory: Path, meta: bytes, known: set[tuple[str, int]]) -> bool:
 
 
 def stored_fields(directory: Path) -> list[str]:
-    """Return the fields whose text the index stores as it was given. Raises: `OSError`, `ValueError`."""
+    """Return the fields whose original text the index stores. Raises: `OSError`, `ValueError`."""
     schema = json.loads((directory / META).read_bytes())["schema"]
     return [field["name"] for field in schema if field["options"]["stored"]]
 
 
 def known_terms(directory: Path, terms: Iterable[str]) -> tuple[set[str], set[str]]:
-    """Return those of the terms that are in the index's dictionary, and those that are in a document.
+    """Return the terms that are in the index's dictionary, and the terms that are in a document.
 
     Raises: `OSError`, `ValueError`.
     """
@@ -60,12 +60,12 @@ def known_terms(directory: Path, terms: Iterable[str]) -> tuple[set[str], set[st
 
 
 def _query(index: Any, term: str) -> Any:
-    from tantivy import Query  # noqa: PLC0415  # likewise
+    from tantivy import Query  # noqa: PLC0415  # loaded only where it is used
 
     return Query.term_query(index.schema, "terms", term, "freq")
 
 
-def _carries_its_checksum(path: Path, size: int) -> bool:
+def _matches_its_checksum(path: Path, size: int) -> bool:
     with path.open("rb") as file:
         file.seek(max(size - _TAIL_BYTES, 0))
         tail = file.read()

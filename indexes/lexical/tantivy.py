@@ -1,4 +1,4 @@
-"""The tantivy engine: BM25 on disk, with readers as a filter; knows terms and keys, no text.
+"""The tantivy engine: BM25 on disk, filtered by readers; knows terms and keys, no text.
 
 tantivy has k1 = 1.2 and b = 0.75 built in, and rounds lengths to one byte (Lucene's SmallFloat). The
 generation is in a marker document in the same commit as the passages, so that the two always agree.
@@ -36,14 +36,14 @@ _RETRIES = 5
 _SYSTEM = re.compile(r"(?:os error |code: )(\d+)")
 _WORKER_DIED = "writer was killed"
 
-# Measured with 100,000 passages: each rank that is read takes 0.45 µs; each key in a query 9 µs, beyond a
-# thousand keys 9 ms and 0.5 µs each; a filter by readers takes less than either if few passages are open.
-_DEPTH_A_KEY = 20
+# Measured with 100,000 passages: reading a rank takes 0.45 µs; a key in a query takes 9 µs, and beyond a
+# thousand keys 9 ms plus 0.5 µs each; a filter by readers is faster than both if few passages are readable.
+_DEPTH_PER_KEY = 20
 _DEPTH_KEYS = 20_000
-_MASKED_SHARE = 0.2
+_FILTERED_SHARE = 0.2
 _SPARE = 16
 _SPARE_SHARE = 1.25
-_FURTHER = 16
+_MAX_GROWTH = 16
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -71,22 +71,22 @@ class TantivyEngine:
 
     @property
     def generation(self) -> int:
-        """The catalog generation that the last commit covers; -1 if there is none or it cannot be read."""
+        """The catalog generation that the last commit covers; -1 if there is no readable commit."""
         return self._generation
 
     def refresh(self) -> None:
-        """Look at the directory again: another process may have written, or started a new index."""
+        """Check the directory again: another process may have written to it or started a new index."""
         meta = b""
         for _ in range(_RETRIES):
             before, meta = meta, _read(self._directory / META)
-            # Files that a writer has just replaced look damaged too; then there is another meta file by now.
+            # Files that a writer has just replaced look damaged too, but then there is a new meta file.
             if not meta and self._index is not None:
-                return  # another process is rebuilding it: the open index still answers
+                return  # another process is rebuilding it: the open index can still be searched
             if not meta or meta == before:
                 break
             if is_whole(self._directory, meta, self._whole):
                 found = self._open()
-                # A new index has no commit yet: the open one still answers.
+                # A new index has no commit yet: the open one can still be searched.
                 if found[0] is not None or self._index is None:
                     self._index, self._generation = found
                 return
@@ -102,14 +102,14 @@ class TantivyEngine:
             marker = searcher.search(self._key_query([_MARKER_KEY]), 1, count=False).hits
             found = searcher.fast_field_values("generation", [address for _, address in marker])
         except (ValueError, OSError):
-            return None, -1  # truncated or foreign: generation -1 asks for a rebuild
+            return None, -1  # truncated or not ours: generation -1 causes a rebuild
         return (index, int(found[0])) if found and found[0] is not None else (None, -1)
 
     def apply(self, added: Iterable[LexicalEntry], removed: Iterable[int], *, generation: int) -> None:
-        """Add and drop passages and cover `generation`, in one commit.
+        """Add and remove passages and cover `generation`, in one commit.
 
-        Raises: `IndexesError` if the files do not fit together; the caller then clears the index and rebuilds
-        it. `OSError` for a full disk and the like; the index is then as it was.
+        Raises: `IndexesError` if the files are inconsistent: the caller then clears the index and rebuilds
+        it; `OSError` if, for example, the disk is full: the index is then unchanged.
         """
         index = self._index
         if index is not None and self._open()[1] != self._generation:
@@ -121,7 +121,7 @@ class TantivyEngine:
                 index = tantivy.Index(self._schema, path=str(self._directory))
                 index.config_reader("manual")
             self._commit(index, added, removed, generation)
-            self._open_to_readers()
+            self._restore_permissions()
             index.reload()
         except ValueError as exc:
             if (refused := _refused(exc)) is not None:
@@ -134,7 +134,7 @@ class TantivyEngine:
     ) -> None:
         writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         try:
-            # A writer that was killed may have left files under names that this one is going to use.
+            # A writer that was killed may have left files with names that this one will use.
             writer.garbage_collect_files()
             dropped = [_MARKER_KEY, *removed]
             for at in range(0, len(dropped), _DELETE_BATCH):
@@ -160,8 +160,8 @@ class TantivyEngine:
             writer.wait_merging_threads()
             faults.step("lexical.merged")
 
-    def _open_to_readers(self) -> None:
-        """Let whoever may read the directory read the meta file, which tantivy restricts to its owner."""
+    def _restore_permissions(self) -> None:
+        """Give the meta file, which tantivy restricts to its owner, the permissions of the directory."""
         mode = self._directory.stat().st_mode & 0o666
         (self._directory / META).chmod(mode)
 
@@ -177,7 +177,7 @@ class TantivyEngine:
         return 0 if self._index is None else self._index.searcher().num_docs - 1
 
     def keys(self) -> Keys:
-        """The keys of every passage held, ascending."""
+        """Return the keys of all passages held, ascending."""
         if self._index is None:
             return np.empty(0, np.int64)
         searcher = self._index.searcher()
@@ -186,14 +186,14 @@ class TantivyEngine:
         return np.sort(keys[keys != _MARKER_KEY])
 
     def frequencies(self, terms: Sequence[str]) -> list[int]:
-        """Return in how many passages each term occurs; removed ones count until their segment is merged."""
+        """Return the number of passages with each term; removed ones count until their segment is merged."""
         if self._index is None:
             return [0] * len(terms)
         searcher = self._index.searcher()
         return [searcher.doc_freq("terms", term) for term in terms]
 
     def search(self, terms: Sequence[str], k: int, *, scope: Scope) -> Scored:
-        """Return the best `k` passages within `scope`; a repeated term counts repeatedly."""
+        """Return the best `k` passages within `scope`; a repeated term counts each time."""
         if self._index is None or not terms:
             return []
         access, allowed = scope.access, scope.keys()
@@ -204,38 +204,38 @@ class TantivyEngine:
             [(Occur.Should, Query.term_query(self._schema, "terms", term, "freq")) for term in terms]
         )
         share = 1.0 if allowed is None else min(len(allowed) / searcher.num_docs, 1.0)
-        if not access.everything and share < _MASKED_SHARE:
-            query, share = _filtered(query, self._open_to(access)), 1.0
-        # Half as many more cost little and end most ties; with one more, nine of ten searches ran twice.
+        if not access.everything and share < _FILTERED_SHARE:
+            query, share = _filtered(query, self._readable_by(access)), 1.0
+        # Reading half as many again costs little and gets past most ties; with one more, 90 % searched twice.
         first = k + k // 2 + 1 if share == 1 else int((k + _SPARE) * _SPARE_SHARE / share)
         return self._best(searcher, query, k, allowed, first)
 
     def _best(
         self, searcher: tantivy.Searcher, query: Query, k: int, allowed: Keys | None, limit: int
     ) -> Scored:
-        """Return the best `k` among `allowed`, from the first `limit` of the ranking or from more of it.
+        """Return the best `k` among `allowed`, from the first `limit` hits of the ranking or more if needed.
 
-        Scores do not depend on a filter, so that the allowed part of the ranking is the filtered ranking. If
-        reading so deep takes longer than a filter by keys, the keys become part of the query.
+        Scores do not depend on a filter, so the allowed part of the ranking is the filtered ranking. If
+        reading that many hits would take longer than a filter by keys, the keys become part of the query.
         """
         while True:
-            if allowed is not None and limit > min(_DEPTH_A_KEY * len(allowed), _DEPTH_KEYS + len(allowed)):
+            if allowed is not None and limit > min(_DEPTH_PER_KEY * len(allowed), _DEPTH_KEYS + len(allowed)):
                 query, allowed, limit = _filtered(query, self._key_query(allowed.tolist())), None, k + 1
             hits = searcher.search(query, limit, count=False).hits
             keys = np.array(searcher.fast_field_values("key", [address for _, address in hits]), np.int64)
             kept = np.arange(len(keys)) if allowed is None else np.flatnonzero(_among(keys, allowed))
-            # tantivy breaks ties by its own order: read on to the end of the last tie.
+            # tantivy orders ties in its own way: read on to the end of the last tie.
             if len(hits) < limit or (len(kept) >= k and hits[kept[k - 1]][0] > hits[-1][0]):
                 break
             wanted = limit * (k + _SPARE) // max(len(kept), 1)
-            limit = min(max(wanted, 2 * limit), _FURTHER * limit)
+            limit = min(max(wanted, 2 * limit), _MAX_GROWTH * limit)
         return sorted(((int(keys[i]), hits[i][0]) for i in kept), key=lambda pair: (-pair[1], pair[0]))[:k]
 
     def close(self) -> None:
         """Close the files."""
         self._index, self._generation = None, -1
 
-    def _open_to(self, access: Access) -> Query:
+    def _readable_by(self, access: Access) -> Query:
         # No stored reader has a lone surrogate, and tantivy does not accept one.
         principals = (p for p in sorted(access.principals) if _LONE_SURROGATE.search(p) is None)
         return Query.boolean_query(
@@ -259,7 +259,7 @@ def _among(keys: Keys, allowed: Keys) -> NDArray[np.bool_]:
 
 
 def _refused(error: ValueError) -> OSError | None:
-    """Return the system's error, which tantivy gives only in words; None for a missing file: damage."""
+    """Return the system error named in tantivy's message; None if it names none or a missing file."""
     code = _SYSTEM.search(str(error))
     number = int(code[1]) if code else errno.EIO if _WORKER_DIED in str(error) else errno.ENOENT
     return None if number == errno.ENOENT else OSError(number, os.strerror(number))
@@ -267,9 +267,9 @@ def _refused(error: ValueError) -> OSError | None:
 
 @contextmanager
 def _lockable(directory: Path) -> Iterator[Path]:
-    """Give the directory; if it may not be written to, a temporary one with links to its files.
+    """Yield the directory or, if it is not writable, a temporary one with links to its files.
 
-    tantivy creates a lock file to open an index; once it is open, all its files are open.
+    tantivy must create a lock file to open an index; once the index is open, all its files are open.
     """
     if may_write(directory):
         yield directory

@@ -39,13 +39,13 @@ class Parsed:
 
 
 class Unreadable(ValueError):
-    """The file cannot be read through a fault of its own; the message completes "FILE: …"."""
+    """The file itself is at fault and cannot be read; the message completes "FILE: …"."""
 
 
 class Assembly:
     """Builds a `Parsed`: each block becomes a section, with an empty line between blocks.
 
-    Blocks without words are dropped, so that an empty page shifts no offset. Newlines become line feeds,
+    Blocks without words are dropped, so that an empty page adds no text. Newlines become line feeds,
     control characters are removed and lone surrogates replaced, so that exactly the stored text can be cited.
     """
 
@@ -85,7 +85,7 @@ class Assembly:
         self.add(parsed.text[position:], title=title)
 
     def parsed(self, *, title: str = "", metadata: Mapping[str, Scalar | list[str]] | None = None) -> Parsed:
-        """Return the result, without metadata that have no value."""
+        """Return the result, without metadata fields that have no value."""
         stated = {
             key: _cleaned(value) for key, value in (metadata or {}).items() if value not in ("", None, [])
         }

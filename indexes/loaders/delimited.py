@@ -27,7 +27,7 @@ _DELIMITERS = ",;\t|"
 _SAMPLE_CHARS = 32_768
 _SAMPLE_ROWS = 20
 _SEPARATOR_LINE = re.compile(r"sep=([^\n\w\"])\n", re.IGNORECASE)
-"""The line in which Excel states the delimiter."""
+"""The line in which Excel declares the delimiter."""
 
 _END = "\ue000end\ue000"
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
@@ -45,7 +45,7 @@ def parse_table(text: str) -> Parsed:
 
 
 def read_rows(source: SourceFile) -> Iterator[tuple[Document, int]] | None:
-    """Yield a document per row with its line number (from 1); returns None if the header lacks id or text.
+    """Yield a document per row with its line number (from 1); return None if the header lacks id or text.
 
     The whole file is checked before the first document is yielded.
 
@@ -68,7 +68,7 @@ class _Table:
         stated = _SEPARATOR_LINE.match(text)
         self._skipped = 1 if stated else 0
         self._text = text[stated.end() :] if stated else text
-        # The limit is global to the process. It is only raised, which no other user of csv will mind.
+        # The limit is global to the process. It is only ever raised, which is harmless to other users of csv.
         csv.field_size_limit(max(csv.field_size_limit(), min(sys.maxsize, 2**31 - 1)))
         self._delimiter = stated[1] if stated else _delimiter(self._text[:_SAMPLE_CHARS])
         self._quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
@@ -149,7 +149,7 @@ def _data_rows(table: _Table) -> Iterator[TableRow]:
 
 
 def _check_rows(source: SourceFile, columns: _Columns, table: _Table) -> dict[int, Callable[[str], Scalar]]:
-    """Check every row, and return for each metadata column how to convert its cells."""
+    """Check every row, and return the function that converts the cells of each metadata column."""
     integers, numbers = set(columns.others), set(columns.others)
     for line, row in _data_rows(table):
         if len(row) > len(columns.header):

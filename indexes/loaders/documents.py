@@ -1,12 +1,12 @@
-"""Registry of the formats that are not text: what reads each, and what that needs; reads nothing itself.
+"""Registry of the formats that are not text: their readers and required packages; reads no file itself.
 
-To add one: a module with `read(data: bytes) -> Parsed`, which raises `Unreadable` if the file is at fault,
-and one line in `READERS`; or, in a distribution of one's own, an entry point named by the extension:
+To add a format, write a module with `read(data: bytes) -> Parsed`, which raises `Unreadable` if the file is
+at fault, and add one line to `READERS`. A separate distribution adds an entry point named by the extension:
 
     [project.entry-points."indexes.loader"]
     odt = "funnel_odt:read"
 
-A plug-in may take over an extension that is otherwise read as text (`.tex`, `.org`), but none of `READERS`.
+A plug-in may replace the text reader of an extension (`.tex`, `.org`), but none of the `READERS`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from indexes.plugins import BuiltIn, Registry
 EXTRA = "documents"
 
 Read = Callable[[bytes], Parsed]
-"""What reads a whole file. Raises: `Unreadable`; for a damaged file, any exception of its parser."""
+"""Parses a whole file. Raises: `Unreadable`; for a damaged file, any exception of its parser."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentFormat:
-    """A format: its name, its loader (ours are modules of this folder), and the package needed, if any.
+    """A format: its name, its loader (a module in this folder or a plug-in), and any package it needs.
 
     `package` is the name to import, `distribution` the name to install.
     """
@@ -54,7 +54,7 @@ class DocumentFormat:
         return f"{self.distribution} {version(self.distribution)}"
 
     def read(self, data: bytes) -> Parsed:
-        """Parse a whole file. Call it only in a process that may die: `indexes.loaders.isolation`.
+        """Parse a whole file. Call it only in a process that may crash: see `indexes.loaders.isolation`.
 
         Raises: `Unreadable`, `PlugInFailed`; for a damaged file, any exception of its parser.
         """
@@ -78,11 +78,11 @@ LOADERS: Registry[Read] = Registry(
         for f in READERS.values()
     },
 )
-"""An extension without its dot to what reads such files."""
+"""Maps an extension without its dot to the function that reads such files."""
 
 ALIASES = {".pptm": ".pptx", ".xlsm": ".xlsx"}
 SUCCESSORS = {".doc": ".docx", ".docm": ".docx", ".ppt": ".pptx", ".xls": ".xlsx", ".xlsb": ".xlsx"}
-"""Extensions that cannot be read, mostly of formats from before 2007, and what to save them as."""
+"""Extensions that cannot be read, mostly of formats from before 2007, and the extension to save them as."""
 
 
 def format_of(suffix: str) -> DocumentFormat | None:
@@ -92,7 +92,7 @@ def format_of(suffix: str) -> DocumentFormat | None:
 
 @cache
 def plugged_in() -> Mapping[str, DocumentFormat]:
-    """Return the formats of installed plug-ins by extension; looked up once a process."""
+    """Return the formats of installed plug-ins by extension; looked up once per process."""
     return {
         f".{name}": DocumentFormat(name.upper(), name, distribution=point.dist.name if point.dist else "")
         for name, point in LOADERS.plug_ins().items()

@@ -1,8 +1,7 @@
 """Parses DOCX with python-docx; knows paragraphs, headings, tables and notes, no files.
 
-Takes what a reader sees of the body: including text in tables, text boxes and content controls, and
-insertions not yet accepted; without deletions, field codes, headers and footers. Footnotes and endnotes
-follow at the end.
+Extracts the visible text of the body, including tables, text boxes, content controls and insertions not yet
+accepted, but not deletions, field codes, headers and footers. Footnotes and endnotes follow at the end.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ class _MailReader:
                 self.listed[place] += f" (not read: {reason})"
 
     def _add_attachment(self, name: str, part: Message, depth: int) -> str:
-        """Append the text of an attachment. Returns the reason if it could not be read, else ""."""
+        """Append the text of an attachment. Returns: the reason if it could not be read, or else ""."""
         if inner := _attached_mails(name, part):
             if depth > _MAX_DEPTH:
                 return f"more than {_MAX_DEPTH} mails deep"
@@ -122,7 +122,7 @@ def _attached_mails(name: str, part: Message) -> list[Message]:
 
 
 def _parse(suffix: str, part: Message) -> Parsed | None:
-    """Parse an attachment with this extension; returns None if its type is not supported."""
+    """Parse an attachment with this extension; return None if its type is not supported."""
     data = part.get_payload(decode=True)
     if not isinstance(data, bytes):
         return None

@@ -26,7 +26,7 @@ _CELLS = frozenset({"td", "th"})
 _SPACE = re.compile(r"[ \t\n\f\r]+")
 _SPACES = " \t\n\f\r"
 _BREAKS = ("", " ", "\t", "\n", "\n\n")
-"""Breaks from weak to strong. Where several meet, the strongest is written."""
+"""Breaks from weak to strong. If several meet, the strongest is written."""
 
 
 def read_html(source: str) -> tuple[str, str, list[Heading]]:

@@ -1,7 +1,7 @@
-"""Parses documents in a worker process, so that none can crash this one; knows no format.
+"""Parses documents in a worker process, so that no file can crash the main one; knows no format.
 
 Parsers of PDF and Office files are large, partly written in C, and read untrusted files: a file may crash
-them, keep them busy forever or exhaust the memory. All of that ends in a `BadFile`.
+them, keep them busy forever or exhaust the memory. In each case a `BadFile` is raised.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ class Loading:
     """An iterable of documents that keeps one file in memory at a time. Each iteration reads the files again.
 
     During and after iteration, `done` of `len(files)` files have been read. `problems` lists the files and
-    folders inside a folder that could not be read, and once each type that needs an extra. `empty` counts
-    files and records without words. `unknown` counts files skipped for their type, by extension.
+    folders inside a folder that could not be read, and lists each type that needs an extra once. `empty`
+    counts files and records without words. `unknown` counts files skipped for their type, by extension.
 
     Iterating raises: `BadFile` or `MissingExtra` for a file named by the caller; `DuplicateId`;
     `NothingToIndex` if a path yields no document at all.

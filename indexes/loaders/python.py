@@ -14,7 +14,7 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def parse(source: str) -> ast.Module | None:
-    """Return the syntax tree; None if this Python cannot parse it (Python 2, a template, a fragment)."""
+    """Return the syntax tree; None if the source cannot be parsed (Python 2, a template, a fragment)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # invalid escape sequences do not matter here
         try:

@@ -40,7 +40,7 @@ def add_rows(assembly: Assembly, rows: Iterable[tuple[int, Sequence[str]]], *, t
 
 
 def is_header(cells: Sequence[str]) -> bool:
-    """Whether a first row names the columns: two or more cells, all different, none empty or a number."""
+    """Return whether a row is a header: two or more cells, all different, none empty or a number."""
     return len(cells) > 1 and len(set(cells)) == len(cells) and all(map(_is_name, cells))
 
 

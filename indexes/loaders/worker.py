@@ -1,4 +1,4 @@
-"""The process that parses documents, and may die of one; knows the readers and its own limits.
+"""The worker process that parses documents and may crash on one; knows the readers and its own limits.
 
 Reads one request per line from stdin, `{"path": ..., "suffix": ...}`, and answers on one line of stdout with
 the parsed document or `{"error": reason}`. Only `indexes.loaders.isolation` starts it.
@@ -23,7 +23,7 @@ MAX_TEXT_CHARS = 50_000_000
 def main() -> None:
     """Answer requests until stdin ends. Arguments: memory limit (bytes), time limit per request (seconds)."""
     memory_bytes, limit_s = int(sys.argv[1]), float(sys.argv[2])
-    # The output of a parser must not mix with the answers.
+    # The output of a parser must not be mixed with the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     limits = _Limits(memory_bytes, limit_s)

@@ -78,7 +78,7 @@ def backup(collection: Path, file: Path) -> Backup:
 
 
 def restore(file: Path, collection: Path) -> Backup:
-    """Restore the collection in `file` into the directory `collection`, which must not exist or be empty.
+    """Restore the collection in `file` into the directory `collection`, which must be empty or not exist.
 
     Everything is unpacked beside it and checked, then put in place by one rename.
 

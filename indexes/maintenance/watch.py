@@ -20,7 +20,7 @@ from indexes.retrieval.base import ProgressCallback
 from indexes.types import Changes
 
 POLL_S = 2.0
-"""Interval of polling if nothing reports changes."""
+"""Polling interval unless `watchfiles` reports changes."""
 
 QUIET_S = 0.3
 """A burst of changes is over when nothing has changed for this long."""

@@ -1,4 +1,4 @@
-"""Rerankers, one module each, their registry, and the source that puts one behind another source's search."""
+"""Rerankers, one module each, their registry, and a source that applies one to another source's hits."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ RERANKERS: Registry[Callable[[str], Reranker]] = Registry(
     group="indexes.reranker",
     built_in={_CROSS_ENCODER: BuiltIn("indexes.rerank.cross_encoder:CrossEncoderReranker")},
 )
-"""A kind to a function or class that takes a model's name, which is empty if none was given."""
+"""Maps a kind to a function or class that takes a model's name, which is empty if none was given."""
 
 
 def reranker(name: str) -> Reranker:
     """Return the reranker that `--rerank NAME` means; models are loaded on first use.
 
-    A name is KIND:MODEL, the name of a plug-in's kind, or else the name or local path of a cross-encoder.
+    A name is KIND:MODEL, the kind of a plug-in, or the name or local path of a cross-encoder.
 
-    Raises: `MissingExtra`; `PlugInFailed` if a plug-in does not load.
+    Raises: `MissingExtra`; `PlugInFailed` if a plug-in cannot be loaded.
     """
     kind, colon, model = name.partition(":")
     # A colon after one letter is a Windows drive, and a path may have one anywhere.

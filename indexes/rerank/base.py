@@ -1,4 +1,4 @@
-"""The protocol of a reranker: how relevant each of some texts is to a query."""
+"""The protocol of a reranker, which scores how relevant texts are to a query."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Scores = NDArray[np.float32]
 
 
 class Reranker(Protocol):
-    """Reads query and text together: better than comparing vectors, at the cost of a model run a text."""
+    """Scores query and text together: more precise than comparing vectors, but runs a model for each text."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""A reranker by any cross-encoder of sentence-transformers, in float32; knows no documents.
+"""A reranker that uses any cross-encoder of sentence-transformers, in float32; knows no documents.
 
 torch is imported when the first text is scored.
 """
@@ -41,7 +41,7 @@ class CrossEncoderReranker:
         """
         if not texts:
             return np.empty(0, np.float32)
-        # Tokenizers refuse lone surrogates, and one of them serves one thread at a time.
+        # Tokenizers reject lone surrogates, and a tokenizer can serve only one thread at a time.
         pairs = [(_clean(query), _clean(text)) for text in texts]
         with self._lock:
             if self._loaded is None:
@@ -56,7 +56,7 @@ class CrossEncoderReranker:
                 raise RerankerFailed(self._name, _one_line(exc)) from exc
         scores: Scores = np.asarray(found, np.float32)
         if not np.isfinite(scores).all():
-            raise RerankerFailed(self._name, "its scores are no numbers. Check its weights.")
+            raise RerankerFailed(self._name, "its scores are not finite numbers. Check its weights.")
         return scores
 
     def _load(self) -> Any:
@@ -72,7 +72,7 @@ class CrossEncoderReranker:
         labels = int(model.config.num_labels)
         if labels != 1:
             raise RerankerFailed(
-                self._name, f"it gives {labels} outputs a pair. A reranker has one: how relevant the text is."
+                self._name, f"it gives {labels} outputs per pair. A reranker gives one, the relevance."
             )
         return model
 

@@ -1,4 +1,4 @@
-"""A source whose best passages a reranker reorders; everything else is passed on."""
+"""A source that reorders the best passages of another one with a reranker; forwards everything else."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ RETRIEVER = "rerank"
 class Reranked(SourceWrapper):
     """The wrapped source, with a search whose first `depth` passages are reordered by `reranker`.
 
-    A hit keeps the scores of its retrievers and gains the reranker's. Passages beyond `depth` follow in the
-    order they had.
+    A hit keeps the scores of its retrievers and gains the reranker's. Passages beyond `depth` follow in their
+    previous order.
     """
 
     def __init__(self, source: Source, reranker: Reranker, *, depth: int = DEPTH) -> None:
         if depth < 1:
-            raise ValueError(f"a depth of {depth} passages reranks nothing: ask for one at least")
+            raise ValueError(f"a depth of {depth} passages reranks nothing: the depth must be at least 1")
         super().__init__(source)
         self._reranker = reranker
         self._depth = depth
@@ -34,7 +34,7 @@ class Reranked(SourceWrapper):
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
         """Return the best `k` documents within `scope`; ties break by passage id.
 
-        Raises: `RerankerFailed`, and what the wrapped search raises.
+        Raises: `RerankerFailed`, and whatever the wrapped search raises.
         """
         found = self._source.search(query, max(k, self._depth), scope)
         if not found:
@@ -51,7 +51,7 @@ class Reranked(SourceWrapper):
         return [replace(hit, rank=rank) for rank, hit in enumerate(best, 1)]
 
     def _ordered(self, query: str, hits: list[Hit], titles: dict[DocumentId, str]) -> list[Hit]:
-        """Return the passages in their new order; `hits` come best first."""
+        """Return the passages in their new order; `hits` must be sorted, best first."""
         top, rest = hits[: self._depth], hits[self._depth :]
         texts = [indexed_text(titles[hit.passage.document_id], hit.passage.text) for hit in top]
         scores = [float(score) for score in self._reranker.scores(query, texts)]
@@ -60,7 +60,7 @@ class Reranked(SourceWrapper):
             replace(hit, score=score, retrievers={**hit.retrievers, RETRIEVER: RetrieverScore(rank, score)})
             for rank, (score, hit) in enumerate(pairs, 1)
         ]
-        # They follow below the reranker's lowest score, as far apart as the retrievers put them.
+        # They follow below the reranker's lowest score, with the same distances between them as before.
         below = [replace(hit, score=min(scores) - (rest[0].score - hit.score)) for hit in rest]
         return [replace(hit, rank=rank) for rank, hit in enumerate([*reranked, *below], 1)]
 

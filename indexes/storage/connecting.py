@@ -16,7 +16,7 @@ _BUSY_S = 30.0
 
 
 def may_write(directory: Path) -> bool:
-    """Whether this process may create files in `directory`."""
+    """Return whether this process may create files in `directory`."""
     return os.access(directory, os.W_OK | os.X_OK)
 
 

@@ -30,6 +30,6 @@ def step(name: str) -> None:
 
 
 def arm(observer: Callable[[str], None] | None) -> None:
-    """Call `observer` at every step from now on; None disarms."""
+    """Call `observer` at every step from now on; disarm if it is None."""
     global _observer  # noqa: PLW0603  # the alternative is an argument in every signature
     _observer = observer

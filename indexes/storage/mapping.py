@@ -28,7 +28,7 @@ def memory_mapped(path: Path, name: str) -> NDArray[Any]:
         info = archive.getinfo(member)
         with archive.open(member) as file:
             if npy.read_magic(file) != (1, 0):
-                raise ValueError(f"{member} is of another version of the format")
+                raise ValueError(f"{member} has another version of the format")
             shape, columns_first, dtype = npy.read_array_header_1_0(file)
             start = file.tell()
             while file.read(_BLOCK_BYTES):

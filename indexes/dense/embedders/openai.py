@@ -90,7 +90,7 @@ class OpenAIEmbedder:
             raise EmbedderFailed(self.name, f"{self._where()} refused: {_one_line(exc)}") from exc
         except openai.APIConnectionError as exc:
             raise EmbedderFailed(
-                self.name, f"{self._where()} cannot be reached. Check OPENAI_BASE_URL and that it is running."
+                self.name, f"{self._where()} cannot be reached. Check OPENAI_BASE_URL and that it runs."
             ) from exc
         except openai.OpenAIError as exc:
             raise EmbedderFailed(self.name, _one_line(exc)) from exc

@@ -210,5 +210,5 @@ class TestCrossEncoder(RerankerContract):
         assert "\n" not in str(caught.value)
 
     def test_a_classifier_of_several_labels_is_refused(self, tmp_path):
-        with pytest.raises(RerankerFailed, match="gives 3 outputs a pair"):
+        with pytest.raises(RerankerFailed, match="gives 3 outputs per pair"):
             reranker(str(made(tmp_path, labels=3))).scores("cats", ["cats"])
