@@ -1,4 +1,4 @@
-"""Test kits for whoever adds a part: contract suites to inherit, and doubles to test one's own code with.
+"""Test kits for authors of plug-ins and sources: contract suites to inherit, and test doubles.
 
 The suites need pytest and hypothesis: the extra `testing`.
 
@@ -9,8 +9,8 @@ The suites need pytest and hypothesis: the extra `testing`.
     indexes.testing.loader            LoaderContract
     indexes.testing.reranker          RerankerContract
 
-The doubles need nothing: `WordEmbedder` and `WordReranker`, which know no language, and `only`, a scope of
-some passage keys.
+The doubles need no extra: `WordEmbedder` and `WordReranker`, which compare words, and `only` and `open_to`,
+which create scopes over given passages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["WordEmbedder", "WordReranker", "only", "open_to"]
 if "pytest" in sys.modules:
     import pytest
 
-    # Before the suites are imported, so that a failed assertion in them shows its values.
+    # Must run before the suites are imported, so that a failed assertion in them shows its values.
     pytest.register_assert_rewrite(
         *(
             f"{__name__}.{suite}"

@@ -1,4 +1,4 @@
-"""An embedder and a reranker that need no model: they compare words. For tests of code that uses one."""
+"""An embedder and a reranker for tests that need no model: they compare words."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from indexes.rerank.base import Scores
 
 
 class WordEmbedder:
-    """A text is the words in it: each counts in the dimension that it hashes to. Reproducible, and quick.
+    """Embeds a text as its word counts, each in the dimension that the word hashes to. Reproducible and fast.
 
-    Two texts are near each other if they share words. `dimension` is the number of different hashes.
+    Two texts are near each other if they share words. `dimension` is the number of hash values.
     """
 
     def __init__(self, dimension: int = 64, *, name: str = "words") -> None:
@@ -23,16 +23,16 @@ class WordEmbedder:
 
     @property
     def name(self) -> str:
-        """As given."""
+        """The name given to the constructor."""
         return self._name
 
     @property
     def dimension(self) -> int:
-        """As given."""
+        """Length of a vector, as given to the constructor."""
         return self._dimension
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """float32 (n_texts, dimension), rows L2-normalised; a blank text is the zero row."""
+        """Return float32 (n_texts, dimension), rows L2-normalised; blank texts are zero rows."""
         vectors = np.zeros((len(texts), self._dimension), np.float32)
         for vector, text in zip(vectors, texts, strict=True):
             for word in text.lower().split():
@@ -42,13 +42,13 @@ class WordEmbedder:
         return unit
 
     def embed_query(self, text: str) -> Vectors:
-        """float32 (dimension,), L2-normalised, or zero."""
+        """Return float32 (dimension,), L2-normalised, or zero."""
         query: Vectors = self.embed_documents([text])[0]
         return query
 
 
 class WordReranker:
-    """A text is as relevant as the share of the query's words that stand in it."""
+    """Scores a text by the share of the query's words that it contains."""
 
     @property
     def name(self) -> str:
@@ -56,7 +56,7 @@ class WordReranker:
         return "words"
 
     def scores(self, query: str, texts: Sequence[str]) -> Scores:
-        """float32 (n_texts,) between 0 and 1."""
+        """Return float32 (n_texts,) between 0 and 1."""
         asked = set(query.lower().split())
         shares = [len(asked & set(text.lower().split())) / max(len(asked), 1) for text in texts]
         return np.array(shares, np.float32)

@@ -1,4 +1,4 @@
-"""The contract of an embedder: what every embedder must do, as classes of tests to inherit."""
+"""The contract of an embedder, as test classes to inherit."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TEXTS = [
 
 
 class EmbedderContract:
-    """What every `indexes.dense.base.Embedder` must do.
+    """Tests that every `indexes.dense.base.Embedder` must pass.
 
         class TestMine(EmbedderContract):
             @pytest.fixture
             def embedder(self):
                 return MyEmbedder("my-model")
 
-    `embedder` is ready to embed `TEXTS`; a fitted one has been fitted to them. Tests may share it.
+    `embedder` must be ready to embed `TEXTS`; a fitted one must have been fitted to them. Tests may share it.
     """
 
     def test_vectors_are_float32_of_the_stated_shape(self, embedder: Embedder) -> None:
@@ -39,17 +39,17 @@ class EmbedderContract:
     def test_rows_have_length_one(self, embedder: Embedder) -> None:
         assert np.allclose(np.linalg.norm(embedder.embed_documents(TEXTS), axis=1), 1, atol=1e-5)
 
-    def test_an_empty_text_is_the_zero_row_among_others(self, embedder: Embedder) -> None:
+    def test_an_empty_text_is_a_zero_row_among_others(self, embedder: Embedder) -> None:
         vectors = embedder.embed_documents([TEXTS[0], "", " \n", TEXTS[1]])
         assert np.linalg.norm(vectors, axis=1).round(4).tolist() == [1, 0, 0, 1]
 
-    def test_no_texts_are_no_rows(self, embedder: Embedder) -> None:
+    def test_no_texts_give_no_rows(self, embedder: Embedder) -> None:
         assert embedder.embed_documents([]).shape == (0, embedder.dimension)
 
     def test_the_same_text_gives_the_same_vector(self, embedder: Embedder) -> None:
         assert np.array_equal(embedder.embed_documents(TEXTS), embedder.embed_documents(TEXTS))
 
-    def test_the_neighbours_in_a_batch_do_not_matter(self, embedder: Embedder) -> None:
+    def test_a_vector_does_not_depend_on_the_rest_of_its_batch(self, embedder: Embedder) -> None:
         alone = embedder.embed_documents(TEXTS[:1])[0]
         assert np.allclose(embedder.embed_documents(TEXTS)[0], alone, atol=1e-5)
 
@@ -68,7 +68,7 @@ class EmbedderContract:
             range(len(TEXTS))
         )
 
-    def test_half_a_surrogate_pair_is_embedded(self, embedder: Embedder) -> None:
+    def test_a_text_with_a_lone_surrogate_is_embedded(self, embedder: Embedder) -> None:
         assert embedder.embed_documents([f"{TEXTS[0]} \udc80"]).any()
 
     def test_it_has_a_name(self, embedder: Embedder) -> None:
@@ -76,14 +76,14 @@ class EmbedderContract:
 
 
 class FittedEmbedderContract(EmbedderContract):
-    """What every `indexes.dense.base.FittedEmbedder` must do besides.
+    """Tests that every `indexes.dense.base.FittedEmbedder` must also pass.
 
         class TestMine(FittedEmbedderContract):
             @pytest.fixture
             def make(self):
                 return MyFittedEmbedder
 
-    `make` gives an embedder that is not fitted yet.
+    `make` returns an embedder that has not been fitted yet.
     """
 
     @pytest.fixture
@@ -99,10 +99,10 @@ class FittedEmbedderContract(EmbedderContract):
         embedder.fit(TEXTS)
         assert embedder.fitted
 
-    def test_it_is_told_from_one_that_needs_no_fitting(self, embedder: FittedEmbedder) -> None:
+    def test_it_is_recognised_as_a_fitted_embedder(self, embedder: FittedEmbedder) -> None:
         assert isinstance(embedder, FittedEmbedder)
 
-    def test_two_fits_of_the_same_texts_are_equal_to_the_bit(
+    def test_two_fits_of_the_same_texts_are_exactly_equal(
         self, embedder: FittedEmbedder, make: Callable[[], FittedEmbedder]
     ) -> None:
         other = make()

@@ -1,4 +1,4 @@
-"""The contract of a lexical engine: what every engine must do, as a class of tests to inherit."""
+"""The contract of a lexical engine, as a test class to inherit."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Make = Callable[[Path], LexicalEngine]
 
 
 def entry(key: int, terms: str, *readers: str) -> LexicalEntry:
-    """Return a passage of these terms, separated by blanks."""
+    """Return a passage with these terms, separated by blanks, and these readers."""
     return LexicalEntry(key, tuple(terms.split()), frozenset(readers))
 
 
 class LexicalEngineContract:
-    """What every `indexes.lexical.base.LexicalEngine` must do.
+    """Tests that every `indexes.lexical.base.LexicalEngine` must pass.
 
         class TestMine(LexicalEngineContract):
             @pytest.fixture
@@ -67,14 +67,14 @@ class LexicalEngineContract:
             [entry(i, "cat dog") if i == 1 else entry(i, "fox dog") for i in range(1, 101)], [], generation=1
         )
         [(_, score)] = engine.search(["cat"], 5, scope=EVERYTHING)
-        # One of 100 passages holds it, at mean length, where tf / (tf + k1) * (k1 + 1) = 1.
+        # One of 100 passages contains it, and has the mean length, where tf / (tf + k1) * (k1 + 1) = 1.
         assert score == pytest.approx(math.log(1 + (100 - 1 + 0.5) / (1 + 0.5)), rel=0.01)
 
-    def test_a_term_in_every_passage_still_counts_for_something(self, engine: LexicalEngine) -> None:
+    def test_a_term_in_every_passage_still_has_a_positive_score(self, engine: LexicalEngine) -> None:
         engine.apply([entry(1, "cat"), entry(2, "cat")], [], generation=1)
         assert all(score > 0 for _, score in engine.search(["cat"], 5, scope=EVERYTHING))
 
-    def test_a_repeated_query_term_counts_as_often_as_it_stands(self, engine: LexicalEngine) -> None:
+    def test_a_repeated_query_term_counts_each_time(self, engine: LexicalEngine) -> None:
         engine.apply([entry(1, "cat dog"), entry(2, "fox dog")], [], generation=1)
         [(_, once)] = engine.search(["cat"], 5, scope=EVERYTHING)
         [(_, twice)] = engine.search(["cat", "cat"], 5, scope=EVERYTHING)
@@ -85,7 +85,7 @@ class LexicalEngineContract:
         engine.apply([entry(key, "cat") for key in (3, 30)], [], generation=2)
         assert [key for key, _ in engine.search(["cat"], 3, scope=EVERYTHING)] == [3, 11, 12]
 
-    def test_a_removed_passage_is_found_no_more(self, engine: LexicalEngine) -> None:
+    def test_a_removed_passage_is_no_longer_found(self, engine: LexicalEngine) -> None:
         engine.apply([entry(1, "cat"), entry(2, "cat")], [], generation=1)
         engine.apply([], [1], generation=2)
         assert engine.keys().tolist() == [2]
@@ -95,7 +95,7 @@ class LexicalEngineContract:
         engine.apply([entry(1, "cat")], [99], generation=1)
         assert engine.keys().tolist() == [1]
 
-    def test_only_what_the_asker_may_read_is_found_and_k_of_it(self, engine: LexicalEngine) -> None:
+    def test_k_passages_are_found_among_those_the_asker_may_read(self, engine: LexicalEngine) -> None:
         closed = [entry(key, "cat cat cat", "alice") for key in range(1, 50)]
         opened = [entry(key, "cat dog", "public") for key in (50, 51)]
         engine.apply(closed, [], generation=1)
@@ -103,7 +103,7 @@ class LexicalEngineContract:
         scope = open_to(Access.of("bob"), [*closed, *opened])
         assert [key for key, _ in engine.search(["cat"], 2, scope=scope)] == [50, 51]
 
-    def test_a_passage_without_readers_is_the_owners_alone(self, engine: LexicalEngine) -> None:
+    def test_only_the_owner_finds_a_passage_without_readers(self, engine: LexicalEngine) -> None:
         entries = [entry(1, "cat")]
         engine.apply(entries, [], generation=1)
         assert engine.search(["cat"], 5, scope=open_to(Access.of("alice"), entries)) == []
@@ -116,7 +116,7 @@ class LexicalEngineContract:
         assert engine.search(["cat"], 5, scope=legal) == []
         assert len(engine.search(["cat"], 5, scope=team)) == 1
 
-    def test_only_allowed_keys_are_found_and_k_of_them(self, engine: LexicalEngine) -> None:
+    def test_k_passages_are_found_among_the_allowed_keys(self, engine: LexicalEngine) -> None:
         engine.apply([entry(key, "cat cat cat") for key in range(1, 99)], [], generation=1)
         engine.apply([entry(key, "cat dog") for key in (99, 100)], [], generation=2)
         assert [key for key, _ in engine.search(["cat"], 2, scope=only(99, 100))] == [99, 100]
@@ -125,7 +125,7 @@ class LexicalEngineContract:
         engine.apply([entry(1, "cat")], [], generation=1)
         assert engine.search(["cat"], 2, scope=only()) == []
 
-    def test_allowed_keys_that_are_not_there_do_no_harm(self, engine: LexicalEngine) -> None:
+    def test_allowed_keys_that_do_not_exist_are_ignored(self, engine: LexicalEngine) -> None:
         engine.apply([entry(1, "cat")], [], generation=1)
         found = engine.search(["cat"], 2, scope=only(1, 77, 2**40))
         assert [key for key, _ in found] == [1]
@@ -144,7 +144,7 @@ class LexicalEngineContract:
         seed=st.integers(0, 10_000), n=st.integers(1, 150), k=st.integers(1, 20), share=st.floats(0, 1),
         of=st.sampled_from(["any", "best", "worst"]),
     )  # fmt: skip
-    def test_the_trimmed_ranking_is_what_is_allowed_of_the_ranking(
+    def test_a_narrowed_ranking_is_the_allowed_part_of_the_ranking(
         self,
         make: Make,
         tmp_path_factory: pytest.TempPathFactory,
@@ -155,7 +155,7 @@ class LexicalEngineContract:
         of: str,
     ) -> None:
         random = np.random.default_rng(seed)
-        # Few words and lengths, so that ties are common; few readers, so that both ways to trim meet.
+        # Few words and lengths, so that ties are common; few readers, so that both ways to narrow combine.
         entries = [
             entry(key, " ".join(random.choice(["cat", "dog", "fox"], 3)), random.choice(["public", "bob"]))
             for key in range(1, n + 1)
@@ -174,14 +174,14 @@ class LexicalEngineContract:
             assert [score for _, score in found] == pytest.approx([score for _, score in best])
         engine.close()
 
-    def test_a_principal_that_is_no_unicode_opens_nothing(self, engine: LexicalEngine) -> None:
+    def test_a_principal_that_is_not_valid_unicode_matches_nothing(self, engine: LexicalEngine) -> None:
         entries = [entry(1, "cat", "alice"), entry(2, "cat", "bob"), *(entry(i, "cat") for i in range(3, 30))]
         engine.apply(entries, [], generation=1)
         for names, found in ((["\udc80alice"], []), (["\udc80alice", "bob"], [2])):
             scope = open_to(Access(frozenset(names)), entries)
             assert [key for key, _ in engine.search(["cat"], 5, scope=scope)] == found
 
-    def test_trimming_leaves_the_scores_as_they_are(self, engine: LexicalEngine) -> None:
+    def test_narrowing_does_not_change_the_scores(self, engine: LexicalEngine) -> None:
         entries = [entry(1, "cat dog", "public"), entry(2, "cat")]
         engine.apply(entries, [], generation=1)
         whole = dict(engine.search(["cat"], 5, scope=EVERYTHING))
@@ -208,13 +208,13 @@ class LexicalEngineContract:
         assert engine.generation == -1
         assert engine.search(["cat"], 5, scope=EVERYTHING) == []
 
-    def test_it_takes_passages_in_again_after_clearing(self, engine: LexicalEngine) -> None:
+    def test_it_accepts_passages_after_clearing(self, engine: LexicalEngine) -> None:
         engine.apply([entry(1, "cat")], [], generation=1)
         engine.clear()
         engine.apply([entry(2, "cat")], [], generation=2)
         assert engine.keys().tolist() == [2]
 
-    def test_an_interrupted_apply_leaves_it_as_it_was(self, engine: LexicalEngine) -> None:
+    def test_an_interrupted_apply_changes_nothing(self, engine: LexicalEngine) -> None:
         engine.apply([entry(1, "cat")], [], generation=1)
 
         def broken() -> Iterator[LexicalEntry]:

@@ -1,4 +1,4 @@
-"""The contract of a loader: what must be true of anything that reads a file format, as a class of tests."""
+"""The contract of a loader, which reads a file format, as a test class to inherit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _N_DAMAGED = 12
 
 
 class LoaderContract:
-    """What every loader of `indexes.loaders.documents.LOADERS` must do.
+    """Tests that every loader in `indexes.loaders.documents.LOADERS` must pass.
 
         class TestMine(LoaderContract):
             suffix = ".odt"
@@ -32,15 +32,15 @@ class LoaderContract:
             def words(self):
                 return "Dear Ada"
 
-    `sample` is a file of the format, as bytes, with the text `words` in it. The loader has to be registered
-    for `suffix`: by an installed entry point, unless it is ours.
+    `sample` is the content of a file in the format, which contains the text `words`. The loader must be
+    registered for `suffix`, by an installed entry point unless it is built in.
     """
 
     suffix: str
 
     @pytest.fixture
     def loader(self) -> DocumentFormat:
-        """What the registry has for the suffix."""
+        """The format registered for the suffix."""
         found = format_of(self.suffix)
         assert found is not None, f"no loader is registered for {self.suffix}"
         assert found.available
@@ -48,7 +48,7 @@ class LoaderContract:
 
     @pytest.fixture
     def parsed(self, loader: DocumentFormat, sample: bytes) -> Parsed:
-        """The sample, read."""
+        """The parsed sample."""
         return loader.read(sample)
 
     def test_the_text_is_read(self, parsed: Parsed, words: str) -> None:
@@ -64,7 +64,7 @@ class LoaderContract:
             assert _UNSTORABLE.search(text.replace("\f", "")) is None
             text.encode()
 
-    def test_sections_stand_in_order_within_the_text_and_apart(self, parsed: Parsed) -> None:
+    def test_sections_are_in_order_within_the_text_and_do_not_overlap(self, parsed: Parsed) -> None:
         end = 0
         for section in parsed.sections:
             assert end <= section.start < section.stop <= len(parsed.text)
@@ -72,16 +72,16 @@ class LoaderContract:
             assert section.line is None or section.line > 0
             end = section.stop
 
-    def test_it_passes_from_process_to_process_as_json(self, parsed: Parsed) -> None:
+    def test_it_survives_conversion_to_json_and_back(self, parsed: Parsed) -> None:
         assert Parsed.from_json(parsed.as_json()) == parsed
 
-    def test_it_is_read_in_a_process_of_its_own(self, parsed: Parsed, sample: bytes, tmp_path: Path) -> None:
+    def test_it_is_read_in_a_worker_process(self, parsed: Parsed, sample: bytes, tmp_path: Path) -> None:
         path = tmp_path / f"sample{self.suffix}"
         path.write_bytes(sample)
         with Isolation() as isolation:
             assert isolation.parse(path, self.suffix) == parsed
 
-    def test_a_folder_is_searched_for_it(self, sample: bytes, words: str, tmp_path: Path) -> None:
+    def test_it_is_found_in_a_folder(self, sample: bytes, words: str, tmp_path: Path) -> None:
         (tmp_path / f"sample{self.suffix}").write_bytes(sample)
         [document] = load([tmp_path])
         assert words in document.text
@@ -101,12 +101,12 @@ class LoaderContract:
             for number, data in enumerate(damaged):
                 path = tmp_path / f"damaged{number}{self.suffix}"
                 path.write_bytes(data)
-                said = _said(isolation, path)
-                assert _UNSTORABLE.search(said.replace("\f", "")) is None
+                result = _text_or_error(isolation, path)
+                assert _UNSTORABLE.search(result.replace("\f", "")) is None
 
 
-def _said(isolation: Isolation, path: Path) -> str:
-    """The text of a file, or why it was refused, with a control character for a line break in that."""
+def _text_or_error(isolation: Isolation, path: Path) -> str:
+    """Return the text of a file, or the error message with a control character for each line break."""
     try:
         return isolation.parse(path, path.suffix).text
     except BadFile as error:

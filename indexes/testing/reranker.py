@@ -1,4 +1,4 @@
-"""The contract of a reranker: what every reranker must do, as a class of tests to inherit."""
+"""The contract of a reranker, as a test class to inherit."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TEXTS = [
 
 
 class RerankerContract:
-    """What every `indexes.rerank.base.Reranker` must do.
+    """Tests that every `indexes.rerank.base.Reranker` must pass.
 
         class TestMine(RerankerContract):
             @pytest.fixture
             def reranker(self):
                 return MyReranker("my-model")
 
-    Tests may share it. Whether its order is a good one is not tested here.
+    Tests may share `reranker`. The quality of its ranking is not tested here.
     """
 
     def test_each_text_has_a_score_between_0_and_1(self, reranker: Reranker) -> None:
@@ -35,7 +35,7 @@ class RerankerContract:
         assert scores.dtype == np.float32
         assert ((scores >= 0) & (scores <= 1)).all()
 
-    def test_no_texts_have_no_scores(self, reranker: Reranker) -> None:
+    def test_no_texts_give_no_scores(self, reranker: Reranker) -> None:
         scores = reranker.scores(QUERY, [])
         assert scores.shape == (0,)
         assert scores.dtype == np.float32
@@ -45,14 +45,14 @@ class RerankerContract:
         assert np.allclose(reranker.scores(QUERY, TEXTS), alone, atol=1e-4)
         assert np.allclose(reranker.scores(QUERY, TEXTS[::-1]), alone[::-1], atol=1e-4)
 
-    def test_texts_are_told_apart(self, reranker: Reranker) -> None:
+    def test_the_texts_do_not_all_have_the_same_score(self, reranker: Reranker) -> None:
         assert len(set(reranker.scores(QUERY, TEXTS).tolist())) > 1
 
-    def test_the_query_counts(self, reranker: Reranker) -> None:
+    def test_scores_depend_on_the_query(self, reranker: Reranker) -> None:
         other = reranker.scores("who sold the bonds", TEXTS)
         assert not np.allclose(reranker.scores(QUERY, TEXTS), other, atol=1e-6)
 
-    def test_many_threads_may_ask_at_once(self, reranker: Reranker) -> None:
+    def test_many_threads_may_call_it_at_once(self, reranker: Reranker) -> None:
         expected = reranker.scores(QUERY, TEXTS)
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(lambda _: reranker.scores(QUERY, TEXTS), range(8)))

@@ -1,4 +1,4 @@
-"""Scopes over passages that are in no catalog, for tests of engines."""
+"""Creates scopes over passages that are in no catalog, for tests of engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of a source: what anything searchable must do, as a class of tests to inherit."""
+"""The contract of a source, as a test class to inherit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Make = Callable[[Sequence[Document]], Source]
 ALICE = Access.of("alice")
 BOB = Access.of("bob", "group:legal")
 NOBODY = Access()
-"""An asker without a single principal."""
+"""An asker without principals."""
 
 _CALLS = ("search", "ids", "count", "info", "read", "document")
 
@@ -40,7 +40,7 @@ DOCUMENTS = (
     _document("rates", "Rents rise by 3 percent a year. A lease may say otherwise.", PUBLIC, year=2021),
     _document("terms", "A lease that is terminated early costs one rent.", "group:legal", year=2022),
 )
-"""One document for `alice`, one for nobody but the owner, one for all, one for `group:legal`."""
+"""One document for `alice`, one for the owner only, one for everyone, one for `group:legal`."""
 
 QUERY = "when does the lease end"
 READABLE = {"alice": ["leases", "rates"], "bob": ["rates", "terms"], "nobody": []}
@@ -52,7 +52,7 @@ def _ids(hits: Sequence[DocumentHit]) -> list[str]:
 
 
 def _reached(view: Documents) -> Mapping[str, Sequence[str]]:
-    """The ids that each call of the view gives away."""
+    """Return the ids of the documents that each call of the view reaches."""
     names = [document.id for document in DOCUMENTS]
     return {
         "search": sorted(_ids(view.search(QUERY, 50))),
@@ -67,22 +67,22 @@ def _reached(view: Documents) -> Mapping[str, Sequence[str]]:
 
 
 def _same(names: Sequence[str]) -> Mapping[str, Sequence[str]]:
-    """What `_reached` gives if exactly these documents are in the view."""
+    """Return the result of `_reached` if exactly these documents are in the view."""
     calls = ("search", "ids", "info", "read", "document", "version", "may_read")
     some = [document.id for document in DOCUMENTS][: len(names)]
     return {call: sorted(names) for call in calls} | {"count": list(some)}
 
 
 class SourceContract:
-    """What every `indexes.source.Source` must do.
+    """Tests that every `indexes.source.Source` must pass.
 
         class TestMine(SourceContract):
             @pytest.fixture
             def make(self):
                 return MySource.of_documents
 
-    `make` gives a source that holds exactly the documents that it is given, in an order of its own. A test
-    calls it once, and closes nothing: a fixture that yields may close what it made.
+    `make` returns a source that holds exactly the given documents, in any order. A test calls it once and
+    closes nothing; the fixture may yield and then close the source.
     """
 
     @pytest.fixture
@@ -90,7 +90,7 @@ class SourceContract:
         """A source over `DOCUMENTS`."""
         return make(DOCUMENTS)
 
-    def test_no_call_defaults_to_anybodys_rights(self, source: Source) -> None:
+    def test_no_call_has_default_rights(self, source: Source) -> None:
         for name in _CALLS:
             scope = inspect.signature(getattr(source, name)).parameters["scope"]
             assert scope.default is inspect.Parameter.empty, name
@@ -101,20 +101,18 @@ class SourceContract:
         assert len(source) == len(DOCUMENTS)
 
     @pytest.mark.parametrize("name", ASKERS)
-    def test_an_asker_reaches_what_he_may_read_and_nothing_else_by_any_call(
-        self, source: Source, name: str
-    ) -> None:
+    def test_an_asker_reaches_only_readable_documents_by_any_call(self, source: Source, name: str) -> None:
         assert _reached(source.for_asker(ASKERS[name])) == _same(READABLE[name])
 
     @pytest.mark.parametrize("access", [OWNER, ALICE, BOB], ids=["owner", "alice", "bob"])
-    def test_what_a_filter_leaves_out_is_reached_by_no_call(self, source: Source, access: Access) -> None:
+    def test_no_call_reaches_documents_that_a_filter_excludes(self, source: Source, access: Access) -> None:
         inside = [d.id for d in DOCUMENTS if access.may_read(d.readers) and d.metadata["year"] == 2021]
         assert _reached(source.for_asker(access, field("year") == 2021)) == _same(inside)
 
     def test_a_filter_narrows_the_owner_too(self, source: Source) -> None:
         assert source.as_owner(field("year") <= 2020).ids() == ["leases", "plans"]
 
-    def test_a_search_gives_k_documents_wherever_so_many_are_open(self, make: Make) -> None:
+    def test_a_search_returns_k_documents_if_that_many_are_readable(self, make: Make) -> None:
         closed = [_document(f"a{i:02}", "lease lease lease", year=1) for i in range(30)]
         opened = [_document(f"b{i}", "a lease among other things", PUBLIC, year=1) for i in range(3)]
         view = make([*closed, *opened]).for_asker(ALICE)
@@ -128,11 +126,11 @@ class SourceContract:
         assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
-    def test_documents_of_the_same_text_come_in_the_order_of_their_ids(self, make: Make) -> None:
+    def test_documents_with_the_same_text_are_in_order_of_their_ids(self, make: Make) -> None:
         view = make([_document(f"d{i}", "The same lease.", year=1) for i in range(8)]).as_owner()
         assert _ids(view.search("lease", 5)) == ["d0", "d1", "d2", "d3", "d4"]
 
-    def test_a_passage_is_the_text_of_its_document_at_its_place(self, source: Source) -> None:
+    def test_a_passage_is_the_text_of_its_document_at_its_offsets(self, source: Source) -> None:
         view = source.as_owner()
         for hit in view.search(QUERY, 10):
             assert hit.passages
@@ -157,7 +155,7 @@ class SourceContract:
         assert view.read("leases", 9, 4) == ""
 
     @pytest.mark.parametrize("name", ["none", "", "LEASES", "lease%", "\udc80"])
-    def test_an_unknown_id_is_none_and_no_error(self, source: Source, name: str) -> None:
+    def test_an_unknown_id_gives_none_and_no_error(self, source: Source, name: str) -> None:
         view = source.as_owner()
         found = [view.document(name), view.info(name), view.read(name, 0, 9), view.version(name)]
         assert found == [None] * 4
@@ -176,17 +174,17 @@ class SourceContract:
     @pytest.mark.parametrize(
         "query", ["xylophone", "the of and", "lease \udc80", "\0", "lease* OR (", "x" * 9_999]
     )
-    def test_a_query_of_anything_raises_nothing(self, source: Source, query: str) -> None:
+    def test_no_query_raises_an_error(self, source: Source, query: str) -> None:
         assert set(_ids(source.for_asker(ALICE).search(query, 50))) <= set(READABLE["alice"])
 
     def test_a_source_without_documents_finds_none(self, make: Make) -> None:
         view = make([]).as_owner()
         assert (view.search("lease", 5), view.ids(), view.count()) == ([], [], 0)
 
-    def test_a_view_has_exposed_nothing_before_it_is_asked(self, source: Source) -> None:
+    def test_a_new_view_has_exposed_nothing(self, source: Source) -> None:
         assert source.as_owner().exposed == ()
 
-    def test_what_a_search_returns_is_exposed_in_its_order(self, source: Source) -> None:
+    def test_the_hits_of_a_search_are_exposed_in_order(self, source: Source) -> None:
         view = source.for_asker(BOB)
         hits = view.search(QUERY, 1)
         assert len(hits) == 1
@@ -199,26 +197,26 @@ class SourceContract:
             getattr(view, call)(name, *([0, 5] if call == "read" else []))
         assert view.exposed == ("rates", "leases")
 
-    def test_checks_lists_and_counts_expose_nothing(self, source: Source) -> None:
+    def test_checking_listing_and_counting_expose_nothing(self, source: Source) -> None:
         view = source.as_owner()
         assert (view.ids(), view.count()) == (sorted(d.id for d in DOCUMENTS), 4)
         assert view.may_read(["rates", "plans"])
         assert view.version("rates") is not None
         assert view.exposed == ()
 
-    def test_what_is_refused_is_not_exposed(self, source: Source) -> None:
+    def test_refused_documents_are_not_exposed(self, source: Source) -> None:
         view = source.for_asker(ALICE)
         found = [view.document("plans"), view.info("plans"), view.read("plans", 0, 9)]
         assert found == [None] * 3
         assert view.exposed == ()
 
-    def test_text_that_came_from_elsewhere_is_put_on_record(self, source: Source) -> None:
+    def test_text_from_elsewhere_can_be_recorded_as_exposed(self, source: Source) -> None:
         view = source.for_asker(ALICE)
         view.read("rates", 0, 5)
         view.expose([DocumentId("leases"), DocumentId("rates")])
         assert view.exposed == ("rates", "leases")
 
-    def test_two_views_keep_records_of_their_own(self, source: Source) -> None:
+    def test_two_views_have_separate_records(self, source: Source) -> None:
         first = source.for_asker(ALICE, field("year") >= 2020)
         first.read("rates", 0, 5)
         second = first.fresh()
@@ -226,7 +224,7 @@ class SourceContract:
         assert second.scope == first.scope
         assert second.ids() == first.ids() == ["rates"]
 
-    def test_many_threads_get_what_one_gets_and_share_a_record(self, source: Source) -> None:
+    def test_many_threads_get_the_same_results_and_share_a_record(self, source: Source) -> None:
         expected = source.for_asker(ALICE).search(QUERY, 5)
         view = source.for_asker(ALICE)
 

@@ -1,4 +1,4 @@
-"""The contract of a vector engine: what every engine must do, as a class of tests to inherit."""
+"""The contract of a vector engine, as a test class to inherit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def keys(*values: int) -> Keys:
 
 
 def rows(*values: tuple[float, float]) -> Vectors:
-    """Return vectors of two numbers as an array."""
+    """Return these two-dimensional vectors as an array."""
     return np.array(values, np.float32)
 
 
@@ -34,7 +34,7 @@ EAST = np.array([1, 0], np.float32)
 
 
 class VectorEngineContract:
-    """What every `indexes.dense.base.VectorEngine` must do.
+    """Tests that every `indexes.dense.base.VectorEngine` must pass.
 
         class TestMine(VectorEngineContract):
             @pytest.fixture
@@ -42,8 +42,8 @@ class VectorEngineContract:
                 return lambda directory: MyEngine(directory, "space")
 
     `make` opens an engine over the files in a directory, which may not exist yet, always for the same
-    embedding space. The tests compare scores exactly: an engine that rounds or that leaves vectors out is
-    given to them at limits where it does not.
+    embedding space. The tests compare scores exactly, so configure an engine that rounds scores or skips
+    vectors not to do so.
     """
 
     @pytest.fixture
@@ -57,12 +57,12 @@ class VectorEngineContract:
         assert engine.generation == -1
         assert engine.search(EAST, 5, scope=EVERYTHING) == []
 
-    def test_neighbours_come_by_inner_product(self, engine: VectorEngine) -> None:
+    def test_neighbours_are_ranked_by_inner_product(self, engine: VectorEngine) -> None:
         engine.apply(keys(1, 2, 3), rows((0, 1), (1, 0), (0.6, 0.8)), [], generation=3)
         assert engine.generation == 3
         assert engine.search(EAST, 2, scope=EVERYTHING) == [(2, 1.0), (3, pytest.approx(0.6))]
 
-    def test_only_allowed_keys_are_found_and_k_of_them(self, engine: VectorEngine) -> None:
+    def test_k_vectors_are_found_among_the_allowed_keys(self, engine: VectorEngine) -> None:
         engine.apply(keys(*range(1, 101)), rows(*[(1, 0)] * 98, (0, 1), (0.6, 0.8)), [], generation=1)
         assert [key for key, _ in engine.search(EAST, 2, scope=only(99, 100))] == [100, 99]
 
@@ -70,11 +70,11 @@ class VectorEngineContract:
         engine.apply(keys(1), rows((1, 0)), [], generation=1)
         assert engine.search(EAST, 2, scope=only()) == []
 
-    def test_allowed_keys_that_are_not_there_do_no_harm(self, engine: VectorEngine) -> None:
+    def test_allowed_keys_that_do_not_exist_are_ignored(self, engine: VectorEngine) -> None:
         engine.apply(keys(1), rows((1, 0)), [], generation=1)
         assert engine.search(EAST, 2, scope=only(1, 77)) == [(1, 1.0)]
 
-    def test_a_removed_vector_is_found_no_more(self, engine: VectorEngine) -> None:
+    def test_a_removed_vector_is_no_longer_found(self, engine: VectorEngine) -> None:
         engine.apply(keys(1, 2), rows((1, 0), (0.6, 0.8)), [], generation=1)
         engine.apply(NO_KEYS, np.empty((0, 2), np.float32), [1], generation=2)
         assert engine.keys().tolist() == [2]
@@ -88,20 +88,18 @@ class VectorEngineContract:
         engine.apply(keys(1), rows((1, 0)), [], generation=1)
         assert engine.search(np.zeros(2, np.float32), 5, scope=EVERYTHING) == []
 
-    def test_an_engine_of_no_vectors_covers_its_generation(self, engine: VectorEngine) -> None:
+    def test_an_engine_without_vectors_covers_its_generation(self, engine: VectorEngine) -> None:
         engine.apply(NO_KEYS, np.empty((0, 2), np.float32), [], generation=5)
         assert engine.generation == 5
         assert engine.search(EAST, 5, scope=EVERYTHING) == []
 
-    def test_it_opens_with_what_it_had(self, engine: VectorEngine, make: Make, tmp_path: Path) -> None:
+    def test_it_is_reopened_with_its_vectors(self, engine: VectorEngine, make: Make, tmp_path: Path) -> None:
         engine.apply(keys(1), rows((1, 0)), [], generation=4)
         again = make(tmp_path / "dense")
         assert again.generation == 4
         assert again.search(EAST, 5, scope=EVERYTHING) == [(1, 1.0)]
 
-    def test_clearing_forgets_everything_for_good(
-        self, engine: VectorEngine, make: Make, tmp_path: Path
-    ) -> None:
+    def test_clearing_is_permanent(self, engine: VectorEngine, make: Make, tmp_path: Path) -> None:
         engine.apply(keys(1), rows((1, 0)), [], generation=4)
         engine.clear()
         assert engine.generation == make(tmp_path / "dense").generation == -1
@@ -135,7 +133,7 @@ class VectorEngineContract:
         assert (engine.count, engine.dimension) == (2, 2)
         assert engine.keys().tolist() == [2, 3]
 
-    def test_vectors_of_another_length_are_refused_and_nothing_is_lost(self, engine: VectorEngine) -> None:
+    def test_vectors_of_another_length_are_refused_and_nothing_changes(self, engine: VectorEngine) -> None:
         engine.apply(keys(1), rows((1, 0)), [], generation=1)
         with pytest.raises(IndexesError):
             engine.apply(keys(2), np.ones((1, 3), np.float32), [1], generation=2)
@@ -152,7 +150,7 @@ class VectorEngineContract:
         assert (other.generation, other.search(EAST, 5, scope=EVERYTHING)) == (2, [(2, 1.0)])
         other.close()
 
-    def test_an_interrupted_apply_leaves_it_as_it_was(self, engine: VectorEngine) -> None:
+    def test_an_interrupted_apply_changes_nothing(self, engine: VectorEngine) -> None:
         engine.apply(keys(1), rows((1, 0)), [], generation=1)
 
         def broken() -> Iterator[int]:
@@ -163,7 +161,7 @@ class VectorEngineContract:
             engine.apply(keys(2), rows((1, 0)), broken(), generation=2)
         assert (engine.generation, engine.keys().tolist()) == (1, [1])
 
-    def test_keys_are_asked_for_only_where_the_scope_is_narrow(self, engine: VectorEngine) -> None:
+    def test_keys_are_requested_only_if_the_scope_is_narrowed(self, engine: VectorEngine) -> None:
         engine.apply(keys(1), rows((1, 0)), [], generation=1)
 
         def unexpected() -> Keys:

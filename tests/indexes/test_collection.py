@@ -279,7 +279,7 @@ def test_opening_what_is_not_there_makes_nothing(tmp_path):
 
 def test_creating_over_a_collection_is_refused(tmp_path):
     Collection.create(tmp_path / "kb").close()
-    with pytest.raises(CollectionError, match="There is a collection in"):
+    with pytest.raises(CollectionError, match="There is already a collection in"):
         Collection.create(tmp_path / "kb")
 
 

@@ -144,7 +144,7 @@ def test_a_catalog_of_a_newer_version_is_refused_and_left_as_it_is(copy):
             "UPDATE pages SET text = x'636174' WHERE number = 1",
             "its text is not the text of",
         ),
-        ("UPDATE pages SET text = x'ff41' WHERE number = 1", "it does not read"),
+        ("UPDATE pages SET text = x'ff41' WHERE number = 1", "it cannot be read"),
         ("UPDATE documents SET title = 'On n9' WHERE id = 'd1'", "title, metadata, readers or sections"),
         ("UPDATE passages SET start = 1 WHERE id = 'd1#0'", "its text is not the one that was indexed"),
         ("UPDATE passages SET stop = 9999 WHERE id = 'd1#0'", "is not a span of"),

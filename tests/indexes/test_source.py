@@ -106,12 +106,12 @@ class Defaults(Smallest):
     [
         (
             Blind,
-            SourceContract.test_an_asker_reaches_what_he_may_read_and_nothing_else_by_any_call,
+            SourceContract.test_an_asker_reaches_only_readable_documents_by_any_call,
             ["alice"],
         ),
-        (Blind, SourceContract.test_what_a_filter_leaves_out_is_reached_by_no_call, [OWNER]),
-        (Counts, SourceContract.test_an_asker_reaches_what_he_may_read_and_nothing_else_by_any_call, ["bob"]),
-        (Defaults, SourceContract.test_no_call_defaults_to_anybodys_rights, []),
+        (Blind, SourceContract.test_no_call_reaches_documents_that_a_filter_excludes, [OWNER]),
+        (Counts, SourceContract.test_an_asker_reaches_only_readable_documents_by_any_call, ["bob"]),
+        (Defaults, SourceContract.test_no_call_has_default_rights, []),
     ],
 )
 def test_the_contract_fails_for_a_source_that_leaks(source, test, arguments):
