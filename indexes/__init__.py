@@ -1,4 +1,4 @@
-"""Stage one: a hybrid index over documents; knows nothing of language models and is useful alone."""
+"""Stage one: a hybrid index over documents; knows nothing about language models and is useful alone."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from indexes.types import Changes, Document, DocumentHit, DocumentId, DocumentIn
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How much a collection holds, and how up to date its retrievers are.
+    """The size of a collection, and how up to date its retrievers are.
 
     `retrievers` is the catalog generation that each retriever covers. `embedded` is the number of passages
     with a vector of the embedder; until all passages have one, `serving` names the embedder used instead.
@@ -300,7 +300,7 @@ class Collection(Source):
             return reader.counts().documents
 
     def status(self) -> Status:
-        """Return how much the collection holds and how up to date it is.
+        """Return the size of the collection and how up to date it is.
 
         For the owner only; use `for_asker(…).count()` for what an asker may read.
         """

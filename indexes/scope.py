@@ -17,7 +17,7 @@ Keys = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What one search may find: the documents that `access` may read and `where` matches.
+    """The documents that one search may find: those that `access` may read and `where` matches.
 
     An engine that stores readers and metadata beside its vectors or terms can narrow its search by `access`
     and `where`. An engine that knows only passage keys calls `keys()`, which computes them on demand.

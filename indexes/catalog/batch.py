@@ -18,7 +18,7 @@ MASS_MIN = 10
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """How to delete the documents that a source no longer has.
+    """Options for deleting the documents that a source no longer has.
 
     `unread` are URIs of files and folders that could not be read this time; documents from there stay.
     """

@@ -36,7 +36,7 @@ def problems(reader: CatalogReader, connection: sqlite3.Connection) -> Iterator[
         if not is_intact:
             yield f"document {document.id!r}: its text is not the text of version {version}"
         elif document.fingerprint != fingerprint:
-            yield f"document {document.id!r}: its title, metadata, readers or sections do not match its fingerprint"
+            yield f"document {document.id!r}: its title, metadata, readers or sections are not as stored"
         rows = connection.execute("SELECT principal FROM readers WHERE document = ?", (number,))
         if {principal for (principal,) in rows} != document.readers:
             yield f"document {document.id!r}: its table of readers differs from its readers"

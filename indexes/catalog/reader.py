@@ -67,7 +67,7 @@ class PassageRow:
 
 
 class PassageLocation(NamedTuple):
-    """Where a passage is, without its text. A tuple, because a search creates hundreds of them."""
+    """The location of a passage, without its text. A tuple, because a search creates hundreds of them."""
 
     key: int
     id: PassageId

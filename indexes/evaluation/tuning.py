@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from indexes.collection import Collection
 
 GRID = tuple(step / 10 for step in range(11))
-"""Weights of the dense retriever to try, besides the collection's default fusion."""
+"""Weights of the dense retriever to try, in addition to the collection's default fusion."""
 
 FOLDS = 5
 MIN_QUERIES = 10

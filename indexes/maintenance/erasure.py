@@ -35,7 +35,7 @@ _SPACE_SUFFIX = ".npz"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What would reveal erased documents: their word sequences, names, metadata and search terms."""
+    """The strings that would reveal erased documents: word sequences, names, metadata and search terms."""
 
     ids: tuple[DocumentId, ...]
     sequences: tuple[str, ...]
@@ -44,7 +44,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was searched, and what was found.
+    """The result of searching for evidence of erased documents.
 
     `shared` counts sequences that also occur in remaining documents, so that finding them proves nothing.
     `traces` is empty if the documents are gone; otherwise each names a file, a place and the text found.

@@ -1,4 +1,4 @@
-"""A lock that allows one writer to a directory at a time, across processes; knows nothing of the data."""
+"""A lock that allows one writer to a directory at a time, across processes; knows nothing about the data."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def installed() -> bool:
 
 
 def quantise(model: Any) -> None:
-    """Make the transformer inside `model` run in 8 bits; tokenizer, pooling and prompts stay as they are.
+    """Make the transformer inside `model` run in 8 bits; tokenizer, pooling and prompts are unchanged.
 
     Takes some seconds. Raises: `RuntimeError` if OpenVINO cannot convert the model.
     """
