@@ -28,7 +28,7 @@ CATALOG = "catalog.sqlite"
 
 _MAX_IDLE = 8
 _CACHE_KIB = 16_000
-"""Searches read pages all over the file: with SQLite's default of 2 MB they take a third longer."""
+"""Searches read pages all over the file: with SQLite's 2 MB they take a third longer, writes even more."""
 _WRITE = "BEGIN IMMEDIATE"
 
 

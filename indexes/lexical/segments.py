@@ -47,7 +47,7 @@ def stored_fields(directory: Path) -> list[str]:
 
 
 def known_terms(directory: Path, terms: Iterable[str]) -> tuple[set[str], set[str]]:
-    """Return the terms that are in the index's dictionary, and the terms that are in a document.
+    """Return which of the terms are in the index's dictionary, and which of them are in a document.
 
     Raises: `OSError`, `ValueError`.
     """
