@@ -135,7 +135,7 @@ class Balance:
         Raises: `ValueError` if it is not open.
         """
         if reservation not in self._open:
-            raise ValueError("this reservation is already settled or released")
+            raise ValueError("this reservation was already settled or released")
         del self._open[reservation]
         if spent is not None:
             self.spend(*spent)

@@ -142,7 +142,7 @@ def test_a_reservation_closes_once_even_where_another_has_the_same_size():
     ledger = Ledger(Limits())
     first, _second = (ledger.reserve(input_tokens=1, output_tokens=1, price=None) for _ in range(2))
     ledger.release(first)
-    with pytest.raises(ValueError, match="before"):
+    with pytest.raises(ValueError, match="already settled"):
         ledger.release(first)
     assert ledger.remaining_calls() == 100 - 1
 
