@@ -142,7 +142,8 @@ class UserTool:
         if not callable(self.exposes):
             return () if self.exposes == "nothing" else None
         try:
-            return [str(each) for each in self.exposes(result)]
+            ids = self.exposes(result)
+            return None if isinstance(ids, str) else [str(each) for each in ids]
         except Exception as error:  # noqa: BLE001 - whatever it raises, it named no document
             _LOG.warning("the tool %s failed to say what it exposes", self.name, exc_info=error)
             return None

@@ -97,14 +97,6 @@ class ReadableDocuments:
             if await asyncio.to_thread(self._unrecorded.version, name) != version
         ]  # fmt: skip
 
-    async def unreadable(self) -> list[str]:
-        """Return the documents of which text was handed out, and which the asker may not read now."""
-
-        def look() -> list[str]:
-            return [name for name in self.view.exposed if self._unrecorded.version(name) is None]
-
-        return await asyncio.to_thread(look)
-
     async def find(self, document: object) -> str:
         """Return the id of a document named by its id or by a dict that holds it, such as a hit.
 

@@ -6,6 +6,7 @@ record; what it had spent counts against its limits.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -179,7 +180,8 @@ class RunLifecycle:
                             cached=spent.cached,
                             calls=spent.calls,
                         )
-                    await _check_documents(run)
+                    within = self._audience.narrow(None)
+                    await _check_documents(run, self._audience.source.for_asker(asker.access, within))
                     kept = await journal.answer()
                     ended = kept if kept is not None and kept.end_reason.is_final else None
                     if ended is None:
@@ -284,16 +286,18 @@ class RunLifecycle:
                 raise BadSetting(setting, f"run {record.run} began with {was!r}, not {now!r}. Set {was!r}.")
 
 
-async def _check_documents(run: Run) -> None:
+async def _check_documents(run: Run, readable: Documents) -> None:
     """Check that the run's documents still exist, unchanged, and that its asker may read them.
 
-    Of a document of which it had no more than the title, or a finding, another version will do.
+    A document of which it was shown no more than the title, or which a caller's tool named, only has to be
+    among `readable`: what the asker may read now, whatever the run's own filter is.
 
     Raises: `RunChanged`.
     """
     hits = run.journal.value_of("hits", HITS) or []
     changed = await run.documents.changed((hit.document.id, hit.document.version) for hit in hits)
-    changed += [name for name in await run.documents.unreadable() if name not in changed]
+    shown = [name for name in run.documents.view.exposed if name not in changed]
+    changed += [name for name in shown if await asyncio.to_thread(readable.version, name) is None]
     if changed:
         named = ", ".join(repr(name[:80]) for name in changed[:_SHOWN])
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""

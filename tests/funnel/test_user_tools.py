@@ -285,6 +285,15 @@ async def test_cancelling_a_run_in_a_function_cancels_the_run(ask):
         await run
 
 
+def test_who_names_one_document_instead_of_a_list_exposes_all():
+    @tool(exposes=lambda _result: "leases")
+    def which() -> int:
+        """Which."""
+        return 1
+
+    assert which.exposed(1) is None
+
+
 async def test_a_wrapped_coroutine_function_is_awaited(ask):
     @functools.wraps(stock)
     def wrapped(*args, **kwargs):

@@ -31,6 +31,7 @@ from funnel.pipeline import Funnel, Options
 from funnel.router import Router
 from funnel.run.options import ResumeOptions
 from funnel.sandbox.monty.engine import MontySandbox
+from funnel.tools import tool
 from funnel.types import Answer
 from indexes import RawDocuments, field
 
@@ -162,6 +163,19 @@ async def test_a_run_that_was_shown_a_title_is_not_resumed_without_the_right_to_
     async with shop(cell("submit(titles, citations=[])"), source=taken) as second:
         with pytest.raises(RunChanged, match="'roth'"):
             await second.resume(run)
+
+
+async def test_a_run_whose_tool_named_a_document_outside_its_filter_is_resumed(shop, stopped):
+    @tool(exposes=lambda ids: ids)
+    def newest() -> list[str]:
+        """The newest documents."""
+        return ["roth"]
+
+    team = [replace(each, metadata={"team": each.id}) for each in SHOP]
+    options = Options(mode="deep", where=field("team") == "refunds", tools=[newest])
+    run = await stopped(cell("found = newest()"), options=options, source=RawDocuments(team))
+    async with shop(cell("submit(found, citations=[])"), source=RawDocuments(team)) as second:
+        assert (await second.resume(run, ResumeOptions(tools=[newest]))).value == ["roth"]
 
 
 @pytest.mark.parametrize("ended", [True, False])
