@@ -215,7 +215,7 @@ class LLMBadResponse(LLMError):
         self.endpoint = endpoint
         self.reason = reason
         super().__init__(
-            f"{endpoint} answered for {model!r} with something that is no chat completion: {reason}. "
+            f"{endpoint} answered for {model!r} with something that is not a chat completion: {reason}. "
             "Check that OPENAI_BASE_URL ends where the API begins, often in /v1."
         )
 

@@ -161,10 +161,10 @@ def _ends_the_caller(error: BaseException) -> bool:
 
 
 def _told(error: BaseException) -> str:
-    """Return what the model is told of an error, whatever its words are."""
+    """Return the text that the model sees of an error, whatever the error's own text is."""
     try:
         reason = f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - its own words fail, too
+    except Exception:  # noqa: BLE001 - its own text fails, too
         reason = type(error).__name__
     # A lone surrogate, as in the name of a file, reaches no sandbox.
     return truncate_middle(reason.encode("utf-8", "backslashreplace").decode(), MAX_ERROR_CHARS)

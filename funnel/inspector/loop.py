@@ -120,7 +120,7 @@ class Inspection:
                 session = await stack.enter_async_context(
                     sandbox.session(self._host.functions(), variables, limits)
                 )
-            # Runs while the model thinks, before its first cell; every one of many children begins with it.
+            # Runs while the model thinks, before its first cell: every child has to run it.
             self._prelude = asyncio.create_task(session.run(PRELUDE))
             stack.push_async_callback(_ended, self._prelude)
             while self._number < self._run.ledger.limits.max_turns:

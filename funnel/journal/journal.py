@@ -218,12 +218,12 @@ class Journal:
         return self._values.get(name)
 
     def value_of(self, name: str, stored: Stored[T]) -> T | None:
-        """Return such a value as what it was stored as. Raises: `RunUnknown` for one that does not read."""
+        """Return a value as its type. Raises: `RunUnknown` if it cannot be read."""
         plain = self._values.get(name)
         try:
             return None if plain is None else stored.of(plain)
         except ValueError as error:
-            reason = f"its {name} does not read ({error})"
+            reason = f"its {name} cannot be read ({error})"
             raise RunUnknown(self._run, self._memory.url, reason) from error
 
     def set_value(self, name: str, value: Any) -> None:

@@ -52,7 +52,7 @@ class CallQueue:
         _ALL.add(self)
 
     def reset(self) -> None:
-        """Forget who is inside and who waits, and a lock that is held, as a child process must."""
+        """Forget all tasks inside and waiting, and a lock that is held, as a child process must."""
         self._lock = threading.Lock()
         self._inside: dict[asyncio.AbstractEventLoop, int] = {}
         self._n_inside = 0

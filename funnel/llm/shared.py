@@ -258,7 +258,7 @@ class SharedBalance(Balance):
                 except Lost as lost:
                     error = lost
                     await self._join_again()
-                except BaseException as failed:  # noqa: BLE001 - whoever waits hears of it
+                except BaseException as failed:  # noqa: BLE001 - raised to those who wait
                     error = failed
             for written in waiting:
                 if not written.done():

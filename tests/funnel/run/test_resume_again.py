@@ -271,7 +271,7 @@ async def test_a_value_of_a_later_version_is_refused_in_one_line(shop, stopped, 
         if json.loads(entry).get("value") == name:
             await memory.put_many(where, {key: json.dumps({"value": name, "is": later}).encode()})
     async with shop() as second:
-        with pytest.raises(RunUnknown, match=rf"its {name} does not read \(.*\)") as caught:
+        with pytest.raises(RunUnknown, match=rf"its {name} cannot be read \(.*\)") as caught:
             await second.resume(run)
     assert "\n" not in str(caught.value)
 
