@@ -17,6 +17,7 @@ from funnel.memory.base import Memory, Namespace
 from funnel.stored import Stored
 
 _COMPLETIONS: Stored[Completion] = Stored(Completion)
+_Name = tuple[Namespace, str, bool]
 _Flight = asyncio.Future[Completion | LLMError | None]
 
 
@@ -26,7 +27,7 @@ class Completions:
     def __init__(self, memory: Memory, *, ttl_s: float | None = None) -> None:
         self._memory = memory
         self._ttl_s = ttl_s
-        self._flights: dict[tuple[Namespace, str], _Flight] = {}
+        self._flights: dict[_Name, _Flight] = {}
 
     def of(self, asker: Asker, *, fresh: bool = False) -> ScopedCache:
         """Return the cache for these rights. `fresh`: cached completions are replaced, not used."""
@@ -42,7 +43,7 @@ class ScopedCache:
         self,
         memory: Memory,
         where: Namespace,
-        flights: dict[tuple[Namespace, str], _Flight],
+        flights: dict[_Name, _Flight],
         *,
         ttl_s: float | None,
         fresh: bool,
@@ -58,7 +59,7 @@ class ScopedCache:
 
         Raises: what `call` raises, here or in the call that was under way; `MemoryFailed`.
         """
-        name = (self._where, key)
+        name = (self._where, key, self._fresh)  # a fresh call waits for no other that may come from the cache
         while (flight := self._flights.get(name)) is not None:
             # Shielded: one caller may be cancelled while the others wait on.
             landed = await asyncio.shield(flight)

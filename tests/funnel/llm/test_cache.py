@@ -247,6 +247,18 @@ async def test_fresh_takes_nothing_from_the_cache_and_replaces_what_is_there(com
     assert await Rig(llm, completions.of(LOCAL_OWNER)).ask() == "new"
 
 
+async def test_fresh_does_not_share_what_another_is_just_taking_from_the_cache():
+    class Slow(InMemory):
+        async def get_many(self, where, keys):
+            await asyncio.sleep(0.01)
+            return await super().get_many(where, keys)
+
+    completions, llm = Completions(Slow()), Placed(["old", "new"])
+    assert await Rig(llm, completions.of(LOCAL_OWNER)).ask() == "old"
+    rigs = [Rig(llm, completions.of(LOCAL_OWNER, fresh=fresh)) for fresh in (False, True)]
+    assert await asyncio.gather(*(rig.ask() for rig in rigs)) == ["old", "new"]
+
+
 @pytest.mark.parametrize("other", [BOSS, LOCAL_OWNER, Asker.of("clerk", "boss"), Asker.of()])
 async def test_a_completion_is_given_to_the_same_rights_only(completions, other):
     llm = Placed(["a", "b"])
