@@ -93,6 +93,7 @@ class SharedBalance(Balance):
         self._unwritten: list[asyncio.Future[None]] = []
         self._writer: asyncio.Task[None] | None = None
         self._beating: asyncio.Task[None] | None = None
+        self._stopped = False
 
     async def start(self) -> None:
         """Become a holder. Raises: `MemoryFailed`."""
@@ -102,6 +103,7 @@ class SharedBalance(Balance):
 
     async def stop(self) -> None:
         """Book what was spent and give the rest back; if the memory fails, the end of the lease does so."""
+        self._stopped = True
         if self._beating is not None:
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
@@ -161,6 +163,7 @@ class SharedBalance(Balance):
 
     async def prepare(self, input_tokens: int, output_tokens: int, price: Price | None) -> None:
         """Draw what such a call needs, if there is as much. Raises: `MemoryFailed`."""
+        self._require_holding()
         needed = _worst_case(input_tokens, output_tokens, price)
         async with self._drawing:
             if self._exhausted or self._unused().covers(needed):
@@ -228,6 +231,7 @@ class SharedBalance(Balance):
 
     async def announce(self, reservation: Reservation) -> None:
         """Record that the call may be sent from now on. Raises: `MemoryFailed`."""
+        self._require_holding()
         self._require(reservation)
         if not self._mine[reservation]:
             self._mine[reservation] = True
@@ -235,6 +239,10 @@ class SharedBalance(Balance):
         await self.flush()
         # Meanwhile this process may have been found lost: then a share without this call was written.
         self._require(reservation)
+
+    def _require_holding(self) -> None:
+        if self._stopped:
+            raise Lost(f"{self.name} ledger", "it is closed, and a run within it goes on.")
 
     def _require(self, reservation: Reservation) -> None:
         if reservation not in self._mine:

@@ -176,6 +176,16 @@ async def test_a_call_that_is_announced_while_its_holder_is_found_dead_is_not_se
         assert await other.total() == Amount()
 
 
+async def test_within_a_closed_ledger_no_further_call_is_made(here):
+    async with shared(here) as ledger:
+        run = Ledger(Limits(), parent=ledger)
+        held = await run.reserve_in_turn(100, 100, DOLLAR)
+    with pytest.raises(MemoryFailed, match="owner ledger: it is closed, and a run within it goes on"):
+        await run.announce(held)
+    run.release(held)
+    assert (await here.scan(layout.ledger(LOCAL_OWNER, "day"))) == ["pot"]
+
+
 async def test_whoever_announces_hears_of_whatever_the_memory_raises():
     memory = Held()
     async with shared(memory) as ledger:
