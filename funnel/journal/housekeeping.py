@@ -48,6 +48,8 @@ async def remove_runs(memory: Memory, runs: Collection[str], *, asker: Asker) ->
 
     Raises: `RunUnknown`; `RunTaken` while a process works on one of them; `MemoryFailed`.
     """
+    if "" in runs:
+        raise RunUnknown("", memory.url)
     wanted = {layout.run(asker, run) for run in runs}
     for run in runs:
         where = layout.run(asker, run)

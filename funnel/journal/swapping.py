@@ -111,8 +111,8 @@ async def request_swap(memory: Memory, run: str, url: str, *, asker: Asker, time
 
     Raises: `RunUnknown` if `memory` holds no such run; `SwapFailed`, also if nobody is working on it.
     """
-    where = layout.run(asker, run)
     await Journal(memory, run, asker=asker).record()
+    where = layout.run(asker, run)
     name = secrets.token_hex(8)
     asked = json.dumps({"id": name, "url": url}).encode()
     watch = lease.Watch()

@@ -16,7 +16,7 @@ from funnel.errors import RunTaken, RunUnknown
 from funnel.journal import Journal, RunRecord
 from funnel.journal.entries import Kept
 from funnel.journal.housekeeping import Removed, erase_documents, remove_runs, remove_runs_before
-from funnel.journal.swapping import Mailbox
+from funnel.journal.swapping import Mailbox, request_swap
 from funnel.llm.base import StepId
 from funnel.llm.budget import Limits
 from funnel.memory import InMemory, namespace
@@ -90,6 +90,13 @@ async def test_a_document_that_another_tenant_has_is_its_own(memory):
         await theirs.add_document(doc("a", ""), "x")
     await remove_runs(memory, ["one"], asker=LOCAL_OWNER)
     assert [where.partition("/")[0] for where in await memory.namespaces()] == ["other", "other"]
+
+
+async def test_a_run_without_a_name_is_unknown(memory):
+    with pytest.raises(RunUnknown):
+        await remove_runs(memory, [""], asker=LOCAL_OWNER)
+    with pytest.raises(RunUnknown):
+        await request_swap(memory, "", "memory://", asker=LOCAL_OWNER)
 
 
 async def test_a_run_that_is_not_there_is_named_and_nothing_removed(memory):
