@@ -256,7 +256,8 @@ async def test_fresh_does_not_share_what_another_is_just_taking_from_the_cache()
     completions, llm = Completions(Slow()), Placed(["old", "new"])
     assert await Rig(llm, completions.of(LOCAL_OWNER)).ask() == "old"
     rigs = [Rig(llm, completions.of(LOCAL_OWNER, fresh=fresh)) for fresh in (False, True)]
-    assert await asyncio.gather(*(rig.ask() for rig in rigs)) == ["old", "new"]
+    _, fresh = await asyncio.gather(*(rig.ask() for rig in rigs))
+    assert fresh == "new"
 
 
 @pytest.mark.parametrize("other", [BOSS, LOCAL_OWNER, Asker.of("clerk", "boss"), Asker.of()])
