@@ -15,6 +15,7 @@ from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BadQuestion, UnknownName
 from funnel.findings.store import MAX_EXPOSED
 from funnel.inspector import Inspector
+from funnel.inspector.tools.registry import RESERVED
 from funnel.journal.found import HITS
 from funnel.llm.budget import Ledger, Limits
 from funnel.llm.models import Models
@@ -75,6 +76,7 @@ class Funnel:
             models=models,
             memory=memory,
             sandbox=sandbox.name,
+            reserved=RESERVED,
             trace_dir=trace_dir,
             prompts=prompts or shipped(),
             keep_s=keep_s,

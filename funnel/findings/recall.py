@@ -16,7 +16,7 @@ from funnel.journal.journal import Journal
 from funnel.llm.base import estimated_tokens
 from funnel.memory import terms
 from funnel.prompts import fence
-from funnel.run.documents import ReadableDocuments
+from funnel.workspace.documents import ReadableDocuments
 from funnel.workspace.passages import PASSAGE_CHARS, best_passage
 from indexes.fingerprint import fingerprint, joint_fingerprint
 

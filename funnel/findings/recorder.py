@@ -16,9 +16,9 @@ from funnel.findings.store import (
     SupportingSpan,
     supporting_span,
 )
-from funnel.run.documents import MAX_READ_CHARS, ReadableDocuments
 from funnel.text.citations import answer_text, renumber
 from funnel.types import Citation
+from funnel.workspace.documents import MAX_READ_CHARS, ReadableDocuments
 from indexes.fingerprint import fingerprint
 
 

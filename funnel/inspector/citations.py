@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from funnel.journal import Journal
-from funnel.run.documents import MAX_READ_CHARS, ReadableDocuments
 from funnel.sandbox.base import HostError
 from funnel.text.citations import locate
 from funnel.text.sentences import sentences
 from funnel.types import Citation
+from funnel.workspace.documents import MAX_READ_CHARS, ReadableDocuments
 
 MAX_QUOTE_CHARS = 2_000
 SENTENCE_CHARS = 600

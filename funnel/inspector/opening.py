@@ -10,10 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 from funnel.prompts import advice, fence
-from funnel.run.documents import ReadableDocuments
 from funnel.sandbox.base import HostError
 from funnel.text.sentences import sentences
 from funnel.types import Shape
+from funnel.workspace.documents import ReadableDocuments
 from indexes.retrieval.analysis import analyse
 from indexes.types import DocumentInfo
 

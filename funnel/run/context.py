@@ -11,11 +11,11 @@ from funnel.journal import Journal
 from funnel.llm.budget import Ledger
 from funnel.llm.meter import Meter
 from funnel.prompts.addenda import Prompts, shipped
-from funnel.run.documents import ReadableDocuments
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools
 from funnel.trace.events import Events
 from funnel.types import Citation, EndReason, Shape, Status
+from funnel.workspace.documents import ReadableDocuments
 from funnel.workspace.notes import Notes
 
 

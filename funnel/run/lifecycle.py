@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +18,6 @@ from pathlib import Path
 from funnel.asker import Asker
 from funnel.errors import BadSetting, RunChanged, RunUnknown
 from funnel.findings.store import FindingStore
-from funnel.inspector.tools.registry import RESERVED
 from funnel.journal import Journal, RunRecord
 from funnel.journal.found import HITS
 from funnel.journal.swapping import Mailbox
@@ -32,13 +31,13 @@ from funnel.memory.swap.hot_swap import HotSwap
 from funnel.prompts.addenda import Prompts
 from funnel.run.audience import Audience
 from funnel.run.context import Run
-from funnel.run.documents import ReadableDocuments
 from funnel.run.options import Options, ResumeOptions
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools, UserTool, user_tools
 from funnel.trace.events import Events, JsonlSink, Sink
 from funnel.trace.kinds import RunStarted
 from funnel.types import Answer
+from funnel.workspace.documents import ReadableDocuments
 from funnel.workspace.notes import Notes
 from funnel.workspace.workspace import Workspace
 from indexes.counting import counted
@@ -87,6 +86,7 @@ class RunLifecycle:
         models: Models,
         memory: Memory,
         sandbox: str,
+        reserved: Collection[str],
         trace_dir: Path,
         prompts: Prompts,
         keep_s: float | None,
@@ -97,6 +97,7 @@ class RunLifecycle:
         self._models = models
         self._memory = memory
         self._sandbox = sandbox
+        self._reserved = reserved
         self._trace_dir = trace_dir
         self._prompts = prompts
         self._keep_s = keep_s
@@ -117,7 +118,7 @@ class RunLifecycle:
         before anything is written.
         """
         asker = self._audience.resolve(options.asker)
-        tools = user_tools(options.tools, RESERVED)
+        tools = user_tools(options.tools, self._reserved)
         schema = None if options.schema is None else AnswerSchema(options.schema)
         record = RunRecord(
             run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}",
@@ -161,7 +162,7 @@ class RunLifecycle:
             if again.asker not in {None, asker}:
                 raise RunUnknown(name, self._memory.url)
             self._check_parts(record)
-            tools = _tools_again(record, again)
+            tools = _tools_again(record, again, self._reserved)
             await journal.resume()
             # The run may have begun in a funnel over more documents.
             where = self._audience.narrow(record.where)
@@ -322,9 +323,9 @@ def _schema_again(record: RunRecord, again: ResumeOptions) -> AnswerSchema | Non
     return schema
 
 
-def _tools_again(record: RunRecord, again: ResumeOptions) -> tuple[UserTool, ...]:
+def _tools_again(record: RunRecord, again: ResumeOptions, reserved: Collection[str]) -> tuple[UserTool, ...]:
     """Return the caller's tools. Raises: `BadSetting` if the run began with others; `BadTool`."""
-    tools = user_tools(again.tools, RESERVED)
+    tools = user_tools(again.tools, reserved)
     if tuple(each.line for each in tools) != record.tools:
         began = ", ".join(record.tools) or "none"
         reason = f"run {record.run} began with {began}. Pass the same functions, in that order."

@@ -5,19 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
+from indexes.catalog.reader import CatalogReader
 from indexes.catalog.text import encode, indexed_text
 from indexes.types import Document
-
-if TYPE_CHECKING:
-    from indexes.catalog.reader import CatalogReader
 
 _ALL = 1 << 62
 
 
-def problems(reader: CatalogReader, connection: sqlite3.Connection) -> Iterator[str]:
+def problems(reader: CatalogReader) -> Iterator[str]:
     """Yield what is wrong with the catalog, one line each."""
+    connection = reader.connection
     for (line,) in connection.execute("PRAGMA integrity_check"):
         if line != "ok":
             yield f"catalog: {line}"

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from indexes.catalog import integrity
 from indexes.catalog.filter_sql import Sql, compiled, joined
 from indexes.catalog.text import PAGE_CHARS, decode, indexed_text
 from indexes.filters import matches
@@ -93,6 +92,11 @@ class CatalogReader:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this view, for reading only."""
+        return self._db
 
     @property
     def generation(self) -> int:
@@ -294,10 +298,6 @@ class CatalogReader:
         """Return the number of documents from each source, by name; "" for those stored by `upsert`."""
         rows = self._db.execute("SELECT source, count(*) FROM documents GROUP BY source ORDER BY source")
         return dict(rows.fetchall())
-
-    def problems(self) -> Iterator[str]:
-        """Yield what is wrong with the catalog, one line each."""
-        return integrity.problems(self, self._db)
 
 
 def _narrowed(scope: Scope, column: str) -> Sql:

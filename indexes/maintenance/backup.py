@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
+from indexes.catalog import integrity
 from indexes.catalog.catalog import CATALOG, Catalog
 from indexes.dense.vector_cache import VECTORS
 from indexes.errors import BadBackup, CollectionNotFound, IndexesError
@@ -144,7 +145,7 @@ def _check(file: Path, directory: Path, made: Backup) -> None:
         if _sha256(directory / name) != expected:
             raise BadBackup(file, f"{name} in it does not match its checksum; the file is damaged")
     with closing(Catalog.open(directory / CATALOG)) as catalog, catalog.read() as reader:
-        if problem := next(reader.problems(), None):
+        if problem := next(integrity.problems(reader), None):
             raise BadBackup(file, f"its catalog is damaged: {problem}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from indexes.catalog import integrity
 from indexes.catalog.reader import CatalogReader
 from indexes.retrieval.analysis import analyse
 from indexes.retrieval.base import Retriever
@@ -22,7 +23,7 @@ def problems(reader: CatalogReader, retrievers: Retrievers) -> Iterator[str]:
 
     An evenly spread sample of passages is searched for by its own words.
     """
-    stored = list(reader.problems())
+    stored = list(integrity.problems(reader))
     yield from stored
     if not stored:  # damaged texts cannot be searched for
         yield from _not_found_by_own_words(reader, retrievers.lexical)

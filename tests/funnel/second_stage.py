@@ -16,10 +16,10 @@ from funnel.llm.models import Models
 from funnel.llm.scripted import ScriptedLLM
 from funnel.memory import InMemory, Memory
 from funnel.run.context import Run
-from funnel.run.documents import ReadableDocuments
 from funnel.schema import AnswerSchema
 from funnel.trace.events import Event, Events
 from funnel.trace.kinds import RunStarted
+from funnel.workspace.documents import ReadableDocuments
 from funnel.workspace.notes import Notes
 from funnel.workspace.workspace import Workspace
 from indexes import RawDocuments

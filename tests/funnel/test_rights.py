@@ -17,12 +17,12 @@ MAKE_VIEWS = {
     "cli/demo.py",  # funnel demo, on documents that anybody may read
 }
 READ_UNRECORDED = {
-    "run/documents.py",  # whether a document is still there, and the text of its pages
+    "workspace/documents.py",  # whether a document is still there, and the text of its pages
     "findings/recall.py",  # whether a stored finding still stands in its document
 }
 HOLD_A_WORKSPACE = {
     "run/lifecycle.py",  # opens it
-    "run/documents.py",  # reads its pages and records what it hands out
+    "workspace/documents.py",  # reads its pages and records what it hands out
     "workspace/notes.py",  # shows its notes alone
     "journal/housekeeping.py",  # removes what came of erased documents
     "cli/memory.py",  # funnel memory search, which the owner calls

@@ -12,8 +12,8 @@ from funnel.inspector.opening import TITLE_CHARS
 from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, require_integers, require_numbers, require_text
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
-from funnel.run.documents import ReadableDocuments, named
 from funnel.sandbox.base import HostError
+from funnel.workspace.documents import ReadableDocuments, named
 from indexes.errors import IndexesError
 from indexes.types import DocumentHit
 

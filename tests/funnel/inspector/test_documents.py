@@ -9,8 +9,8 @@ from funnel.asker import LOCAL_OWNER
 from funnel.inspector import Inspector
 from funnel.inspector.citations import CitationRegistry
 from funnel.llm.scripted import ScriptedLLM
-from funnel.run.documents import ReadableDocuments
 from funnel.sandbox.base import HostError
+from funnel.workspace.documents import ReadableDocuments
 from funnel.workspace.workspace import Workspace
 from indexes.types import DocumentId
 

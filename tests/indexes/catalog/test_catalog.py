@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexes.catalog import schema
+from indexes.catalog import integrity, schema
 from indexes.catalog.catalog import Catalog
 from indexes.catalog.text import PAGE_CHARS
 from indexes.chunking import chunk
@@ -205,7 +205,7 @@ def test_altered_text_is_told(catalog, tmp_path):
         db.execute("UPDATE pages SET text = ?", (b"one 2wo",))
     db.close()
     with catalog.read() as reader:
-        [problem] = reader.problems()
+        [problem] = integrity.problems(reader)
     assert problem.startswith("document 'a': its text is not the text of version")
 
 
