@@ -7,10 +7,12 @@ import re
 import stat
 from base64 import b64encode
 from hashlib import sha256
+from importlib.resources import files
 
 import pytest
 from traced import CODE, PROMPT, QUESTION, write_trace
 
+from funnel.inspector.tools.registry import TOOLS
 from funnel.trace.folding import unfold
 from funnel.trace.page import render_page, write_page
 from funnel.trace.reading import Node, read_trace
@@ -104,3 +106,9 @@ def test_the_trace_of_a_killed_run_makes_a_page(tmp_path):
     held = block(render_page(read_trace(tmp_path / "k.jsonl"), name="k"))
     assert [node[5] for node in held["nodes"][:3]] == [False, True, True]
     assert {held["nodes"][0][6]["question"], CODE} == {QUESTION, CODE}
+
+
+def test_the_page_colours_every_function_that_the_models_code_may_call():
+    script = files("funnel.trace.page").joinpath("detail.js").read_text("utf-8")
+    [declared] = re.findall(r"const HOST_FUNCTIONS = (.*?);", script, re.DOTALL)
+    assert set(" ".join(re.findall(r'"([^"]*)"', declared)).split()) == set(TOOLS)
