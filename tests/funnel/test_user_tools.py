@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -261,7 +262,9 @@ async def test_what_only_a_thread_may_raise_is_an_error_of_its_call_too(mistake)
     assert "interrupted() failed: KeyboardInterrupt" in await mistake("interrupted()", interrupted)
 
 
-async def test_an_error_with_half_a_character_is_told(mistake):
+async def test_an_error_with_half_a_character_is_told(mistake, caplog):
+    caplog.set_level(logging.CRITICAL)  # pytest-xdist cannot send a log that holds it
+
     def unreadable() -> int:
         """Raises."""
         raise ValueError("no file \ud800")
