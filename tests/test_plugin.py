@@ -70,6 +70,8 @@ def python(wheels, tmp_path_factory):
     [packages] = folder.glob("lib/python*/site-packages")
     theirs = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     (packages / "this_environment.pth").write_text("\n".join(sorted(theirs)))
+    # Monty runs a program that pip puts beside Python, where it is looked for before PATH.
+    (folder / "bin" / "monty").symlink_to(Path(sysconfig.get_path("scripts")) / "monty")
     return python
 
 
