@@ -31,6 +31,19 @@ def main() -> None:
         raise
 
 
+def _one_that_spells_out(form: str) -> Any:
+    """Return a formatter of log records, which may quote foreign text."""
+    import logging
+
+    from funnel.text.unseen import visible
+
+    class Formatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return visible(super().format(record))
+
+    return Formatter(form)
+
+
 def _run() -> None:
     import io
     import logging
@@ -41,7 +54,9 @@ def _run() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A character that the terminal cannot show is escaped, rather than ending the command.
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    shown = logging.StreamHandler()
+    shown.setFormatter(_one_that_spells_out("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[shown])
     app()
 
 

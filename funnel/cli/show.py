@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from funnel.text.citations import answer_text
+from funnel.text.unseen import visible, visible_json
 from funnel.types import Answer, Citation, Span, Usage
 from indexes.counting import counted
 from indexes.types import DocumentHit
@@ -28,23 +30,22 @@ UNCITED_CHARS = 80
 PASSAGE_CHARS = 100
 NAME_CHARS = 400
 
-_UNPRINTABLE = {
-    code: f"\\u{code:04x}"
-    for code in (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-    if chr(code) not in "\n\t"
-}
-"""Control characters, and those that change the writing direction: a document could control the terminal."""
-
 
 class Screen(Console):
-    """A console that is safe for foreign text: control characters are escaped, :emoji: codes not replaced."""
+    """A console that is safe for foreign text: unseen characters are spelled out, :emoji: codes kept."""
 
     def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=stderr, width=width, soft_wrap=True, highlight=False, emoji=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Escape control characters; rich calls this for every string before it is shown."""
-        return super().render_str(text.translate(_UNPRINTABLE), **options)
+        """Spell out unseen characters; rich calls this for every string before it is laid out."""
+        return super().render_str(visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Spell them out in what reached rich as something other than a string, too."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else visible(segment.text)
+            yield segment if text == segment.text else Segment(text, segment.style)
 
 
 OUT = Screen()
@@ -60,7 +61,8 @@ def plain(text: str) -> Text:
 
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))  # noqa: T201 - rich would wrap it
+    shown = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    print(visible_json(shown))  # noqa: T201 - rich would wrap it
 
 
 def answer(result: Answer) -> None:

@@ -16,12 +16,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from funnel.text.unseen import RANGES
 from funnel.trace.folding import Texts
 from funnel.trace.private import create_private
 from funnel.trace.reading import Node
 
 _SCRIPTS = ("text", "run", "answer", "time_line", "tree", "detail", "cost", "search", "page")
 """The files that are joined into the page's script, in this order."""
+_UNSEEN = "".join(f"\\u{{{first:x}}}-\\u{{{last:x}}}" for first, last in RANGES)
+"""The unseen characters as a class in a regular expression of JavaScript."""
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -40,7 +43,7 @@ def render_page(root: Node, *, name: str) -> str:
     It holds lone surrogates if the trace does, so encode it with `errors="backslashreplace"`.
     """
     style = _file("page.css")
-    script = "\n".join(_file(f"{name}.js") for name in _SCRIPTS)
+    script = "\n".join(_file(f"{name}.js") for name in _SCRIPTS).replace("{{unseen}}", _UNSEEN)
     parts = {
         "policy": (
             f"default-src 'none'; style-src '{_source(style)}'; script-src '{_source(script)}'; "

@@ -2,9 +2,8 @@
 // Formats text for people. Foreign text gets into the document only through `h`: as text, never as markup, with
 // every invisible character spelled out.
 
-// Control characters, direction marks, invisible tag characters, and lone surrogates.
-const UNSEEN = new RegExp(String.raw`[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]`
-  + String.raw`|[\ufffe\uffff\u{e0000}-\u{e007f}]|[\ud800-\udfff]`, "gu");
+// The ranges of funnel/text/unseen.py.
+const UNSEEN = new RegExp(String.raw`[{{unseen}}]`, "gu");
 const visible = (text) => text.replace(/\r\n/g, "\n")
   .replace(UNSEEN, (c) => "\\u" + c.codePointAt(0).toString(16).padStart(4, "0"));
 const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "");

@@ -408,7 +408,9 @@ def test_a_document_cannot_steer_the_terminal(tmp_path):
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(shown)
     assert r"[1] lamp\u001b[31m\nsecond line, characters 0-" in shown
     assert r"“The lamp\u009b2J costs\u202e 7 :smile: crowns.”" in shown
-    assert json.loads(done(*asked, "--json"))["citations"][0]["quote"] == HOSTILE["text"]
+    as_json = done(*asked, "--json")
+    assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(as_json)
+    assert json.loads(as_json)["citations"][0]["quote"] == HOSTILE["text"]
 
 
 def test_a_path_cannot_steer_the_terminal(tmp_path):
