@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 PIPES: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -24,3 +26,13 @@ def started(command: Sequence[str | PathLike[str]], **options: Any) -> Iterator[
             yield process
         finally:
             process.kill()
+
+
+def gone(pids: Iterable[int | str], within_s: float) -> bool:
+    """Whether none of these processes exists any more after at most so many seconds; needs /proc."""
+    left = [Path(f"/proc/{pid}") for pid in pids]
+    end = time.monotonic() + within_s
+    while left and time.monotonic() < end:
+        left = [path for path in left if path.exists()]
+        time.sleep(0.02)
+    return not left

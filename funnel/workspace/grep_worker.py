@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _MEMORY_BYTES = 1 << 30
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(slots=True)
@@ -90,6 +91,7 @@ def _answer(request: bytes, scanner: Scanner | None) -> tuple[dict[str, Any], Sc
 def main() -> None:
     """Answer requests until the parent closes the pipe."""
     _limit_memory()
+    _die_with_parent()
     # `[[` and the like may mean something else in a later Python; nobody reads this process's stderr.
     warnings.simplefilter("ignore")
     source, sink = sys.stdin.buffer, sys.stdout.buffer
@@ -112,6 +114,15 @@ def _set_alarm(seconds: int) -> None:
     """End this process after so many seconds; 0 cancels that."""
     if hasattr(signal, "alarm"):  # not on Windows
         signal.alarm(seconds)
+
+
+def _die_with_parent() -> None:
+    """Make the kernel kill this process when its parent dies; a search that computes would not notice."""
+    if sys.platform != "linux":
+        return  # the alarm still ends it
+    import ctypes  # noqa: PLC0415 - for Linux only
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _limit_memory() -> None:

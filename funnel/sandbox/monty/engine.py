@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from pydantic_monty import AsyncMonty, MontyError
 from funnel.errors import SandboxUnavailable
 from funnel.sandbox.base import HostFunction, SandboxLimits
 from funnel.sandbox.monty.hints import DIALECT
+from funnel.sandbox.monty.program import programs
 from funnel.sandbox.monty.session import MontySession
 
 NAME = "monty"
@@ -69,21 +70,29 @@ class MontySandbox:
     async def _started(self) -> AsyncMonty:
         async with self._starting:
             if self._pool is None:
-                # One session per worker, so that nothing of an earlier question is left in its memory.
-                pool = AsyncMonty(
-                    min_processes=1,
-                    max_processes=self._max_processes,
-                    max_checkouts_per_worker=1,
-                    checkout_timeout=CHECKOUT_TIMEOUT_S,
-                    feed_duration_limit_grace=_GRACE_S,
-                )
-                try:
-                    self._pool = await pool.__aenter__()
-                except (MontyError, OSError, RuntimeError) as exc:
-                    raise SandboxUnavailable(NAME, f"its worker process does not start: {exc}") from exc
+                self._pool = await self._pool_of(programs())
                 atexit.unregister(_let_threads_finish)
                 atexit.register(_let_threads_finish)
             return self._pool
+
+    async def _pool_of(self, choices: Iterable[str | None]) -> AsyncMonty:
+        """Start a pool whose workers run the first of these programs that works."""
+        reason = ""
+        for program in choices:
+            # One session per worker, so that nothing of an earlier question is left in its memory.
+            pool = AsyncMonty(
+                binary_path=program,
+                min_processes=1,
+                max_processes=self._max_processes,
+                max_checkouts_per_worker=1,
+                checkout_timeout=CHECKOUT_TIMEOUT_S,
+                feed_duration_limit_grace=_GRACE_S,
+            )
+            try:
+                return await pool.__aenter__()
+            except (MontyError, OSError, RuntimeError) as exc:
+                reason = str(exc)
+        raise SandboxUnavailable(NAME, f"its worker process does not start: {reason}")
 
 
 def _let_threads_finish() -> None:

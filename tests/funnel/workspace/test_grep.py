@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import gone, started
 
 from funnel.asker import LOCAL_OWNER
 from funnel.errors import BadPattern
@@ -269,3 +270,22 @@ async def test_an_endless_pattern_is_refused_before_it_is_compiled(workspace):
 async def test_a_pattern_that_python_warns_of_is_no_error(workspace):
     await workspace.add_document(Info("d"), "a[b]")
     assert (await workspace.grep("[[b]")).total == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_computing_worker_does_not_outlive_a_parent_that_is_killed():
+    code = (
+        "import asyncio\nfrom funnel.workspace.grep import Grepper, Search\n"
+        "async def main():\n"
+        "    async with Grepper(piece_s=60).search(Search('(a+)+$', False, 8, 0)) as scan:\n"
+        "        print(scan._process.pid, flush=True)\n"
+        "        await scan.document()\n"
+        "        await scan.feed('d', b'a' * 40 + b'!', last=True, limit=1)\n"
+        "asyncio.run(main())"
+    )
+    with started([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        worker = parent.stdout.readline().strip()
+        assert not gone([worker], 0.2)
+        parent.kill()
+        parent.wait()
+        assert gone([worker], 2)
