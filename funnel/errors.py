@@ -15,6 +15,7 @@ FunnelError
 ├── LLMError
 │   ├── LLMUnavailable    the endpoint is down, or failed until the retries ran out
 │   ├── LLMRefused        the endpoint refused the key, the model name or the request
+│   │   └── ContextTooLong    the prompt, or the output asked for, is more than the model can take
 │   ├── LLMBadResponse    the endpoint answered with something other than a completion
 │   └── CallFailed        a call that failed before the run was interrupted
 ├── RunError
@@ -203,6 +204,30 @@ class LLMRefused(LLMError):
         self.endpoint = endpoint
         self.reason = reason
         super().__init__(f"{endpoint} refused the call to {model!r}: {reason}. {advice}")
+
+
+class ContextTooLong(LLMRefused):
+    """The prompt, or the output asked for, is more than the model can take. A number is None if not stated.
+
+    `window_tokens`: what prompt and output may have together. `prompt_tokens`: what this prompt has.
+    `max_output_tokens`: the most output that the model allows in any reply.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        endpoint: str,
+        reason: str,
+        *,
+        advice: str,
+        window_tokens: int | None = None,
+        prompt_tokens: int | None = None,
+        max_output_tokens: int | None = None,
+    ) -> None:
+        self.window_tokens = window_tokens
+        self.prompt_tokens = prompt_tokens
+        self.max_output_tokens = max_output_tokens
+        super().__init__(model, endpoint, reason, advice=advice)
 
 
 class LLMBadResponse(LLMError):

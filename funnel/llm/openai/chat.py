@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from funnel.backoff import pauses
-from funnel.errors import LLMError, LLMRefused, LLMUnavailable
+from funnel.errors import ContextTooLong, LLMError, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Completion, OnRetry, Request, Retry
 from funnel.llm.openai.client import CALL_ERRORS, OPENAI_URL, client
 from funnel.llm.openai.failures import FailedAttempt, failed_attempt, rejected_parameter
+from funnel.llm.openai.redaction import Redactor
 from funnel.llm.openai.wire import model_names, parse_completion, request_body
 from indexes.fingerprint import fingerprint
 
@@ -56,7 +57,7 @@ class OpenAIChat:
     ) -> None:
         self._model = model
         self._client = client(model, api_key, base_url)
-        self._key = api_key or ""
+        self._redactor = Redactor([api_key] if api_key else [])
         self._endpoint = endpoint_name(base_url)
         self._account = account_name(base_url, api_key)
         query = urlsplit(base_url or "").query
@@ -125,7 +126,9 @@ class OpenAIChat:
             too_late = when is not None and asyncio.get_running_loop().time() + wait_s >= when
             if not failure.retry or attempt > self._max_retries or wait_s > LONGEST_WAIT_S or too_late:
                 raise self._error(failure, attempt)
-            notified = on_retry(Retry(attempt, self._redacted(failure.reason), wait_s, failure.may_be_billed))
+            notified = on_retry(
+                Retry(attempt, self._redactor.text(failure.reason), wait_s, failure.may_be_billed)
+            )
             if notified is not None:
                 await notified
             await asyncio.sleep(wait_s)
@@ -167,16 +170,15 @@ class OpenAIChat:
 
     def _error(self, failure: FailedAttempt, attempts: int) -> LLMError:
         """Return the error for the caller, not chained: the library's error holds the request's headers."""
-        reason = self._redacted(failure.reason)
+        reason = self._redactor.text(failure.reason)
         where = self._model, self._endpoint
+        if failure.too_long is not None:
+            return ContextTooLong(*where, reason, advice=failure.advice, **asdict(failure.too_long))
         if failure.refused:
             return LLMRefused(*where, reason, advice=failure.advice)
         if attempts > 1:
             reason += f", after {attempts} attempts"
         return LLMUnavailable(*where, reason, advice=failure.advice, may_be_billed=failure.may_be_billed)
-
-    def _redacted(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ async def probe(base_url: str | None, api_key: str | None, *, timeout_s: float =
         return Endpoint(available=False, detail=f"{where}: no answer within {timeout_s:g} s")
     except CALL_ERRORS as exc:
         failure = failed_attempt(exc)
-        reason = failure.reason.replace(api_key, "***") if api_key else failure.reason
+        reason = Redactor([api_key] if api_key else []).text(failure.reason)
         return Endpoint(available=False, detail=f"{where}: {reason}. {failure.advice}".rstrip())
     finally:
         await probing.close()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import openai
+
+from funnel.llm.openai.overflow import Overflow, overflow
+from funnel.llm.openai.server_error import ServerError, server_error
+from funnel.llm.openai.status import amounts_to
 
 # The names are the same in httpx and in httpx2, which newer versions of the library use.
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
@@ -28,7 +33,13 @@ CHECK_LATER = "The endpoint failed: look at its log or try again later."
 CHECK_KEY = "Check OPENAI_API_KEY."
 CHECK_MODEL = "Check FUNNEL_MODEL and FUNNEL_SUB_MODEL, and that OPENAI_BASE_URL ends where the API begins."
 CHECK_QUOTA = "Check the account's plan and billing."
+CHECK_WINDOW = "Lower FUNNEL_MAX_PROMPT_TOKENS, or name a model with a larger window in FUNNEL_MODEL."
 CHECK_REQUEST = "Check that this model takes such a request, or name another in FUNNEL_MODEL."
+
+REASON_CHARS = 300
+"""How much of a server's message is shown."""
+ADVICE = {401: CHECK_KEY, 402: CHECK_QUOTA, 403: CHECK_KEY, 404: CHECK_MODEL}
+"""What to do about a refusal, by its status."""
 
 PARAMETER = re.compile(r"max_completion_tokens|max_tokens|temperature|response_format")
 
@@ -38,6 +49,8 @@ class FailedAttempt:
     """A failed attempt. `refused`: the endpoint rejects this call, and would reject it again.
 
     `may_be_billed`: the attempt may have been served. `parameter`: the one that the endpoint rejects.
+    `status`: the HTTP status that the failure amounts to, None without an answer. `too_long`: the request did
+    not fit.
     """
 
     reason: str
@@ -47,6 +60,8 @@ class FailedAttempt:
     may_be_billed: bool = False
     retry_after_s: float | None = None
     parameter: str | None = None
+    status: int | None = None
+    too_long: Overflow | None = None
 
 
 def failed_attempt(exc: Exception) -> FailedAttempt:
@@ -72,6 +87,19 @@ def _aiohttp_error(exc: BaseException) -> BaseException | None:
     return found
 
 
+def failed_reply(error: Mapping[str, Any] | str, *, status: int | None) -> FailedAttempt:
+    """Translate an error that a server stated in the body of a reply, or in the middle of a stream.
+
+    `status`: the HTTP status of the reply; a gateway that has begun to answer cannot change its 200 any more.
+    The status that the error itself states is then the one that counts, else its codes, else its words.
+    """
+    said = server_error(error)
+    if status is not None and status >= 400:  # noqa: PLR2004 - the errors of HTTP
+        return _failed(said, amounts_to(said, status), f"HTTP {status}")
+    headline = f"error {said.status} in the reply" if said.status else "an error in the reply"
+    return _failed(said, amounts_to(said, None), headline)
+
+
 def rejected_parameter(failure: FailedAttempt, *, sent: Collection[str]) -> str | None:
     """Return the parameter that the endpoint rejects by name; None if it was not among those sent."""
     return failure.parameter if failure.parameter in sent else None
@@ -79,40 +107,36 @@ def rejected_parameter(failure: FailedAttempt, *, sent: Collection[str]) -> str 
 
 def _http_failure(exc: openai.APIStatusError) -> FailedAttempt:
     status = exc.status_code
-    message = _message(exc)
-    reason = f"HTTP {status}" + (f", {message}" if message else "")
-    if status == 429 and "insufficient_quota" in (exc.code, exc.type):  # noqa: PLR2004 - a status of HTTP
-        return FailedAttempt(reason, CHECK_QUOTA, refused=True)
+    said = server_error(exc.body)
+    failure = _failed(said, amounts_to(said, status), f"HTTP {status}")
+    return replace(failure, retry_after_s=_retry_after_s(exc.response.headers)) if failure.retry else failure
+
+
+def _failed(said: ServerError, status: int, headline: str) -> FailedAttempt:
+    """Say whether a call that ended with this status can be repeated, and what to do about it."""
+    reason = f"{headline}, {said.message[:REASON_CHARS].rstrip('. ')}" if said.message else headline
+    too_long = overflow(said.message, codes=said.codes, numbers=said.fields)
+    if too_long is not None and status not in {401, 402, 403}:
+        return FailedAttempt(reason, CHECK_WINDOW, refused=True, status=status, too_long=too_long)
     if status in TRANSIENT or status >= 500:  # noqa: PLR2004
         return FailedAttempt(
             reason,
             CHECK_LATER if status >= 500 else CHECK_RATE,  # noqa: PLR2004
             retry=True,
             may_be_billed=status in GATEWAY_GAVE_UP,
-            retry_after_s=_retry_after_s(exc.response.headers),
+            status=status,
         )
-    advice = {401: CHECK_KEY, 403: CHECK_KEY, 404: CHECK_MODEL}.get(status, CHECK_REQUEST)
-    parameter = _parameter(exc, message) if status in {400, 422} else None
-    return FailedAttempt(reason, advice, refused=True, parameter=parameter)
+    advice = ADVICE.get(status, CHECK_REQUEST)
+    parameter = _parameter(said) if status in {400, 422} else None
+    return FailedAttempt(reason, advice, refused=True, parameter=parameter, status=status)
 
 
-def _message(exc: openai.APIStatusError) -> str:
-    """Return the server's own message on one line; "" if the body is an HTML page."""
-    body = exc.body
-    if isinstance(body, Mapping):
-        inner = body.get("error", body)
-        found = inner.get("message") or inner.get("detail") if isinstance(inner, Mapping) else inner
-        body = found or dict(body)
-    text = " ".join(str(body or "").split())
-    return "" if text.startswith("<") else text[:300].rstrip(".")
-
-
-def _parameter(exc: openai.APIStatusError, message: str) -> str | None:
+def _parameter(said: ServerError) -> str | None:
     # The caller must correct an invalid schema; without the schema the answer could have any form.
-    if message.startswith("Invalid schema"):
+    if said.message.startswith("Invalid schema"):
         return None
     # If the body names several (`max_tokens` … use `max_completion_tokens`), the first is the rejected one.
-    found = PARAMETER.search(f"{exc.param or ''} {message}")
+    found = PARAMETER.search(f"{said.param} {said.message}")
     return found.group() if found else None
 
 
