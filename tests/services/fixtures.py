@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from services.llama_server import LlamaServer
 from services.postgres_server import PostgresServer
 from services.redis_server import RedisServer
 from services.s3_server import S3Server
@@ -51,3 +52,17 @@ def s3_server(running_s3: S3Server) -> S3Server:
     running_s3.start()
     running_s3.empty()
     return running_s3
+
+
+@pytest.fixture(scope="session")
+def running_llama() -> Iterator[LlamaServer]:
+    server = LlamaServer()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def llama_server(running_llama: LlamaServer) -> LlamaServer:
+    """A real language model behind a real server, with nothing to do."""
+    running_llama.wait_until_idle()
+    return running_llama

@@ -8,12 +8,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
-from services.server import Server, find_program
+from services.server import MemoryServer, find_program
 
 USER, PASSWORD = "funnel", "hunter2:/@%é"
 
 
-class PostgresServer(Server):
+class PostgresServer(MemoryServer):
     """What is committed survives that the server is killed, but not that the machine loses power."""
 
     name = "postgres"

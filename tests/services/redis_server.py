@@ -6,12 +6,12 @@ from urllib.parse import quote
 
 from redis import Redis
 from redis.exceptions import RedisError
-from services.server import Server, find_program
+from services.server import MemoryServer, find_program
 
 PASSWORD = "hunter2:/@%é"
 
 
-class RedisServer(Server):
+class RedisServer(MemoryServer):
     """Every write is on disk before it is answered, so that a restart keeps it."""
 
     name = "redis"

@@ -6,14 +6,14 @@ import sys
 from http.client import HTTPConnection
 from pathlib import Path
 
-from services.server import Server
+from services.server import MemoryServer
 
 KEY, SECRET = "hunter2-key", "hunter2/secret"
 BUCKET = "memories"
 _AUTHORIZATION = f"AWS4-HMAC-SHA256 Credential={KEY}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host"
 
 
-class S3Server(Server):
+class S3Server(MemoryServer):
     """It keeps its objects in its process: a restart empties it."""
 
     name = "s3"

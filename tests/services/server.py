@@ -24,10 +24,16 @@ def find_program(name: str, *folders: Path) -> Path:
     for folder in [None, *folders]:
         if found := shutil.which(name, path=None if folder is None else str(folder)):
             return Path(found)
-    reason = f"there is no {name} here; `make test` installs it (tests/services/install.sh)"
-    if os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    raise missing(f"there is no {name} here; `make test` installs it (tests/services/install.sh)")
+
+
+def missing(reason: str) -> Exception:
+    """Return what skips a test, but in CI fails it."""
+    return (
+        pytest.fail.Exception(reason, pytrace=False)
+        if os.environ.get("CI")
+        else pytest.skip.Exception(reason)
+    )
 
 
 def free_port() -> int:
@@ -108,6 +114,10 @@ class Server(ABC):
             return None
         known = {entry.pw_name: entry for entry in pwd.getpwall()}
         return known.get("postgres") or known["nobody"]
+
+
+class MemoryServer(Server):
+    """A server that a memory keeps its values in."""
 
     @abstractmethod
     def age(self, seconds: float) -> None:

@@ -1,0 +1,126 @@
+"""The OpenAI client against a real language model: SmolLM2-135M, served by llama.cpp.
+
+Whatever the model says, these must hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+from jsonschema import validate
+from services.llama_server import LlamaServer
+
+from funnel.errors import LLMRefused, LLMUnavailable
+from funnel.llm.base import CallOptions, Message, Request
+from funnel.llm.openai.chat import OpenAIChat, probe
+
+ASK = Request((Message("user", "Tell me a story of a fox and a hen."),), "query", max_output_tokens=24)
+TOO_LONG = Request((Message("user", "hen " * 4_000),), "query", max_output_tokens=24)
+WITHOUT_END = Request(ASK.messages, "query", max_output_tokens=2_000)
+PERSON = {
+    "type": "object",
+    "properties": {
+        "hen": {"enum": ["red", "white"]},
+        "eggs": {"type": "integer", "minimum": 0, "maximum": 9},
+    },
+    "required": ["hen", "eggs"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture
+async def chat(llama_server: LlamaServer):
+    llm = OpenAIChat(llama_server.model, base_url=llama_server.url)
+    yield llm
+    await llm.close()
+
+
+@pytest.fixture(scope="module")
+def running_alone() -> Iterator[LlamaServer]:
+    server = LlamaServer(longest_reply=-1)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def alone(running_alone: LlamaServer) -> LlamaServer:
+    """A server for tests that end it, or that let its model talk on."""
+    running_alone.start()
+    running_alone.wait_until_idle()
+    return running_alone
+
+
+@pytest.fixture
+async def talking(alone: LlamaServer):
+    llm = OpenAIChat(alone.model, base_url=alone.url)
+    yield llm
+    await llm.close()
+
+
+async def test_the_tokens_are_those_that_the_server_counted(chat):
+    completion = await chat.complete(ASK)
+    assert completion.text
+    assert completion.model == LlamaServer.model
+    assert not completion.estimated
+    assert (completion.output_tokens, completion.finish_reason) == (24, "length")
+    assert 10 < completion.input_tokens < ASK.estimated_input_tokens() + 30
+
+
+async def test_a_reply_has_the_form_that_the_schema_asks_for(chat):
+    completion = await chat.complete(Request(ASK.messages, "query", max_output_tokens=80, schema=PERSON))
+    assert completion.finish_reason == "stop"
+    validate(json.loads(completion.text), PERSON)
+
+
+async def test_sixteen_calls_at_once_are_all_served_by_two_slots(chat):
+    short = [Request((Message("user", f"Count to {n}."),), "query", max_output_tokens=8) for n in range(16)]
+    completions = await asyncio.gather(*(chat.complete(request) for request in short))
+    assert all(completion.text and not completion.estimated for completion in completions)
+
+
+async def test_a_prompt_beyond_the_window_is_refused_in_the_words_of_the_server(chat):
+    with pytest.raises(LLMRefused, match=r"exceeds the available context size \(2048 tokens\)"):
+        await chat.complete(TOO_LONG)
+
+
+async def test_a_call_that_is_cancelled_frees_its_slot(talking, alone):
+    call = asyncio.create_task(talking.complete(WITHOUT_END))
+    await asyncio.to_thread(alone.wait_until_busy, 1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await asyncio.to_thread(alone.wait_until_idle)
+
+
+async def test_a_call_that_ran_out_of_time_frees_its_slot(talking, alone):
+    with pytest.raises(LLMUnavailable, match="no answer within 1 s"):
+        await talking.complete(WITHOUT_END, CallOptions(timeout_s=1))
+    await asyncio.to_thread(alone.wait_until_idle)
+
+
+async def test_a_server_that_is_killed_ends_its_calls_in_one_line(alone):
+    llm = OpenAIChat(alone.model, base_url=alone.url, max_retries=1, backoff_s=0.01)
+    calls = [asyncio.create_task(llm.complete(WITHOUT_END)) for _ in range(3)]
+    await asyncio.to_thread(alone.wait_until_busy, 2)
+    alone.end()
+    for failed in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(failed, LLMUnavailable)
+        assert "\n" not in str(failed)
+        assert alone.url in str(failed)
+    await llm.close()
+
+
+async def test_a_call_waits_for_a_server_that_is_started_again(talking, alone):
+    alone.end()
+    call = asyncio.create_task(talking.complete(ASK))
+    await asyncio.to_thread(alone.start)
+    assert (await call).text
+
+
+async def test_the_doctor_finds_the_model(llama_server):
+    found = await probe(llama_server.url, None)
+    assert found.available
+    assert llama_server.model in found.detail
