@@ -21,7 +21,7 @@ demo-model: $(VENV)/model  ## The same four questions, answered by a small langu
 	  $(BIN)/funnel demo --dir .demo/model
 
 # What the tests run against, as Debian names it.
-SERVICES := bubblewrap postgresql redis-server chromium chromium-driver
+SERVICES := bubblewrap postgresql pgbouncer redis-server chromium chromium-driver
 
 # As many processes as the machine has processors, four at most.
 WORKERS := -n auto --maxprocesses 4 --dist worksteal

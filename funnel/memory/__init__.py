@@ -11,6 +11,7 @@ from funnel.memory.base import Entry, Memory, Namespace, namespace
 from indexes.errors import MissingExtra, PlugInFailed
 from indexes.plugins import BuiltIn, Registry
 
+_POSTGRES = BuiltIn("funnel.memory.backends.postgres.memory:PostgresMemory", extra="postgres")
 _REDIS = BuiltIn("funnel.memory.backends.redis.memory:RedisMemory", extra="redis")
 
 MEMORIES: Registry[Callable[[str], Memory]] = Registry(
@@ -19,7 +20,8 @@ MEMORIES: Registry[Callable[[str], Memory]] = Registry(
     {
         "file": BuiltIn("funnel.memory.backends.files:open_files"),
         "memory": BuiltIn("funnel.memory.backends.in_memory:open_in_memory"),
-        "postgresql": BuiltIn("funnel.memory.backends.postgres.memory:PostgresMemory", extra="postgres"),
+        "postgres": _POSTGRES,
+        "postgresql": _POSTGRES,
         "redis": _REDIS,
         "rediss": _REDIS,
         "s3": BuiltIn("funnel.memory.backends.s3.memory:S3Memory", extra="s3"),

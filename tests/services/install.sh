@@ -10,6 +10,8 @@ program() {
     bubblewrap) echo bwrap ;;
     # Debian keeps the programs of each version off the PATH.
     postgresql) find /usr/lib/postgresql -name postgres -path '*/bin/*' 2>/dev/null | grep . || echo postgres ;;
+    # Who is not root may have no /usr/sbin on the PATH.
+    pgbouncer) command -v pgbouncer || echo /usr/sbin/pgbouncer ;;
     chromium-driver) echo chromedriver ;;
     *) echo "$1" ;;
   esac

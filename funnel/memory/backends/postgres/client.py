@@ -2,77 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, errors
+from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import TupleRow
-from psycopg.waiting import wait_async
 
-from funnel.memory.backends.postgres import queries
-from funnel.memory.backends.postgres.migrations import migrate
+from funnel.memory.backends.postgres.connection import PostgresConnection, Row
+from funnel.memory.backends.postgres.tables import Tables
 from funnel.memory.backends.retrying import Failure
 
-_WAKE_S = 1.0
-"""Seconds between psycopg's checks while it waits for the server; 0 would poll constantly."""
-
-Row = tuple[Any, ...]
-
-
-class Tables:
-    """The tables of a database, made or brought up to date before the first use."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._ready = False
-        self._turn = asyncio.Lock()
-
-    async def prepare(self, connection: AsyncConnection[TupleRow]) -> None:
-        """Bring the tables up to date, once in this process."""
-        async with self._turn:
-            if not self._ready:
-                await migrate(connection, self._url)
-                await connection.execute(queries.SWEEP_ITEMS)
-                await connection.execute(queries.SWEEP_WRITERS)
-                self._ready = True
-
-
-class _Connection(AsyncConnection[TupleRow]):
-    """A connection whose calls end immediately when cancelled, without notifying the server."""
-
-    async def wait(
-        self,
-        gen: Any,
-        interval: float = _WAKE_S,
-        timeout: float | None = None,  # noqa: ASYNC109 - the signature is psycopg's
-    ) -> Any:
-        # Before 3.3 psycopg had no such limit.
-        limit = {} if timeout is None else {"timeout": timeout}
-        try:
-            return await wait_async(gen, self.pgconn.socket, interval, **limit)
-        except asyncio.CancelledError:
-            self.pgconn.finish()
-            raise
+_PREPARE_AFTER = 5
+"""How often a query is used before a session keeps it prepared."""
 
 
 class Client:
     """One connection, which opens when it is first used."""
 
-    def __init__(self, url: str, tables: Tables) -> None:
-        self._url = url
+    def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._connection: _Connection | None = None
+        self._connection: PostgresConnection | None = None
 
     async def run(self, query: str, arguments: Mapping[str, object]) -> list[Row]:
         """Run a query in a transaction of its own and return its rows."""
         connection = self._connection or await self._connect()
-        cursor = connection.cursor(binary=True)
-        await cursor.execute(query, arguments)
-        return await cursor.fetchall() if cursor.description else []
+        try:
+            return await connection.ask(self._tables.placed(query), {**arguments, "path": self._tables.path})
+        except _NOT_PREPARED:
+            self._tables.prepares = False
+            raise
 
     def drop(self) -> None:
         """Close the connection without notifying the server, which may not answer."""
@@ -86,16 +45,23 @@ class Client:
             await self._connection.close()
             self._connection = None
 
-    async def _connect(self) -> _Connection:
-        connection = await _Connection.connect(self._url, autocommit=True)
+    async def _connect(self) -> PostgresConnection:
+        connection = await PostgresConnection.connect(
+            self._tables.dsn, autocommit=True, prepare_threshold=None
+        )
         try:
             await self._tables.prepare(connection)
+            if self._tables.prepares and await connection.has_session():
+                connection.prepare_threshold = _PREPARE_AFTER
         except BaseException:
             connection.pgconn.finish()
             raise
         self._connection = connection
         return connection
 
+
+_NOT_PREPARED = (errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement)
+"""Errors of a session that turned out to be another one than that in which a statement was prepared."""
 
 _LOST = (
     errors.AdminShutdown,
@@ -104,6 +70,7 @@ _LOST = (
     errors.IdleInTransactionSessionTimeout,
     errors.ReadOnlySqlTransaction,  # another server has become the primary
     errors.TooManyConnections,
+    *_NOT_PREPARED,  # nothing was done, and the next connection prepares nothing
     # The server undid the transaction and says: again.
     errors.DeadlockDetected,
     errors.SerializationFailure,
@@ -114,17 +81,24 @@ _LOST = (
 # language, the call is retried until its deadline and then fails with the same text.
 _REFUSED = re.compile(
     "authentication failed|does not exist|no pg_hba.conf entry|not permitted|permission denied|"
-    "no password supplied|does not support SSL"
+    "no password supplied|does not support SSL|no such (database|user)|unsupported startup parameter"
 )
 
 
 def explain(error: Exception) -> Failure:
     """Say what an error of psycopg means, and whether another attempt may succeed."""
-    reason = str(error).rstrip(". ") or type(error).__name__
+    # The rest of the text quotes the query, or where in a function it was.
+    said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    reason = (said or str(error)).rstrip(". ") or type(error).__name__
     state = error.sqlstate if isinstance(error, psycopg.Error) else None
     match error:
         case psycopg.OperationalError() if state is None and _REFUSED.search(reason):
-            return Failure(f"{reason}. Check the user, the password and the database.", lost=False)
+            advice = (
+                "The pooler before the database passes no options on: leave them out of the URL"
+                if "startup parameter" in reason
+                else "Check the user, the password and the database"
+            )
+            return Failure(f"{reason}. {advice}.", lost=False)
         case errors.InsufficientPrivilege() | errors.InvalidSchemaName():
             advice = "The schema must exist, and the user may create tables there."
             return Failure(f"{reason}. {advice}", lost=False)

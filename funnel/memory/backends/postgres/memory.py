@@ -1,8 +1,9 @@
-"""`postgresql://`: a memory in the tables of a PostgreSQL database, 13 or later; knows no SQL.
+"""`postgresql://`, `postgres://`: a memory in the tables of a PostgreSQL database, 13 or later; knows no SQL.
 
 The URL is that of libpq, with its options: `?options=-csearch_path%3Dnotes` puts the tables into the schema
 `notes`, which must exist. The tables are made when a memory is first used. Every call is one statement and
-one transaction, sent in binary and prepared after a few uses. Values expire by the server's clock.
+one transaction, sent in binary, so a pooler such as PgBouncer may stand between, in any mode. Without one,
+a statement is prepared after a few uses. Values expire by the server's clock.
 psycopg_pool was considered: it reopens lost connections at its own pace rather than before a deadline, says
 only in a log why it cannot, and adds 35 µs or more to a call of 140.
 """
@@ -18,7 +19,9 @@ import psycopg
 
 from funnel.errors import MemoryFailed
 from funnel.memory.backends.postgres import queries
-from funnel.memory.backends.postgres.client import Client, Row, Tables, explain, is_url
+from funnel.memory.backends.postgres.client import Client, explain, is_url
+from funnel.memory.backends.postgres.connection import Row
+from funnel.memory.backends.postgres.tables import Tables
 from funnel.memory.backends.retrying import ServerConnection, ServerMemory, ServerPool
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.credentials import without_credentials
@@ -44,11 +47,11 @@ class PostgresMemory(ServerMemory[Client]):
         if not is_url(url):
             reason = "it is not the URL of a database. Write postgresql://user:password@host:5432/database."
             raise MemoryFailed(without_credentials(url), reason)
-        tables = Tables(without_credentials(url))
+        tables = Tables(url)
         super().__init__(
             ServerPool(
                 url,
-                lambda: Client(url, tables),
+                lambda: Client(tables),
                 size=max_connections,
                 retry_s=retry_s,
                 errors=(psycopg.Error, OSError),

@@ -6,6 +6,7 @@ from funnel.memory.backends.sql import read_queries
 
 _QUERIES = read_queries(__package__, "sql/queries.sql")
 
+PLACE = _QUERIES["place"]
 GET_ONE = _QUERIES["get_one"]
 GET = _QUERIES["get"]
 ENTRIES = _QUERIES["entries"]

@@ -1,6 +1,21 @@
 -- What is asked of the tables of a PostgreSQL memory. The time is the server's. A write with a number that its
 -- writer has used already writes nothing.
 
+-- name: place
+-- The schema of the tables, or the one to make them in, and whether it has any. The path is that of the URL, or
+-- the one that the session began with, whatever another client of a pooler has set since; it ends with this
+-- statement.
+WITH asked AS MATERIALIZED (
+    SELECT set_config('search_path', coalesce(
+        %(path)s::text, (SELECT reset_val FROM pg_settings WHERE name = 'search_path')
+    ), true)
+)
+SELECT coalesce(
+    (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = to_regclass('funnel_migrations')),
+    current_schema()
+)::text, to_regclass('funnel_migrations') IS NOT NULL FROM asked
+
 -- name: once
 WITH once AS (
     INSERT INTO funnel_writers VALUES (%(writer)s, %(number)s, true, clock_timestamp())
@@ -53,9 +68,11 @@ DELETE FROM funnel_items i USING once, unnest(%(heads)s::bytea[], %(digests)s::b
 WHERE i.space = %(space)s AND i.head = k.head AND i.digest = k.digest
 
 -- name: compare_and_set
+-- The function names its tables without a schema, and the path ends with the statement.
+WITH placed AS MATERIALIZED (SELECT set_config('search_path', %(path)s, true))
 SELECT funnel_compare_and_set(
     %(writer)s, %(number)s, %(space)s, %(head)s, %(digest)s, %(rest)s, %(value)s, %(expected)s
-)
+) FROM placed
 
 -- name: scan
 -- One bound on each side. With more of them the planner expects so few rows that it sorts a whole namespace.
