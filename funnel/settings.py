@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     named_sub_model: str | None = Field(
         None, validation_alias="FUNNEL_SUB_MODEL", description="the name of a model"
     )
-    prices: dict[str, tuple[Dollars, Dollars]] = Field(
+    prices: dict[str, tuple[Dollars, Dollars] | tuple[Dollars, Dollars, Dollars]] = Field(
         {},
         validation_alias="FUNNEL_PRICES",
         description='JSON such as {"my-model": [0.25, 2.0]}: dollars per million input and output tokens',

@@ -96,7 +96,9 @@ class Usage:
     `cached_calls` were answered from the cache and are not counted in `model_calls`. `replayed_calls` were
     answered from the journal of an interrupted run: they were not made again, but are counted in all sums
     here, since they had been paid for. `depth` is the depth of the deepest inspector that took a turn, 0 for
-    the root. `output_chars` counts the characters that all cells printed and noted.
+    the root. `output_chars` counts the characters that all cells printed and noted. Of `input_tokens`,
+    `cached_input_tokens` were in the endpoint's cache, and are billed as such. `tier` names the service tiers
+    that were asked for or served, if any was: "flex", or "flex, standard" if some calls fell back.
     """
 
     model_calls: int = 0
@@ -109,6 +111,8 @@ class Usage:
     turns: int = 0
     depth: int = 0
     output_chars: int = 0
+    cached_input_tokens: int = 0
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)

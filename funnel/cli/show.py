@@ -15,6 +15,7 @@ from rich.tree import Tree
 
 from funnel.text.citations import answer_text
 from funnel.text.unseen import visible, visible_json
+from funnel.trace.kinds import ModelCallEnded
 from funnel.types import Answer, Citation, Span, Usage
 from indexes.counting import counted
 from indexes.types import DocumentHit
@@ -129,8 +130,15 @@ def usage(used: Usage) -> str:
     cost = "price unknown" if used.cost_usd is None else dollars(used.cost_usd)
     calls = counted(used.model_calls, "call")
     calls += f" ({used.cached_calls} cached)" if used.cached_calls else ""
-    tokens = f"{used.input_tokens:,} in + {used.output_tokens:,} out tokens"
-    return f"{calls} · {tokens} · {cost} · {used.wall_s:.1f} s"
+    tokens = f"{tokens_in(used)} + {used.output_tokens:,} out tokens"
+    tier = f" ({used.tier})" if used.tier else ""
+    return f"{calls} · {tokens} · {cost}{tier} · {used.wall_s:.1f} s"
+
+
+def tokens_in(used: Usage | ModelCallEnded) -> str:
+    """Format the tokens of prompts, and how many of them were in the endpoint's cache."""
+    cached = f" ({used.cached_input_tokens:,} cached)" if used.cached_input_tokens else ""
+    return f"{used.input_tokens:,} in{cached}"
 
 
 def dollars(usd: float) -> str:

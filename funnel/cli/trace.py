@@ -207,7 +207,8 @@ def _booked(ending: object) -> str:
     if not isinstance(ending, ModelCallEnded):
         return ""
     price = "" if ending.cost_usd is None else f", {show.dollars(ending.cost_usd)}"
-    return f": {ending.input_tokens:,} in + {ending.output_tokens:,} out{price}"
+    tier = f" ({ending.tier})" if ending.tier else ""
+    return f": {show.tokens_in(ending)} + {ending.output_tokens:,} out{price}{tier}"
 
 
 def _cut(text: str, lines: int, *, full: bool) -> list[str]:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from funnel.errors import BudgetExceeded
-from funnel.llm.limits import Limits, Price, Reservation
+from funnel.llm.limits import Limits, Reservation
+from funnel.llm.tariff import Price
 from funnel.types import Usage
 
 
@@ -33,6 +34,8 @@ class Balance:
         self._output_chars = 0
         self._input = 0
         self._output = 0
+        self._cached_input = 0
+        self._tiers: dict[str, None] = {}
         self._usd = 0.0
         self._unpriced = False
 
@@ -87,6 +90,7 @@ class Balance:
             raise self.exceeded("max_calls", self._calls + len(self._open))
         granted = output_tokens
         floor = min(output_tokens, at_least)
+        price = None if price is None else price.at(input_tokens)
         if (left_tokens := self.left_tokens()) is not None:
             granted = min(granted, left_tokens - input_tokens)
             if granted < floor:
@@ -168,6 +172,12 @@ class Balance:
         else:
             self._usd += usd
 
+    def count_served(self, tier: str, cached_input_tokens: int) -> None:
+        """Count the input that an endpoint had in its cache, and the service tier of a call; "" if none."""
+        self._cached_input += cached_input_tokens
+        if tier:
+            self._tiers[tier] = None
+
     def count_cached(self) -> None:
         """Count an answer that came from a cache and cost nothing."""
         self._cached += 1
@@ -199,6 +209,8 @@ class Balance:
             turns=self._turns,
             depth=self._depth,
             output_chars=self._output_chars,
+            cached_input_tokens=self._cached_input,
+            tier=", ".join(self._tiers),
         )
 
     def exceeded(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from funnel.llm.tariff import Tier
 from funnel.types import Message, Purpose
 
 MAX_REPLY_CHARS = 100_000
@@ -62,6 +63,9 @@ class Completion:
     """The model's reply. `finish_reason` is the provider's: "stop", "length", …; "refusal" if it declined.
 
     `estimated`: the endpoint stated no usage, so the token counts are our own upper bounds.
+
+    Of `input_tokens`, `cached_input_tokens` were in the endpoint's cache and `cache_written_tokens` were put
+    there. `tier`: the service tier at which the endpoint says that it served the call, in its own word.
     """
 
     text: str
@@ -70,6 +74,9 @@ class Completion:
     output_tokens: int
     finish_reason: str = "stop"
     estimated: bool = False
+    cached_input_tokens: int = 0
+    cache_written_tokens: int = 0
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +143,22 @@ class Located(Protocol):
         """Provider and base URL without credentials, which tell apart two models of the same name."""
 
 
+@runtime_checkable
+class Tiered(Protocol):
+    """An `LLM` that asks its endpoint for a service tier, which decides the price of its calls."""
+
+    @property
+    def tier(self) -> Tier:
+        """The service tier that calls ask for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one call ended: its completion or failure, the usage booked for it, and whether it was cached.
 
     `calls`: the number of calls booked for it: 0 if it was refused, one more for each attempt that was lost.
+    `cached_input_tokens`: how many of `input_tokens` the endpoint had in its cache. `tier`: the service tier
+    that served it, if one was asked for.
     """
 
     completion: Completion | None
@@ -150,6 +168,8 @@ class Outcome:
     cost_usd: float | None = 0.0
     cached: bool = False
     calls: int = 1
+    cached_input_tokens: int = 0
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)

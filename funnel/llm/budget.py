@@ -16,7 +16,8 @@ from typing import TypeVar
 from funnel.errors import BudgetExceeded
 from funnel.llm.balance import Balance
 from funnel.llm.limiter import Limiter
-from funnel.llm.limits import MIN_OUTPUT_TOKENS, Limits, Price, Reservation
+from funnel.llm.limits import MIN_OUTPUT_TOKENS, Limits, Reservation
+from funnel.llm.tariff import NOTHING_CACHED, CachedInput, Price
 from funnel.types import Usage
 
 _N = TypeVar("_N", int, float)
@@ -251,17 +252,22 @@ class Ledger:
         output_tokens: int,
         price: Price | None,
         answered: bool = True,
+        cached: CachedInput = NOTHING_CACHED,
+        tier: str = "",
     ) -> float | None:
         """Book what the call really used, even above its reservation, and free that, at every level.
 
-        `answered`: whether it returned anything; if not, it may still have been billed.
+        `answered`: whether it returned anything; if not, it may still have been billed. `cached`: what part
+        of the input the endpoint had in its cache. `tier`: the service tier of the call, if one was named.
 
         Returns: its dollars, None if its price is unknown. Raises: `ValueError` if the reservation is not
         open.
         """
-        usd = None if price is None else price.cost(input_tokens, output_tokens)
+        cached = cached.within(input_tokens)
+        usd = None if price is None else price.cost(input_tokens, output_tokens, cached)
         for balance in self.balances:
             balance.close(reservation, spent=(input_tokens, output_tokens, usd))
+            balance.count_served(tier, cached.read)
             balance.answered |= answered
         return usd
 
@@ -281,6 +287,8 @@ class Ledger:
         answered: bool,
         cached: bool = False,
         calls: int = 1,
+        cached_input_tokens: int = 0,
+        tier: str = "",
     ) -> None:
         """Book what this run spent on one call before it was interrupted, even above a limit.
 
@@ -293,6 +301,7 @@ class Ledger:
             self._balance.count_cached()
         else:
             self._balance.spend(input_tokens, output_tokens, usd, calls=calls)
+            self._balance.count_served(tier, cached_input_tokens)
 
     def count_cached(self) -> None:
         """Count an answer that came from a cache and cost nothing."""

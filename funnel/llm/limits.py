@@ -1,4 +1,4 @@
-"""Limits, prices and reservations, as values; knows no ledger and no model."""
+"""Limits and reservations, as values; knows no ledger and no model."""
 
 from __future__ import annotations
 
@@ -55,18 +55,6 @@ class Limits:
     ) -> Limits:
         """Return these limits and no others, as for a job or an owner."""
         return cls(max_usd, max_calls, max_tokens, timeout_s, max_output_chars=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars per million tokens."""
-
-    input_usd: float
-    output_usd: float
-
-    def cost(self, input_tokens: int, output_tokens: int) -> float:
-        """Return the dollars for a call of this size."""
-        return (input_tokens * self.input_usd + output_tokens * self.output_usd) / 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)

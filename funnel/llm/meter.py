@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Any
 
 from funnel.errors import BudgetError, BudgetExceeded, BudgetTooSmall, CallFailed, LLMError, UnknownPrice
 from funnel.llm.base import (
@@ -27,9 +26,12 @@ from funnel.llm.base import (
     Request,
     Retry,
     StepId,
+    Tiered,
 )
+from funnel.llm.bill import Bill
 from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
 from funnel.llm.limiter import Limiter
+from funnel.llm.tariff import Tariff, Tier
 from funnel.trace.events import Events
 from funnel.trace.kinds import CacheHit, CallRetried, ModelCallEnded, ModelCallStarted
 
@@ -38,7 +40,7 @@ FIRST_CALL_INPUT_TOKENS = 1024
 
 
 class Meter:
-    """Calls one model within a run's budget. `price` is None if it is unknown.
+    """Calls one model within a run's budget. `price` is None if it is unknown, else one for each tier.
 
     With a `cache`, a completion that is in it is not paid for; with a `journal`, neither is a call that was
     made at the same place in an earlier attempt of the run.
@@ -50,7 +52,7 @@ class Meter:
         ledger: Ledger,
         events: Events,
         *,
-        price: Price | None,
+        price: Price | Tariff | None,
         limit: Limiter,
         cache: Cache | None = None,
         journal: CallJournal | None = None,
@@ -58,7 +60,9 @@ class Meter:
         self._llm = llm
         self._ledger = ledger
         self._events = events
-        self._price = price
+        self._tariff = Tariff(price) if isinstance(price, Price) else price
+        self._asked: Tier = llm.tier if isinstance(llm, Tiered) else "standard"
+        self._worst_price = None if self._tariff is None else self._tariff.worst(self._asked)
         self._limit = limit
         self._cache = cache if isinstance(llm, Located) else None
         self._endpoint = llm.endpoint if isinstance(llm, Located) else ""
@@ -71,8 +75,8 @@ class Meter:
 
     @property
     def price(self) -> Price | None:
-        """The model's price, None if unknown."""
-        return self._price
+        """The price that a call is reserved at, None if unknown."""
+        return self._worst_price
 
     @property
     def at_once(self) -> int:
@@ -92,7 +96,8 @@ class Meter:
         """
         self._check_price(limits)
         first = FIRST_CALL_INPUT_TOKENS + MIN_OUTPUT_TOKENS
-        usd = self._price.cost(FIRST_CALL_INPUT_TOKENS, MIN_OUTPUT_TOKENS) if self._price else 0.0
+        price = self._worst_price
+        usd = price.cost(FIRST_CALL_INPUT_TOKENS, MIN_OUTPUT_TOKENS) if price else 0.0
         if limits.max_usd is not None and limits.max_usd < usd:
             raise BudgetTooSmall("max_usd", limits.max_usd, usd)
         if limits.max_calls is not None and limits.max_calls < 1:
@@ -101,7 +106,7 @@ class Meter:
             raise BudgetTooSmall("max_tokens", limits.max_tokens, first)
         if limits.timeout_s is not None and limits.timeout_s <= 0:
             raise BudgetTooSmall("timeout_s", limits.timeout_s, 1)
-        self._ledger.check_above(FIRST_CALL_INPUT_TOKENS, MIN_OUTPUT_TOKENS, self._price)
+        self._ledger.check_above(FIRST_CALL_INPUT_TOKENS, MIN_OUTPUT_TOKENS, price)
 
     async def complete(
         self, request: Request, *, parent: int | None, place: StepId | None = None
@@ -159,7 +164,7 @@ class Meter:
         return completion
 
     def _check_price(self, limits: Limits) -> None:
-        if self._price is None and (limits.max_usd is not None or self._ledger.capped_in_usd):
+        if self._tariff is None and (limits.max_usd is not None or self._ledger.capped_in_usd):
             raise UnknownPrice(self.name)
 
     async def _paid(self, request: Request, parent: int | None, place: StepId | None) -> Completion:
@@ -186,7 +191,7 @@ class Meter:
                 self._ledger.release(reservation)
 
     def _worst_case(self, request: Request) -> tuple[int, int, Price | None]:
-        return request.estimated_input_tokens(), request.max_output_tokens, self._price
+        return request.estimated_input_tokens(), request.max_output_tokens, self._worst_price
 
     def _told(self, refused: BudgetExceeded) -> BudgetError:
         """Return the refusal, as `BudgetTooSmall` if the run's own limits allow no call at all."""
@@ -207,7 +212,7 @@ class Meter:
             messages=granted.messages,
             max_output_tokens=granted.max_output_tokens,
         )
-        bill = _Bill(self._ledger, reservation, self._price)
+        bill = Bill(self._ledger, reservation, self._tariff, self._asked)
         try:
             await self._announce(place, reservation)
             with self._events.open(begun, parent=parent) as model_call:
@@ -236,13 +241,13 @@ class Meter:
             await self._journal.asked(place, self._worst(reservation))
 
     def _worst(self, reservation: Reservation) -> Outcome:
-        usd = None if self._price is None else reservation.usd
+        usd = None if self._tariff is None else reservation.usd
         return Outcome(None, "", reservation.input_tokens, reservation.output_tokens, usd)
 
     async def _write(
         self,
         place: StepId | None,
-        bill: _Bill,
+        bill: Bill,
         completion: Completion | None,
         error: BaseException | None = None,
     ) -> None:
@@ -253,12 +258,9 @@ class Meter:
         if self._journal is None or place is None:
             return
         if error is None or isinstance(error, LLMError):
-            data = bill.data
-            booked = data["input_tokens"], data["output_tokens"], data["cost_usd"]
-            said = "" if error is None else str(error)
-            await self._journal.ended(place, Outcome(completion, said, *booked, calls=bill.calls))
+            await self._journal.ended(place, bill.outcome(completion, "" if error is None else str(error)))
 
-    async def _send(self, request: Request, bill: _Bill, event: int, place: StepId | None) -> Completion:
+    async def _send(self, request: Request, bill: Bill, event: int, place: StepId | None) -> Completion:
         def on_retry(retry: Retry) -> Awaitable[None] | None:
             again = CallRetried(attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s)
             self._events.point(again, parent=event)
@@ -278,7 +280,7 @@ class Meter:
 
         async def reserve_durably() -> None:
             # What the lost attempt took may have been all that this process had drawn.
-            await self._ledger.prepare(*bill.size, self._price)
+            await self._ledger.prepare(*bill.size, bill.worst)
             await self._ledger.announce(reserve())
 
         try:
@@ -293,72 +295,3 @@ class Meter:
 def _cut_short(completion: Completion, request: Request) -> bool:
     """Whether a cached completion was cut short by a run that had less budget left than this one."""
     return completion.finish_reason == "length" and completion.output_tokens < request.max_output_tokens
-
-
-class _Bill:
-    """The open reservation of one call, and in `data` what the end event says of its cost."""
-
-    def __init__(self, ledger: Ledger, reservation: Reservation, price: Price | None) -> None:
-        self._ledger = ledger
-        self._open: Reservation | None = reservation
-        self._size = reservation
-        self._price = price
-        self.calls = 0
-        self.data: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "usage": "none"}
-
-    def settle(self, completion: Completion) -> None:
-        usage = "estimated" if completion.estimated else "reported"
-        self._book(completion.input_tokens, completion.output_tokens, usage)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """The tokens in and out that an attempt reserves."""
-        return self._size.input_tokens, self._size.output_tokens
-
-    def reserve_again(self) -> Reservation:
-        """Reserve the next attempt. Raises: `BudgetExceeded`."""
-        self._open = again = self._ledger.reserve(
-            input_tokens=self._size.input_tokens,
-            output_tokens=self._size.output_tokens,
-            price=self._price,
-            at_least=self._size.output_tokens,
-            in_flight=True,
-        )
-        return again
-
-    def fail(self, error: BaseException) -> None:
-        if isinstance(error, LLMError) and not error.may_be_billed:
-            self.release()
-        elif self._open is not None:
-            self.book_worst_case()
-
-    def release(self) -> None:
-        """Release what is still reserved; a second call does nothing."""
-        if self._open is not None:
-            self._ledger.release(self._open)
-            self._open = None
-
-    def book_worst_case(self) -> None:
-        """Book an attempt that may have been served."""
-        self._book(self._size.input_tokens, self._size.output_tokens, "worst_case", answered=False)
-
-    def _book(self, input_tokens: int, output_tokens: int, usage: str, *, answered: bool = True) -> None:
-        if self._open is None:
-            raise ValueError("this call is already booked")
-        usd = self._ledger.settle(
-            self._open,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            price=self._price,
-            answered=answered,
-        )
-        self._open = None
-        self.calls += 1
-        # Lost attempts of the same call stay in its sums.
-        before = self.data
-        self.data = {
-            "input_tokens": before["input_tokens"] + input_tokens,
-            "output_tokens": before["output_tokens"] + output_tokens,
-            "cost_usd": None if usd is None else before["cost_usd"] + usd,
-            "usage": usage if before["usage"] == "none" else "worst_case",
-        }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from funnel.llm.base import LLM, Accountable, Cache, CallJournal
+from funnel.llm.base import LLM, Accountable, Cache, CallJournal, Located
 from funnel.llm.budget import Ledger
 from funnel.llm.limiter import CallQueue, Limiter, queue_of
 from funnel.llm.meter import Meter
-from funnel.llm.prices import price_of
+from funnel.llm.prices import Prices, tariff_of
 from funnel.trace.events import Events
 
 
@@ -17,14 +16,15 @@ from funnel.trace.events import Events
 class Models:
     """The models that a funnel calls, and their prices.
 
-    `prices` ((input, output) in dollars per million tokens) take precedence over the shipped table.
+    `prices` (by model: input, output and, if it is given, cached input, in dollars per million tokens) go
+    before the list prices of the endpoint's provider.
     `max_parallel`: how many calls to one endpoint with one key may be in flight, in all runs of this process.
     Models that name no account share one such limit within this object.
     """
 
     root: LLM
     sub: LLM
-    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    prices: Prices = field(default_factory=dict)
     max_parallel: int = 16
     _queue: CallQueue = field(default_factory=CallQueue, init=False, repr=False, compare=False)
 
@@ -46,7 +46,7 @@ class Models:
                 llm,
                 ledger,
                 events,
-                price=price_of(llm.name, self.prices),
+                price=tariff_of(llm.name, self.prices, llm.endpoint if isinstance(llm, Located) else ""),
                 limit=limits[self._queue_of(llm)],
                 cache=cache,
                 journal=journal,

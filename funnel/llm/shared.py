@@ -21,9 +21,10 @@ from funnel.backoff import pauses
 from funnel.errors import MemoryFailed
 from funnel.llm.balance import Balance
 from funnel.llm.budget import Ledger
-from funnel.llm.limits import Limits, Price, Reservation
+from funnel.llm.limits import Limits, Reservation
 from funnel.llm.pot import Amount, Pot, Share
 from funnel.llm.shares import Lost, Shares
+from funnel.llm.tariff import Price
 from funnel.memory import layout
 from funnel.memory.base import Memory
 

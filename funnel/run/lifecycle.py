@@ -180,6 +180,8 @@ class RunLifecycle:
                             answered=spent.completion is not None,
                             cached=spent.cached,
                             calls=spent.calls,
+                            cached_input_tokens=spent.cached_input_tokens,
+                            tier=spent.tier,
                         )
                     within = self._audience.narrow(None)
                     await _check_documents(run, self._audience.source.for_asker(asker.access, within))

@@ -222,6 +222,8 @@ class ModelCallEnded(Ended):
     usage: Literal["reported", "estimated", "worst_case", "none"] = field(default="none", metadata=OURS)
     text: str | None = field(default=None, metadata=OMITTED)
     finish_reason: str | None = field(default=None, metadata={**OMITTED, **OURS})
+    cached_input_tokens: int | None = field(default=None, metadata=OMITTED)
+    tier: str | None = field(default=None, metadata={**OMITTED, **OURS})
 
 
 @_data
