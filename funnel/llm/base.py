@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -101,11 +102,36 @@ def _ignore(_retry: Retry) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """A wait before an attempt: why, and about how long; 0 if nobody knows."""
+
+    reason: str
+    wait_s: float
+
+
+WhileWaiting = Callable[[Wait], AbstractAsyncContextManager[None]]
+"""Called before a wait, which then takes place inside what it returns.
+
+Entering frees what the call holds, and leaving takes it again. An exception from either ends the call.
+"""
+
+
+def _hold_on(_wait: Wait) -> AbstractAsyncContextManager[None]:
+    """Free nothing."""
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
 class CallOptions:
-    """Options of one call: its timeout including retries, and a callback for retries."""
+    """Options of one call: its timeout including retries, and callbacks for retries and waits.
+
+    `party`: who calls; if calls have to wait, parties have their turns round robin.
+    """
 
     timeout_s: float | None = None
     on_retry: OnRetry = field(default=_ignore)
+    while_waiting: WhileWaiting = field(default=_hold_on)
+    party: Hashable = None
 
 
 class LLM(Protocol):
@@ -208,5 +234,5 @@ class Cache(Protocol):
 
 __all__ = [
     "LLM", "Cache", "CallJournal", "CallOptions", "Completion", "Located", "Message", "OnRetry", "Outcome",
-    "Purpose", "Request", "Retry", "StepId", "estimated_tokens",
+    "Purpose", "Request", "Retry", "StepId", "Wait", "WhileWaiting", "estimated_tokens",
 ]  # fmt: skip
