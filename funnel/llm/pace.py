@@ -58,6 +58,7 @@ class Pace:
     def __init__(self, *, first_pause_s: float = 1.0) -> None:
         self._first_pause_s = first_pause_s
         self._limits: dict[Kind, Allowance] = {"requests": Allowance(), "tokens": Allowance()}
+        self.counts_tokens = False
         self._worst_case = False
         self._calls: dict[Started, None] = {}
         self._n_started = 0
@@ -134,6 +135,7 @@ class Pace:
         if not stated or started.number < self._newest_stated:
             return
         self._newest_stated = started.number
+        self.counts_tokens |= "tokens" in stated
         since = {"requests": self._requests - started.requests, "tokens": self._tokens - started.tokens}
         for kind, each in stated.items():
             self._limits[kind].state(each, now, taken_since=since[kind])

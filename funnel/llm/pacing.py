@@ -104,6 +104,16 @@ class Pacer:
         self._n_waiting: dict[asyncio.AbstractEventLoop, int] = {}
         self._timers: dict[asyncio.AbstractEventLoop, asyncio.TimerHandle] = {}
 
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether the endpoint has stated a limit of tokens."""
+        return self._pace.counts_tokens
+
+    @property
+    def reason(self) -> str:
+        """Why calls wait: the words of the last refusal, if there was any."""
+        return self._reason or "the endpoint's limit is used up"
+
     @asynccontextmanager
     async def turn(self, cost: Cost, options: CallOptions, *, give_up_at: float) -> AsyncIterator[Turn]:
         """Wait for the turn of a call, inside `options.while_waiting` if that takes any time.
@@ -177,7 +187,7 @@ class Pacer:
         with self._lock:
             now = _now()
             at = self._pace.free_at(cost, now)
-            return Wait(self._reason or "the endpoint's limit is used up", max(0.0, at - now))
+            return Wait(self.reason, max(0.0, at - now) if at < math.inf else 0.0)
 
     def _enlist(self, party: Hashable, cost: Cost, give_up_at: float) -> _Waiter:
         with self._lock:

@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import secrets
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import openai
+
 from funnel.backoff import pauses
 from funnel.errors import ContextTooLong, LLMError, LLMRefused, LLMUnavailable
-from funnel.llm.base import CallOptions, Completion, OnRetry, Request, Retry
-from funnel.llm.openai.client import CALL_ERRORS, OPENAI_URL, client
-from funnel.llm.openai.failures import FailedAttempt, failed_attempt, rejected_parameter
+from funnel.llm.base import CallOptions, Completion, Request, Retry, Wait
+from funnel.llm.openai.client import CALL_ERRORS, HTTP_RESPONSE, OPENAI_URL, client
+from funnel.llm.openai.failures import CHECK_RATE, FailedAttempt, failed_attempt, rejected_parameter
+from funnel.llm.openai.rates import all_headers, stated_limits
 from funnel.llm.openai.redaction import Redactor
+from funnel.llm.openai.status import TOO_MANY
 from funnel.llm.openai.wire import model_names, parse_completion, request_body
+from funnel.llm.pace import Cost
+from funnel.llm.pacing import TooSlow, Turn, pacer_of
 from indexes.fingerprint import fingerprint
 
 _SALT = secrets.token_bytes(32)
-LONGEST_WAIT_S = 60.0
-"""An endpoint that asks callers to wait longer is treated as unavailable."""
+LONGEST_PAUSE_S = 60.0
+"""The longest pause after a failure, unless the endpoint asks for a longer one."""
+PATIENCE_S = 600.0
+"""How long a call without a time limit is tried again while the endpoint refuses it because of its rate."""
+NO_COST = Cost()
 
 OTHER_LIMIT_NAME = {"max_completion_tokens": "max_tokens", "max_tokens": "max_completion_tokens"}
 OPTIONAL_PARAMETERS = frozenset({"temperature", "response_format"})
@@ -37,7 +47,8 @@ class OpenAIChat:
         model: name of the model at the endpoint.
         api_key: may be None for a self-hosted endpoint that needs none.
         base_url: root URL of the API, often ending in /v1; None means OpenAI.
-        max_retries: further attempts after a 429, 5xx, timeout or lost connection.
+        max_retries: further attempts after a 5xx, timeout or lost connection. After a 429 the call is made
+            again as long as it has time.
         attempt_timeout_s: limit of one attempt; `CallOptions.timeout_s` limits the whole call.
         backoff_s: upper end of the wait before the first retry (three quarters of it on average); doubles
             with each retry.
@@ -65,6 +76,8 @@ class OpenAIChat:
         self._max_retries = max_retries
         self._attempt_timeout_s = attempt_timeout_s
         self._backoff_s = backoff_s
+        self._pacer = pacer_of(self._account, model, first_pause_s=backoff_s)
+        self._usual_output = 500.0
         # OpenAI's newer models accept only the newer name; other servers reject it or silently ignore it.
         at_openai = base_url is None or base_url.startswith("https://api.openai.com")
         self._limit_name = "max_completion_tokens" if at_openai else "max_tokens"
@@ -95,52 +108,76 @@ class OpenAIChat:
         `LLMRefused` if it rejects the key, model or request; `LLMBadResponse`.
         """
         options = options or CallOptions()
+        calling = _Calling()
         try:
             async with asyncio.timeout(options.timeout_s) as deadline:
-                return await self._complete_with_retries(request, options.on_retry, deadline)
+                return await self._complete_with_retries(request, options, deadline, calling)
         except TimeoutError:
             if not deadline.expired():
                 raise
-            reason = f"no answer within {options.timeout_s:g} s"
-            advice = "Allow more time, or check that the endpoint runs."
-            raise LLMUnavailable(
-                self._model, self._endpoint, reason, advice=advice, may_be_billed=True
-            ) from None
+            raise self._late(options.timeout_s or 0.0, calling) from None
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
     async def _complete_with_retries(
-        self, request: Request, on_retry: OnRetry, deadline: asyncio.Timeout
+        self, request: Request, options: CallOptions, deadline: asyncio.Timeout, calling: _Calling
     ) -> Completion:
-        attempt = 1
-        waits = pauses(self._backoff_s, LONGEST_WAIT_S)
+        """Make attempts in the pacer's time until one succeeds, or no other is worth making."""
+        loop = asyncio.get_running_loop()
+        give_up_at = deadline.when() or loop.time() + PATIENCE_S
+        attempt = lost = 0
+        waits = pauses(self._backoff_s, LONGEST_PAUSE_S)
         while True:
-            failure = await self._complete_negotiating_parameters(request)
-            if isinstance(failure, Completion):
-                return failure
-            pause_s = next(waits)
-            wait_s = pause_s if failure.retry_after_s is None else failure.retry_after_s
-            when = deadline.when()
-            too_late = when is not None and asyncio.get_running_loop().time() + wait_s >= when
-            if not failure.retry or attempt > self._max_retries or wait_s > LONGEST_WAIT_S or too_late:
-                raise self._error(failure, attempt)
-            notified = on_retry(
-                Retry(attempt, self._redactor.text(failure.reason), wait_s, failure.may_be_billed)
-            )
+            attempt += 1
+            calling.waits_for = self._pacer.reason
+            try:
+                async with self._pacer.turn(self._cost(request), options, give_up_at=give_up_at) as turn:
+                    calling.waits_for = ""
+                    failure = await self._complete_negotiating_parameters(request, turn)
+                    if isinstance(failure, Completion):
+                        turn.serve()
+                        self._usual_output += (failure.output_tokens - self._usual_output) / 8
+                        return failure
+                    reason = calling.waits_for = self._redactor.text(failure.reason)
+                    if failure.too_fast:
+                        wait_s = turn.refuse(reason, failure.retry_after_s)
+                        wait_s = wait_s if failure.retry_after_s is None else failure.retry_after_s
+                    else:
+                        wait_s = next(waits) if failure.retry_after_s is None else failure.retry_after_s
+            except TooSlow as slow:
+                failure = FailedAttempt(slow.reason, CHECK_RATE, retry=True, retry_after_s=slow.wait_s)
+                raise self._error(failure, attempt - 1, left_s=give_up_at - loop.time()) from None
+            lost += failure.status != TOO_MANY
+            left_s = give_up_at - loop.time()
+            if not failure.retry or lost > self._max_retries or wait_s >= left_s:
+                raise self._error(failure, attempt, left_s=left_s)
+            notified = options.on_retry(Retry(attempt, reason, wait_s, failure.may_be_billed))
             if notified is not None:
                 await notified
-            await asyncio.sleep(wait_s)
-            attempt += 1
+            if not failure.too_fast:
+                async with options.while_waiting(Wait(reason, wait_s)):
+                    await asyncio.sleep(wait_s)
 
-    async def _complete_negotiating_parameters(self, request: Request) -> Completion | FailedAttempt:
+    def _cost(self, request: Request) -> Cost:
+        """Return what a call may take of a limit of tokens, if the endpoint has stated one."""
+        if not self._pacer.counts_tokens:
+            return NO_COST
+        input_tokens = request.estimated_input_tokens()
+        output_tokens = min(request.max_output_tokens, round(self._usual_output))
+        # The estimate is an upper bound: text has about four bytes per token.
+        return Cost(input_tokens // 2 + output_tokens, input_tokens + request.max_output_tokens)
+
+    async def _complete_negotiating_parameters(
+        self, request: Request, turn: Turn
+    ) -> Completion | FailedAttempt:
         """Make one attempt; repeat it without a parameter each time the endpoint rejects one by name."""
         limit_name, dropped = self._limit_name, self._dropped
         renamed = False
         while True:
             body = request_body(self._model, request, limit_name=limit_name, dropped=dropped)
-            outcome = await self._attempt(request, body)
+            outcome = await self._attempt(request, body, turn)
             if isinstance(outcome, Completion):
                 self._limit_name, self._dropped = limit_name, dropped | self._dropped
                 return outcome
@@ -152,12 +189,14 @@ class OpenAIChat:
             else:
                 return outcome
 
-    async def _attempt(self, request: Request, body: dict[str, Any]) -> Completion | FailedAttempt:
+    async def _attempt(
+        self, request: Request, body: dict[str, Any], turn: Turn
+    ) -> Completion | FailedAttempt:
         try:
             async with asyncio.timeout(self._attempt_timeout_s) as deadline:
                 # Not `chat.completions.create`, which validates the types of every message: that took longer
                 # than everything else in a turn.
-                content = await self._client.post("/chat/completions", body=body, cast_to=bytes)
+                response = await self._client.post("/chat/completions", body=body, cast_to=HTTP_RESPONSE)
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -165,10 +204,25 @@ class OpenAIChat:
                 reason=f"no answer within {self._attempt_timeout_s:g} s", retry=True, may_be_billed=True
             )
         except CALL_ERRORS as exc:
+            if isinstance(exc, openai.APIStatusError):
+                turn.hear(stated_limits(all_headers(exc.response.headers, exc.body)))
             return failed_attempt(exc)
-        return parse_completion(content, request, model=self._model, endpoint=self._endpoint)
+        turn.hear(stated_limits(response.headers))
+        return parse_completion(response.content, request, model=self._model, endpoint=self._endpoint)
 
-    def _error(self, failure: FailedAttempt, attempts: int) -> LLMError:
+    def _late(self, timeout_s: float, calling: _Calling) -> LLMUnavailable:
+        """Return the error of a call whose time is up. While it waits, nothing is under way to be billed."""
+        reason, advice = (
+            f"no answer within {timeout_s:g} s",
+            "Allow more time, or check that the endpoint runs.",
+        )
+        if calling.waits_for:
+            reason += f", since it had to wait: {calling.waits_for}"
+            advice = CHECK_RATE
+        where = self._model, self._endpoint
+        return LLMUnavailable(*where, reason, advice=advice, may_be_billed=not calling.waits_for)
+
+    def _error(self, failure: FailedAttempt, attempts: int, *, left_s: float) -> LLMError:
         """Return the error for the caller, not chained: the library's error holds the request's headers."""
         reason = self._redactor.text(failure.reason)
         where = self._model, self._endpoint
@@ -178,7 +232,20 @@ class OpenAIChat:
             return LLMRefused(*where, reason, advice=failure.advice)
         if attempts > 1:
             reason += f", after {attempts} attempts"
+        if failure.retry and failure.retry_after_s is not None and failure.retry_after_s >= left_s:
+            reason += f"; it asks to wait {_seconds(failure.retry_after_s)}, and {_seconds(left_s)} are left"
         return LLMUnavailable(*where, reason, advice=failure.advice, may_be_billed=failure.may_be_billed)
+
+
+@dataclass(slots=True)
+class _Calling:
+    """How far a call has come. `waits_for`: why the next attempt is not made yet; "" while one is."""
+
+    waits_for: str = ""
+
+
+def _seconds(amount: float) -> str:
+    return f"{math.ceil(amount):,} s" if amount >= 1 else f"{max(amount, 0.0):.2g} s"
 
 
 @dataclass(frozen=True, slots=True)

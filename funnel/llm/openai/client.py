@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -19,6 +20,10 @@ PLACEHOLDER_KEY = "none"
 """Sent to servers that need no key, because the library refuses to send none."""
 CONNECT_S = 10.0
 TIMEOUT = openai.Timeout(None, connect=CONNECT_S)
+HTTP_RESPONSE: Any = import_module(
+    type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0]
+).Response
+"""The class of responses of the HTTP library that the `openai` library uses."""
 _LIMITS: Any = type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=0)
 """0 means no limit to aiohttp; `max_parallel` limits the calls in flight instead."""
 

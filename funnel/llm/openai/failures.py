@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass
 from typing import Any
 
 import openai
 
 from funnel.llm.openai.overflow import Overflow, overflow
+from funnel.llm.openai.rates import all_headers, asked_wait_s
 from funnel.llm.openai.server_error import ServerError, server_error
-from funnel.llm.openai.status import amounts_to
+from funnel.llm.openai.status import PAYMENT, TOO_MANY, amounts_to, wants_money
 
 # The names are the same in httpx and in httpx2, which newer versions of the library use.
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
@@ -26,6 +25,8 @@ NEVER_SENT_BY_AIOHTTP = frozenset({
 GATEWAY_GAVE_UP = frozenset({408, 504, 524})
 """A gateway stopped waiting; the model behind it may have continued."""
 TRANSIENT = frozenset({408, 409, 429})
+OVERLOADED = frozenset({503, 529})
+"""With a time to wait, these ask all callers to wait, as a 429 does."""
 
 CHECK_ENDPOINT = "Check OPENAI_BASE_URL and that it runs."
 CHECK_RATE = "Try again later, or lower FUNNEL_MAX_PARALLEL."
@@ -62,6 +63,12 @@ class FailedAttempt:
     parameter: str | None = None
     status: int | None = None
     too_long: Overflow | None = None
+
+    @property
+    def too_fast(self) -> bool:
+        """Whether the endpoint refuses the call because it gets too many."""
+        overloaded = self.status in OVERLOADED and self.retry_after_s is not None
+        return self.retry and (self.status == TOO_MANY or overloaded)
 
 
 def failed_attempt(exc: Exception) -> FailedAttempt:
@@ -108,12 +115,17 @@ def rejected_parameter(failure: FailedAttempt, *, sent: Collection[str]) -> str 
 def _http_failure(exc: openai.APIStatusError) -> FailedAttempt:
     status = exc.status_code
     said = server_error(exc.body)
-    failure = _failed(said, amounts_to(said, status), f"HTTP {status}")
-    return replace(failure, retry_after_s=_retry_after_s(exc.response.headers)) if failure.retry else failure
+    headers = all_headers(exc.response.headers, exc.body)
+    return _failed(said, amounts_to(said, status), f"HTTP {status}", headers)
 
 
-def _failed(said: ServerError, status: int, headline: str) -> FailedAttempt:
+def _failed(
+    said: ServerError, status: int, headline: str, headers: Mapping[str, str] | None = None
+) -> FailedAttempt:
     """Say whether a call that ended with this status can be repeated, and what to do about it."""
+    asked_s = asked_wait_s(headers or {}, said.message)
+    if status == TOO_MANY and asked_s is None and wants_money(said):
+        status = PAYMENT  # no wait helps
     reason = f"{headline}, {said.message[:REASON_CHARS].rstrip('. ')}" if said.message else headline
     too_long = overflow(said.message, codes=said.codes, numbers=said.fields)
     if too_long is not None and status not in {401, 402, 403}:
@@ -124,6 +136,7 @@ def _failed(said: ServerError, status: int, headline: str) -> FailedAttempt:
             CHECK_LATER if status >= 500 else CHECK_RATE,  # noqa: PLR2004
             retry=True,
             may_be_billed=status in GATEWAY_GAVE_UP,
+            retry_after_s=asked_s,
             status=status,
         )
     advice = ADVICE.get(status, CHECK_REQUEST)
@@ -138,18 +151,3 @@ def _parameter(said: ServerError) -> str | None:
     # If the body names several (`max_tokens` … use `max_completion_tokens`), the first is the rejected one.
     found = PARAMETER.search(f"{said.param} {said.message}")
     return found.group() if found else None
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds from `retry-after-ms` or `Retry-After` (seconds or a date); None without either."""
-    try:
-        if (millis := headers.get("retry-after-ms")) is not None:
-            return max(0.0, float(millis) / 1000)
-        value = headers.get("retry-after")
-        if value is None:
-            return None
-        if re.fullmatch(r"\s*\d+(\.\d+)?\s*", value):
-            return float(value)
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None

@@ -17,7 +17,8 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 _DURATION = re.compile(r"(?:(?:\d+(?:\.\d+)?|\.\d+)(?:ms|s|m|h|d))+")
 _STEP = re.compile(r"([\d.]+)(ms|s|m|h|d)")
 _IN_WORDS = re.compile(
-    r"(?:try again|retry|wait)(?: in| after)? (\d[\d.]*)\s?(ms|milliseconds?|s|seconds?|m|minutes?|h|hours?)(?![a-z])"
+    r"(?:try again|retry|wait)(?: in| after)? (\d[\d.]*)\s?"
+    r"(ms|milliseconds?|s|seconds?|m|minutes?|h|hours?)(?![a-z])"
     r"((?:\d[\d.]*(?:ms|s|m|h))*)",
     re.IGNORECASE,
 )
@@ -74,6 +75,16 @@ def stated_limits(headers: Mapping[str, str]) -> dict[Kind, Stated]:
                 found[kind] = Stated(left, whole_in_s, limit if limit and limit >= left else None)
                 break
     return found
+
+
+def all_headers(headers: Mapping[str, str], body: object) -> Mapping[str, str]:
+    """Return the headers of a response, and those that a gateway passes on in the error that it sends."""
+    inner = body.get("error", body) if isinstance(body, Mapping) else None
+    metadata = inner.get("metadata") if isinstance(inner, Mapping) else None
+    passed_on = metadata.get("headers") if isinstance(metadata, Mapping) else None
+    if not isinstance(passed_on, Mapping):
+        return headers
+    return {str(name).lower(): str(value) for name, value in {**passed_on, **headers}.items()}
 
 
 def _number(text: str | None) -> float | None:

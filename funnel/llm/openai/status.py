@@ -36,6 +36,8 @@ _WORDS = (
 )
 WORDS = tuple((re.compile(pattern, re.IGNORECASE | re.DOTALL), status) for pattern, status in _WORDS)
 
+_RATE = re.compile(r"rate.?limit|per.?(second|minute|min|hour|day)\b|too many|concurren", re.IGNORECASE)
+
 
 def amounts_to(said: ServerError, http_status: int | None) -> int:
     """Return the status that counts. `http_status`: the reply's; None if it was sent before the error.
@@ -55,6 +57,13 @@ def amounts_to(said: ServerError, http_status: int | None) -> int:
     if http_status >= FAILED and said.status in {400, 401, PAYMENT, 403, MISSING, 422}:
         return said.status
     return http_status
+
+
+def wants_money(said: ServerError) -> bool:
+    """Whether the words of a 429 without a time to wait speak of the account's money and not of a rate."""
+    if _by_codes(said) == TOO_MANY or _RATE.search(said.message):
+        return False
+    return _matching(WORDS[:1], said.message) == PAYMENT
 
 
 def _by_codes(said: ServerError) -> int | None:

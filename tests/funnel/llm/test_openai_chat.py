@@ -135,9 +135,9 @@ async def test_retry_after_may_be_a_date(chat, chat_server):
 
 async def test_an_endpoint_that_asks_for_a_longer_wait_than_is_left_is_given_up_at_once(chat, chat_server):
     chat_server.script(error(429, "slow down", retry_after="30"))
-    assert "HTTP 429, slow down. Try again later, or lower FUNNEL_MAX_PARALLEL." in await failing(
-        chat, LLMUnavailable, timeout_s=20.0
-    )
+    message = await failing(chat, LLMUnavailable, timeout_s=20.0)
+    assert "HTTP 429, slow down; it asks to wait 30 s, and 20 s are left. Try again later" in message
+    assert message.endswith("Try again later, or lower FUNNEL_MAX_PARALLEL.")
     assert len(chat_server.seen) == 1
 
 
