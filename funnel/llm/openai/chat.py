@@ -11,6 +11,7 @@ import hashlib
 import math
 import secrets
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,8 @@ from funnel.backoff import pauses
 from funnel.errors import ContextTooLong, LLMError, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Completion, Request, Retry, Wait
 from funnel.llm.openai.client import CALL_ERRORS, HTTP_RESPONSE, OPENAI_URL, client
-from funnel.llm.openai.failures import CHECK_RATE, FailedAttempt, failed_attempt, rejected_parameter
+from funnel.llm.openai.failures import CHECK_RATE, FailedAttempt, failed_attempt
+from funnel.llm.openai.parameters import Form, Parameters
 from funnel.llm.openai.rates import all_headers, stated_limits
 from funnel.llm.openai.redaction import Redactor
 from funnel.llm.openai.status import TOO_MANY
@@ -35,9 +37,6 @@ LONGEST_PAUSE_S = 60.0
 PATIENCE_S = 600.0
 """How long a call without a time limit is tried again while the endpoint refuses it because of its rate."""
 NO_COST = Cost()
-
-OTHER_LIMIT_NAME = {"max_completion_tokens": "max_tokens", "max_tokens": "max_completion_tokens"}
-OPTIONAL_PARAMETERS = frozenset({"temperature", "response_format"})
 
 
 class OpenAIChat:
@@ -80,8 +79,8 @@ class OpenAIChat:
         self._usual_output = 500.0
         # OpenAI's newer models accept only the newer name; other servers reject it or silently ignore it.
         at_openai = base_url is None or base_url.startswith("https://api.openai.com")
-        self._limit_name = "max_completion_tokens" if at_openai else "max_tokens"
-        self._dropped: frozenset[str] = frozenset()
+        limit_name = "max_completion_tokens" if at_openai else "max_tokens"
+        self._parameters = Parameters(Form(limit_name))
 
     @property
     def name(self) -> str:
@@ -101,8 +100,8 @@ class OpenAIChat:
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
         """Return one completion. An empty completion is not an error.
 
-        A parameter that the endpoint rejects by name (`temperature`, `response_format`, the newer or older
-        name of the token limit) is omitted or renamed. If that works, later calls do the same.
+        A parameter that the endpoint refuses (`temperature`, `response_format`, streaming, the system role, a
+        name of the token limit) is left out or renamed. If that works, later calls do the same.
 
         Raises: `LLMUnavailable` if the endpoint is down, or does not answer in time or within the retries;
         `LLMRefused` if it rejects the key, model or request; `LLMBadResponse`.
@@ -127,6 +126,7 @@ class OpenAIChat:
         """Make attempts in the pacer's time until one succeeds, or no other is worth making."""
         loop = asyncio.get_running_loop()
         give_up_at = deadline.when() or loop.time() + PATIENCE_S
+        body = request_body(self._model, request)
         attempt = lost = 0
         waits = pauses(self._backoff_s, LONGEST_PAUSE_S)
         while True:
@@ -135,7 +135,8 @@ class OpenAIChat:
             try:
                 async with self._pacer.turn(self._cost(request), options, give_up_at=give_up_at) as turn:
                     calling.waits_for = ""
-                    failure = await self._complete_negotiating_parameters(request, turn)
+                    attempting = partial(self._attempt, request, turn)
+                    failure = await self._parameters.negotiate(body, attempting)
                     if isinstance(failure, Completion):
                         turn.serve()
                         self._usual_output += (failure.output_tokens - self._usual_output) / 8
@@ -169,28 +170,8 @@ class OpenAIChat:
         # The estimate is an upper bound: text has about four bytes per token.
         return Cost(input_tokens // 2 + output_tokens, input_tokens + request.max_output_tokens)
 
-    async def _complete_negotiating_parameters(
-        self, request: Request, turn: Turn
-    ) -> Completion | FailedAttempt:
-        """Make one attempt; repeat it without a parameter each time the endpoint rejects one by name."""
-        limit_name, dropped = self._limit_name, self._dropped
-        renamed = False
-        while True:
-            body = request_body(self._model, request, limit_name=limit_name, dropped=dropped)
-            outcome = await self._attempt(request, body, turn)
-            if isinstance(outcome, Completion):
-                self._limit_name, self._dropped = limit_name, dropped | self._dropped
-                return outcome
-            rejected = rejected_parameter(outcome, sent=body.keys())
-            if rejected == limit_name and not renamed:
-                limit_name, renamed = OTHER_LIMIT_NAME[limit_name], True
-            elif rejected in OPTIONAL_PARAMETERS - dropped:
-                dropped |= {rejected}
-            else:
-                return outcome
-
     async def _attempt(
-        self, request: Request, body: dict[str, Any], turn: Turn
+        self, request: Request, turn: Turn, body: dict[str, Any]
     ) -> Completion | FailedAttempt:
         try:
             async with asyncio.timeout(self._attempt_timeout_s) as deadline:

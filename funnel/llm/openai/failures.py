@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import openai
 
 from funnel.llm.openai.overflow import Overflow, overflow
 from funnel.llm.openai.rates import all_headers, asked_wait_s
-from funnel.llm.openai.server_error import ServerError, server_error
+from funnel.llm.openai.server_error import NOTHING, ServerError, server_error
 from funnel.llm.openai.status import PAYMENT, TOO_MANY, amounts_to, wants_money
 
 # The names are the same in httpx and in httpx2, which newer versions of the library use.
@@ -42,16 +41,13 @@ REASON_CHARS = 300
 ADVICE = {401: CHECK_KEY, 402: CHECK_QUOTA, 403: CHECK_KEY, 404: CHECK_MODEL}
 """What to do about a refusal, by its status."""
 
-PARAMETER = re.compile(r"max_completion_tokens|max_tokens|temperature|response_format")
-
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
     """A failed attempt. `refused`: the endpoint rejects this call, and would reject it again.
 
-    `may_be_billed`: the attempt may have been served. `parameter`: the one that the endpoint rejects.
-    `status`: the HTTP status that the failure amounts to, None without an answer. `too_long`: the request did
-    not fit.
+    `may_be_billed`: the attempt may have been served. `status`: the HTTP status that the failure amounts to,
+    None without an answer. `said`: what the server stated. `too_long`: the request did not fit.
     """
 
     reason: str
@@ -60,8 +56,8 @@ class FailedAttempt:
     refused: bool = False
     may_be_billed: bool = False
     retry_after_s: float | None = None
-    parameter: str | None = None
     status: int | None = None
+    said: ServerError = NOTHING
     too_long: Overflow | None = None
 
     @property
@@ -107,11 +103,6 @@ def failed_reply(error: Mapping[str, Any] | str, *, status: int | None) -> Faile
     return _failed(said, amounts_to(said, None), headline)
 
 
-def rejected_parameter(failure: FailedAttempt, *, sent: Collection[str]) -> str | None:
-    """Return the parameter that the endpoint rejects by name; None if it was not among those sent."""
-    return failure.parameter if failure.parameter in sent else None
-
-
 def _http_failure(exc: openai.APIStatusError) -> FailedAttempt:
     status = exc.status_code
     said = server_error(exc.body)
@@ -129,7 +120,7 @@ def _failed(
     reason = f"{headline}, {said.message[:REASON_CHARS].rstrip('. ')}" if said.message else headline
     too_long = overflow(said.message, codes=said.codes, numbers=said.fields)
     if too_long is not None and status not in {401, 402, 403}:
-        return FailedAttempt(reason, CHECK_WINDOW, refused=True, status=status, too_long=too_long)
+        return FailedAttempt(reason, CHECK_WINDOW, refused=True, status=status, said=said, too_long=too_long)
     if status in TRANSIENT or status >= 500:  # noqa: PLR2004
         return FailedAttempt(
             reason,
@@ -138,16 +129,7 @@ def _failed(
             may_be_billed=status in GATEWAY_GAVE_UP,
             retry_after_s=asked_s,
             status=status,
+            said=said,
         )
     advice = ADVICE.get(status, CHECK_REQUEST)
-    parameter = _parameter(said) if status in {400, 422} else None
-    return FailedAttempt(reason, advice, refused=True, parameter=parameter, status=status)
-
-
-def _parameter(said: ServerError) -> str | None:
-    # The caller must correct an invalid schema; without the schema the answer could have any form.
-    if said.message.startswith("Invalid schema"):
-        return None
-    # If the body names several (`max_tokens` … use `max_completion_tokens`), the first is the rejected one.
-    found = PARAMETER.search(f"{said.param} {said.message}")
-    return found.group() if found else None
+    return FailedAttempt(reason, advice, refused=True, status=status, said=said)

@@ -60,6 +60,10 @@ class ServerError:
     fields: Mapping[str, int] = field(default_factory=dict)
 
 
+NOTHING = ServerError()
+"""What a server stated that was not reached."""
+
+
 def server_error(body: object) -> ServerError:
     """Read the body of an error, or the error object of a reply. HTML has no words for us."""
     texts: list[str] = []

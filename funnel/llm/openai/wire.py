@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -44,14 +44,12 @@ class _ChatCompletion(BaseModel):
     usage: _Usage | None = None
 
 
-def request_body(
-    model: str, request: Request, *, limit_name: str, dropped: Collection[str] = ()
-) -> dict[str, Any]:
-    """Return the body for a request. The token limit is named `limit_name`; omits `dropped` parameters."""
+def request_body(model: str, request: Request) -> dict[str, Any]:
+    """Return the body for a request to an endpoint that accepts everything."""
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": m.role, "content": _sendable(m.content)} for m in request.messages],
-        limit_name: request.max_output_tokens,
+        "max_completion_tokens": request.max_output_tokens,
     }
     if request.temperature is not None:
         body["temperature"] = request.temperature
@@ -60,7 +58,7 @@ def request_body(
         # Strict mode rejects schemas outside its subset. Without strict mode they still guide the model.
         wrapped = {"name": "answer", "schema": schema, "strict": _is_strict(schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": wrapped}
-    return {name: value for name, value in body.items() if name not in dropped}
+    return body
 
 
 def parse_completion(content: bytes, request: Request, *, model: str, endpoint: str) -> Completion:

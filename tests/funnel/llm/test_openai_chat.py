@@ -311,7 +311,7 @@ def test_a_key_that_cannot_stand_in_a_header_is_refused_without_being_repeated()
 
 
 def test_openai_is_asked_by_the_newer_name_at_first():
-    assert OpenAIChat("gpt-6.1-sol", api_key=KEY)._limit_name == "max_completion_tokens"
+    assert OpenAIChat("gpt-6.1-sol", api_key=KEY)._parameters.form.limit_name == "max_completion_tokens"
 
 
 def test_an_endpoint_is_shown_without_credentials_and_query():
