@@ -13,7 +13,7 @@ import pytest
 from jsonschema import validate
 from services.llama_server import LlamaServer
 
-from funnel.errors import LLMRefused, LLMUnavailable
+from funnel.errors import ContextTooLong, LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request
 from funnel.llm.openai.chat import OpenAIChat, probe
 
@@ -81,9 +81,18 @@ async def test_sixteen_calls_at_once_are_all_served_by_two_slots(chat):
     assert all(completion.text and not completion.estimated for completion in completions)
 
 
-async def test_a_prompt_beyond_the_window_is_refused_in_the_words_of_the_server(chat):
-    with pytest.raises(LLMRefused, match=r"exceeds the available context size \(2048 tokens\)"):
+async def test_a_prompt_beyond_the_window_is_refused_with_the_numbers_of_the_server(chat, llama_server):
+    with pytest.raises(ContextTooLong) as caught:
         await chat.complete(TOO_LONG)
+    assert caught.value.window_tokens == llama_server.window
+    assert 4_000 < caught.value.prompt_tokens < 5_000
+
+
+async def test_a_key_of_one_letter_does_not_garble_what_the_server_says(llama_server):
+    llm = OpenAIChat(llama_server.model, api_key="x", base_url=llama_server.url)
+    with pytest.raises(ContextTooLong, match=r"exceeds the available context size \(2048 tokens\)"):
+        await llm.complete(TOO_LONG)
+    await llm.close()
 
 
 async def test_a_call_that_is_cancelled_frees_its_slot(talking, alone):

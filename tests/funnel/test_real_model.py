@@ -1,0 +1,75 @@
+"""Both routes, end to end, with a real language model that is weak: an answer comes, whatever it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from services.llama_server import LlamaServer
+
+from funnel import Limits, Options, Settings, build
+from funnel.trace.kinds import ModelCallEnded, ReplyRejected
+from funnel.types import EndReason
+from indexes import RawDocuments
+from indexes.types import Document, DocumentId
+
+GOODS = ("apples", "bricks", "candles", "drums")
+DOCUMENTS = RawDocuments(
+    [
+        Document(DocumentId(name), f"Refunds of {name} take {days} days. Returns go to the desk.", title=name)
+        for days, name in enumerate(GOODS, start=11)
+    ]
+)
+LOOKUP = "How long does a refund of bricks take?"
+COMPARE = "Compare how long the refunds of apples, bricks, candles and drums take."
+LIMITS = Limits(max_calls=3, max_turns=2, timeout_s=240)
+
+
+@pytest.fixture
+def settings(llama_server: LlamaServer, tmp_path: Path) -> Settings:
+    return Settings(
+        model=llama_server.model, base_url=llama_server.url, memory="memory://", trace_dir=tmp_path / "traces"
+    )
+
+
+async def ask(settings: Settings, question: str, **options):
+    """An answer, and the events of its run by kind."""
+    seen = []
+    options = Options(limits=options.pop("limits", LIMITS), **options)
+    async with build(DOCUMENTS.as_owner(), settings) as funnel:
+        answer = await funnel.ask(question, options, on_event=seen.append)
+    return answer, [event.data for event in seen]
+
+
+def counted(events) -> tuple[int, int, int]:
+    ended = [event for event in events if isinstance(event, ModelCallEnded)]
+    assert {call.usage for call in ended} == {"reported"}
+    return len(ended), sum(c.input_tokens for c in ended), sum(c.output_tokens for c in ended)
+
+
+async def test_a_lookup_comes_to_an_answer_with_the_tokens_that_the_server_counted(settings):
+    answer, events = await ask(settings, LOOKUP, mode="lookup")
+    assert answer.text
+    assert answer.route == "lookup"
+    usage = answer.usage
+    assert (usage.model_calls, usage.input_tokens, usage.output_tokens) == counted(events)
+    assert 100 < usage.input_tokens < 5_000
+
+
+async def test_a_reply_that_was_not_cut_has_the_form_of_the_reader(settings):
+    answer, events = await ask(settings, LOOKUP, mode="lookup")
+    ended = [event for event in events if isinstance(event, ModelCallEnded)]
+    whole = sum(call.finish_reason == "stop" for call in ended)
+    rejected = sum(isinstance(event, ReplyRejected) for event in events)
+    assert (whole, rejected) == (1, 0) or (whole < len(ended) and rejected)
+    assert answer.end_reason in {EndReason.ANSWERED, EndReason.NOT_FOUND, EndReason.MALFORMED}
+
+
+async def test_a_deep_question_comes_to_an_answer_within_its_limits(settings):
+    answer, events = await ask(settings, COMPARE, mode="deep")
+    assert answer.text
+    assert answer.route == "deep"
+    assert 1 <= answer.usage.model_calls <= 3
+    assert 1 <= answer.usage.turns <= 2
+    usage = answer.usage
+    assert (usage.model_calls, usage.input_tokens, usage.output_tokens) == counted(events)
