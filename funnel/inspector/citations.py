@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from funnel.journal import Journal
 from funnel.sandbox.base import HostError
-from funnel.text.citations import locate
+from funnel.text.locating import locate
 from funnel.text.sentences import sentences
 from funnel.types import Citation
 from funnel.workspace.documents import MAX_READ_CHARS, ReadableDocuments
@@ -36,10 +37,7 @@ class CitationRegistry:
                 f"no such span: {info.id} has characters 0 to {info.n_chars}, not {start} to {stop}"
             )
         if stop - start > MAX_QUOTE_CHARS:
-            raise HostError(
-                f"a citation holds at most {MAX_QUOTE_CHARS} characters, this has {stop - start}: "
-                "cite the sentence that carries the point"
-            )
+            raise _too_long(stop - start)
         text = await self._documents.read(name, start, stop)
         quote = text.strip()
         if not quote:
@@ -66,13 +64,16 @@ class CitationRegistry:
 
     async def cite_quote(self, document: object, quote: str) -> str:
         """Return the marker of the place where a quote occurs in the document."""
+        # Twice as long, since the white space in it may be wider than in the document.
+        if len(quote) > 2 * MAX_QUOTE_CHARS:
+            raise _too_long(len(quote))
         name = await self._documents.readable(document)
         n_chars, step = self._documents.n_chars([name]), MAX_READ_CHARS
         # Windows overlap by twice the quote, whose white space may be wider in the document.
         overlap = min(len(quote) * 2, step // 2)
         for at in range(0, max(n_chars, 1), step - overlap):
             window = await self._documents.read(name, at, min(at + step, n_chars))
-            if span := locate(window, quote):
+            if span := await asyncio.to_thread(locate, window, quote):
                 return await self.cite(name, at + span[0], at + span[1])
         raise HostError(
             f"{quote[:80]!r} does not stand in {name} word for word; look it up with grep() or read()"
@@ -90,3 +91,10 @@ class CitationRegistry:
             self._numbers[citation], self._by_number[number] = number, citation
             self._journal.cite(number, citation)
         return f"[{self._numbers[citation]}]"
+
+
+def _too_long(n_chars: int) -> HostError:
+    return HostError(
+        f"a citation holds at most {MAX_QUOTE_CHARS} characters, this has {n_chars}: "
+        "cite the sentence that carries the point"
+    )

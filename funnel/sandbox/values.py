@@ -8,13 +8,17 @@ counts against the limits.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MAX_DEPTH = 32
 MAX_PARTS = 200_000
 MAX_CHARACTERS = 16 * 1024 * 1024
 MAX_INTEGER_BITS = 4_096
+MAX_ARGUMENTS = 64
+MAX_NAME = 200
+"""Characters of the name of an argument."""
 MAX_MESSAGE = 2_000
 _OBJECT_REPR = re.compile(
     r"dict_(keys|values|items)\(\[|range\(\d+, -?\d+|deque\(\[|<(function|built-in|re\.Match|class) "
@@ -26,29 +30,29 @@ class NotPlain(TypeError):
     """A value that cannot pass between sandbox and host; the message says what to pass instead."""
 
 
-def copy_from_sandbox(value: Any) -> Any:
-    """Copy a value from the sandbox into str, int, float, bool, None, list and dict.
+def bounded_arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Copy all arguments of one call into str, int, float, bool, None, list and dict.
 
-    Tuples and sets become lists.
-    Raises: `NotPlain` if it holds anything else or exceeds one of the limits above.
+    Tuples and sets become lists. One set of limits applies to all arguments together.
+    Raises: `NotPlain` if there is anything else among them or they exceed one of the limits above.
     """
-    if type(value) is str and _OBJECT_REPR.match(value) and value[-1] in ")>":
-        raise NotPlain(
-            f"{value[:60]!r} is the repr of an object; pass list(...) of it, or the text that you mean"
-        )
-    return _Copier(MAX_PARTS, MAX_CHARACTERS).copy(value, 0)
-
-
-def bounded_arguments(args: Iterable[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Copy all arguments of one call, with one set of limits for all of them together.
-
-    For engines that do not pass objects as their repr.
-    Raises: `NotPlain`.
-    """
+    if len(args) + len(kwargs) > MAX_ARGUMENTS:
+        raise NotPlain(f"{len(args) + len(kwargs):,} arguments are too many; pass a list")
+    if any(len(name) > MAX_NAME for name in kwargs):
+        raise NotPlain(f"the name of an argument is longer than {MAX_NAME} characters")
     copier = _Copier(MAX_PARTS, MAX_CHARACTERS)
     return [copier.copy(argument, 0) for argument in args], {
-        name: copier.copy(argument, 0) for name, argument in kwargs.items()
+        copier.copy(name, 0): copier.copy(argument, 0) for name, argument in kwargs.items()
     }
+
+
+def refuse_objects(values: Iterable[Any]) -> None:
+    """Refuse objects that the Monty engine passes as their repr. Raises: `NotPlain`."""
+    for value in values:
+        if type(value) is str and _OBJECT_REPR.match(value) and value[-1] in ")>":
+            raise NotPlain(
+                f"{value[:60]!r} is the repr of an object; pass list(...) of it, or the text that you mean"
+            )
 
 
 def copy_from_host(value: Any) -> Any:
@@ -122,7 +126,8 @@ class _Copier:
         )
 
     def _text(self, text: str) -> str:
-        self._characters += len(text)
+        # A text with one character outside the Basic Multilingual Plane takes four bytes for each.
+        self._characters += max(len(text), sys.getsizeof(text) // 2)
         if self._max_characters is not None and self._characters > self._max_characters:
             raise NotPlain(f"the text is longer than {self._max_characters:,} characters; pass a slice of it")
         if text.isascii():

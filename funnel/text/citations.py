@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from funnel.text.locating import locate
 from funnel.text.sentences import statements, without_code
 from funnel.types import Citation, Span
 
@@ -15,10 +16,6 @@ MARKER = re.compile(r"\[(\d{1,3})\]")
 """A reference to a citation in an answer's text: [1], [2], …."""
 
 _SPACED_MARKER = re.compile(r"(?<! )( *)\[(\d{1,3})\]")
-_CANONICAL = str.maketrans(
-    {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " ", "…": "..."}
-)
-_MIN_WORDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +27,6 @@ class CitableText:
     uri: str
     start: int
     text: str
-
-
-def locate(text: str, quote: str) -> tuple[int, int] | None:
-    """Find `quote` in `text`; returns (start, stop), or None if it is not there.
-
-    An exact match is tried first, then one that ignores differences in white space, quotation marks and
-    dashes, because models retype these. The words themselves must match exactly. The span is one of `text`.
-    """
-    quote = quote.strip()
-    if not quote:
-        return None
-    if (at := text.find(quote)) >= 0:
-        return at, at + len(quote)
-    words = quote.translate(_CANONICAL).split()
-    if len(words) < _MIN_WORDS:
-        return None
-    pattern = r"\s+".join(_loose_pattern(word) for word in words)
-    found = re.search(pattern, text)
-    return found.span() if found else None
-
-
-def _loose_pattern(word: str) -> str:
-    """Return a pattern for one word in which a quotation mark or dash matches any variant of it."""
-    kinds = {"'": "['‘’]", '"': '["“”]', "-": "[-–—]"}
-    return "".join(kinds.get(c, re.escape(c)) for c in word).replace(r"\.\.\.", r"(?:\.\.\.|…)")
 
 
 def cite(source: CitableText, quote: str) -> Citation | None:

@@ -6,10 +6,16 @@ Knows no tool. Every function here raises `HostError`.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from funnel.sandbox.base import HostError
 from funnel.text.citations import MARKER
+
+SHOWN_ARGUMENTS = 10
+SHOWN_DEPTH = 3
+"""How much of a call a trace shows."""
 
 
 def require_text(**values: object) -> None:
@@ -36,9 +42,11 @@ def require_numbers(**values: object) -> None:
             raise HostError(f"{name} must be an int, not None")
 
 
-def as_list(value: object) -> list[Any]:
+def as_list(value: object, *, at_most: int | None = None) -> list[Any]:
     """Return a list as it is, and a single str, int or document as a list of one."""
     if isinstance(value, (list, tuple)):
+        if at_most is not None and len(value) > at_most:
+            raise HostError(f"a list of {len(value):,} is too long; at most {at_most:,} at a time")
         return list(value)
     if isinstance(value, (str, int, dict)):
         return [value]
@@ -54,7 +62,14 @@ def markers(marker: object) -> list[int]:
     raise HostError("citations is a list of the markers that cite() returned, like ['[1]', '[4]']")
 
 
-def brief(value: object, limit: int = 200) -> str:
+def brief_call(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the arguments of a call as a trace shows them, the first few of many."""
+    named = (f"{brief_name(key)}={brief(value)}" for key, value in islice(kwargs.items(), SHOWN_ARGUMENTS))
+    more = max(0, len(args) - SHOWN_ARGUMENTS) + max(0, len(kwargs) - SHOWN_ARGUMENTS)
+    return *map(brief, args[:SHOWN_ARGUMENTS]), *named, *((f"… and {more:,} more",) if more else ())
+
+
+def brief(value: object, limit: int = 200, depth: int = 0) -> str:
     """Return a value as a trace shows it; values were checked for size when they left the sandbox."""
     if isinstance(value, str):
         return json.dumps(
@@ -62,6 +77,13 @@ def brief(value: object, limit: int = 200) -> str:
             ensure_ascii=False,
         )
     if isinstance(value, (list, tuple, dict)):
-        head = list(value)[:3]
-        return f"{type(value).__name__} of {len(value)}: {', '.join(brief(item, 60) for item in head)}"
-    return str(value)
+        shown = f"{type(value).__name__} of {len(value)}"
+        if depth > SHOWN_DEPTH:
+            return shown
+        return f"{shown}: {', '.join(brief(item, 60, depth + 1) for item in islice(value, 3))}"
+    return brief_name(str(value), limit)
+
+
+def brief_name(name: str, limit: int = 60) -> str:
+    """Return a name or a number, cut if it is too long."""
+    return name if len(name) <= limit else f"{name[:limit]}…"

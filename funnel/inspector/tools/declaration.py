@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any
 
 from funnel.inspector.shared import Shared
+from funnel.inspector.tools.bounds import DEFAULT, Bounds
 from funnel.sandbox.base import HostError
 
 Arguments = Mapping[str, Any]
@@ -62,6 +63,8 @@ class Tool:
     """Whether the function takes the call site as `site`."""
     counts: Callable[[], None] | None = None
     """Counts a call, also one that the journal answers. Raises: `HostError` over a limit."""
+    bounds: Bounds = DEFAULT
+    """The most that the arguments of a call may hold."""
     durable: bool = False
     """Whether the code goes on only after the result is written, so that it is not called again."""
 
@@ -74,6 +77,7 @@ def tool(
     records: Callable[[Shared, Arguments, Any], None] | None = None,
     then: Callable[[Any, Arguments, Any], None] | None = None,
     refused: Callable[[Any, HostError], None] | None = None,
+    bounds: Bounds = DEFAULT,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool]:
     """Declare a method as the tool of its name."""
 
@@ -88,6 +92,7 @@ def tool(
             records=records,
             then=then,
             refused=refused,
+            bounds=bounds,
             sited="site" in inspect.signature(function).parameters,
         )
 

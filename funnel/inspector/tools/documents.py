@@ -11,6 +11,7 @@ from funnel.findings.provenance import TextSpan
 from funnel.inspector.opening import TITLE_CHARS
 from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, require_integers, require_numbers, require_text
+from funnel.inspector.tools.bounds import DOCUMENT, DOCUMENTS, Bounds
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
 from funnel.sandbox.base import HostError
 from funnel.workspace.documents import ReadableDocuments, named
@@ -23,6 +24,9 @@ MAX_RESULTS = 500
 MAX_RECALLED = 100
 MAX_LISTED = 1_000
 MAX_ALL = 20_000
+MAX_QUERY_CHARS = 100_000
+MAX_RECALL_CHARS = 10_000
+"""What is recalled is short: a longer query, such as a page, matches nothing better."""
 SECOND_LOOK_CHARS = 20_000_000
 """If a pattern matches nothing in at most this much text, it is tried again ignoring case."""
 
@@ -78,6 +82,7 @@ class DocumentTools:
         exposes=Exposes.RECORDED,
         records=_record_hits,
         then=_add_found,
+        bounds=Bounds(chars=MAX_QUERY_CHARS),
     )
     async def search(self, query: str, k: int = 10) -> list[dict[str, Any]]:
         """Return the best documents of the whole collection, each with its best passage."""
@@ -109,6 +114,7 @@ class DocumentTools:
         "of these dicts.",
         exposes=Exposes.RECORDED,
         records=_record_read,
+        bounds=DOCUMENT,
     )
     async def read(self, doc: Any, start: int = 0, stop: int | None = None) -> str:
         """Return the characters [start, stop) of a document."""
@@ -122,6 +128,7 @@ class DocumentTools:
         replayed=_over_everything,
         exposes=Exposes.RECORDED,
         records=_record_matches,
+        bounds=DOCUMENTS,
     )
     async def grep(
         self,
@@ -171,6 +178,7 @@ class DocumentTools:
         "check and cite(it).",
         replayed=always,
         exposes=Exposes.RECORDED,
+        bounds=Bounds(chars=MAX_RECALL_CHARS),
     )
     async def recall(self, query: str, k: int = 10) -> list[dict[str, Any]]:
         """Return what earlier runs found about documents as they are now, best first, each with its place."""
@@ -195,7 +203,7 @@ class DocumentTools:
         if docs is None:
             return list(self.mine)
         if docs != "all":
-            return [await self._documents.find(doc) for doc in as_list(docs)]
+            return [await self._documents.find(doc) for doc in as_list(docs, at_most=MAX_ALL)]
         everything = await self._documents.add_everything(MAX_ALL)
         if everything is None:
             raise HostError(

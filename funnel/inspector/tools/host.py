@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from funnel.inspector.shared import Shared
-from funnel.inspector.tools.arguments import brief
+from funnel.inspector.tools.arguments import brief, brief_call
 from funnel.inspector.tools.declaration import Arguments, Exposes, Tool, declared
 from funnel.inspector.tools.documents import DocumentTools
 from funnel.inspector.tools.models import ModelTools, Recurse
@@ -83,11 +83,11 @@ class Host:
         """Return the tool with an event around it; wrong arguments are reported as the code's mistake."""
 
         async def call(*args: Any, **kwargs: Any) -> Any:
-            shown = *map(brief, args), *(f"{key}={brief(value)}" for key, value in kwargs.items())
             self._made += 1
             path = (*self.path, self._made)
-            started = HostCallStarted(name=tool.name, arguments=shown)
+            started = HostCallStarted(name=tool.name, arguments=brief_call(args, kwargs))
             with self._run.events.open(started, parent=self._report.parent) as host_call:
+                tool.bounds.check(tool.name, args, kwargs)
                 bound = _bound(tool, args, kwargs)
                 if tool.counts is not None:
                     tool.counts()

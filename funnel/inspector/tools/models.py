@@ -10,6 +10,7 @@ from typing import Any
 
 from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, require_text
+from funnel.inspector.tools.bounds import DOCUMENTS, Bounds
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
 from funnel.inspector.tools.sub_calls import CallSite, SubCallResult, sub_call, sub_request, sub_schema
 from funnel.run.context import Run
@@ -18,6 +19,12 @@ from funnel.trace.kinds import BatchEnded, BatchStarted
 
 MAX_BATCH = 500
 MAX_CHILDREN = 200
+MAX_BATCH_CHARS = 16_000_000
+MAX_SCHEMA_PARTS = 20_000
+"""Values in a schema, one for each of the most characters that it may have."""
+MAX_QUESTION_CHARS = 200_000
+MAX_GIVEN = 20_000
+"""Documents that a child may be given."""
 
 Recurse = Callable[[str, Sequence[str], CallSite], Awaitable[str]]
 """(question, document ids, call site) → the child's answer."""
@@ -64,6 +71,7 @@ class ModelTools:
         "with a JSON Schema a parsed value.",
         exposes=Exposes.NOTHING,
         records=_record_answer,
+        bounds=Bounds(chars=1_000_000, parts=MAX_SCHEMA_PARTS),
     )
     async def llm_query(
         self, prompt: str, text: str | None = None, schema: Any = None, *, site: CallSite
@@ -82,6 +90,7 @@ class ModelTools:
         prompt="`llm_query_batched(prompts, texts=None, schema=None)`: at once -> dicts ok, value, error.",
         exposes=Exposes.NOTHING,
         records=_record_answers,
+        bounds=Bounds(chars=MAX_BATCH_CHARS, parts=MAX_SCHEMA_PARTS + 4 * MAX_BATCH),
     )
     async def llm_query_batched(
         self, prompts: Any, texts: Any = None, schema: Any = None, *, site: CallSite
@@ -122,6 +131,7 @@ class ModelTools:
         replayed=always,
         exposes=Exposes.RECORDED,
         records=_record_child,
+        bounds=DOCUMENTS,
     )
     async def rlm_query(self, question: str, documents: Any = None, *, site: CallSite) -> str:
         """Return a child inspector's answer over some documents; its markers are markers of this run."""
@@ -133,6 +143,7 @@ class ModelTools:
         replayed=always,
         exposes=Exposes.RECORDED,
         records=_record_children,
+        bounds=DOCUMENTS,
     )
     async def rlm_query_batched(
         self, questions: Any, documents: Any = None, *, site: CallSite
@@ -158,11 +169,16 @@ class ModelTools:
 
     async def _child(self, question: str, documents: Any, site: CallSite) -> str:
         require_text(question=question)
+        if len(question) > MAX_QUESTION_CHARS:
+            raise HostError(
+                f"the question has {len(question):,} characters, of at most {MAX_QUESTION_CHARS:,}; "
+                "give texts as documents, or to llm_query(prompt, text)"
+            )
         if self.recurse is None:
             raise HostError(
                 "the deepest level is reached: read the documents here, or use llm_query(prompt, text)"
             )
-        named = self.given if documents is None else as_list(documents)
+        named = self.given if documents is None else as_list(documents, at_most=MAX_GIVEN)
         ids = [await self.run.documents.find(document) for document in named]
         if not ids:
             raise HostError("rlm_query needs at least one document: a list of ids or of elements of context")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from funnel.inspector.tools.bounds import Bounds
 from funnel.inspector.tools.declaration import Tool, always, declared
 from funnel.inspector.tools.documents import DocumentTools
 from funnel.inspector.tools.models import ModelTools
 from funnel.inspector.tools.report import ReportTools
-from funnel.tools import RunTools, UserTool
+from funnel.tools import MAX_ARGUMENT_CHARS, RunTools, UserTool
 
 MODULES = ("re", "json", "math", "collections", "itertools", "datetime")
 """Modules that models use without importing them."""
@@ -48,5 +49,6 @@ def of_user(tools: RunTools, user: UserTool) -> Tool:
         replayed=always,
         exposes=user.exposed,
         counts=partial(tools.count, user),
+        bounds=Bounds(chars=2 * MAX_ARGUMENT_CHARS, parts=MAX_ARGUMENT_CHARS // 2),
         durable=True,
     )

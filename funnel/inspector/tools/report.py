@@ -9,7 +9,8 @@ from typing import Any
 
 from funnel.errors import BadAnswer
 from funnel.inspector.shared import Shared
-from funnel.inspector.tools.arguments import as_list, markers, require_integers, require_text
+from funnel.inspector.tools.arguments import as_list, brief_name, markers, require_integers, require_text
+from funnel.inspector.tools.bounds import DOCUMENT, Bounds
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
@@ -18,7 +19,11 @@ from funnel.text.citations import answer_text, markers_in
 from funnel.trace.kinds import AnswerSubmitted, NoteWritten
 
 MAX_ANSWER_CHARS = 100_000
+MAX_ANSWER_PARTS = 60_000
+"""Values in an answer and its citations, more than a schema's check accepts."""
 MAX_NOTE_CHARS, MAX_NOTE_KEY_CHARS = 200_000, 500
+MAX_UNKNOWN = 20
+"""How many unknown citations an error names."""
 _UNCITED = "uncited"
 """The code of an error that is raised only once: if the model submits uncited again, that is accepted."""
 
@@ -63,6 +68,7 @@ class ReportTools:
         prompt='- `cite(match)` (the sentence around it), `cite(doc, start, stop)`, `cite(doc, quote="exact '
         'words")` (spaces aside) -> "[3]".',
         exposes=Exposes.RECORDED,
+        bounds=DOCUMENT,
     )
     async def cite(
         self, doc: Any, start: Any = None, stop: int | None = None, quote: str | None = None
@@ -92,6 +98,7 @@ class ReportTools:
         exposes=Exposes.NOTHING,
         records=_record_note,
         then=_count_note,
+        bounds=Bounds(chars=2 * MAX_NOTE_CHARS),
     )
     async def note(self, key: str, text: str) -> None:
         """Keep a text for later turns, and for the answer if the budget ends first."""
@@ -129,6 +136,7 @@ class ReportTools:
         'markers in citations. If the documents lack it: submit("It is not said. ...", found=False).',
         exposes=Exposes.NOTHING,
         refused=_note_refusal,
+        bounds=Bounds(chars=4 * MAX_ANSWER_CHARS, parts=MAX_ANSWER_PARTS),
     )
     async def submit(self, answer: Any, citations: Any = None, *, found: bool = True) -> None:
         """End the run with this answer."""
@@ -151,8 +159,10 @@ class ReportTools:
             numbers += markers(marker)
         known = self.shared.citations.cited(numbers)
         if unknown := sorted(set(numbers) - set(known)):
+            some = ", ".join(f"[{brief_name(str(n))}]" for n in unknown[:MAX_UNKNOWN])
+            more = f" and {len(unknown) - MAX_UNKNOWN:,} more" if len(unknown) > MAX_UNKNOWN else ""
             raise HostError(
-                f"no citation {', '.join(f'[{n}]' for n in unknown)}: markers come from cite(). "
+                f"no citation {some}{more}: markers come from cite(). "
                 "Do not invent them, and write other numbers without square brackets."
             )
         if found and not known and citations is None and not self._uncited:

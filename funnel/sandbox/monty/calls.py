@@ -10,7 +10,7 @@ from pydantic_monty import AsyncFunctionSnapshot, AsyncFutureSnapshot, AsyncSnap
 
 from funnel.sandbox.base import HostFunction
 from funnel.sandbox.calls import HostCallLimit, answer_call
-from funnel.sandbox.values import copy_from_sandbox
+from funnel.sandbox.values import bounded_arguments, refuse_objects
 
 
 class MontyHostCalls:
@@ -78,6 +78,5 @@ class MontyHostCalls:
 
 
 def _plain(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    return [copy_from_sandbox(argument) for argument in args], {
-        name: copy_from_sandbox(argument) for name, argument in kwargs.items()
-    }
+    refuse_objects((*args, *kwargs.values()))
+    return bounded_arguments(args, kwargs)

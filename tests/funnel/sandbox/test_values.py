@@ -10,13 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from funnel.sandbox.values import MAX_DEPTH, NotPlain, copy_from_host, copy_from_sandbox, text_bytes
+from funnel.sandbox.values import (
+    MAX_ARGUMENTS,
+    MAX_DEPTH,
+    MAX_NAME,
+    NotPlain,
+    bounded_arguments,
+    copy_from_host,
+    refuse_objects,
+    text_bytes,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**64), 2**64) | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=20,
 )
+
+
+def copy_from_sandbox(value):
+    """An argument as the Monty engine takes it over."""
+    refuse_objects([value])
+    (copy,), _ = bounded_arguments([value], {})
+    return copy
 
 
 class Colour(StrEnum):
@@ -87,6 +103,23 @@ def shared(levels):
 def test_what_may_not_cross_is_refused_with_what_to_pass(value, advice):
     with pytest.raises(NotPlain) as caught:
         copy_from_sandbox(value)
+    assert advice in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "advice"),
+    [
+        (["x" * 1_000_000] * 17, {}, "pass a slice of it"),
+        (["\U0001f600" * 1_000_000] * 9, {}, "pass a slice of it"),
+        ([[0] * 150_000, [0] * 150_000], {}, "pass a smaller one"),
+        (range(MAX_ARGUMENTS + 1), {}, "pass a list"),
+        ([], {str(i): i for i in range(MAX_ARGUMENTS + 1)}, "pass a list"),
+        ([], {"x" * (MAX_NAME + 1): 1}, "the name of an argument"),
+    ],
+)
+def test_the_arguments_of_one_call_are_bounded_together(args, kwargs, advice):
+    with pytest.raises(NotPlain) as caught:
+        bounded_arguments(list(args), kwargs)
     assert advice in str(caught.value)
 
 

@@ -14,11 +14,11 @@ from funnel.text.citations import (
     CitableText,
     answer_text,
     cite,
-    locate,
     markers_in,
     renumber,
     renumber_value,
 )
+from funnel.text.locating import locate
 from funnel.types import Citation
 
 TEXT = "Cats sleep. “It’s the owner’s\n  choice” – said Ada—twice…  Dogs bark."
