@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -312,3 +313,49 @@ async def test_a_cell_on_a_busy_machine_is_given_the_time_that_it_computes(sandb
         await asyncio.sleep(1.0)
         os.kill(worker, signal.SIGCONT)
         assert (await running).stdout == "done\n"
+
+
+CHANNEL = (
+    "import ctypes, gc, os, struct\n"
+    "calls = next(o for o in gc.get_objects() if type(o).__name__ == 'HostCalls')\n"
+    "def frame(data):\n"
+    "    os.write(calls._channel._descriptor, struct.pack('>I', len(data)) + data)\n"
+)
+DONE = 'frame(b\'{"do":"done","cell":1,"error":null}\')\n'
+FORGED = {
+    "computes": "while True: pass",
+    "computes in C": "sum(range(10**15))",
+    "sleeps": "ctypes.CDLL(None).sleep(600)",
+}
+SOON_S = 8.0
+"""Far less than the time limit of the cell below; idle, the first dies in a quarter of a second."""
+
+
+@pytest.mark.parametrize("instead", FORGED.values(), ids=FORGED)
+async def test_a_session_dies_at_once_if_its_cell_only_said_that_it_was_done(sandbox, instead):
+    async with sandbox.session({}, {}, SandboxLimits(cell_s=60)) as cell:
+        began = time.monotonic()
+        first = await cell.run(CHANNEL + DONE + instead)
+        with pytest.raises(SandboxDied):
+            await cell.run("print(1)")
+        assert time.monotonic() - began < SOON_S
+    assert first.error is None
+    assert await gone(inside(sandbox)[1:])
+
+
+async def test_a_cell_that_takes_the_next_one_for_an_answer_is_told_so_at_once(sandbox):
+    async with sandbox.session({}, {}, SandboxLimits(cell_s=60)) as cell:
+        began = time.monotonic()
+        await cell.run(CHANNEL + DONE + "calls._channel.receive()")
+        assert (await cell.run("print(1)")).error.kind == "SandboxCrashed"
+        assert time.monotonic() - began < SOON_S
+
+
+@pytest.mark.parametrize("number", ["0", "1", "-1", "7", "true", "[]"])
+async def test_a_flood_of_deaths_that_never_were_ends_the_cell_at_once(sandbox, number):
+    flood = f'while True: frame(b\'{{"do":"died","cell":{number},"status":0}}\')'
+    async with sandbox.session({}, {}, SandboxLimits(cell_s=60)) as cell:
+        began = time.monotonic()
+        assert (await cell.run(CHANNEL + flood)).error.kind == "SandboxCrashed"
+        assert (await cell.run("print(1)")).stdout == "1\n"
+        assert time.monotonic() - began < SOON_S

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from funnel.text.locating import locate
 
-SIGNS = st.lists(st.sampled_from(["a", "b", " ", "\n", "\u00a0", ".", "…", "...", "-", "–", "'", "’", '"', "“"]))
+SIGNS = st.lists(
+    st.sampled_from(["a", "b", " ", "\n", "\u00a0", ".", "…", "...", "-", "–", "'", "’", '"', "“"])
+)
 TEXTS = SIGNS.map("".join)
 LOOSE = {"'": "['‘’]", '"': '["“”]', "-": "[-–—]"}
 RETYPED = str.maketrans({"’": "'", "“": '"', "–": "-", "\u00a0": " ", "…": "..."})

@@ -42,6 +42,11 @@ _SECONDS: Final = struct.Struct("=d")
 _SPAN: Final = 16
 """Process numbers to search for a new child. They are consecutive, but a failed fork may skip one."""
 _PATIENCE_S: Final = 20.0
+_ASK_S: Final = 5.0
+_ASK_CPU_S: Final = 0.2
+"""A worker that waits for its next cell asks to fork within milliseconds. One that takes longer, or computes
+instead, has only said that its last cell is done."""
+_CHECK_MS: Final = 50
 _PAUSE_S: Final = 0.000_05
 _CHUNK_BYTES: Final = 1 << 20
 _SENDER_STACK_BYTES: Final = 128 * 1024
@@ -63,6 +68,7 @@ class Supervisor:
         self._newest = worker
         self._may_fork = False
         self._forking = False
+        self._told_at = self._cpu_before_s = 0.0
 
     def supervise(self) -> None:
         """Obey the host until it closes the control socket or no worker is left."""
@@ -70,7 +76,7 @@ class Supervisor:
         for descriptor in (self._control, self._listener, self._fork_reports):
             poll.register(descriptor, select.POLLIN)
         while True:
-            ready = dict(poll.poll())
+            ready = dict(poll.poll(_CHECK_MS if self._may_fork else None))
             # A report that arrived before its sender's request to fork must be read before the request.
             if self._fork_reports in ready:
                 self._forked()
@@ -83,25 +89,25 @@ class Supervisor:
                 if not command:
                     return
                 self._obey(command)
+            if self._may_fork and self._does_not_ask():
+                return
 
     def _obey(self, command: bytes) -> None:
         if command == RUN:
             self._child, self._may_fork, self._forking = None, True, False
+            self._told_at, self._cpu_before_s = time.monotonic(), _cpu_s(self._worker)
             os.write(self._run_signal, RUN)
         elif command == TIME:
-            os.write(self._control, _SECONDS.pack(self._computed_s()))
+            # The CPU time that the cell has used so far.
+            os.write(self._control, _SECONDS.pack(0.0 if self._child is None else _cpu_s(self._child)))
         else:
             alive = self._keep() if command == KEEP else self._drop()
             os.write(self._control, DONE if alive else LOST)
 
-    def _computed_s(self) -> float:
-        """Return the CPU time that the cell has used so far, in seconds."""
-        if self._child is None:
-            return 0.0
-        try:
-            return time.clock_gettime(~self._child << 3 | _ALL_THREADS)
-        except OSError:
-            return 0.0
+    def _does_not_ask(self) -> bool:
+        """Return whether the worker was told to run a cell and does something else instead."""
+        computed_s = _cpu_s(self._worker) - self._cpu_before_s
+        return computed_s > _ASK_CPU_S or time.monotonic() - self._told_at > _ASK_S
 
     def _answer(self) -> None:
         """Allow the one fork of a cell; any other fails with EAGAIN, as if no process could be created."""
@@ -140,8 +146,9 @@ class Supervisor:
         if self._may_fork:
             # The worker has not asked yet. Refuse it now, or it would use the permission of the next cell.
             self._may_fork = False
-            if _arrives(self._listener):
-                self._answer()
+            if not _arrives(self._listener):
+                return False
+            self._answer()
         if self._forking and _arrives(self._fork_reports):
             self._forked()
         if self._child is not None:
@@ -169,7 +176,15 @@ class Supervisor:
 def _arrives(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(_PATIENCE_S * 1000))
+    return bool(poll.poll(_ASK_S * 1000))
+
+
+def _cpu_s(number: int) -> float:
+    """Return the CPU time that a process has used, in seconds; 0 if it is gone."""
+    try:
+        return time.clock_gettime(~number << 3 | _ALL_THREADS)
+    except OSError:
+        return 0.0
 
 
 def _exists(number: int) -> bool:

@@ -67,6 +67,7 @@ class BubblewrapSession:
         self._state: Literal["ready", "running", "resolving", "lost"] = "lost"
         self._has_state = False
         self._cell = 0
+        self._dead: set[int] = set()
         self._left_s = self._patience_s = 0.0
         self._control: socket.socket
         self._wire: Wire
@@ -96,6 +97,7 @@ class BubblewrapSession:
                 "or pass the text in pieces",
             )
         self._state, self._cell = "ready", 0
+        self._dead.clear()
 
     async def _bind(self) -> bool:
         """Send the variables to the worker. Returns whether they fit into its memory."""
@@ -178,10 +180,17 @@ class BubblewrapSession:
                     return error, True
                 case "died" if frame.get("cell") == self._cell:
                     return self._died(frame.get("status")), False
-                case "died":
-                    pass  # from an earlier cell, which was dropped
+                case "died" if self._is_late(frame.get("cell")):
+                    pass
                 case _:
                     raise BadFrame
+
+    def _is_late(self, cell: Any) -> bool:
+        """Whether this is the first report of the death of an earlier cell, which was dropped."""
+        late = type(cell) is int and 0 < cell < self._cell and cell not in self._dead
+        if late:
+            self._dead.add(cell)
+        return late
 
     async def _computing(self, step: Coroutine[Any, Any, _T]) -> _T:
         """Await a step that counts against the cell's time. Raises: `_TooSlow`."""
