@@ -21,6 +21,7 @@ FunnelError
 ├── RunError
 │   ├── RunUnknown        the memory does not hold the run, or not in a readable form
 │   ├── RunTaken          another process is working on that run
+│   ├── RunLost           the memory no longer holds the run that was being worked on
 │   └── RunChanged        a document that the run had read has changed, or the asker may not read it now
 ├── MemoryFailed          a memory backend is down or refused the request
 │   └── SwapFailed        a memory could not be replaced by another; the old one is still in use
@@ -273,6 +274,18 @@ class RunTaken(RunError):
         self.holder = holder
         super().__init__(
             run, f"Run {run[:200]!r} is being worked on by {holder}. Wait until it ends, or end it."
+        )
+
+
+class RunLost(RunError):
+    """The memory no longer holds the run that was being worked on: it was emptied, or the run removed."""
+
+    def __init__(self, run: str, url: str) -> None:
+        self.url = url
+        super().__init__(
+            run,
+            f"Run {run[:200]!r} is lost: {url} no longer holds it. Somebody emptied that memory or removed "
+            "the run. It cannot be resumed; ask the question anew.",
         )
 
 

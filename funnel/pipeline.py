@@ -105,11 +105,15 @@ class Funnel:
 
         Calls that had ended are not paid for again.
 
-        Raises: `RunUnknown`, `RunTaken`, `RunChanged`; `BadSetting` if the models, sandbox or tools have
-        changed; as `ask`.
+        Raises: `RunUnknown`, `RunTaken`, `RunLost`, `RunChanged`; `BadSetting` if the models, sandbox or
+        tools have changed; as `ask`.
         """
         async with self._runs.resume(run, again or ResumeOptions(), on_event) as prepared:
             return prepared.ended or await self._work(prepared)
+
+    async def holds(self, run: str, *, asker: Asker | None = None) -> bool:
+        """Whether the memory still holds the run, so that it can be resumed. Raises: `MemoryFailed`."""
+        return await self._runs.holds(run, asker)
 
     def job(
         self, limits: Limits, *, asker: Asker = LOCAL_OWNER, name: str | None = None

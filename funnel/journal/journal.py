@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 from funnel.answers import ANSWERS
 from funnel.asker import Asker
-from funnel.errors import MemoryFailed, RunTaken, RunUnknown
+from funnel.errors import MemoryFailed, RunLost, RunTaken, RunUnknown
 from funnel.journal import entries
 from funnel.journal.entries import (
     CallAsked,
@@ -175,7 +175,10 @@ class Journal:
         return found
 
     async def asked(self, place: StepId, worst: Outcome) -> None:
-        """Record that a call of at most `worst` is about to be made. Raises: `RunTaken`, `MemoryFailed`."""
+        """Record that a call of at most `worst` is about to be made.
+
+        Raises: `RunTaken`, `RunLost`, `MemoryFailed`.
+        """
         self._check()
         await self._append(CallAsked(place.path, worst))
 
@@ -184,7 +187,10 @@ class Journal:
         self._enqueue(CallAsked(place.path, worst), None)
 
     async def ended(self, place: StepId, outcome: Outcome) -> None:
-        """Record how a call ended, so that no resume repeats it. Raises: `RunTaken`, `MemoryFailed`."""
+        """Record how a call ended, so that no resume repeats it.
+
+        Raises: `RunTaken`, `RunLost`, `MemoryFailed`.
+        """
         await self._append(CallEnded(place.path, place.fingerprint, outcome))
 
     def kept(self, place: StepId) -> Kept | None:
@@ -231,24 +237,35 @@ class Journal:
         self._enqueue(ValueSet(name, value), None)
 
     async def flush(self) -> None:
-        """Wait until everything is written. Raises: `RunTaken`, `MemoryFailed`."""
+        """Wait until everything is written. Raises: `RunTaken`, `RunLost`, `MemoryFailed`."""
         # Shielded: the caller may be cancelled, and what is pending is still written.
         if self._writer is not None:
             await asyncio.shield(self._writer)
         self._check()
 
     async def finish(self, answer: Answer) -> None:
-        """Write the answer, after everything else. Raises: `RunTaken`, `MemoryFailed`."""
-        await self.flush()
-        await self._lease.check()
+        """Write the answer, after everything else; nothing if the memory no longer holds the run.
+
+        Without what came before it, the answer would promise a resume that pays for everything again.
+
+        Raises: `RunTaken`, `MemoryFailed`.
+        """
+        try:
+            await self.flush()
+            await self._lease.check(anew=True)
+        except RunLost:
+            return
         items = {ANSWER: ANSWERS.dump(answer), **self._ended(answer.end_reason)}
         await self._memory.put_many(self._where, items, ttl_s=self._ttl_s)
 
     async def stop(self, end_reason: EndReason) -> None:
-        """Record why the run ends without an answer; a failure to write is ignored."""
-        with contextlib.suppress(RunTaken, MemoryFailed):
+        """Record why the run ends without an answer; a failure to write is ignored.
+
+        Nothing is recorded in a memory that was emptied: a record alone would promise a resume.
+        """
+        with contextlib.suppress(RunTaken, RunLost, MemoryFailed):
             await self.flush()
-            await self._lease.check()
+            await self._lease.check(anew=True)
             await self._memory.put_many(self._where, self._ended(end_reason), ttl_s=self._ttl_s)
 
     def _ended(self, end_reason: EndReason) -> dict[str, bytes]:
@@ -282,7 +299,7 @@ class Journal:
             if self._writer is not None:
                 await asyncio.shield(self._writer)
             if self._pending and isinstance(self._failure, MemoryFailed):
-                with contextlib.suppress(MemoryFailed, RunTaken):
+                with contextlib.suppress(MemoryFailed, RunTaken, RunLost):
                     await self._put(len(self._pending))
         finally:
             await self._lease.release()
@@ -316,7 +333,7 @@ class Journal:
             self._settle(waiting)
 
     async def _put(self, n: int) -> None:
-        """Write the first `n` that are pending. Raises: `RunTaken`, `MemoryFailed`."""
+        """Write the first `n` that are pending. Raises: `RunTaken`, `RunLost`, `MemoryFailed`."""
         await self._lease.check()
         items = {
             f"{ENTRY}{self._attempt:06d}/{number:09d}": entry

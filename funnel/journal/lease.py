@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from funnel import holder
-from funnel.errors import MemoryFailed, RunTaken
+from funnel.errors import MemoryFailed, RunLost, RunTaken
 from funnel.memory.base import Memory, Namespace
 
 KEY = "lease"
@@ -48,6 +48,7 @@ class Lease:
         self._value: bytes | None = None
         self._renewed = 0.0
         self._lost = False
+        self._gone = False
         self._turn = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
 
@@ -78,14 +79,19 @@ class Lease:
         self._beating = asyncio.create_task(self._beat())
         return self._attempt
 
-    async def check(self) -> None:
+    async def check(self, *, anew: bool = False) -> None:
         """Check that the lease is still held; renew it first if that is overdue, as after a long sleep.
 
-        Raises: `RunTaken` if it is not.
+        `anew`: renew it in any case, which shows what happened since the last time.
+
+        Raises: `RunLost` if the memory holds neither this lease nor another; `RunTaken` if another process
+        has it.
         """
         # Renewed well before another process may take it, so that there is time for the write.
-        if not self._lost and self._clock() - self._renewed > self._ttl_s * 2 / 3:
+        if not self._lost and (anew or self._clock() - self._renewed > self._ttl_s * 2 / 3):
             await self._renew()
+        if self._gone:
+            raise RunLost(self._run, self._memory.url)
         if self._lost:
             raise RunTaken(self._run, "another process, which took it over when this one was not heard of")
 
@@ -116,10 +122,11 @@ class Lease:
             following, began = self._next(), self._clock()
             if await self._memory.compare_and_set(
                 self._where, KEY, expected=self._value, value=following
-            ) or (await self._held() == following):
+            ) or ((now := await self._held()) == following):
                 self._value, self._renewed = following, began
             else:
-                self._lost = True
+                # Whoever takes over a run leaves a lease, also after its end.
+                self._lost, self._gone = True, now is None
 
     def _next(self) -> bytes:
         self._count += 1

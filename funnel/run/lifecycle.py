@@ -192,6 +192,15 @@ class RunLifecycle:
                             meter.check_start(record.limits)
                     yield PreparedRun(run, record, trace, _notices(journal), ended)
 
+    async def holds(self, name: str, asker: Asker | None) -> bool:
+        """Whether the memory holds a run that this asker may resume. Raises: `MemoryFailed`."""
+        journal = Journal(self._memory, name, asker=self._audience.resolve(asker))
+        try:
+            await journal.record()
+        except RunUnknown:
+            return False
+        return True
+
     @asynccontextmanager
     async def _parent_ledger(self, asker: Asker, ledger: Ledger | None) -> AsyncIterator[Ledger | None]:
         """Yield the ledger that a run draws on: the one that its caller named, else the owner's for the day.

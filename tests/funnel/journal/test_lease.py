@@ -12,7 +12,7 @@ import pytest
 from event_loops import loop_time, virtual_time
 
 from funnel import holder
-from funnel.errors import MemoryFailed, RunTaken
+from funnel.errors import MemoryFailed, RunLost, RunTaken
 from funnel.journal.lease import KEY, Lease
 from funnel.memory import InMemory, namespace
 
@@ -220,3 +220,24 @@ async def test_letting_go_twice_is_letting_go(memory):
     await lease.release()
     await lease.release()
     assert await value(memory) == {"pid": None, "life": 0}
+
+
+async def test_whose_memory_was_emptied_is_told_that_the_run_is_lost(memory):
+    first = a_lease(memory)
+    await first.take()
+    await memory.delete_many(HERE, [KEY])
+    await first.check()  # not yet overdue
+    with pytest.raises(RunLost, match=r"memory:// no longer holds it\. Somebody emptied that memory"):
+        await first.check(anew=True)
+    await first.release()
+    assert await memory.scan(HERE) == [], "it leaves nothing where it has nothing"
+
+
+async def test_whose_memory_was_emptied_notices_it_while_it_works(memory):
+    first = a_lease(memory)
+    await first.take()
+    await memory.delete_many(HERE, [KEY])
+    await asyncio.sleep(TTL_S / 2)
+    with pytest.raises(RunLost):
+        await first.check()
+    await first.release()
