@@ -24,6 +24,7 @@ from indexes.retrieval.searching import Searcher
 from indexes.scope import Scope
 from indexes.source import Source
 from indexes.storage.lock import WriterLock
+from indexes.storage.permissions import make_collection_folder
 from indexes.types import Changes, Document, DocumentHit, DocumentId, DocumentInfo
 
 
@@ -95,8 +96,11 @@ class Collection(Source):
         embedder: str | Embedder = DEFAULT_EMBEDDER,
         lexical: str = DEFAULT_LEXICAL,
         dense: str = DEFAULT_DENSE,
+        shared: bool = False,
     ) -> Self:
         """Create an empty collection in the directory `path`.
+
+        Only this user may read its files, or, if it is `shared`, whoever the umask lets.
 
         `lexical` and `dense` name the engines of terms and of vectors, built in or from an installed plug-in.
 
@@ -108,7 +112,7 @@ class Collection(Source):
         if not isinstance(made, FittedEmbedder):
             _ = made.dimension  # a model that cannot be loaded is reported before anything is written
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            make_collection_folder(path, shared=shared)
         except OSError as exc:
             raise CollectionError(f"{path} cannot be made a collection's directory: {exc.strerror}.") from exc
         with WriterLock(path).hold():
@@ -117,7 +121,8 @@ class Collection(Source):
                     f"There is already a collection in {path}. Open it, or name another directory."
                 )
             names = {"embedder": made.name, "lexical": lexical, "dense": dense}
-            catalog = Catalog.create(path / CATALOG, {**names, "analyser": str(analysis.VERSION)})
+            settings = {**names, "analyser": str(analysis.VERSION)}
+            catalog = Catalog.create(path / CATALOG, settings, shared=shared)
         return cls._ready(catalog, made, names)
 
     @classmethod
@@ -159,8 +164,12 @@ class Collection(Source):
         embedder: str | Embedder | None = None,
         lexical: str | None = None,
         dense: str | None = None,
+        shared: bool = False,
     ) -> Self:
-        """Open the collection in `path`, or create it there with these names or the defaults."""
+        """Open the collection in `path`, or create it there with these names or the defaults.
+
+        `shared` applies only to one that is created.
+        """
         try:
             return cls.open(path, embedder=embedder, lexical=lexical, dense=dense)
         except CollectionNotFound:
@@ -169,6 +178,7 @@ class Collection(Source):
                 embedder=embedder or DEFAULT_EMBEDDER,
                 lexical=lexical or DEFAULT_LEXICAL,
                 dense=dense or DEFAULT_DENSE,
+                shared=shared,
             )
 
     @classmethod

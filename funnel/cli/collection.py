@@ -63,6 +63,7 @@ def index(
             "--allow-mass-delete", help="Delete documents even if over 30 % of a path's documents are gone."
         ),
     ] = False,
+    shared: Annotated[bool, typer.Option("--shared", help=scope.SHARED_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
 ) -> None:
     """Index files and folders into a collection, or update it from them."""
@@ -75,7 +76,7 @@ def index(
             loading = load(distinct)
             check(loading, on_progress)
             problems = [str(problem) for problem in loading.problems]
-        with Collection.open_or_create(kb, embedder=embedder, lexical=lexical) as collection:
+        with Collection.open_or_create(kb, embedder=embedder, lexical=lexical, shared=shared) as collection:
             with bars() as on_progress:
                 changes = [
                     collection.sync(

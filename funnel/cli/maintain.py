@@ -14,7 +14,7 @@ from urllib.request import url2pathname
 
 import typer
 
-from funnel.cli import embed, show
+from funnel.cli import embed, scope, show
 from funnel.cli.collection import bars
 from funnel.cli.errors import FAILED, one_line
 from indexes.counting import counted, plural
@@ -67,6 +67,7 @@ once, nothing is removed from the collection."""
 
 SQLITE = "sqlite:///"
 Kb = Annotated[Path, typer.Option(help="The collection's directory.")]
+Shared = Annotated[bool, typer.Option("--shared", help=scope.SHARED_HELP)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -106,13 +107,16 @@ def verify(kb: Kb, as_json: Json = False) -> None:
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="The file to write, a .tar.gz.")], kb: Kb, as_json: Json = False
+    file: Annotated[Path, typer.Argument(help="The file to write, a .tar.gz.")],
+    kb: Kb,
+    shared: Shared = False,
+    as_json: Json = False,
 ) -> None:
     """Back up a collection into one file; others may write to the collection meanwhile."""
     with one_line():
         from indexes.maintenance.backup import backup as write
 
-        made = write(kb, file)
+        made = write(kb, file, shared=shared)
     if as_json:
         show.print_json(asdict(made))
     else:
@@ -123,13 +127,14 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(help="A file written by funnel backup.")],
     kb: Annotated[Path, typer.Option(help="The directory to create; it must not exist, or be empty.")],
+    shared: Shared = False,
     as_json: Json = False,
 ) -> None:
     """Restore a collection from a backup."""
     with one_line():
         from indexes.maintenance.backup import restore as read
 
-        made = read(file, kb)
+        made = read(file, kb, shared=shared)
     if as_json:
         show.print_json(asdict(made))
     else:
@@ -216,6 +221,7 @@ def watch(
     poll: Annotated[
         float | None, typer.Option(help="Poll every this many seconds, which network folders need.", min=0.1)
     ] = None,
+    shared: Shared = False,
 ) -> None:
     """Keep a collection in step with files and folders until Ctrl-C."""
     with one_line():
@@ -223,7 +229,7 @@ def watch(
         from indexes.maintenance.watch import watch as follow
 
         stop = Event()
-        with Collection.open_or_create(kb) as collection:
+        with Collection.open_or_create(kb, shared=shared) as collection:
             show.ERR.print(f"Watching {', '.join(map(str, paths))}; Ctrl-C ends it.", markup=False)
             try:
                 follow(collection, paths, _print_sync, stop=stop, poll_s=poll)

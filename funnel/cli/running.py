@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryFile, mkdtemp
+from tempfile import TemporaryFile, gettempdir, mkdtemp
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from indexes import Collection, Documents, RawDocuments, Source
 
 
+NEEDED_BYTES = 1 << 18
+"""What a short run writes, about: its trace and its journal."""
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - private folders in it, as mkdtemp makes them
+"""Linux's disk in memory."""
+
+
 @contextmanager
 def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocuments]:
     """Open the collection or the files that the options name; exactly one of the two must be given."""
@@ -55,7 +62,7 @@ def source(kb: Path | None, docs: Path | None) -> Iterator[Collection | RawDocum
 
 
 def with_writable_state(settings: Settings) -> Settings:
-    """Return the settings; if the state directory is not writable, settings that do not need it.
+    """Return the settings; if nothing can be written to the state directory, settings that do not need it.
 
     A question is then answered although nothing can be kept; one line says what is lost.
     """
@@ -65,10 +72,9 @@ def with_writable_state(settings: Settings) -> Settings:
         return settings
     try:
         state_dir().mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=state_dir()):
-            return settings
+        _check_room(state_dir())
     except OSError as error:
-        traces = Path(mkdtemp(prefix="funnel-"))
+        traces = _temporary_folder()
         what = "Traces are" if "memory" in settings.model_fields_set else "Runs are"
         show.ERR.print(
             f"[yellow]{what} not kept:[/] "
@@ -76,6 +82,32 @@ def with_writable_state(settings: Settings) -> Settings:
             + "Set XDG_STATE_HOME to a folder that can be written, so that runs can be resumed."
         )
         return settings.without_state(traces)
+    return settings
+
+
+def _check_room(folder: Path) -> None:
+    """Write to the disk of a folder. An empty file alone says nothing: a full disk takes it, too.
+
+    Raises: `OSError`.
+    """
+    with TemporaryFile(dir=folder, buffering=0) as file:
+        file.write(bytes(NEEDED_BYTES))
+        os.fsync(file.fileno())
+
+
+def _temporary_folder() -> Path:
+    """Return a new private folder for temporary files that has room; the disk of most may be full.
+
+    Raises: `OSError` if none has.
+    """
+    try:
+        _check_room(Path(gettempdir()))
+    except OSError:
+        if not IN_MEMORY.is_dir():
+            raise
+        _check_room(IN_MEMORY)
+        return Path(mkdtemp(prefix="funnel-", dir=IN_MEMORY))
+    return Path(mkdtemp(prefix="funnel-"))
 
 
 async def run(documents: Source | Documents, settings: Settings, question: str, options: Options) -> Answer:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from funnel.asker import Asker
     from indexes import Filter
 
+SHARED_HELP = "Let others read what is created, as the umask says; otherwise only you may."
 AS_HELP = "Ask as this principal, like alice or group:legal; may be repeated.  [default: the owner]"
 WHERE_HELP = """Only documents with such metadata, as JSON: '{"year": {"gte": 2020}, "lang": "en"}'."""
 

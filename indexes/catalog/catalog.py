@@ -21,10 +21,8 @@ from indexes.catalog.reader import CatalogReader
 from indexes.catalog.writer import CatalogWriter
 from indexes.errors import CollectionDamaged, CollectionError, CollectionNotReadable
 from indexes.storage import faults
-from indexes.storage.connecting import connect, may_write
-
-CATALOG = "catalog.sqlite"
-"""The name of the file in a collection's directory."""
+from indexes.storage.connecting import ReadOnlyConnection, connect, may_write
+from indexes.storage.permissions import CATALOG, create_missing
 
 _MAX_IDLE = 8
 _CACHE_KIB = 16_000
@@ -42,8 +40,12 @@ class Catalog:
     _closed: bool = field(default=False, init=False, repr=False)
 
     @classmethod
-    def create(cls, path: Path, settings: Mapping[str, str]) -> Catalog:
-        """Create an empty catalog with these settings in the file `path`, which must not be a catalog yet."""
+    def create(cls, path: Path, settings: Mapping[str, str], *, shared: bool = False) -> Catalog:
+        """Create an empty catalog with these settings in the file `path`, which must not be a catalog yet.
+
+        Only this user may read it, unless it is `shared`.
+        """
+        create_missing(path, shared=shared)
         catalog = cls(path)
         with catalog._connection() as db:
             schema.create(db, settings)
@@ -60,7 +62,8 @@ class Catalog:
         try:
             schema.check_file(path)
             with catalog._connection() as db:
-                schema.upgrade(db, path.parent, writable=may_write(path.parent))
+                writable = not isinstance(db, ReadOnlyConnection) and may_write(path.parent)
+                schema.upgrade(db, path.parent, writable=writable)
         except PermissionError as exc:
             raise CollectionNotReadable(path.parent) from exc
         except BaseException:
@@ -135,11 +138,12 @@ class Catalog:
                 return self._idle.pop()
         db = connect(self.path)
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA trusted_schema = OFF")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return db
 
     def _give_back(self, db: sqlite3.Connection) -> None:
-        lasting = may_write(self.path.parent)
+        lasting = not isinstance(db, ReadOnlyConnection) and may_write(self.path.parent)
         with self._lock:
             if lasting and not self._closed and len(self._idle) < _MAX_IDLE:
                 self._idle.append(db)
@@ -163,3 +167,6 @@ def _transaction(db: sqlite3.Connection, begin: str) -> Iterator[None]:
     db.execute("COMMIT")
     if begin == _WRITE:
         faults.step("catalog.committed")
+
+
+__all__ = ["CATALOG", "Catalog"]

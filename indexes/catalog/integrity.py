@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from indexes.catalog.reader import CatalogReader
-from indexes.catalog.text import encode, indexed_text
+from indexes.catalog.text import PAGE_CHARS, encode, indexed_text
 from indexes.types import Document
 
 _ALL = 1 << 62
@@ -24,6 +24,9 @@ def problems(reader: CatalogReader) -> Iterator[str]:
     for number, id_, version, fingerprint in connection.execute(
         "SELECT number, id, version, fingerprint FROM documents"
     ):
+        if too_long := _too_long(connection, number):
+            yield f"document {id_[:80]!r}: {too_long}"
+            continue
         try:
             document = reader.document(number)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
@@ -42,6 +45,17 @@ def problems(reader: CatalogReader) -> Iterator[str]:
             "SELECT id, start, stop, digest FROM passages WHERE document = ?", (number,)
         )
         yield from _span_problems(spans, document, whole if is_intact else None, len(whole))
+
+
+def _too_long(connection: sqlite3.Connection, number: int) -> str:
+    """Return what is wrong if a document's pages hold more than its text, so that it is not read; or ""."""
+    (n_chars,) = connection.execute("SELECT n_chars FROM documents WHERE number = ?", (number,)).fetchone()
+    pages, longest = connection.execute(
+        "SELECT count(*), coalesce(max(length(text)), 0) FROM pages WHERE document = ?", (number,)
+    ).fetchone()
+    if not isinstance(n_chars, int) or pages > n_chars // PAGE_CHARS + 1 or longest > 4 * PAGE_CHARS:
+        return f"it has {pages:,} pages of up to {longest:,} bytes, and should have {n_chars} characters"
+    return ""
 
 
 def _span_problems(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from indexes.errors import CollectionDamaged, CollectionNotFound, CollectionNotWritable, CollectionTooNew
@@ -98,6 +100,10 @@ CREATE INDEX attributes_document ON attributes (document);
 MIGRATIONS: tuple[str, ...] = (_FIRST, _ATTRIBUTES)
 """Step n turns format n into format n + 1. A released step is never changed."""
 
+_SHOWN = 3
+_OBJECTS = """
+SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'
+"""
 _FILLED_AT = 2
 """The format that introduced attributes; a migration to it adds the attributes of older documents."""
 
@@ -143,6 +149,9 @@ def upgrade(connection: sqlite3.Connection, path: Path, *, writable: bool) -> No
     found = _format(connection)
     if found > len(MIGRATIONS):
         raise CollectionTooNew(path, found, len(MIGRATIONS))
+    if foreign := foreign_objects(connection):
+        shown = ", ".join(foreign[:_SHOWN])
+        raise CollectionDamaged(path, f"it defines {shown} otherwise than a catalog of format {found}")
     if found < len(MIGRATIONS):
         if not writable:
             raise CollectionNotWritable(
@@ -151,6 +160,27 @@ def upgrade(connection: sqlite3.Connection, path: Path, *, writable: bool) -> No
                 advice="Ask a user who may write to it to open it once.",
             )
         _migrate(connection, found, {})
+
+
+def foreign_objects(connection: sqlite3.Connection) -> list[str]:
+    """Return the objects that no catalog of this format has, such as triggers, or that are defined otherwise.
+
+    A file from elsewhere may define a trigger or a view that changes documents when others are read or
+    written.
+    """
+    found = dict(connection.execute(_OBJECTS).fetchall())
+    expected = _objects(_format(connection))
+    known = expected.items() | _objects(len(MIGRATIONS)).items()
+    return sorted({name for name, _ in found.items() - known} | (expected.keys() - found))
+
+
+@cache
+def _objects(number: int) -> dict[str, str]:
+    """Return the names and definitions of the objects of a catalog of format `number`."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for step in MIGRATIONS[:number]:
+            connection.executescript(step)
+        return dict(connection.execute(_OBJECTS).fetchall())
 
 
 def put_attributes(connection: sqlite3.Connection, number: int, metadata: Metadata) -> None:

@@ -26,6 +26,7 @@ from indexes.errors import AlreadyEmbedding, CollectionLocked, EmbedderFailed
 from indexes.retrieval.base import ProgressCallback, Scored, since
 from indexes.scope import Keys, Scope
 from indexes.storage.lock import WriterLock
+from indexes.storage.permissions import make_engine_folder
 
 if TYPE_CHECKING:
     from indexes.catalog.catalog import Catalog
@@ -177,7 +178,7 @@ class PretrainedRetriever:
     @contextmanager
     def embedding(self) -> Iterator[None]:
         """Hold the right to run `embed` for a `with` block. Raises: `AlreadyEmbedding`."""
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_engine_folder(self._directory)
         worker = WriterLock(self._directory)
         try:
             with worker.hold(wait_s=0):

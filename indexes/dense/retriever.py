@@ -21,6 +21,7 @@ from indexes.retrieval.base import ProgressCallback, Scored, since
 from indexes.scope import Keys, Scope
 from indexes.storage import faults
 from indexes.storage.files import fsync
+from indexes.storage.permissions import make_engine_folder
 
 if TYPE_CHECKING:
     from indexes.catalog.catalog import Catalog
@@ -189,7 +190,7 @@ class FittedRetriever(DenseRetriever):
         embedder.fit([row.text for row in catalog.rows(sample.tolist())])
         space = f"{embedder.name}-{uuid4().hex}"
         path = self._file(space)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_engine_folder(path.parent)
         faults.step("latent.save")
         embedder.save(path)
         faults.step("latent.saved")

@@ -18,7 +18,8 @@ import numpy as np
 from indexes.dense.base import Vectors
 from indexes.errors import CollectionError
 from indexes.storage import faults
-from indexes.storage.connecting import connect, may_write
+from indexes.storage.connecting import ReadOnlyConnection, connect, may_write
+from indexes.storage.permissions import create_beside_catalog
 
 VECTORS = "vectors.sqlite"
 """The name of the file, in the same directory as the catalog."""
@@ -31,6 +32,7 @@ CREATE TABLE IF NOT EXISTS vectors (
     PRIMARY KEY (embedder, digest)
 )
 """
+_OBJECTS = "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master"
 _FIND = """
 SELECT digest, vector FROM vectors WHERE embedder = ? AND digest IN (SELECT value FROM json_each(?))
 """
@@ -59,6 +61,19 @@ def scrub(path: Path, digests: Iterable[bytes]) -> None:
         raise CollectionError(f"The vectors in {path} cannot be scrubbed: {exc}.") from exc
     if busy:
         raise CollectionError(f"The vectors in {path} are being read. Run this again later.")
+
+
+def problem(path: Path) -> str | None:
+    """Return what is wrong with a file from elsewhere; None if it holds vectors and nothing else."""
+    with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(":memory:")) as own:
+        db.execute("PRAGMA trusted_schema = OFF")
+        own.execute(_TABLE)
+        known = set(own.execute(_OBJECTS).fetchall())
+        foreign = sorted(name for name, _ in set(db.execute(_OBJECTS).fetchall()) - known)
+        if foreign:
+            return f"they define {', '.join(foreign[:3])}"
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    return None if found == "ok" else str(found)
 
 
 class VectorCache:
@@ -115,7 +130,10 @@ class VectorCache:
         if not writable and not self._path.is_file():
             db = sqlite3.connect(":memory:")  # no file exists, and none can be created
         else:
+            if writable and not self._path.is_file():
+                create_beside_catalog(self._path)
             db = connect(self._path)
+            writable = writable and not isinstance(db, ReadOnlyConnection)
             db.isolation_level = "DEFERRED"
         if writable:
             db.execute("PRAGMA journal_mode = WAL")

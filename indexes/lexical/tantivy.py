@@ -27,6 +27,7 @@ from indexes.retrieval.base import Scored
 from indexes.scope import Keys, Scope
 from indexes.storage import faults
 from indexes.storage.connecting import may_write
+from indexes.storage.permissions import make_engine_folder
 from indexes.types import Access
 
 _HEAP_BYTES = 64_000_000
@@ -117,7 +118,7 @@ class TantivyEngine:
         try:
             if index is None:
                 self.clear()
-                self._directory.mkdir(parents=True, exist_ok=True)
+                make_engine_folder(self._directory)
                 index = tantivy.Index(self._schema, path=str(self._directory))
                 index.config_reader("manual")
             self._commit(index, added, removed, generation)

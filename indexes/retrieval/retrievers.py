@@ -22,6 +22,7 @@ from indexes.retrieval import analysis
 from indexes.retrieval.base import ProgressCallback, Retriever, no_progress
 from indexes.scope import EVERYTHING
 from indexes.storage.lock import WriterLock
+from indexes.storage.permissions import follow_catalog
 from indexes.types import Changes
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ class Retrievers:
                 with self._catalog.read() as reader:
                     if retriever.generation != reader.generation:
                         retriever.follow(reader, progress)
+            follow_catalog(self.path)
         except OSError as exc:
             raise CollectionNotWritable(self.path, exc.strerror or str(exc), advice=_STORED) from exc
 

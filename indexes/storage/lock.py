@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,6 +61,8 @@ class WriterLock:
             temporary.write_text(json.dumps(holder), encoding="utf-8")
             temporary.replace(self._holder)
         except OSError as exc:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise self._not_writable(exc) from exc
         faults.step("lock.named")
 

@@ -25,6 +25,7 @@ from indexes.retrieval.base import Scored
 from indexes.scope import Keys, Scope
 from indexes.storage import faults
 from indexes.storage.files import crc32, fsync
+from indexes.storage.permissions import make_engine_folder
 
 _RETRIES = 5
 
@@ -222,7 +223,7 @@ class FileEngine(ABC, Generic[S]):
         self._state = _State(state.held, manifest)
 
     def _write(self, held: S, generation: int) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_engine_folder(self._directory)
         path = self._directory / f"index-{uuid4().hex}{self.suffix}"
         faults.step("dense.write")
         self._save(held, path)
