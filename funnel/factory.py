@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from funnel.errors import UnknownName
 from funnel.llm.base import LLM
@@ -21,6 +22,9 @@ from funnel.sync import SyncFunnel
 from funnel.trace.events import Sink
 from indexes.plugins import Registry
 from indexes.source import Documents, Source
+
+if TYPE_CHECKING:
+    from funnel.llm.openai.extras import Extras
 
 DAY_S = 86_400
 
@@ -108,4 +112,12 @@ def _llm(model: str, settings: Settings) -> LLM:
     from funnel.llm.openai.chat import OpenAIChat  # noqa: PLC0415 - half a second that the built-in does not need
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    return OpenAIChat(model, api_key=key, base_url=settings.base_url)
+    return OpenAIChat(model, api_key=key, base_url=settings.base_url, extras=extras(model, settings))
+
+
+def extras(model: str, settings: Settings) -> Extras:
+    """Return what the settings add to each request for a model."""
+    from funnel.llm.openai.extras import Extras  # noqa: PLC0415 - as above
+
+    named = {settings.model, settings.sub_model}
+    return Extras.of(model, settings.extra_body, settings.extra_headers, models=named)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from funnel.errors import BadSetting
@@ -18,11 +20,23 @@ EXTRACTIVE = "extractive"
 DEFAULT_MODEL = "gpt-6.1-sol"
 DEFAULT_SUB_MODEL = "gpt-6.1-terra"
 
+OWN_SETTINGS = {
+    "model": "FUNNEL_MODEL and FUNNEL_SUB_MODEL", "messages": "", "n": "", "service_tier": "FUNNEL_TIER",
+    "max_tokens": "FUNNEL_MAX_OUTPUT_TOKENS", "max_completion_tokens": "FUNNEL_MAX_OUTPUT_TOKENS",
+}  # fmt: skip
+"""What FUNNEL_EXTRA_BODY cannot hold, since budgets and prices depend on it, and what sets it."""
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+OUR_HEADERS = frozenset({"connection", "content-length", "content-type", "transfer-encoding"})
+
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 _FIELDS = {"model": "named_model", "sub_model": "named_sub_model"}
 """Fields behind a property of the plain name, which also has the default."""
+
+
+_HIDDEN = frozenset({"extra_body", "extra_headers"})
+"""Fields that may hold keys, so that an error says what is wrong with the value without repeating it."""
 
 
 def check_key(key: str) -> str:
@@ -44,6 +58,41 @@ def _check_url(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not sound:
         raise ValueError("not an http(s) URL")
     return url
+
+
+def _json_object(value: Any) -> Any:
+    """Return the object that a JSON text holds. Raises: `ValueError`, which does not repeat the text."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as exc:
+            said = (
+                f"{exc.msg}, character {exc.pos + 1}" if isinstance(exc, json.JSONDecodeError) else "no JSON"
+            )
+            raise ValueError(said) from None
+    if not isinstance(value, dict):
+        raise ValueError("it is no object")  # noqa: TRY004 - pydantic translates only this one
+    return value
+
+
+def check_members(body: dict[str, Any]) -> dict[str, Any]:
+    """Return members of a body if none has a setting of its own. Raises: `ValueError`."""
+    for name, setting in OWN_SETTINGS.items():
+        if name in body:
+            raise ValueError(f"{name} is not set here" + (f" but by {setting}" if setting else ""))
+    return body
+
+
+def _check_headers(headers: dict[str, Any]) -> dict[str, Any]:
+    """Return the headers if HTTP can hold them. Raises: `ValueError`, which repeats no value."""
+    for name, value in headers.items():
+        if isinstance(value, dict):
+            _check_headers(value)
+        elif HEADER_NAME.fullmatch(name) is None or name.lower() in OUR_HEADERS:
+            raise ValueError(f"{name[:40]!r} is no header that can be set")
+        elif not isinstance(value, str) or not value.isascii() or not value.isprintable():
+            raise ValueError(f"the value of {name[:40]!r} is no text of printable ASCII")
+    return headers
 
 
 def state_dir() -> Path:
@@ -79,6 +128,22 @@ class Settings(BaseSettings):
     )
     base_url: Annotated[str, AfterValidator(_check_url)] | None = Field(
         None, validation_alias="OPENAI_BASE_URL", description="a URL such as http://localhost:11434/v1"
+    )
+    extra_body: Annotated[
+        dict[str, Any], NoDecode, BeforeValidator(_json_object), AfterValidator(check_members)
+    ] = Field(
+        {},
+        repr=False,
+        validation_alias="FUNNEL_EXTRA_BODY",
+        description='a JSON object such as {"reasoning_effort": "low"} or {"my-model": {"top_p": 0.9}}',
+    )
+    extra_headers: Annotated[
+        dict[str, Any], NoDecode, BeforeValidator(_json_object), AfterValidator(_check_headers)
+    ] = Field(
+        {},
+        repr=False,
+        validation_alias="FUNNEL_EXTRA_HEADERS",
+        description='a JSON object such as {"api-key": "..."} or {"my-model": {"api-key": "..."}}',
     )
     named_model: str | None = Field(None, validation_alias="FUNNEL_MODEL", description="the name of a model")
     named_sub_model: str | None = Field(
@@ -176,16 +241,24 @@ class Settings(BaseSettings):
 
 def _translated(exc: ValidationError, values: dict[str, Any]) -> BadSetting:
     """Return the first error as one line."""
-    name = str(exc.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
+    first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = str(first["loc"][0])
     for field, info in Settings.model_fields.items():
         if name in {field, info.validation_alias}:
+            if field in _HIDDEN:
+                return _must_be(field, first["msg"].removeprefix("Value error, "))
             return _must_be(field, values.get(field, os.environ.get(str(info.validation_alias))))
     return BadSetting(name, f"is no setting. Known: {', '.join(sorted(Settings.model_fields))}.")
 
 
 def _must_be(field: str, value: object) -> BadSetting:
     info = Settings.model_fields[field]
-    got = "" if field == "api_key" else f", not {_without_password(str(value))[:80]!r}"
+    if field == "api_key":
+        got = ""
+    elif field in _HIDDEN:
+        got = f": {value}"
+    else:
+        got = f", not {_without_password(str(value))[:80]!r}"
     return BadSetting(str(info.validation_alias), f"must be {info.description}{got}.")
 
 

@@ -112,11 +112,11 @@ async def _model() -> Check:
     if not settings.has_model:
         detail = "none configured: answers quote sentences. Set OPENAI_API_KEY, or OPENAI_BASE_URL"
         return Check("model", settings.model, True, detail)
-    from funnel.factory import MODELS
+    from funnel.factory import MODELS, extras
     from funnel.llm.openai.chat import probe
 
     if plug_in := MODELS.plug_ins().get(settings.model.partition(":")[0]):
         return Check("model", settings.model, True, f"from the plug-in {plug_in.value}")
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    found = await probe(settings.base_url, key)
+    found = await probe(settings.base_url, key, extras=extras(settings.model, settings))
     return Check("model", settings.model, found.available, found.detail)

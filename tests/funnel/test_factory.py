@@ -42,6 +42,25 @@ async def test_a_sub_model_has_a_client_of_its_own():
     await made.close()
 
 
+async def test_each_model_is_sent_what_the_settings_add_for_it(chat_server):
+    settings = Settings(
+        model="m",
+        sub_model="s",
+        base_url=chat_server.url,
+        extra_body={"top_k": 5, "s": {"reasoning_effort": "low"}},
+        extra_headers={"x-team": "a", "m": {"api-key": "k-1"}},
+    )
+    made = models(settings)
+    for model in (made.root, made.sub):
+        await model.complete(ASK)
+    await made.close()
+    for_root, for_sub = chat_server.seen
+    assert (for_root.body["top_k"], for_sub.body["top_k"]) == (5, 5)
+    assert ("reasoning_effort" in for_root.body, for_sub.body["reasoning_effort"]) == (False, "low")
+    assert (for_root.headers["api-key"], "api-key" in for_sub.headers) == ("k-1", False)
+    assert for_sub.headers["x-team"] == "a"
+
+
 def test_limits_are_those_of_the_settings():
     assert limits(Settings(max_usd=1.5, max_calls=7, timeout_s=9, max_prompt_tokens=9_000)) == Limits(
         max_usd=1.5, max_calls=7, timeout_s=9, max_prompt_tokens=9_000

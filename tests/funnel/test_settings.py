@@ -156,3 +156,41 @@ def test_a_password_in_a_url_that_is_refused_is_not_repeated(env):
 def test_the_models_are_named_as_they_are_read():
     settings = Settings(model="lead", sub_model="part")
     assert (settings.model, settings.sub_model) == ("lead", "part")
+
+
+def test_what_is_added_to_each_request_is_read_from_json(env):
+    env(FUNNEL_EXTRA_BODY='{"top_k": 5, "big:7b": {"top_k": 9}}', FUNNEL_EXTRA_HEADERS='{"api-key": "k-1"}')
+    settings = Settings()
+    assert settings.extra_body == {"top_k": 5, "big:7b": {"top_k": 9}}
+    assert settings.extra_headers == {"api-key": "k-1"}
+    assert Settings(extra_body={"a": 1}).extra_body == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("FUNNEL_EXTRA_BODY", '{"user": "hunter2"', "Expecting ',' delimiter, character 19"),
+        ("FUNNEL_EXTRA_BODY", '["hunter2"]', "it is no object"),
+        ("FUNNEL_EXTRA_BODY", '{"model": "hunter2"}', "model is not set here but by FUNNEL_MODEL"),
+        ("FUNNEL_EXTRA_BODY", '{"n": 4, "user": "hunter2"}', "n is not set here"),
+        ("FUNNEL_EXTRA_BODY", '{"max_tokens": 9}', "max_tokens is not set here but by FUNNEL_MAX_OUTPUT"),
+        ("FUNNEL_EXTRA_HEADERS", "api-key: hunter2", "Expecting value, character 1"),
+        ("FUNNEL_EXTRA_HEADERS", '{"api-key": ["hunter2"]}', "the value of 'api-key' is no text"),
+        ("FUNNEL_EXTRA_HEADERS", '{"api-key": "hunter2\\n"}', "the value of 'api-key' is no text"),
+        ("FUNNEL_EXTRA_HEADERS", '{"m": {"api key": "hunter2"}}', "'api key' is no header that can be set"),
+        ("FUNNEL_EXTRA_HEADERS", '{"Content-Length": "3"}', "'Content-Length' is no header that can be set"),
+    ],
+)
+def test_additions_that_cannot_be_made_are_one_line_without_their_values(env, name, value, said):
+    env(**{name: value})
+    with pytest.raises(BadSetting) as caught:
+        Settings()
+    assert str(caught.value).startswith(f"{name}: must be a JSON object such as")
+    assert said in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_do_not_show_what_is_added(env):
+    env(FUNNEL_EXTRA_BODY='{"token": "hunter2"}', FUNNEL_EXTRA_HEADERS='{"api-key": "hunter2"}')
+    assert "hunter2" not in f"{Settings()} {Settings()!r}"

@@ -7,21 +7,21 @@ errors are here. No message that leaves this file contains the API key.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
-import secrets
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 
 from funnel.backoff import pauses
-from funnel.errors import ContextTooLong, LLMError, LLMRefused, LLMUnavailable
+from funnel.errors import ContextTooLong, LLMBadResponse, LLMError, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Completion, Request, Retry, Wait
-from funnel.llm.openai.client import CALL_ERRORS, HTTP_RESPONSE, OPENAI_URL, client
-from funnel.llm.openai.failures import CHECK_RATE, FailedAttempt, failed_attempt
+from funnel.llm.openai.client import CALL_ERRORS, HTTP_RESPONSE, client
+from funnel.llm.openai.connection import Connection
+from funnel.llm.openai.extras import Extras
+from funnel.llm.openai.failures import CHECK_KEY, CHECK_RATE, FailedAttempt, failed_attempt
 from funnel.llm.openai.parameters import Form, Parameters
 from funnel.llm.openai.rates import all_headers, stated_limits
 from funnel.llm.openai.redaction import Redactor
@@ -29,14 +29,16 @@ from funnel.llm.openai.status import TOO_MANY
 from funnel.llm.openai.wire import model_names, parse_completion, request_body
 from funnel.llm.pace import Cost
 from funnel.llm.pacing import TooSlow, Turn, pacer_of
-from indexes.fingerprint import fingerprint
 
-_SALT = secrets.token_bytes(32)
 LONGEST_PAUSE_S = 60.0
 """The longest pause after a failure, unless the endpoint asks for a longer one."""
 PATIENCE_S = 600.0
 """How long a call without a time limit is tried again while the endpoint refuses it because of its rate."""
 NO_COST = Cost()
+FIXED_TEMPERATURE = re.compile(r"(?:.*/)?gpt-6\b")
+"""Models that refuse a temperature unless their effort is `none`."""
+NO_EXTRAS = Extras()
+_TEXTS = tuple(field.name for field in fields(Completion) if field.type == "str")
 
 
 class OpenAIChat:
@@ -51,6 +53,7 @@ class OpenAIChat:
         attempt_timeout_s: limit of one attempt; `CallOptions.timeout_s` limits the whole call.
         backoff_s: upper end of the wait before the first retry (three quarters of it on average); doubles
             with each retry.
+        extras: what the user adds to each request.
 
     Raises: `BadSetting` if the key cannot be sent, or is missing and the endpoint is OpenAI.
     """
@@ -64,14 +67,16 @@ class OpenAIChat:
         max_retries: int = 4,
         attempt_timeout_s: float = 120.0,
         backoff_s: float = 1.0,
+        extras: Extras = NO_EXTRAS,
     ) -> None:
         self._model = model
-        self._client = client(model, api_key, base_url)
-        self._redactor = Redactor([api_key] if api_key else [])
-        self._endpoint = endpoint_name(base_url)
-        self._account = account_name(base_url, api_key)
-        query = urlsplit(base_url or "").query
-        self._query = fingerprint(query) if query else ""
+        connection = Connection(base_url, api_key, extras)
+        self._client = client(model, connection)
+        self._redactor = Redactor(connection.secrets)
+        self._endpoint = connection.shown
+        self._account = connection.account
+        self._key_advice = connection.advice
+        self._located = f"openai {connection.shown} {connection.fingerprint}".rstrip()
         self._max_retries = max_retries
         self._attempt_timeout_s = attempt_timeout_s
         self._backoff_s = backoff_s
@@ -80,7 +85,9 @@ class OpenAIChat:
         # OpenAI's newer models accept only the newer name; other servers reject it or silently ignore it.
         at_openai = base_url is None or base_url.startswith("https://api.openai.com")
         limit_name = "max_completion_tokens" if at_openai else "max_tokens"
-        self._parameters = Parameters(Form(limit_name))
+        thinks = FIXED_TEMPERATURE.match(model) and extras.body.get("reasoning_effort") != "none"
+        dropped = frozenset({"temperature"} if thinks else ())
+        self._parameters = Parameters(Form(limit_name, dropped), extras.body)
 
     @property
     def name(self) -> str:
@@ -89,8 +96,8 @@ class OpenAIChat:
 
     @property
     def endpoint(self) -> str:
-        """Where the calls go. A query string in the URL may hold a secret, so only its hash is included."""
-        return f"openai {self._endpoint} {self._query}".rstrip()
+        """Where the calls go, with a hash of what else tells its answers apart; it reveals no secret."""
+        return self._located
 
     @property
     def account(self) -> str:
@@ -110,11 +117,14 @@ class OpenAIChat:
         calling = _Calling()
         try:
             async with asyncio.timeout(options.timeout_s) as deadline:
-                return await self._complete_with_retries(request, options, deadline, calling)
+                completion = await self._complete_with_retries(request, options, deadline, calling)
+        except LLMBadResponse as bad:
+            raise LLMBadResponse(self._model, self._endpoint, self._redactor.line(bad.reason)) from None
         except TimeoutError:
             if not deadline.expired():
                 raise
             raise self._late(options.timeout_s or 0.0, calling) from None
+        return self._without_secrets(completion)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -141,7 +151,7 @@ class OpenAIChat:
                         turn.serve()
                         self._usual_output += (failure.output_tokens - self._usual_output) / 8
                         return failure
-                    reason = calling.waits_for = self._redactor.text(failure.reason)
+                    reason = calling.waits_for = self._redactor.line(failure.reason)
                     if failure.too_fast:
                         wait_s = turn.refuse(reason, failure.retry_after_s)
                         wait_s = wait_s if failure.retry_after_s is None else failure.retry_after_s
@@ -191,6 +201,15 @@ class OpenAIChat:
         turn.hear(stated_limits(response.headers))
         return parse_completion(response.content, request, model=self._model, endpoint=self._endpoint)
 
+    def _without_secrets(self, completion: Completion) -> Completion:
+        """Return the completion without what a gateway may have echoed."""
+        shown: dict[str, Any] = {}
+        for name in _TEXTS:
+            said = getattr(completion, name)
+            if (hidden := self._redactor.text(said)) != said:
+                shown[name] = hidden
+        return replace(completion, **shown) if shown else completion
+
     def _late(self, timeout_s: float, calling: _Calling) -> LLMUnavailable:
         """Return the error of a call whose time is up. While it waits, nothing is under way to be billed."""
         reason, advice = (
@@ -205,12 +224,13 @@ class OpenAIChat:
 
     def _error(self, failure: FailedAttempt, attempts: int, *, left_s: float) -> LLMError:
         """Return the error for the caller, not chained: the library's error holds the request's headers."""
-        reason = self._redactor.text(failure.reason)
+        reason = self._redactor.line(failure.reason)
         where = self._model, self._endpoint
         if failure.too_long is not None:
             return ContextTooLong(*where, reason, advice=failure.advice, **asdict(failure.too_long))
         if failure.refused:
-            return LLMRefused(*where, reason, advice=failure.advice)
+            advice = failure.advice.replace(CHECK_KEY, self._key_advice)
+            return LLMRefused(*where, reason, advice=advice)
         if attempts > 1:
             reason += f", after {attempts} attempts"
         if failure.retry and failure.retry_after_s is not None and failure.retry_after_s >= left_s:
@@ -237,10 +257,14 @@ class Endpoint:
     detail: str
 
 
-async def probe(base_url: str | None, api_key: str | None, *, timeout_s: float = 5.0) -> Endpoint:
+async def probe(
+    base_url: str | None, api_key: str | None, *, timeout_s: float = 5.0, extras: Extras = NO_EXTRAS
+) -> Endpoint:
     """Ask the endpoint for its list of models, which costs nothing. Raises: `BadSetting` only."""
-    where = endpoint_name(base_url)
-    probing = client("any model", api_key, base_url)
+    connection = Connection(base_url, api_key, extras)
+    where = connection.shown
+    redactor = Redactor(connection.secrets)
+    probing = client("any model", connection)
     try:
         async with asyncio.timeout(timeout_s):
             names = model_names(await probing.get("/models", cast_to=bytes))
@@ -248,23 +272,12 @@ async def probe(base_url: str | None, api_key: str | None, *, timeout_s: float =
         return Endpoint(available=False, detail=f"{where}: no answer within {timeout_s:g} s")
     except CALL_ERRORS as exc:
         failure = failed_attempt(exc)
-        reason = Redactor([api_key] if api_key else []).text(failure.reason)
-        return Endpoint(available=False, detail=f"{where}: {reason}. {failure.advice}".rstrip())
+        reason = redactor.line(failure.reason)
+        advice = failure.advice.replace(CHECK_KEY, connection.advice)
+        return Endpoint(available=False, detail=f"{where}: {reason}. {advice}".rstrip())
     finally:
         await probing.close()
     if names is None:
         return Endpoint(available=False, detail=f"{where}: answers, but not with a list of models")
-    shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - what fits on a line
+    shown = redactor.line(", ".join(names[:5])) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - what fits on a line
     return Endpoint(available=True, detail=f"{where}: {len(names)} models ({shown})")
-
-
-def account_name(base_url: str | None, api_key: str | None) -> str:
-    """Return a name that is the same for the same endpoint and key. It is salted, so it reveals neither."""
-    parts = f"{(base_url or OPENAI_URL).rstrip('/')}\n{api_key or ''}".encode()
-    return hashlib.blake2b(parts, key=_SALT, digest_size=16).hexdigest()
-
-
-def endpoint_name(base_url: str | None) -> str:
-    """Return the URL for messages and traces, without credentials or query string."""
-    parts = urlsplit(base_url or OPENAI_URL)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import openai
 from funnel.llm.openai.overflow import Overflow, overflow
 from funnel.llm.openai.rates import all_headers, asked_wait_s
 from funnel.llm.openai.server_error import NOTHING, ServerError, server_error
-from funnel.llm.openai.status import PAYMENT, TOO_MANY, amounts_to, wants_money
+from funnel.llm.openai.status import MISSING, PAYMENT, TOO_MANY, amounts_to, wants_money
 
 # The names are the same in httpx and in httpx2, which newer versions of the library use.
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
@@ -31,21 +32,31 @@ CHECK_ENDPOINT = "Check OPENAI_BASE_URL and that it runs."
 CHECK_RATE = "Try again later, or lower FUNNEL_MAX_PARALLEL."
 CHECK_LATER = "The endpoint failed: look at its log or try again later."
 CHECK_KEY = "Check OPENAI_API_KEY."
-CHECK_MODEL = "Check FUNNEL_MODEL and FUNNEL_SUB_MODEL, and that OPENAI_BASE_URL ends where the API begins."
+CHECK_MODEL = "Check FUNNEL_MODEL and FUNNEL_SUB_MODEL; `funnel doctor` lists what the endpoint has."
 CHECK_QUOTA = "Check the account's plan and billing."
 CHECK_WINDOW = "Lower FUNNEL_MAX_PROMPT_TOKENS, or name a model with a larger window in FUNNEL_MODEL."
 CHECK_REQUEST = "Check that this model takes such a request, or name another in FUNNEL_MODEL."
 
-REASON_CHARS = 300
-"""How much of a server's message is shown."""
-ADVICE = {401: CHECK_KEY, 402: CHECK_QUOTA, 403: CHECK_KEY, 404: CHECK_MODEL}
+CHECK_ACCESS = f"{CHECK_KEY} Its account may not use this model, or not from here."
+CHECK_URL = "Check that OPENAI_BASE_URL ends where the API begins, often in /v1."
+ADVICE = {401: CHECK_KEY, 402: CHECK_QUOTA, 403: CHECK_ACCESS, 405: CHECK_URL}
 """What to do about a refusal, by its status."""
+
+
+NO_PATH = re.compile(
+    r"(?:404 )?(?:page |resource |url |route |path |endpoint )?(?:not found)?"
+    r"|(?:cannot (?:post|get) |no route|invalid url|unknown (?:request )?url|unrecognized request url).*",
+    re.IGNORECASE,
+)
+"""How servers and gateways say that nothing is at a path."""
+MODEL = re.compile(r"model|deployment", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
     """A failed attempt. `refused`: the endpoint rejects this call, and would reject it again.
 
+    `reason` may hold what the server echoed, so it is shown only after `Redactor.line`.
     `may_be_billed`: the attempt may have been served. `status`: the HTTP status that the failure amounts to,
     None without an answer. `said`: what the server stated. `too_long`: the request did not fit.
     """
@@ -117,7 +128,7 @@ def _failed(
     asked_s = asked_wait_s(headers or {}, said.message)
     if status == TOO_MANY and asked_s is None and wants_money(said):
         status = PAYMENT  # no wait helps
-    reason = f"{headline}, {said.message[:REASON_CHARS].rstrip('. ')}" if said.message else headline
+    reason = f"{headline}, {said.message}" if said.message else headline
     too_long = overflow(said.message, codes=said.codes, numbers=said.fields)
     if too_long is not None and status not in {401, 402, 403}:
         return FailedAttempt(reason, CHECK_WINDOW, refused=True, status=status, said=said, too_long=too_long)
@@ -131,5 +142,13 @@ def _failed(
             status=status,
             said=said,
         )
-    advice = ADVICE.get(status, CHECK_REQUEST)
+    advice = _not_found(said) if status == MISSING else ADVICE.get(status, CHECK_REQUEST)
     return FailedAttempt(reason, advice, refused=True, status=status, said=said)
+
+
+def _not_found(said: ServerError) -> str:
+    """Return what to check after a 404: the model, or the URL where only the path can be what is missing."""
+    if NO_PATH.fullmatch(said.message):
+        return CHECK_URL
+    about_model = MODEL.search(f"{said.message} {' '.join(said.codes)}")
+    return CHECK_MODEL if about_model else f"{CHECK_MODEL} {CHECK_URL}"

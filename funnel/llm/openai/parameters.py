@@ -88,13 +88,17 @@ Attempt = Callable[[dict[str, Any]], Awaitable[Completion | FailedAttempt]]
 class Parameters:
     """What one endpoint accepts for one model.
 
-    `form`: how the first call is put. `extra`: what the user's own settings add to each body; it is never
-    left out, since the user must know of it.
+    `form`: how the first call is put. `extra`: what the user's own settings add to each body, which is never
+    left out without the user's knowledge. There None leaves a member out, and so does False `stream`.
     """
 
     def __init__(self, form: Form, extra: Mapping[str, Any] | None = None) -> None:
-        self.form = form
-        self.extra = extra or {}
+        extra = extra or {}
+        unwanted = {
+            name for name, value in extra.items() if value is None or (name == "stream" and not value)
+        }
+        self.form = form.without(unwanted)
+        self.extra = {name: value for name, value in extra.items() if name not in unwanted}
         self._suspects: tuple[str, ...] = ()
         self._probing = False
 

@@ -15,6 +15,8 @@ PLACEHOLDERS = frozenset({
     "not-required", "not_needed", "sk-no-key-required", "your-api-key",
 })  # fmt: skip
 """Keys that documentation tells people to set where no key is needed."""
+LINE_CHARS = 320
+"""How much of a server's words a message shows."""
 WEAK_LENGTH = 8
 """A shorter secret is hidden only where it stands alone, since it may be part of a word."""
 VARIABLE_LENGTH = 3
@@ -59,6 +61,11 @@ class Redactor:
         if self._found is None or not self._may_hold(text):
             return text
         return self._found.sub(_hidden, text)
+
+    def line(self, text: str) -> str:
+        """Return the text for a message: on one line, redacted, and only then cut."""
+        shown = " ".join(self.text(text).split())
+        return shown if len(shown) <= LINE_CHARS else f"{shown[:LINE_CHARS].rstrip('. ')}…"
 
     def stream(self) -> RedactedStream:
         """Return a filter for one text that comes in pieces."""

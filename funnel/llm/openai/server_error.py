@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-MESSAGE_CHARS = 2_000
+MESSAGE_CHARS = 4_000
 MAX_DEPTH = 12
 """How deep errors are unpacked: a gateway wraps the error of a gateway that wraps the provider's."""
 LONGEST_READ = 20_000

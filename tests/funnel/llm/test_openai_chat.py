@@ -11,7 +11,8 @@ from chat_server import ChatServer, Reply, error
 
 from funnel.errors import BadSetting, LLMBadResponse, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request, Retry
-from funnel.llm.openai.chat import OpenAIChat, endpoint_name, probe
+from funnel.llm.openai.chat import OpenAIChat, probe
+from funnel.llm.openai.connection import Connection
 
 KEY = "sk-very-secret"
 ASK = Request((Message("user", "x" * 40),), "query", max_output_tokens=100)
@@ -315,7 +316,7 @@ def test_openai_is_asked_by_the_newer_name_at_first():
 
 
 def test_an_endpoint_is_shown_without_credentials_and_query():
-    assert endpoint_name("https://me:pw@host:8000/v1/?token=1") == "https://host:8000/v1"
+    assert Connection("https://me:pw@host:8000/v1/?token=1").shown == "https://host:8000/v1"
 
 
 async def test_a_probe_lists_models(chat_server):

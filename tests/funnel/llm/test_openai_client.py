@@ -15,6 +15,7 @@ from funnel.errors import LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request, Retry
 from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.openai.client import client
+from funnel.llm.openai.connection import Connection
 from funnel.llm.openai.failures import failed_attempt
 
 ASK = Request((Message("user", "x"),), "query", max_output_tokens=100)
@@ -141,7 +142,8 @@ async def test_a_password_in_the_url_is_sent_as_before(chat_server):
     [
         ("http://localhost/v1", None, True),
         ("http://localhost/v1", "socks5://localhost:1", False),
-        ("http://me:pw@localhost/v1", None, False),
+        ("http://localhost/v1", "http://localhost:1", False),
+        ("http://me:pw@localhost/v1", None, True),
     ],
 )
 def test_aiohttp_sends_where_it_knows_how_to(monkeypatch, url, proxy, suits):
@@ -149,7 +151,7 @@ def test_aiohttp_sends_where_it_knows_how_to(monkeypatch, url, proxy, suits):
         monkeypatch.setenv("ALL_PROXY", proxy)
     given: dict[str, object] = {}
     monkeypatch.setattr(openai, "AsyncOpenAI", lambda **options: given.update(options))
-    client("m", None, url)
+    client("m", Connection(url))
     assert (given["http_client"] is not None) is suits
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from funnel.llm.openai.failures import failed_reply
+from funnel.llm.openai.redaction import Redactor
 
 INNER = json.dumps({"error": {"message": "Rate limit reached", "type": "tokens", "code": "rate_limit"}})
 
@@ -130,5 +131,8 @@ def test_an_error_that_wraps_itself_without_end_is_read():
     assert failed_reply('{"error":' * 5000, status=500).status == 500
 
 
-def test_a_long_message_is_cut():
-    assert len(failed_reply({"message": "x" * 5000}, status=400).reason) < 320
+def test_a_long_message_is_cut_once_its_secrets_are_hidden():
+    failure = failed_reply({"message": f"{'x' * 300} sk-secret-1 sk-secret-2 {'x' * 5000}"}, status=400)
+    shown = Redactor(["sk-secret-1", "sk-secret-2"]).line(failure.reason)
+    assert len(shown) < 330
+    assert " *** *** x" in shown
