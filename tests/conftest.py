@@ -15,9 +15,11 @@ from chat_server import ChatServer
 from event_loops import ledgers_in_loop_time
 from hypothesis import HealthCheck, settings
 from services.fixtures import (
+    endless_llama,
     llama_server,
     postgres_server,
     redis_server,
+    running_endless_llama,
     running_llama,
     running_postgres,
     running_redis,
@@ -26,10 +28,12 @@ from services.fixtures import (
 )
 
 __all__ = [
+    "endless_llama",
     "ledgers_in_loop_time",
     "llama_server",
     "postgres_server",
     "redis_server",
+    "running_endless_llama",
     "running_llama",
     "running_postgres",
     "running_redis",

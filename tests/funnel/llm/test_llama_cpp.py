@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 
 import pytest
 from jsonschema import validate
@@ -38,24 +37,9 @@ async def chat(llama_server: LlamaServer):
     await llm.close()
 
 
-@pytest.fixture(scope="module")
-def running_alone() -> Iterator[LlamaServer]:
-    server = LlamaServer(longest_reply=-1)
-    yield server
-    server.remove()
-
-
 @pytest.fixture
-def alone(running_alone: LlamaServer) -> LlamaServer:
-    """A server for tests that end it, or that let its model talk on."""
-    running_alone.start()
-    running_alone.wait_until_idle()
-    return running_alone
-
-
-@pytest.fixture
-async def talking(alone: LlamaServer):
-    llm = OpenAIChat(alone.model, base_url=alone.url)
+async def talking(endless_llama: LlamaServer):
+    llm = OpenAIChat(endless_llama.model, base_url=endless_llama.url)
     yield llm
     await llm.close()
 
@@ -95,37 +79,37 @@ async def test_a_key_of_one_letter_does_not_garble_what_the_server_says(llama_se
     await llm.close()
 
 
-async def test_a_call_that_is_cancelled_frees_its_slot(talking, alone):
+async def test_a_call_that_is_cancelled_frees_its_slot(talking, endless_llama):
     call = asyncio.create_task(talking.complete(WITHOUT_END))
-    await asyncio.to_thread(alone.wait_until_busy, 1)
+    await asyncio.to_thread(endless_llama.wait_until_busy, 1)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    await asyncio.to_thread(alone.wait_until_idle)
+    await asyncio.to_thread(endless_llama.wait_until_idle)
 
 
-async def test_a_call_that_ran_out_of_time_frees_its_slot(talking, alone):
+async def test_a_call_that_ran_out_of_time_frees_its_slot(talking, endless_llama):
     with pytest.raises(LLMUnavailable, match="no answer within 1 s"):
         await talking.complete(WITHOUT_END, CallOptions(timeout_s=1))
-    await asyncio.to_thread(alone.wait_until_idle)
+    await asyncio.to_thread(endless_llama.wait_until_idle)
 
 
-async def test_a_server_that_is_killed_ends_its_calls_in_one_line(alone):
-    llm = OpenAIChat(alone.model, base_url=alone.url, max_retries=1, backoff_s=0.01)
+async def test_a_server_that_is_killed_ends_its_calls_in_one_line(endless_llama):
+    llm = OpenAIChat(endless_llama.model, base_url=endless_llama.url, max_retries=1, backoff_s=0.01)
     calls = [asyncio.create_task(llm.complete(WITHOUT_END)) for _ in range(3)]
-    await asyncio.to_thread(alone.wait_until_busy, 2)
-    alone.end()
+    await asyncio.to_thread(endless_llama.wait_until_busy, 2)
+    endless_llama.end()
     for failed in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(failed, LLMUnavailable)
         assert "\n" not in str(failed)
-        assert alone.url in str(failed)
+        assert endless_llama.url in str(failed)
     await llm.close()
 
 
-async def test_a_call_waits_for_a_server_that_is_started_again(talking, alone):
-    alone.end()
+async def test_a_call_waits_for_a_server_that_is_started_again(talking, endless_llama):
+    endless_llama.end()
     call = asyncio.create_task(talking.complete(ASK))
-    await asyncio.to_thread(alone.start)
+    await asyncio.to_thread(endless_llama.start)
     assert (await call).text
 
 
