@@ -16,7 +16,7 @@ from funnel.errors import BadQuestion, UnknownName
 from funnel.findings.store import MAX_EXPOSED
 from funnel.inspector import Inspector
 from funnel.inspector.tools.registry import RESERVED
-from funnel.journal.found import HITS
+from funnel.journal.found import HITS, SEARCH_NOTES
 from funnel.llm.budget import Ledger, Limits
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
@@ -34,7 +34,7 @@ from funnel.trace.kinds import AnswerGiven, FoundDocument, RetrieveEnded, Retrie
 from funnel.types import MODES, Answer, Decision, EndReason
 from funnel.waiting import wait_for
 from indexes.source import Documents, Source
-from indexes.types import DocumentHit
+from indexes.types import DocumentHit, Hits
 
 _NOT_ASKED = "the documents were still being searched, and the model was never asked"
 _DECISIONS: Stored[Decision] = Stored(Decision)
@@ -153,6 +153,7 @@ class Funnel:
 
     async def _answered(self, prepared: PreparedRun) -> Answer:
         hits = await self._retrieve(prepared)
+        prepared = replace(prepared, notices=(*hits.notes, *prepared.notices))
         decision = self._route(prepared, hits)
         run = replace(prepared.run, shape=decision.shape)
         stage = self._reader if decision.route == "lookup" else self._inspector
@@ -164,11 +165,12 @@ class Funnel:
         await run.journal.finish(answer)
         return answer
 
-    async def _retrieve(self, prepared: PreparedRun) -> list[DocumentHit]:
+    async def _retrieve(self, prepared: PreparedRun) -> Hits:
         run, k = prepared.run, prepared.record.k
-        if (hits := run.journal.value_of("hits", HITS)) is not None:
-            run.documents.expose(hit.document.id for hit in hits)
-            return hits
+        if (found := run.journal.value_of("hits", HITS)) is not None:
+            run.documents.expose(hit.document.id for hit in found)
+            notes = run.journal.value_of("search_notes", SEARCH_NOTES)
+            return Hits(found, notes or ())
         with run.events.open(RetrieveStarted(query=run.question, k=k), parent=run.event) as retrieval:
             search = partial(run.documents.view.search, run.question, k)
             try:
@@ -179,6 +181,8 @@ class Funnel:
                 raise run.ledger.out_of_time(_NOT_ASKED) from None
             listed = tuple(FoundDocument(hit.document.id, round(hit.score, 4)) for hit in hits)
             retrieval.end_with(RetrieveEnded(documents=listed))
+            if hits.notes:
+                run.journal.set_value("search_notes", list(hits.notes))
             run.journal.set_value("hits", hits)
             return hits
 

@@ -25,7 +25,7 @@ from indexes.scope import Scope
 from indexes.source import Source
 from indexes.storage.lock import WriterLock
 from indexes.storage.permissions import make_collection_folder
-from indexes.types import Changes, Document, DocumentHit, DocumentId, DocumentInfo
+from indexes.types import Changes, Document, DocumentId, DocumentInfo, Hits
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +251,12 @@ class Collection(Source):
         """
         return self._retrievers.erase(ids, progress)
 
-    def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
+    def search(self, query: str, k: int, scope: Scope) -> Hits:
         """Return the best `k` documents within `scope`, best first; ties break by id.
 
         The engines exclude everything outside the scope, so that `k` documents are returned if that many are
         found within it. Scores use statistics of the whole collection (how rare a term is) for every asker.
+        A long query is cut to its most telling terms, and `notes` of the result says so.
 
         Raises: `BadQuery`, `EmbedderFailed`.
         """

@@ -17,6 +17,7 @@ from indexes.chunking import chunk
 from indexes.errors import DuplicateId
 from indexes.lexical.base import LexicalEntry
 from indexes.retrieval.analysis import analyse
+from indexes.retrieval.long_query import MAX_CHARS, ends, note, telling
 from indexes.scope import Keys, Scope
 from indexes.source import Source
 from indexes.types import (
@@ -24,6 +25,7 @@ from indexes.types import (
     DocumentHit,
     DocumentId,
     Hit,
+    Hits,
     Passage,
     RetrieverScore,
 )
@@ -45,14 +47,15 @@ class RawDocuments(Source):
                 raise DuplicateId(document.id, self._documents[document.id].uri, document.uri)
             self._documents[document.id] = document
 
-    def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
+    def search(self, query: str, k: int, scope: Scope) -> Hits:
         """Return the best `k` documents by BM25 over their passages.
 
         If fewer are found, the other documents follow in their own order with score 0.
         """
         engine, passages = self._engine
+        terms = telling(analyse(ends(query, MAX_CHARS)), engine.frequencies, engine.count)
         found: dict[DocumentId, list[tuple[Passage, float]]] = {}
-        for key, score in engine.search(analyse(query), len(passages), scope=scope.bound(self._keys(scope))):
+        for key, score in engine.search(terms.chosen, len(passages), scope=scope.bound(self._keys(scope))):
             found.setdefault(passages[key].document_id, []).append((passages[key], score))
         hits = [
             _hit(self._documents[name], rank, found[name][:PASSAGES_EACH])
@@ -63,7 +66,8 @@ class RawDocuments(Source):
             first = next(iter(chunk(document)), None)
             if first is not None:
                 hits.append(_hit(document, len(hits) + 1, [(first, 0.0)]))
-        return hits
+        said = note(query, terms)
+        return Hits(hits, [] if said is None else [said])
 
     def ids(self, scope: Scope) -> list[DocumentId]:
         """Return the ids of the documents within `scope`, sorted."""

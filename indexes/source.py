@@ -11,7 +11,7 @@ from threading import Lock
 
 from indexes.filters import Filter
 from indexes.scope import EVERYTHING, Scope
-from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo
+from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo, Hits
 
 DEFAULT_K = 20
 
@@ -62,12 +62,12 @@ class Documents:
         """Return a view with the same rights that has exposed nothing yet."""
         return Documents(self._source, self._scope)
 
-    def search(self, query: str, k: int = DEFAULT_K) -> list[DocumentHit]:
-        """Return the best `k` documents, best first, and expose them.
+    def search(self, query: str, k: int = DEFAULT_K) -> Hits:
+        """Return the best `k` documents, best first, and expose them; `notes` says if a query was cut.
 
         Raises: whatever the source's search raises.
         """
-        hits = self._source.search(query, k, self._scope)
+        hits = Hits.of(self._source.search(query, k, self._scope))
         self.expose(hit.document.id for hit in hits)
         return hits
 
@@ -129,6 +129,8 @@ class Source(ABC):
     @abstractmethod
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
         """Return the best `k` documents within `scope`, best first; ties break by id.
+
+        A source that has something to say about a search returns `Hits` with notes.
 
         Raises: `BadQuery` if the query is empty or `k` is below 1, unless the source can answer that.
         """

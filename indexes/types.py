@@ -7,7 +7,7 @@ is better.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NewType
@@ -150,6 +150,22 @@ class DocumentHit:
     rank: int
     retrievers: Mapping[str, RetrieverScore]
     passages: tuple[Hit, ...]
+
+
+class Hits(list[DocumentHit]):
+    """The documents that a search found, best first.
+
+    `notes`: sentences for whoever asked, such as that only part of a long query was searched for.
+    """
+
+    def __init__(self, hits: Iterable[DocumentHit] = (), notes: Iterable[str] = ()) -> None:
+        super().__init__(hits)
+        self.notes = tuple(notes)
+
+    @classmethod
+    def of(cls, hits: list[DocumentHit]) -> Hits:
+        """Return hits as they are, or without notes if their source has none."""
+        return hits if isinstance(hits, Hits) else cls(hits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,8 @@ def search(
         with Collection.open(kb) as collection:
             documents = reranking.reranked(collection, rerank).for_asker(access, wanted)
             found = documents.search(query, k)
+        for note in found.notes:
+            show.ERR.print(f"[yellow]{escape(note)}[/]")
         if as_json:
             show.print_json([asdict(hit) for hit in found])
         else:

@@ -19,4 +19,5 @@ def _renamed(hit: dict[str, Any]) -> dict[str, Any]:
     return {"retrievers" if name == "legs" else name: value for name, value in hit.items()}
 
 
+SEARCH_NOTES: Stored[list[str]] = Stored(list[str])
 HITS: Stored[list[DocumentHit]] = Stored(list[DocumentHit], upgrade=_with_retrievers)

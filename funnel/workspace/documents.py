@@ -14,7 +14,7 @@ from funnel.sandbox.base import HostError
 from funnel.workspace.values import GrepResult
 from funnel.workspace.workspace import Workspace
 from indexes.source import Documents
-from indexes.types import DocumentHit, DocumentId, DocumentInfo
+from indexes.types import DocumentId, DocumentInfo, Hits
 
 MAX_READ_CHARS = 200_000
 
@@ -142,11 +142,11 @@ class ReadableDocuments:
 
     # handing out text
 
-    async def search(self, query: str, k: int) -> list[DocumentHit]:
-        """Search stage one again, and register the hits as found."""
+    async def search(self, query: str, k: int) -> Hits:
+        """Search stage one again, and register the hits as found; `notes` says if the query was cut."""
         hits = await asyncio.to_thread(self.view.search, query, k)
         found = set(await self.add(hit.document for hit in hits))
-        return [hit for hit in hits if hit.document.id in found]
+        return Hits((hit for hit in hits if hit.document.id in found), hits.notes)
 
     async def listed(self, start: int, limit: int) -> list[DocumentInfo]:
         """Return facts about the documents of the view, ordered by id, without registering them."""

@@ -24,6 +24,7 @@ from indexes.dense.retriever import DenseRetriever, EmbeddingSpace, FittedRetrie
 from indexes.dense.vector_cache import VECTORS, VectorCache
 from indexes.errors import AlreadyEmbedding, CollectionLocked, EmbedderFailed
 from indexes.retrieval.base import ProgressCallback, Scored, since
+from indexes.retrieval.long_query import MAX_EMBEDDED_CHARS, ends
 from indexes.scope import Keys, Scope
 from indexes.storage.lock import WriterLock
 from indexes.storage.permissions import make_engine_folder
@@ -64,7 +65,7 @@ class _Queries:
         return self._embedder.embed_documents(texts)
 
     def embed_query(self, text: str) -> Vectors:
-        vector = self._query(text)
+        vector = self._query(ends(text, MAX_EMBEDDED_CHARS))
         if len(vector) != self._dimension():
             raise EmbedderFailed(
                 self.name,

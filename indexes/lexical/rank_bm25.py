@@ -6,11 +6,13 @@ It is exact where tantivy rounds, and slow where tantivy is fast: every query sc
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
 from indexes.lexical.base import LexicalEntry
@@ -19,6 +21,8 @@ from indexes.scope import Keys, Scope
 
 K1 = 1.2
 B = 0.75
+_MAX_OCCURRENCES = 1_000
+"""Each occurrence of a term in a query goes through all passages, so more of them are counted first."""
 
 
 class LuceneBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
@@ -43,6 +47,21 @@ class _State:
 
 
 _EMPTY = _State((), None, -1)
+
+
+def _scores(model: LuceneBM25, terms: Sequence[str]) -> NDArray[np.float64]:
+    """Return the score of every passage. Terms that are repeated equally often are scored together."""
+    counts = Counter(terms)
+    if len(terms) <= _MAX_OCCURRENCES:
+        scores: NDArray[np.float64] = model.get_scores(terms)
+        return scores
+    by_count: dict[int, list[str]] = {}
+    for term, count in counts.items():
+        by_count.setdefault(count, []).append(term)
+    weighted: NDArray[np.float64] = sum(
+        (count * model.get_scores(group) for count, group in by_count.items()), np.zeros(model.corpus_size)
+    )
+    return weighted
 
 
 class RankBM25Engine:
@@ -97,7 +116,7 @@ class RankBM25Engine:
         if state.model is None or not terms:
             return []
         entries = state.entries
-        scores = state.model.get_scores(terms)
+        scores = _scores(state.model, terms)
         if (allowed := scope.keys()) is not None:
             scores = np.where(np.isin([entry.key for entry in entries], allowed), scores, 0)
         found = [

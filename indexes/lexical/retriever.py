@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from indexes.errors import IndexesError
 from indexes.lexical.base import LexicalEngine, LexicalEntry
 from indexes.retrieval.base import ProgressCallback, Scored, since
+from indexes.retrieval.long_query import Terms, telling
 from indexes.retrieval.specificity import latent_trust
 from indexes.scope import Keys, Scope
 
@@ -58,8 +59,12 @@ class LexicalRetriever:
         return self._engine.keys()
 
     def search(self, query: str, k: int, *, scope: Scope) -> Scored:
-        """Return the best `k` passages within `scope` for the query's terms."""
-        return self._engine.search(self._analyse(query), k, scope=scope)
+        """Return the best `k` passages within `scope` for the query's most telling terms."""
+        return self._engine.search(self.terms(query).chosen, k, scope=scope)
+
+    def terms(self, query: str) -> Terms:
+        """Return the terms to search for."""
+        return telling(self._analyse(query), self._engine.frequencies, self._engine.count)
 
     def trust_in_latent(self, query: str) -> float:
         """Return how far to trust a space fitted to the collection with this query, from 0 to 1."""

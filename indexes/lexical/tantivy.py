@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,7 @@ _FILTERED_SHARE = 0.2
 _SPARE = 16
 _SPARE_SHARE = 1.25
 _MAX_GROWTH = 16
+_MAX_CLAUSES = 1_000
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -201,9 +203,7 @@ class TantivyEngine:
         if allowed is not None and not len(allowed):
             return []
         searcher = self._index.searcher()
-        query = Query.boolean_query(
-            [(Occur.Should, Query.term_query(self._schema, "terms", term, "freq")) for term in terms]
-        )
+        query = self._any_of(terms)
         share = 1.0 if allowed is None else min(len(allowed) / searcher.num_docs, 1.0)
         if not access.everything and share < _FILTERED_SHARE:
             query, share = _filtered(query, self._readable_by(access)), 1.0
@@ -235,6 +235,16 @@ class TantivyEngine:
     def close(self) -> None:
         """Close the files."""
         self._index, self._generation = None, -1
+
+    def _any_of(self, terms: Sequence[str]) -> Query:
+        """Return a query for passages with any of the terms; a repeated term counts each time."""
+        clauses = [Query.term_query(self._schema, "terms", term, "freq") for term in terms[:_MAX_CLAUSES]]
+        if len(terms) > _MAX_CLAUSES:  # one clause for each of ten thousand repeats would take seconds
+            clauses = [
+                Query.boost_query(Query.term_query(self._schema, "terms", term, "freq"), float(count))
+                for term, count in Counter(terms).items()
+            ]
+        return Query.boolean_query([(Occur.Should, clause) for clause in clauses])
 
     def _readable_by(self, access: Access) -> Query:
         # No stored reader has a lone surrogate, and tantivy does not accept one.

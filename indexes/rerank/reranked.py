@@ -7,9 +7,10 @@ from itertools import chain
 
 from indexes.catalog.text import indexed_text
 from indexes.rerank.base import Reranker
+from indexes.retrieval.long_query import MAX_EMBEDDED_CHARS, ends
 from indexes.scope import Scope
 from indexes.source import Source, SourceWrapper
-from indexes.types import DocumentHit, DocumentId, Hit, RetrieverScore
+from indexes.types import DocumentHit, DocumentId, Hit, Hits, RetrieverScore
 
 DEPTH = 50
 """How many passages are scored for a query; each costs a run of the model."""
@@ -48,13 +49,13 @@ class Reranked(SourceWrapper):
             by_document.setdefault(passage.passage.document_id, []).append(passage)
         hits = [_merged(hit, by_document[hit.document.id]) for hit in found]
         best = sorted(hits, key=lambda hit: hit.passages[0].rank)[:k]
-        return [replace(hit, rank=rank) for rank, hit in enumerate(best, 1)]
+        return Hits((replace(hit, rank=rank) for rank, hit in enumerate(best, 1)), Hits.of(found).notes)
 
     def _ordered(self, query: str, hits: list[Hit], titles: dict[DocumentId, str]) -> list[Hit]:
         """Return the passages in their new order; `hits` must be sorted, best first."""
         top, rest = hits[: self._depth], hits[self._depth :]
         texts = [indexed_text(titles[hit.passage.document_id], hit.passage.text) for hit in top]
-        scores = [float(score) for score in self._reranker.scores(query, texts)]
+        scores = [float(score) for score in self._reranker.scores(ends(query, MAX_EMBEDDED_CHARS), texts)]
         pairs = sorted(zip(scores, top, strict=True), key=lambda pair: (-pair[0], pair[1].passage.id))
         reranked = [
             replace(hit, score=score, retrievers={**hit.retrievers, RETRIEVER: RetrieverScore(rank, score)})

@@ -12,10 +12,11 @@ from indexes.dense.feedback import PASSAGES, Feedback
 from indexes.retrieval import fusion
 from indexes.retrieval.allowed_keys import AllowedKeys
 from indexes.retrieval.base import Scored
+from indexes.retrieval.long_query import MAX_CHARS, MAX_TERMS, ends, note
 from indexes.retrieval.ranking import ScoredPassage, ranked
 from indexes.retrieval.retrievers import Retrievers
 from indexes.scope import Scope
-from indexes.types import DocumentHit, Hit
+from indexes.types import DocumentHit, Hit, Hits
 
 FusionPlan = tuple[fusion.Fuse, Mapping[str, float]]
 """A fusion function, and each retriever's weight in it."""
@@ -39,8 +40,11 @@ class Searcher:
         self.fuse: fusion.Fuse | None = None
         self.weights: Mapping[str, float] | None = None
 
-    def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
+    def search(self, query: str, k: int, scope: Scope) -> Hits:
         """Search as `Collection.search` describes."""
+        notes = self._notes(query)
+        query = ends(query, MAX_CHARS)
+        k = min(k, max(self._retrievers.lexical.count, 1))
         depth = max(LEAST_CANDIDATES, _CANDIDATES_PER_RESULT * k)
         fuse, weights = self.plan(query)
         scope = self._allowed.bind(scope, self._catalog)
@@ -52,8 +56,15 @@ class Searcher:
                 locations = reader.locations({key for scored in found.values() for key, _ in scored}, scope)
                 documents = ranked(found, locations, k, fuse=fuse, weights=weights)
                 if len(documents) == k or all(len(scored) < depth for scored in found.values()):
-                    return _hits(reader, documents)
+                    return Hits(_hits(reader, documents), notes)
             depth *= _DEPTH_FACTOR  # a few long documents took up all the candidates
+
+    def _notes(self, query: str) -> list[str]:
+        """Return what to say about a query of which only a part is searched for."""
+        if len(query) <= MAX_TERMS:
+            return []  # it cannot have more terms than characters
+        said = note(query, self._retrievers.lexical.terms(ends(query, MAX_CHARS)))
+        return [] if said is None else [said]
 
     def plan(self, query: str) -> FusionPlan:
         """Return how to fuse the retrievers for this query: as set, or else as the embedder requires."""

@@ -272,6 +272,13 @@ async def test_a_citation_that_is_no_longer_stored_text_does_not_leave(tmp_path,
     assert deep.value == {"days": "14", "who": "Ada [1]"} == json.loads(deep.text)
 
 
+async def test_an_answer_says_if_only_part_of_a_long_question_was_searched_for(tmp_path):
+    long = " ".join(f"word{i}" for i in range(600)) + f" {QUESTION}"
+    async with a_funnel(tmp_path, READ) as funnel:
+        answer = await funnel.ask(long, Options(mode="lookup"))
+    assert "different words the" in answer.notices[0]
+
+
 @pytest.mark.parametrize(
     ("question", "options", "error"),
     [

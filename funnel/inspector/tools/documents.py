@@ -94,6 +94,7 @@ class DocumentTools:
             hits = await self._documents.search(query, max(1, min(k, MAX_RESULTS)))
         except IndexesError as error:
             raise HostError(f"search failed: {error}") from error
+        self.remarks += hits.notes
         return [_found(hit) for hit in hits]
 
     @tool(

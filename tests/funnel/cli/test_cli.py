@@ -103,6 +103,13 @@ def test_search_as_json_has_documents_legs_and_passages(kb):
     assert "grant" in found[0]["passages"][0]["passage"]["text"]
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_search_for_more_words_than_are_searched_for_says_so(kb, options):
+    shown = run("search", " ".join(f"word{i}" for i in range(5_000)), "--kb", kb, *options)
+    assert shown.exit_code == 0
+    assert "of its 5,000 different words none is in a document" in shown.stderr
+
+
 def test_a_lookup_shows_route_answer_citation_cost_and_trace(kb, tmp_path):
     shown = done("ask", QUESTION, "--kb", kb, "--trace", tmp_path / "t.jsonl")
     assert shown.startswith("lookup (depth needed: p = 0.")

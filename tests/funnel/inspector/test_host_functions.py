@@ -236,6 +236,14 @@ async def test_a_search_that_stage_one_cannot_do_is_told_to_the_code(sandbox, mo
     assert "search failed: Embedder 'openai:x': it is down" in last(model.requests[1])
 
 
+async def test_a_search_for_more_words_than_are_searched_for_says_so(sandbox):
+    lines = "search(' '.join(f'word{i}' for i in range(5_000)) + ' grant')"
+    model = ScriptedLLM([cell(lines), cell("submit('x', citations=[])")])
+    async with a_run(model) as bench:
+        await Inspector(sandbox).answer(bench.run, bench.hits())
+    assert "of its 5,001 different words the 1 most telling were searched for" in last(model.requests[1])
+
+
 async def test_a_sub_call_sees_its_prompt_and_its_text_and_nothing_else(evaluate):
     given, parts, _ = await evaluate(
         submitted("llm_query('How many days?', read('refunds', 0, 25))"), sub=["14"]
