@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from funnel.sandbox.base import CellError, HostError, HostFunction, SandboxLimits
-from funnel.sandbox.values import NotPlain, copy_from_host
+from funnel.sandbox.values import NotPlain, copy_from_host, text_bytes, truncate_middle
+
+MAX_HELD_BYTES = 32 * 1024 * 1024
 
 
 class HostFunctionRaised(Exception):
@@ -60,21 +62,58 @@ class Output:
         )
 
 
+class Held:
+    """Counts the text that the unfinished and the uncollected host calls of one cell hold in this process.
+
+    Code may start thousands of calls before it awaits the first.
+    """
+
+    def __init__(self, limit: int = MAX_HELD_BYTES) -> None:
+        self._limit = limit
+        self._held = 0
+
+    def take(self, size: int) -> bool:
+        """Count so many bytes more, if they are within the limit; a single call always is."""
+        fits = self._held == 0 or self._held + size <= self._limit
+        self._held += size if fits else 0
+        return fits
+
+    def give(self, size: int) -> None:
+        """Count so many bytes less."""
+        self._held -= size
+
+    @property
+    def refusal(self) -> str:
+        """The message for a call that does not fit."""
+        return (
+            f"the calls that are not awaited yet hold more than {self._limit // 1024**2} MB; start fewer of "
+            "them at once, or ask each for less"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """The value of a host call, or the class and message of the error to raise inside the sandbox."""
+    """The value of a host call, or the class and message of the error to raise inside the sandbox.
+
+    `held`: the bytes that are counted for it until it is collected.
+    """
 
     value: Any = None
     error: Literal["TypeError", "RuntimeError"] | None = None
     message: str = ""
+    held: int = 0
 
 
 async def answer_call(
-    function: HostFunction, name: str, arguments: Callable[[], tuple[list[Any], dict[str, Any]]]
+    function: HostFunction,
+    name: str,
+    arguments: Callable[[], tuple[list[Any], dict[str, Any]]],
+    held: Held,
 ) -> HostAnswer:
     """Call a host function and return what the sandboxed code gets.
 
-    `arguments` returns copies of the call's arguments; it may raise `NotPlain`.
+    `arguments` returns copies of the call's arguments; it may raise `NotPlain`. `held`: where what the call
+    holds is counted; its `give` is to be called with the answer's `held` once the answer is collected.
     Raises: `HostFunctionRaised` if the function raises anything but a `HostError`.
     """
     try:
@@ -82,15 +121,24 @@ async def answer_call(
         inspect.signature(function).bind(*args, **kwargs)
     except (NotPlain, TypeError) as exc:
         return HostAnswer(error="TypeError", message=f"{name}(): {exc}")
+    passed = text_bytes(args) + text_bytes(kwargs)
+    if not held.take(passed):
+        return HostAnswer(error="RuntimeError", message=f"{name}(): {held.refusal}")
     try:
         value = await function(*args, **kwargs)
     except HostError as exc:
-        return HostAnswer(error="RuntimeError", message=str(exc))
+        return HostAnswer(error="RuntimeError", message=truncate_middle(str(exc)))
     except Exception as exc:  # the session raises it to its caller
         raise HostFunctionRaised(exc) from exc
+    finally:
+        held.give(passed)
+    size = text_bytes(value)
+    if not held.take(size):
+        return HostAnswer(error="RuntimeError", message=f"{name}(): {held.refusal}")
     try:
-        return HostAnswer(copy_from_host(value))
+        return HostAnswer(copy_from_host(value), held=size)
     except NotPlain as exc:
+        held.give(size)
         return HostAnswer(
             error="RuntimeError", message=f"{name}() gave a result that cannot be passed: {exc}"
         )

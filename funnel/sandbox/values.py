@@ -113,6 +113,7 @@ class _Copier:
         if kind is int:
             if value.bit_length() > MAX_INTEGER_BITS:
                 raise NotPlain("the integer is too large; pass it as a float or as text")
+            self._count(value.bit_length() // 8)
             return int(value)
         if depth >= MAX_DEPTH:
             raise NotPlain(f"the value is nested deeper than {MAX_DEPTH} levels; flatten it")
@@ -127,12 +128,15 @@ class _Copier:
 
     def _text(self, text: str) -> str:
         # A text with one character outside the Basic Multilingual Plane takes four bytes for each.
-        self._characters += max(len(text), sys.getsizeof(text) // 2)
-        if self._max_characters is not None and self._characters > self._max_characters:
-            raise NotPlain(f"the text is longer than {self._max_characters:,} characters; pass a slice of it")
+        self._count(max(len(text), sys.getsizeof(text) // 2))
         if text.isascii():
             return str.__str__(text)
         return text.encode("utf-8", "replace").decode()
+
+    def _count(self, characters: int) -> None:
+        self._characters += characters
+        if self._max_characters is not None and self._characters > self._max_characters:
+            raise NotPlain(f"the text is longer than {self._max_characters:,} characters; pass a slice of it")
 
     def _key(self, key: Any) -> Any:
         if type(key) in (list, tuple, dict, set, frozenset):

@@ -24,8 +24,8 @@ from funnel.schema.walk import find_cycle, object_items, refs_in_place, subschem
 MAX_SCHEMA_CHARS = 20_000
 """Size limit of a schema as compact JSON, because it is part of prompts."""
 MAX_PROBLEMS = 5
-CHECK_CPU_S = 2.0
-"""CPU seconds that one validation may take. No ordinary schema of that size needs a tenth."""
+CHECK_CPU_S = 0.5
+"""CPU seconds that one validation may take, since no thread can be stopped; ordinary ones take hundredths."""
 
 DIALECTS = {
     "https://json-schema.org/draft/2020-12/schema": "Draft202012Validator",

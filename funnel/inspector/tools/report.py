@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from funnel.errors import BadAnswer
 from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, brief_name, markers, require_integers, require_text
 from funnel.inspector.tools.bounds import DOCUMENT, Bounds
+from funnel.inspector.tools.checking import checked
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
@@ -178,7 +179,7 @@ class ReportTools:
 
 async def _check(answer: Any, schema: AnswerSchema) -> None:
     try:
-        await asyncio.to_thread(schema.check, answer)
+        await checked(partial(schema.check, answer))
     except BadAnswer as error:
         raise HostError(
             f"the answer does not meet the schema in the first message: {error}. Submit the "

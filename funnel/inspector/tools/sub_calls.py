@@ -5,12 +5,13 @@ Knows no sandbox and no document.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from funnel.errors import BadAnswer, BadSchema, BudgetExceeded, LLMError
 from funnel.inspector.tools.arguments import require_text
+from funnel.inspector.tools.checking import checked
 from funnel.llm.base import Message, Request, StepId
 from funnel.prompts import fence, render
 from funnel.run.context import Run
@@ -49,7 +50,7 @@ async def sub_schema(schema: object) -> AnswerSchema | None:
     if not isinstance(schema, dict):
         raise HostError(f"schema must be a JSON Schema as a dict, not {type(schema).__name__}")
     try:
-        return await asyncio.to_thread(AnswerSchema, schema, trusted=False)
+        return await checked(partial(AnswerSchema, schema, trusted=False))
     except BadSchema as error:
         raise HostError(str(error)) from error
 
@@ -90,7 +91,7 @@ async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSch
         if reply.strip() == NONE:
             return _failed("the sub-model found nothing in the text (NONE)")
         try:
-            return {"ok": True, "value": await asyncio.to_thread(schema.parse, reply), "error": None}
+            return {"ok": True, "value": await checked(partial(schema.parse, reply)), "error": None}
         except BadAnswer as error:
             reason = str(error)
         if number > MAX_REPAIRS:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_monty import AsyncFunctionSnapshot, AsyncFutureSnapshot, AsyncSnapshot, ExternalSettledResult
 
 from funnel.sandbox.base import HostFunction
-from funnel.sandbox.calls import HostCallLimit, answer_call
+from funnel.sandbox.calls import Held, HostAnswer, HostCallLimit, answer_call
 from funnel.sandbox.values import bounded_arguments, refuse_objects
 
 
@@ -19,7 +19,8 @@ class MontyHostCalls:
     def __init__(self, functions: Mapping[str, HostFunction], limit: int) -> None:
         self._functions = functions
         self._limit = limit
-        self._tasks: dict[int, asyncio.Task[ExternalSettledResult]] = {}
+        self._held = Held()
+        self._tasks: dict[int, asyncio.Task[HostAnswer]] = {}
         self.made = 0
         self._suspended = 0
 
@@ -39,9 +40,8 @@ class MontyHostCalls:
 
     async def answer_now(self, snapshot: AsyncFunctionSnapshot) -> AsyncSnapshot:
         """Answer the call before the code continues."""
-        return await snapshot.resume(
-            await self._answer(snapshot.function_name, snapshot.args, snapshot.kwargs)
-        )
+        answer = await self._answer(snapshot.function_name, snapshot.args, snapshot.kwargs)
+        return await snapshot.resume(self._collected(answer))
 
     async def answer_later(self, snapshot: AsyncFunctionSnapshot) -> AsyncSnapshot:
         """Start the call and continue the code; the answer comes when it awaits the call.
@@ -58,7 +58,11 @@ class MontyHostCalls:
         if not waiting:
             return await snapshot.resume_auto()
         await asyncio.wait(waiting.values(), return_when=asyncio.FIRST_COMPLETED)
-        done = {call: task.result() for call, task in waiting.items() if task.done()}
+        done = {
+            call: self._collected(self._tasks.pop(call).result())
+            for call, task in waiting.items()
+            if task.done()
+        }
         return await snapshot.resume(done)
 
     async def cancel(self) -> None:
@@ -68,10 +72,11 @@ class MontyHostCalls:
         if self._tasks:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _answer(
-        self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> ExternalSettledResult:
-        answer = await answer_call(self._functions[name], name, lambda: _plain(args, kwargs))
+    async def _answer(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> HostAnswer:
+        return await answer_call(self._functions[name], name, lambda: _plain(args, kwargs), self._held)
+
+    def _collected(self, answer: HostAnswer) -> ExternalSettledResult:
+        self._held.give(answer.held)
         if answer.error is None:
             return {"return_value": answer.value}
         return {"exc_type": answer.error, "message": answer.message}

@@ -249,7 +249,8 @@ class MontySession:
 def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell) -> CellError:
     inner = exc.exception()
     kind = type(inner).__name__
-    text = inner.msg if isinstance(inner, SyntaxError) else str(inner)
+    # A message may be as long as the worker's memory allows, and each step would copy it.
+    text = truncate_middle(inner.msg if isinstance(inner, SyntaxError) else str(inner))
     for theirs, ours in _WORDING.items():
         text = text.replace(theirs, ours)
     message = truncate_middle(text)

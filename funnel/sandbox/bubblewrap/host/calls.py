@@ -8,7 +8,7 @@ from typing import Any
 
 from funnel.sandbox.base import HostFunction
 from funnel.sandbox.bubblewrap.host.wire import BadFrame
-from funnel.sandbox.calls import HostCallLimit, answer_call
+from funnel.sandbox.calls import Held, HostAnswer, HostCallLimit, answer_call
 from funnel.sandbox.values import bounded_arguments
 
 _MAX_WAIT_S = 3600.0
@@ -20,7 +20,8 @@ class BubblewrapHostCalls:
     def __init__(self, functions: Mapping[str, HostFunction], limit: int) -> None:
         self._functions = functions
         self._limit = limit
-        self._tasks: dict[int, asyncio.Task[dict[str, Any]]] = {}
+        self._held = Held()
+        self._tasks: dict[int, asyncio.Task[HostAnswer]] = {}
         self._made = 0
         self._waited = 0
 
@@ -45,8 +46,8 @@ class BubblewrapHostCalls:
         if self._made > self._limit:
             raise HostCallLimit(self._limit)
         if frame.get("later") is not True:
-            return [await self._answer(number, name, args, kwargs)]
-        self._tasks[number] = asyncio.create_task(self._answer(number, name, args, kwargs))
+            return [self._collected(number, await self._answer(name, args, kwargs))]
+        self._tasks[number] = asyncio.create_task(self._answer(name, args, kwargs))
         return None
 
     async def cancel(self) -> None:
@@ -70,12 +71,14 @@ class BubblewrapHostCalls:
             return_when=asyncio.FIRST_COMPLETED,
         )
         numbers = [number for number, task in self._tasks.items() if task in done]
-        return [self._tasks.pop(number).result() for number in numbers]
+        return [self._collected(number, self._tasks.pop(number).result()) for number in numbers]
 
-    async def _answer(
-        self, number: int, name: str, args: list[Any], kwargs: dict[str, Any]
-    ) -> dict[str, Any]:
-        answer = await answer_call(self._functions[name], name, lambda: bounded_arguments(args, kwargs))
+    async def _answer(self, name: str, args: list[Any], kwargs: dict[str, Any]) -> HostAnswer:
+        function = self._functions[name]
+        return await answer_call(function, name, lambda: bounded_arguments(args, kwargs), self._held)
+
+    def _collected(self, number: int, answer: HostAnswer) -> dict[str, Any]:
+        self._held.give(answer.held)
         if answer.error is None:
             return {"id": number, "value": answer.value}
         return {"id": number, "error": answer.error, "message": answer.message}
