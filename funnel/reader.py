@@ -114,7 +114,7 @@ def _request(run: Run, sources: Sequence[CitableText]) -> Request:
 def _again(request: Request, said: str, wrong: str, *, typed: bool) -> Request:
     """Return the same call with the rejected reply and the reason for its rejection."""
     member = ', "value": what the schema asks for' if typed else ""
-    repair = Message("user", render("reader_repair", reason=wrong, typed=member))
+    repair = Message("user", render("reader_repair", reason=fence("problem", f"({wrong})"), typed=member))
     messages = (*request.messages, Message("assistant", said[:MAX_REPEATED_CHARS]), repair)
     return replace(request, messages=messages)
 

@@ -92,10 +92,12 @@ async def _described(
         *(["Large ones have text None: read() and grep() them."] if large else []),
     ]
     terms = frozenset(analyse(question))
-    for info in infos[:SHOWN]:
+    for i, info in enumerate(infos[:SHOWN]):
         # A document may be changed or deleted at any moment; then it is not shown.
         with suppress(HostError):
-            lines.append(await _excerpt(info, documents, best.get(info.id), terms))
+            what, text = await _excerpt(info, documents, best.get(info.id), terms)
+            # Named by its place, since an id is foreign text, too.
+            lines.append(fence("excerpt", text, of=f"context[{i}]", what=what))
     return lines
 
 
@@ -121,11 +123,11 @@ def _weight(text: str) -> int:
 
 async def _excerpt(
     info: DocumentInfo, documents: ReadableDocuments, best: tuple[int, int] | None, terms: frozenset[str]
-) -> str:
-    """Return a short document whole, or the beginning, the end and the best match of a long one."""
+) -> tuple[str, str]:
+    """Return what is shown and its text: a short document whole, else beginning, best match and end."""
     end = info.n_chars
     if end <= WHOLE_CHARS:
-        return fence("excerpt", await documents.read(info.id), id=info.id[:LABEL_CHARS], what="whole")
+        return "whole", await documents.read(info.id)
     if best is None:
         spans, what = [(0, ALONE_HEAD_CHARS), (end - ALONE_TAIL_CHARS, end)], "beginning and end"
     else:
@@ -133,7 +135,7 @@ async def _excerpt(
         spans = [(0, HEAD_CHARS), (start, stop), (end - TAIL_CHARS, end)]
         what = f"beginning, {start} to {stop}, end"
     parts = [await documents.read(info.id, start, stop) for start, stop in _joined(spans)]
-    return fence("excerpt", "\n[…]\n".join(parts), id=info.id[:LABEL_CHARS], what=what)
+    return what, "\n[…]\n".join(parts)
 
 
 async def _match(

@@ -18,12 +18,15 @@ CLOSING_TOKENS = 200
 MIN_TURNS_TOKENS = 2_000
 """With less room for its replies and their output a model could not follow its own work."""
 MAX_REMARKS = 10
+FENCE_TOKENS = 40
+"""An upper limit for the tags of a fence, whose key may be long."""
 _KEEP_WHOLE = 3
 _DROPPED_CELL = "```python\n# dropped: an earlier cell, already run\n```"
 _FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 _ANY_FENCE = re.compile(r"^[ \t]*```.*?(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _STATEMENT = re.compile(r"[A-Za-z_]\w* = .*\(|import \w+$|from \w+ import |(?:for|if|while|def|with) .*:$")
 _CALL = re.compile(r"(?:await )?(\w+)\(")
+_TAG = re.compile(r"^<[a-z]+ \d{3,60}\b", re.MULTILINE)
 _PYTHON = {"", "python", "py", "python3", "repl"}
 
 
@@ -91,14 +94,20 @@ def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str
 
 
 def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:
-    """Return what the model sees of a cell: its output, remarks of tools, its error."""
+    """Return what the model sees of a cell: its output, remarks of tools, its error.
+
+    All that may hold text of a document is fenced: remarks name titles and patterns, and an error may quote
+    what was read. Otherwise it would read like words of ours.
+    """
     parts = []
     if result.stdout:
         parts.append(fence("output", shorten(result.stdout)))
     elif result.error is None:
         parts.append("The cell printed nothing. Use print() to see values.")
-    once = list(dict.fromkeys(remarks))
-    parts += once[:MAX_REMARKS]
+    if once := list(dict.fromkeys(remarks)):
+        parts.append(
+            fence("remarks", "\n".join(shorten(each, head=800, tail=200) for each in once[:MAX_REMARKS]))
+        )
     if len(once) > MAX_REMARKS:
         parts.append(f"… and {len(once) - MAX_REMARKS:,} more remarks of this kind.")
     if result.error is not None:
@@ -112,12 +121,15 @@ def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:
 
 def describe(error: CellError) -> str:
     """Return class and message of an error, the line that it is about, and what to write instead."""
-    lines = [f"Error: {error.kind}: {shorten(error.message, head=1_000, tail=200)}"]
+    lines = [f"Error: {_one_line(error.kind)}: {shorten(error.message, head=1_000, tail=200)}"]
     if error.line is not None:
         lines.append(f"  line {error.line}: {error.source_line.strip()[:300]}")
-    if error.hint:
-        lines.append(f"Instead: {error.hint}")
-    return "\n".join(lines)
+    told = fence("error", "\n".join(lines))
+    return f"{told}\nInstead: {error.hint}" if error.hint else told
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.split())[:200]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +227,17 @@ def _without_output(turn: Turn) -> Turn:
 
 
 def _cut(turn: Turn, tokens: int) -> Turn:
-    """Truncate reply and feedback in the middle; the feedback, which is newer, keeps more."""
+    """Truncate reply and feedback in the middle; the feedback, which is newer, keeps more.
+
+    What is left of the feedback is fenced anew, since the cut may have taken the beginning of a fence.
+    """
     reply = middle_out(turn.reply, max(tokens // 3, tokens - estimated_tokens(turn.feedback)))
-    return replace(turn, reply=reply, feedback=middle_out(turn.feedback, tokens - estimated_tokens(reply)))
+    room = tokens - estimated_tokens(reply)
+    if estimated_tokens(turn.feedback) <= room:
+        return replace(turn, reply=reply)
+    if not _TAG.search(turn.feedback):
+        return replace(turn, reply=reply, feedback=middle_out(turn.feedback, room))
+    return replace(turn, reply=reply, feedback=fence("cut", middle_out(turn.feedback, room - FENCE_TOKENS)))
 
 
 def middle_out(text: str, tokens: int) -> str:

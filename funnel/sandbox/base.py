@@ -36,7 +36,7 @@ class SandboxLimits:
     """
 
     cell_s: float = 10.0
-    memory_bytes: int = 256 * 1024 * 1024
+    memory_bytes: int = 192 * 1024 * 1024
     output_bytes: int = 1024 * 1024
     host_calls: int = 10_000
 

@@ -97,7 +97,7 @@ async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSch
         if number > MAX_REPAIRS:
             return _failed(f"the sub-model gave no value that meets the schema: {reason}")
         run.events.point(ReplyRejected(reason=reason), parent=site.event)
-        repair = Message("user", render("sub_call_repair", reason=reason))
+        repair = Message("user", render("sub_call_repair", reason=fence("problem", reason)))
         said = Message("assistant", reply[:MAX_REPEATED_CHARS])
         asked = replace(request, messages=(*request.messages, said, repair))
         result = await _complete(run, asked, site.part(number))

@@ -114,6 +114,7 @@ def _question(prompt: str) -> str:
 
 def _without_output(feedback: str) -> str:
     """Return the feedback without the output of cells, which may itself contain "Error:"."""
-    for _, text in fenced("output", feedback):
-        feedback = feedback.replace(text, "", 1)
+    for kind in ("output", "remarks"):
+        for _, text in fenced(kind, feedback):
+            feedback = feedback.replace(text, "", 1)
     return feedback

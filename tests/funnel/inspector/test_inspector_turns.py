@@ -23,6 +23,7 @@ from funnel.inspector.transcript import (
     transcript,
 )
 from funnel.llm.base import Request, estimated_tokens
+from funnel.prompts import fence
 from funnel.sandbox.base import CellError, CellResult
 
 
@@ -88,9 +89,9 @@ def test_a_text_that_just_fits_is_whole():
 
 def test_an_error_is_shown_with_its_line_and_what_to_write_instead():
     error = CellError("ZeroDivisionError", "division by zero", 3, "  x = 1 / 0", "Check first.")
-    assert feedback(CellResult("out\n", error)).splitlines()[-4:] == [
-        "Error: ZeroDivisionError: division by zero",
-        "  line 3: x = 1 / 0",
+    told = fence("error", "Error: ZeroDivisionError: division by zero\n  line 3: x = 1 / 0")
+    assert feedback(CellResult("out\n", error)).splitlines()[-6:] == [
+        *told.splitlines(),
         "Instead: Check first.",
         "What the cell assigned before that line is kept.",
     ]
