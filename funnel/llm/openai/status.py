@@ -6,14 +6,14 @@ import re
 
 from funnel.llm.openai.server_error import ServerError
 
-PAYMENT, MISSING, TOO_MANY, FAILED = 402, 404, 429, 500
+UNAUTHORIZED, PAYMENT, MISSING, TOO_MANY, FAILED = 401, 402, 404, 429, 500
 
 _CODES = (
     (r"insufficient|billing|payment|credits?\b|balance", PAYMENT),
     (r"rate_?limit|too_?many|throttl|resource_?exhausted|(tokens|requests)_per|quota", TOO_MANY),
     (r"overloaded|unavailable|capacity|busy|not_?ready|loading", 503),
     (r"time_?d?_?out|deadline", 504),
-    (r"authentic|api_?key|unauthori[sz]ed|unauthenticated|invalid_token", 401),
+    (r"authentic|api_?key|unauthori[sz]ed|unauthenticated|invalid_token", UNAUTHORIZED),
     (r"permission|forbidden|access_?denied", 403),
     (r"not_?found|no_?such_?model|unknown_model", MISSING),
     (r"invalid|bad_?request|validation|unprocessable|unsupported|context|content_(filter|policy)", 400),
@@ -30,7 +30,7 @@ _WORDS = (
         503,
     ),
     (r"timed? ?out|deadline", 504),
-    (r"api.?key|unauthori[sz]ed|authenticat|credential", 401),
+    (r"api.?key|unauthori[sz]ed|authenticat|credential", UNAUTHORIZED),
     (r"model\b.{0,80}\b(not found|does not exist|not exist|unknown)|(no such|unknown) model", MISSING),
     (r"invalid|unsupported|not supported|not permitted|must be|too (long|large)|malformed|bad request", 400),
 )
@@ -54,8 +54,9 @@ def amounts_to(said: ServerError, http_status: int | None) -> int:
         return named
     if http_status in {400, 422} and (said.status == TOO_MANY or (said.status or 0) >= FAILED):
         return said.status or http_status
-    if http_status >= FAILED and said.status in {400, 401, PAYMENT, 403, MISSING, 422}:
-        return said.status
+    told = UNAUTHORIZED if named == UNAUTHORIZED else said.status
+    if http_status >= FAILED and told in {400, UNAUTHORIZED, PAYMENT, 403, MISSING, 422}:
+        return told
     return http_status
 
 
