@@ -13,6 +13,7 @@ from funnel.llm.openai.overflow import Overflow, overflow
 from funnel.llm.openai.rates import all_headers, asked_wait_s
 from funnel.llm.openai.server_error import NOTHING, ServerError, server_error
 from funnel.llm.openai.status import MISSING, PAYMENT, TOO_MANY, amounts_to, wants_money
+from funnel.llm.openai.unreached import CHECK_ENDPOINT, unreached
 
 # The names are the same in httpx and in httpx2, which newer versions of the library use.
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
@@ -28,7 +29,6 @@ TRANSIENT = frozenset({408, 409, 429})
 OVERLOADED = frozenset({503, 529})
 """With a time to wait, these ask all callers to wait, as a 429 does."""
 
-CHECK_ENDPOINT = "Check OPENAI_BASE_URL and that it runs."
 CHECK_RATE = "Try again later, or lower FUNNEL_MAX_PARALLEL."
 CHECK_LATER = "The endpoint failed: look at its log or try again later."
 CHECK_KEY = "Check OPENAI_API_KEY."
@@ -38,14 +38,15 @@ CHECK_WINDOW = "Lower FUNNEL_MAX_PROMPT_TOKENS, or name a model with a larger wi
 CHECK_REQUEST = "Check that this model takes such a request, or name another in FUNNEL_MODEL."
 
 CHECK_ACCESS = f"{CHECK_KEY} Its account may not use this model, or not from here."
+CHECK_PROXY = "Check user and password in HTTP_PROXY."
 CHECK_URL = "Check that OPENAI_BASE_URL ends where the API begins, often in /v1."
-ADVICE = {401: CHECK_KEY, 402: CHECK_QUOTA, 403: CHECK_ACCESS, 405: CHECK_URL}
+ADVICE = {401: CHECK_KEY, 402: CHECK_QUOTA, 403: CHECK_ACCESS, 405: CHECK_URL, 407: CHECK_PROXY}
 """What to do about a refusal, by its status."""
 
 
 NO_PATH = re.compile(
     r"(?:404 )?(?:page |resource |url |route |path |endpoint )?(?:not found)?"
-    r"|(?:cannot (?:post|get) |no route|invalid url|unknown (?:request )?url|unrecognized request url).*",
+    r"|(?:a page titled |cannot (?:post|get) |no route|invalid url|un\w+ (?:request )?url).*",
     re.IGNORECASE,
 )
 """How servers and gateways say that nothing is at a path."""
@@ -87,6 +88,9 @@ def failed_attempt(exc: Exception) -> FailedAttempt:
     cause = _aiohttp_error(exc) or exc.__cause__ or exc
     kind = type(cause).__name__
     sent = kind not in NEVER_SENT | NEVER_SENT_BY_AIOHTTP
+    request = getattr(exc, "request", None)
+    if not sent and (why := unreached(exc, str(request.url) if request else "")) is not None:
+        return FailedAttempt(why.reason, why.advice, retry=why.retry)
     reason = "the connection was lost" if sent else "no connection"
     # aiohttp's own message contains the address of an object.
     detail = getattr(cause, "strerror", None) or (str(cause) if kind == "ConnectError" else kind)

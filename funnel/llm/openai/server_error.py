@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,7 @@ QUOTED_STATUS = re.compile(
     r"\b(?:error code|status code|http(?: status)?|http/[\d.]+)[: ]+([45]\d\d)\b", re.IGNORECASE
 )
 QUOTED_CODE = re.compile(r"['\"](?:code|type|status)['\"]: ?['\"]([\w.\- ]{1,60})['\"]")
+TITLE = re.compile(r"<title[^<>]{0,100}>([^<]{1,200})</title", re.IGNORECASE)
 VAGUE = re.compile(
     r"provider returned (?:an )?error|upstream error|errors?|(?:bad|invalid) request|internal server error",
     re.IGNORECASE,
@@ -65,7 +67,7 @@ NOTHING = ServerError()
 
 
 def server_error(body: object) -> ServerError:
-    """Read the body of an error, or the error object of a reply. HTML has no words for us."""
+    """Read the body of an error, or the error object of a reply. Of a page of HTML only the title counts."""
     texts: list[str] = []
     statuses: list[int] = []
     codes: list[str] = []
@@ -116,6 +118,8 @@ def _layers(found: object, depth: int) -> Iterator[Mapping[str, Any] | str]:
 def _in_text(text: str, depth: int) -> Iterator[Mapping[str, Any] | str]:
     """Yield the text, or what is before JSON in it and the object."""
     if not text or text.startswith("<"):
+        if title := TITLE.search(text):
+            yield f"a page titled {' '.join(html.unescape(title.group(1)).split())!r}"
         return
     start = text.find("{")
     if start >= 0:
