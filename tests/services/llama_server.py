@@ -35,7 +35,7 @@ class LlamaServer(Server):
 
     def command(self) -> list[str]:
         options = {"port": self.port, "window": self.window, "slots": self.slots}
-        options |= {"longest-reply": self.longest_reply, "verbosity": 3}
+        options |= {"longest-reply": self.longest_reply, "verbosity": 3, "threads": 1}
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         return [sys.executable, str(Path(__file__).with_name("llama_serve.py")), *given]
 
