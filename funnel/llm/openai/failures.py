@@ -13,7 +13,7 @@ from funnel.llm.openai.overflow import Overflow, overflow
 from funnel.llm.openai.rates import all_headers, asked_wait_s
 from funnel.llm.openai.server_error import NOTHING, ServerError, server_error
 from funnel.llm.openai.status import MISSING, PAYMENT, TOO_MANY, amounts_to, wants_money
-from funnel.llm.openai.unreached import CHECK_ENDPOINT, unreached
+from funnel.llm.openai.unreached import CHECK_ENDPOINT, CHECK_PORT, speaks_no_http, unreached
 
 # The names are the same in httpx and in httpx2, which newer versions of the library use.
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
@@ -91,6 +91,8 @@ def failed_attempt(exc: Exception) -> FailedAttempt:
     request = getattr(exc, "request", None)
     if not sent and (why := unreached(exc, str(request.url) if request else "")) is not None:
         return FailedAttempt(why.reason, why.advice, retry=why.retry)
+    if speaks_no_http(exc):
+        return FailedAttempt("what answers there speaks no HTTP", CHECK_PORT)
     reason = "the connection was lost" if sent else "no connection"
     # aiohttp's own message contains the address of an object.
     detail = getattr(cause, "strerror", None) or (str(cause) if kind == "ConnectError" else kind)

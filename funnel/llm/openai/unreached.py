@@ -12,11 +12,14 @@ from urllib.request import getproxies, proxy_bypass
 CHECK_ENDPOINT = "Check OPENAI_BASE_URL and that it runs."
 CHECK_HOST = "Check the name in OPENAI_BASE_URL."
 CHECK_SCHEME = "Check whether OPENAI_BASE_URL begins with http:// or https://."
+CHECK_PORT = "Check the port in OPENAI_BASE_URL, and whether it begins with http:// or https://."
 CHECK_CERTIFICATE = "Set SSL_CERT_FILE to a file with the certificate that signed it."
 CHECK_CERTIFIED_NAME = "Write the name in OPENAI_BASE_URL that the certificate is for."
 
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL"})
 """OpenSSL's reasons where the other side does not speak TLS."""
+
+_NOT_HTTP = ("illegal request line", "illegal status line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,13 @@ def unreached(exc: BaseException, url: str) -> Unreached | None:
                 return Unreached(f"no connection (the name {host!r} cannot be looked up now)", CHECK_HOST)
             return Unreached(f"no connection (there is no host {host!r})", CHECK_HOST, retry=False)
     return None
+
+
+def speaks_no_http(exc: BaseException) -> bool:
+    """Whether something else than HTTP came back: aiohttp names it by a class, httpx by its words."""
+    return any(
+        type(cause).__name__ == "BadStatusLine" or str(cause).startswith(_NOT_HTTP) for cause in _causes(exc)
+    )
 
 
 def proxy_of(url: str) -> tuple[str, str] | None:
