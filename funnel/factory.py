@@ -112,7 +112,13 @@ def _llm(model: str, settings: Settings) -> LLM:
     from funnel.llm.openai.chat import OpenAIChat  # noqa: PLC0415 - half a second that the built-in does not need
 
     key = settings.api_key.get_secret_value() if settings.api_key else None
-    return OpenAIChat(model, api_key=key, base_url=settings.base_url, extras=extras(model, settings))
+    return OpenAIChat(
+        model,
+        api_key=key,
+        base_url=settings.base_url,
+        stall_s=settings.stall_s,
+        extras=extras(model, settings),
+    )
 
 
 def extras(model: str, settings: Settings) -> Extras:

@@ -189,6 +189,13 @@ class Settings(BaseSettings):
         validation_alias="FUNNEL_TIMEOUT_S",
         description="a number of seconds above 0",
     )
+    stall_s: float = Field(
+        60.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias="FUNNEL_STALL_S",
+        description="a number of seconds above 0",
+    )
     max_prompt_tokens: int = Field(
         32_000, ge=1, validation_alias="FUNNEL_MAX_PROMPT_TOKENS", description="a whole number, 1 or more"
     )

@@ -7,22 +7,29 @@ It keeps count of what it served, as a provider's bill would.
 from __future__ import annotations
 
 import json
+import select
+import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 Body = Mapping[str, Any]
+STREAMED_CHARS = 8
+"""How much of a text a piece of a stream brings."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. With `text` it is a completion; else `body` goes out as it is.
+    """One answer. With `text` it is a completion; else `pieces` or `body` go out as they are.
 
     `delay_s` passes before anything is sent; `hang_up`: the request is served, then the connection drops.
+    `stream`: whether the completion is a stream of events; None means as it is asked for. `pieces` go out one
+    by one, `drip_s` apart, and so do the words of a stream; with `hang_up` the last piece is not the end.
+    A stream is silent for `pause_s` after its first word.
     """
 
     text: str | None = None
@@ -34,6 +41,36 @@ class Reply:
     usage: tuple[int, int] | None = None
     no_usage: bool = False
     hang_up: bool = False
+    stream: bool | None = None
+    pieces: Iterable[bytes] | None = None
+    drip_s: float = 0.0
+    pause_s: float = 0.0
+
+
+def event(data: Any) -> bytes:
+    """A server-sent event; a text goes out as it is."""
+    return f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
+
+
+def piece(text: str | None = None, finish: Any = None, **more: Any) -> bytes:
+    """A piece of a stream as OpenAI words it; `more` are members of its delta."""
+    delta = {**more} if text is None else {"content": text, **more}
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return event({"object": "chat.completion.chunk", "model": "m", "choices": [choice]})
+
+
+def usage_piece(input_tokens: Any, output_tokens: Any, **more: Any) -> bytes:
+    """The last piece of a stream, with no choices."""
+    usage = {"prompt_tokens": input_tokens, "completion_tokens": output_tokens, **more}
+    return event({"object": "chat.completion.chunk", "model": "m", "choices": [], "usage": usage})
+
+
+DONE = event("[DONE]")
+
+
+def streamed(*pieces: bytes, **how: Any) -> Reply:
+    """A stream of these pieces."""
+    return Reply(pieces=pieces, content_type="text/event-stream", **how)
 
 
 def error(
@@ -72,6 +109,9 @@ class ChatServer:
         self.served = Served()
         self.default: Callable[[Body], Reply] = lambda _body: Reply("ok")
         self.called = threading.Event()
+        self.connections = 0
+        self.left = threading.Event()
+        """Whether a client has closed its connection before the end of a reply."""
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
@@ -111,14 +151,20 @@ class ChatServer:
             deadline = time.monotonic() + reply.delay_s
             while (left := deadline - time.monotonic()) > 0 and not self._closing.wait(min(left, 0.02)):
                 pass
+            if reply.pieces is not None:
+                return reply, b""
             if reply.text is None:
                 return reply, reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-            return reply, self._completion(reply, reply.text, seen.body)
+            return self._completion(reply, reply.text, seen.body)
         finally:
             with self._lock:
                 self._at_once -= 1
 
-    def _completion(self, reply: Reply, text: str, body: Body) -> bytes:
+    def wait(self, seconds: float) -> bool:
+        """Wait, unless the server closes meanwhile; return whether it does."""
+        return self._closing.wait(seconds)
+
+    def _completion(self, reply: Reply, text: str, body: Body) -> tuple[Reply, bytes]:
         sent = sum(len(m["content"]) for m in body["messages"])
         input_tokens, output_tokens = reply.usage or (-(-sent // 4), -(-len(text) // 4))
         with self._lock:
@@ -130,6 +176,9 @@ class ChatServer:
             "completion_tokens": output_tokens,
             "total_tokens": input_tokens + output_tokens,
         }
+        if reply.stream if reply.stream is not None else body.get("stream"):
+            wanted = not reply.no_usage and (body.get("stream_options") or {}).get("include_usage")
+            return self._as_stream(reply, text, usage if wanted else None), b""
         completion: dict[str, Any] = {
             "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": body["model"],
             "choices": [
@@ -138,7 +187,22 @@ class ChatServer:
         }  # fmt: skip
         if not reply.no_usage:
             completion["usage"] = usage
-        return json.dumps(completion).encode()
+        return reply, json.dumps(completion).encode()
+
+    def _as_stream(self, reply: Reply, text: str, usage: Any) -> Reply:
+        """The completion word by word, as the larger endpoints stream it."""
+        words = [text[i : i + STREAMED_CHARS] for i in range(0, len(text), STREAMED_CHARS)]
+        pieces = [piece("", role="assistant"), *map(piece, words), piece(finish="stop")]
+        if usage is not None:
+            pieces.append(usage_piece(usage["prompt_tokens"], usage["completion_tokens"]))
+        sent = self._with_pause([*pieces, DONE], reply.pause_s) if reply.pause_s else [*pieces, DONE]
+        return replace(reply, pieces=sent, content_type="text/event-stream")
+
+    def _with_pause(self, pieces: Iterable[bytes], pause_s: float) -> Iterator[bytes]:
+        for number, sent in enumerate(pieces):
+            yield sent
+            if number == 1:  # the first piece has no word
+                self.wait(pause_s)
 
 
 def _handler_of(server: ChatServer) -> type[BaseHTTPRequestHandler]:
@@ -146,6 +210,10 @@ def _handler_of(server: ChatServer) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         # Header and body go out apart: the body would wait 40 ms for the client to acknowledge the header.
         disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            server.connections += 1
 
         def do_POST(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
@@ -157,6 +225,9 @@ def _handler_of(server: ChatServer) -> type[BaseHTTPRequestHandler]:
         def _send(self, body: Body) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply, payload = server.answer(Seen(self.path, headers, body))
+            if reply.pieces is not None and not (reply.hang_up and reply.text is not None):
+                _send_pieces(self, server, reply, reply.pieces)
+                return
             if reply.hang_up:
                 self.close_connection = True
                 return
@@ -174,3 +245,33 @@ def _handler_of(server: ChatServer) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+def _send_pieces(
+    handler: BaseHTTPRequestHandler, server: ChatServer, reply: Reply, pieces: Iterable[bytes]
+) -> None:
+    """Send a body piece by piece, until the client leaves."""
+    handler.close_connection = True
+    try:
+        handler.send_response(reply.status)
+        for name, value in reply.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Type", reply.content_type)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for sent in pieces:
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(sent), sent))
+            if reply.drip_s and (server.wait(reply.drip_s) or _left(handler.connection)):
+                server.left.set()
+                return
+        if not reply.hang_up:
+            handler.wfile.write(b"0\r\n\r\n")
+            handler.close_connection = False
+    except (BrokenPipeError, ConnectionResetError):
+        server.left.set()
+
+
+def _left(connection: socket.socket) -> bool:
+    """Whether the client has closed its end: then there is something to read, and it is nothing."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable) and not connection.recv(1, socket.MSG_PEEK)

@@ -63,7 +63,9 @@ class Request:
 class Completion:
     """The model's reply. `finish_reason` is the provider's: "stop", "length", …; "refusal" if it declined.
 
-    `estimated`: the endpoint stated no usage, so the token counts are our own upper bounds.
+    `estimated`: the endpoint stated no usage, or only a part, and what is missing is our own upper bound.
+    `thoughts`: what a reasoning model thought before it spoke; never a part of `text`. `cut`: why we stopped
+    reading, "repetition" or "size", else "".
 
     Of `input_tokens`, `cached_input_tokens` were in the endpoint's cache and `cache_written_tokens` were put
     there. `tier`: the service tier at which the endpoint says that it served the call, in its own word.
@@ -78,6 +80,8 @@ class Completion:
     cached_input_tokens: int = 0
     cache_written_tokens: int = 0
     tier: str = ""
+    thoughts: str = ""
+    cut: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +127,17 @@ def _hold_on(_wait: Wait) -> AbstractAsyncContextManager[None]:
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """Options of one call: its timeout including retries, and callbacks for retries and waits.
+    """Options of one call: its timeout including retries, and callbacks for retries, waits and words.
 
-    `party`: who calls; if calls have to wait, parties have their turns round robin.
+    `party`: who calls; if calls have to wait, parties have their turns round robin. `on_delta` is called with
+    the words of the reply as they come, if the model can give them one by one; after a retry they begin anew.
     """
 
     timeout_s: float | None = None
     on_retry: OnRetry = field(default=_ignore)
     while_waiting: WhileWaiting = field(default=_hold_on)
     party: Hashable = None
+    on_delta: Callable[[str], None] | None = None
 
 
 class LLM(Protocol):

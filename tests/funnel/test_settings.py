@@ -99,6 +99,7 @@ def test_traces_go_to_the_home_directory_where_xdg_says_nothing_of_use(env, rela
         ("FUNNEL_MAX_PROMPT_TOKENS", "0", "must be a whole number, 1 or more, not '0'."),
         ("FUNNEL_OTEL", "perhaps", "must be 1 or 0, not 'perhaps'."),
         ("FUNNEL_TIMEOUT_S", "0", "must be a number of seconds above 0, not '0'."),
+        ("FUNNEL_STALL_S", "0", "must be a number of seconds above 0, not '0'."),
         ("FUNNEL_TIMEOUT_S", "inf", "must be a number of seconds above 0, not 'inf'."),
         ("OPENAI_BASE_URL", "localhost:8000", "must be a URL such as http://localhost:11434/v1, not "),
         ("OPENAI_BASE_URL", "http://h:99999/v1", "must be a URL such as http://localhost:11434/v1, not "),

@@ -21,15 +21,19 @@ from funnel.llm.base import CallOptions, Completion, Request, Retry, Wait
 from funnel.llm.openai.client import CALL_ERRORS, HTTP_RESPONSE, client
 from funnel.llm.openai.connection import Connection
 from funnel.llm.openai.extras import Extras
-from funnel.llm.openai.failures import CHECK_KEY, CHECK_RATE, FailedAttempt, failed_attempt
+from funnel.llm.openai.failures import CHECK_KEY, CHECK_LATER, CHECK_RATE, FailedAttempt, failed_attempt
 from funnel.llm.openai.parameters import Form, Parameters
 from funnel.llm.openai.rates import all_headers, stated_limits
-from funnel.llm.openai.redaction import Redactor
+from funnel.llm.openai.receiving import OnWords, Received
+from funnel.llm.openai.redaction import RedactedStream, Redactor
 from funnel.llm.openai.status import TOO_MANY
-from funnel.llm.openai.wire import model_names, parse_completion, request_body
+from funnel.llm.openai.wire import model_names, request_body
 from funnel.llm.pace import Cost
 from funnel.llm.pacing import TooSlow, Turn, pacer_of
 
+STALL_S = 60.0
+_UNUSED = openai.AsyncStream[object]
+"""The library's class for streams must be named; the response itself is what it returns."""
 LONGEST_PAUSE_S = 60.0
 """The longest pause after a failure, unless the endpoint asks for a longer one."""
 PATIENCE_S = 600.0
@@ -50,7 +54,8 @@ class OpenAIChat:
         base_url: root URL of the API, often ending in /v1; None means OpenAI.
         max_retries: further attempts after a 5xx, timeout or lost connection. After a 429 the call is made
             again as long as it has time.
-        attempt_timeout_s: limit of one attempt; `CallOptions.timeout_s` limits the whole call.
+        stall_s: how long a stream may be silent after its first word. Until then, and where the endpoint does
+            not stream, only `CallOptions.timeout_s` limits the call.
         backoff_s: upper end of the wait before the first retry (three quarters of it on average); doubles
             with each retry.
         extras: what the user adds to each request.
@@ -65,7 +70,7 @@ class OpenAIChat:
         api_key: str | None = None,
         base_url: str | None = None,
         max_retries: int = 4,
-        attempt_timeout_s: float = 120.0,
+        stall_s: float = STALL_S,
         backoff_s: float = 1.0,
         extras: Extras = NO_EXTRAS,
     ) -> None:
@@ -78,7 +83,7 @@ class OpenAIChat:
         self._key_advice = connection.advice
         self._located = f"openai {connection.shown} {connection.fingerprint}".rstrip()
         self._max_retries = max_retries
-        self._attempt_timeout_s = attempt_timeout_s
+        self._stall_s = stall_s
         self._backoff_s = backoff_s
         self._pacer = pacer_of(self._account, model, first_pause_s=backoff_s)
         self._usual_output = 500.0
@@ -88,6 +93,7 @@ class OpenAIChat:
         thinks = FIXED_TEMPERATURE.match(model) and extras.body.get("reasoning_effort") != "none"
         dropped = frozenset({"temperature"} if thinks else ())
         self._parameters = Parameters(Form(limit_name, dropped), extras.body)
+        self._marks_ends = False
 
     @property
     def name(self) -> str:
@@ -145,7 +151,7 @@ class OpenAIChat:
             try:
                 async with self._pacer.turn(self._cost(request), options, give_up_at=give_up_at) as turn:
                     calling.waits_for = ""
-                    attempting = partial(self._attempt, request, turn)
+                    attempting = partial(self._attempt, request, turn, options.on_delta)
                     failure = await self._parameters.negotiate(body, attempting)
                     if isinstance(failure, Completion):
                         turn.serve()
@@ -181,25 +187,41 @@ class OpenAIChat:
         return Cost(input_tokens // 2 + output_tokens, input_tokens + request.max_output_tokens)
 
     async def _attempt(
-        self, request: Request, turn: Turn, body: dict[str, Any]
+        self, request: Request, turn: Turn, on_delta: OnWords | None, body: dict[str, Any]
     ) -> Completion | FailedAttempt:
+        words = None if on_delta is None else _Words(self._redactor.stream(), on_delta)
         try:
-            async with asyncio.timeout(self._attempt_timeout_s) as deadline:
-                # Not `chat.completions.create`, which validates the types of every message: that took longer
-                # than everything else in a turn.
-                response = await self._client.post("/chat/completions", body=body, cast_to=HTTP_RESPONSE)
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            return FailedAttempt(
-                reason=f"no answer within {self._attempt_timeout_s:g} s", retry=True, may_be_billed=True
+            # Not `chat.completions.create`, which validates the types of every message and every piece: that
+            # took longer than everything else in a turn.
+            response: Any = await self._client.post(
+                "/chat/completions", body=body, cast_to=HTTP_RESPONSE, stream=True, stream_cls=_UNUSED
             )
+            received = Received(response, stall_s=self._stall_s, on_words=words.add if words else None)
+            await received.receive()
         except CALL_ERRORS as exc:
             if isinstance(exc, openai.APIStatusError):
                 turn.hear(stated_limits(all_headers(exc.response.headers, exc.body)))
             return failed_attempt(exc)
         turn.hear(stated_limits(response.headers))
-        return parse_completion(response.content, request, model=self._model, endpoint=self._endpoint)
+        if (failure := self._failure(received, streaming="stream" in body)) is not None:
+            return failure
+        if words is not None:
+            words.finish()
+        return received.reply.completion(request, self._model)
+
+    def _failure(self, received: Received, *, streaming: bool) -> FailedAttempt | None:
+        """Return what went wrong, if anything. Raises: `LLMBadResponse` if it is not a chat completion."""
+        if (failure := received.failure) is not None:
+            return failure
+        if (other := received.no_completion) is not None:
+            raise LLMBadResponse(self._model, self._endpoint, other)
+        self._marks_ends = self._marks_ends or (received.streamed and received.ended)
+        if not streaming or not received.cut_off:
+            return None
+        if not self._marks_ends:
+            # An endpoint that marks no end at all is asked for whole replies from now on.
+            self._parameters.form = self._parameters.form.without(["stream"])
+        return FailedAttempt("the reply was cut off", CHECK_LATER, retry=True, may_be_billed=True)
 
     def _without_secrets(self, completion: Completion) -> Completion:
         """Return the completion without what a gateway may have echoed."""
@@ -243,6 +265,22 @@ class _Calling:
     """How far a call has come. `waits_for`: why the next attempt is not made yet; "" while one is."""
 
     waits_for: str = ""
+
+
+class _Words:
+    """Hands on the words of a reply as they come, without secrets."""
+
+    def __init__(self, redacted: RedactedStream, say: OnWords) -> None:
+        self._redacted = redacted
+        self._say = say
+
+    def add(self, words: str) -> None:
+        if shown := self._redacted.feed(words):
+            self._say(shown)
+
+    def finish(self) -> None:
+        if shown := self._redacted.end():
+            self._say(shown)
 
 
 def _seconds(amount: float) -> str:

@@ -19,6 +19,10 @@ from funnel.settings import check_key
 
 CALL_ERRORS = (openai.OpenAIError, ClientError)
 """The library does not translate every aiohttp error: a response that is not HTTP, for example."""
+_HTTPX: Any = import_module(type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0])
+"""The library's own transport: httpx, or httpx2 in newer versions."""
+TRANSPORT_ERRORS: tuple[type[Exception], ...] = (_HTTPX.RequestError, ClientError, OSError)
+"""What reading a body raises."""
 PLACEHOLDER_KEY = "none"
 """Sent to servers that need no key, because the library refuses to send none."""
 _CANONICAL = ("Authorization", "Accept", "User-Agent", "OpenAI-Organization", "OpenAI-Project")
@@ -26,9 +30,7 @@ CANONICAL = {name.casefold(): name for name in _CANONICAL}
 """Names as the library writes them. It compares them with their case, and would send both."""
 CONNECT_S = 10.0
 TIMEOUT = openai.Timeout(None, connect=CONNECT_S)
-HTTP_RESPONSE: Any = import_module(
-    type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0]
-).Response
+HTTP_RESPONSE: Any = _HTTPX.Response
 """The class of responses of the HTTP library that the `openai` library uses."""
 _LIMITS: Any = type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=0)
 """0 means no limit to aiohttp; `max_parallel` limits the calls in flight instead."""

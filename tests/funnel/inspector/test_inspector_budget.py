@@ -131,7 +131,7 @@ class Script:
         return {
             "429": error(429), "500": error(500), "refused": error(400), "down": error(500),
             "lost": Reply(text, hang_up=True), "html": Reply(body=b"<html>"),
-            "late": Reply(text, delay_s=2.0),
+            "late": Reply(text, pause_s=2.0),
         }.get(outcome, Reply(text))  # fmt: skip
 
 
@@ -142,7 +142,7 @@ async def test_over_any_tree_of_inspectors_no_cap_is_passed_and_the_bill_is_what
     with ChatServer() as server:
         server.default = Script(tree)
         chats = [
-            OpenAIChat(name, base_url=server.url, max_retries=2, backoff_s=0.0001, attempt_timeout_s=1.0)
+            OpenAIChat(name, base_url=server.url, max_retries=2, backoff_s=0.0001, stall_s=1.0)
             for name in ("m", "sub")
         ]
         async with a_run(chats[0], sub=chats[1], question="NODE 0", limits=limits, prices=PRICES) as bench:
