@@ -10,6 +10,7 @@ FunnelError
 ├── BadAnswer             a value that does not meet the schema; lists where and why
 ├── BudgetError
 │   ├── BudgetTooSmall    the limits do not allow a single call
+│   │   └── WindowTooSmall    the model's window does not hold the smallest prompt
 │   ├── BudgetExceeded    the next call would pass a limit
 │   └── UnknownPrice      a dollar limit on a model whose price is unknown
 ├── LLMError
@@ -119,6 +120,20 @@ class BudgetTooSmall(BudgetError):
             f"{limit} = {_allowed(allowed)} is too small to start: "
             f"the first call may take {_figure(needed)}. Raise {limit}."
         )
+
+
+class WindowTooSmall(BudgetTooSmall):
+    """The window of a model does not hold the least that a prompt must have."""
+
+    def __init__(self, model: str, window: int, needed: int, what: str) -> None:
+        super().__init__("window", window, needed)
+        self.model = model
+        said = (
+            f"The window of {model!r} holds {window:,} tokens for prompt and reply, and {what} takes about "
+            f"{needed:,}. Serve it with a larger one (vLLM --max-model-len, llama.cpp -c, Ollama "
+            "OLLAMA_CONTEXT_LENGTH), or name another model; a lookup (--mode lookup) needs the least."
+        )
+        self.args = (said,)
 
 
 class BudgetExceeded(BudgetError):

@@ -94,6 +94,7 @@ def limits(settings: Settings) -> Limits:
         max_calls=settings.max_calls,
         timeout_s=settings.timeout_s,
         max_prompt_tokens=settings.max_prompt_tokens,
+        max_output_tokens=settings.max_output_tokens,
     )
 
 

@@ -197,6 +197,7 @@ class Funnel:
     def _answer(self, prepared: PreparedRun, decision: Decision, draft: Draft) -> Answer:
         run = prepared.run
         diverged = (_DIVERGED,) if run.journal.diverged else ()
+        of_models = dict.fromkeys((*run.root.notices, *run.sub.notices))
         return Answer(
             question=run.question,
             text=draft.text,
@@ -211,7 +212,7 @@ class Funnel:
             sandbox=draft.sandbox,
             run=run.id,
             trace=str(prepared.trace),
-            notices=(*draft.notices, *prepared.notices, *diverged),
+            notices=(*draft.notices, *of_models, *prepared.notices, *diverged),
             shape=decision.shape,
             uncited=uncited(draft.text) if draft.status in {"complete", "partial"} else (),
             end_reason=draft.end_reason,

@@ -7,13 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import accumulate, count
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from funnel.errors import BadAnswer, BudgetExceeded, LLMError
-from funnel.llm.base import MAX_REPLY_CHARS, Message, Request, StepId
+from funnel.errors import BadAnswer, BudgetExceeded, BudgetTooSmall, ContextTooLong, LLMError
+from funnel.llm.base import MAX_REPLY_CHARS, Completion, Message, Request, StepId, estimated_tokens
 from funnel.prompts import fence, render
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
@@ -38,10 +38,15 @@ _MEMBERS = {
 
 FIRST, REPAIR = (0,), (1,)
 """The paths of the call and of its repair in the journal."""
+OUTPUT_TOKENS = 4_096
+MIN_PASSAGE_TOKENS = 150
+"""With less room for passages there is nothing to read."""
+LABEL_TOKENS = 60
+"""An upper limit for the number and the title of a passage."""
 MAX_PASSAGES = 20
 MAX_CHARS = 24_000
-MAX_REPEATED_CHARS = 8_000
-"""Maximum length of a malformed reply when it is shown to the model again."""
+MIN_REPEATED_CHARS, MAX_REPEATED_CHARS = 200, 8_000
+"""Least and greatest length of a malformed reply when it is shown to the model again."""
 
 
 # The docstrings of these two are part of the schema that endpoints are sent.
@@ -74,13 +79,23 @@ class Reader:
         if not hits:
             nothing = "Nothing in the collection matches the question."
             return Draft(nothing, "declined", end_reason=EndReason.NOT_FOUND)
-        sources = [_source(hit, document) for document, hit in choose(hits)]
-        request = _request(run, sources)
-        completion = await run.root.complete(request, parent=run.event, place=_step(FIRST, request))
+        every = [_source(hit, document) for document, hit in choose(hits)]
+        request, sources, completion = await _ask(run, every)
+        draft = await self._read(run, request, sources, completion)
+        if len(sources) == len(every):
+            return draft
+        unread = len(every) - len(sources)
+        notice = f"{unread} of {len(every)} passages did not fit the prompt and were not read."
+        return replace(draft, notices=(*draft.notices, notice))
+
+    async def _read(
+        self, run: Run, request: Request, sources: Sequence[CitableText], completion: Completion
+    ) -> Draft:
+        """Return the answer that a reply gives, or that a second reply does if the first was malformed."""
         reply, wrong = await _parse(completion.text, run.schema)
         if wrong:
             run.events.point(ReplyRejected(reason=wrong), parent=run.event)
-            again = _again(request, completion.text, wrong, typed=run.schema is not None)
+            again = _again(run, request, completion.text, wrong)
             try:
                 completion = await run.root.complete(again, parent=run.event, place=_step(REPAIR, again))
             except (BudgetExceeded, LLMError) as error:
@@ -108,15 +123,59 @@ def _request(run: Run, sources: Sequence[CitableText]) -> Request:
         system = f"{system}\n\n{render('reader_typed')}"
         prompt = f"{prompt}\n\n{fence('schema', run.schema.text)}"
         schema = run.schema.member("value", _MEMBERS)
-    return Request((Message("system", system), Message("user", prompt)), "read", schema=schema)
+    messages = (Message("system", system), Message("user", prompt))
+    return Request(messages, "read", max_output_tokens=OUTPUT_TOKENS, schema=schema)
 
 
-def _again(request: Request, said: str, wrong: str, *, typed: bool) -> Request:
-    """Return the same call with the rejected reply and the reason for its rejection."""
-    member = ', "value": what the schema asks for' if typed else ""
+async def _ask(run: Run, every: Sequence[CitableText]) -> tuple[Request, Sequence[CitableText], Completion]:
+    """Ask about as many of the passages as fit the prompt, and about fewer if it is refused as too long.
+
+    Returns: what was asked, the passages in it, and the reply. Raises: as `Meter.complete`; `BudgetTooSmall`
+    if no passage fits.
+    """
+    most: int | None = None
+    while True:
+        bare = _request(run, ()).estimated_input_tokens()
+        limit = run.root.prompt_room(OUTPUT_TOKENS)
+        room = limit - bare if most is None else min(limit - bare, most)
+        if room < MIN_PASSAGE_TOKENS:
+            raise _too_small(run, limit, bare + MIN_PASSAGE_TOKENS)
+        sources = fitting(every, room)
+        request = _request(run, sources)
+        try:
+            completion = await run.root.complete(request, parent=run.event, place=_step(FIRST, request))
+        except ContextTooLong:
+            most = sum(estimated_tokens(source.text) for source in sources) * 3 // 4
+            if most < MIN_PASSAGE_TOKENS:
+                raise
+        else:
+            return request, sources, completion
+
+
+def _too_small(run: Run, limit: int, needed: int) -> BudgetTooSmall:
+    if limit == run.ledger.limits.max_prompt_tokens:
+        return BudgetTooSmall("max_prompt_tokens", limit, needed)
+    return run.root.window_too_small(needed, OUTPUT_TOKENS, "a lookup")
+
+
+def fitting(sources: Sequence[CitableText], tokens: int) -> Sequence[CitableText]:
+    """Return the first passages that have so many estimated tokens together; of the first, its beginning."""
+    sizes = accumulate(estimated_tokens(source.text) + LABEL_TOKENS for source in sources)
+    fit = [source for source, size in zip(sources, sizes, strict=True) if size <= tokens]
+    if fit:
+        return fit
+    text = sources[0].text
+    return [replace(sources[0], text=text[: len(text) * (tokens - LABEL_TOKENS) // estimated_tokens(text)])]
+
+
+def _again(run: Run, request: Request, said: str, wrong: str) -> Request:
+    """Return the same call with the rejected reply, as far as it fits, and the reason for its rejection."""
+    member = ', "value": what the schema asks for' if run.schema is not None else ""
     repair = Message("user", render("reader_repair", reason=fence("problem", f"({wrong})"), typed=member))
-    messages = (*request.messages, Message("assistant", said[:MAX_REPEATED_CHARS]), repair)
-    return replace(request, messages=messages)
+    room = run.root.prompt_room(OUTPUT_TOKENS) - request.estimated_input_tokens()
+    n_chars = max(MIN_REPEATED_CHARS, 2 * (room - estimated_tokens(repair.content)))
+    shown = said[: min(MAX_REPEATED_CHARS, n_chars)]
+    return replace(request, messages=(*request.messages, Message("assistant", shown), repair))
 
 
 def _unformed(

@@ -199,6 +199,9 @@ class Settings(BaseSettings):
     max_prompt_tokens: int = Field(
         32_000, ge=1, validation_alias="FUNNEL_MAX_PROMPT_TOKENS", description="a whole number, 1 or more"
     )
+    max_output_tokens: int | None = Field(
+        None, ge=1, validation_alias="FUNNEL_MAX_OUTPUT_TOKENS", description="a whole number, 1 or more"
+    )
     addenda: Path | None = Field(
         None, validation_alias="FUNNEL_ADDENDA", description="the path of a TOML file"
     )

@@ -7,6 +7,7 @@ import faulthandler
 import ipaddress
 import os
 import socket
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,8 @@ from services.fixtures import (
     running_s3,
     s3_server,
 )
+
+from funnel.llm import windows
 
 __all__ = [
     "endless_llama",
@@ -123,6 +126,12 @@ def _no_real_model_and_no_network(tmp_path_factory: pytest.TempPathFactory) -> I
         patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
         patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_learnt_of_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may get the port of one whose window an earlier test has learnt."""
+    monkeypatch.setattr(windows, "_KNOWN", OrderedDict())
 
 
 @pytest.fixture

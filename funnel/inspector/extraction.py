@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from funnel.errors import BadAnswer, BudgetExceeded, LLMError
+from funnel.errors import BadAnswer, BudgetExceeded, ContextTooLong, LLMError
 from funnel.inspector.citations import CitationRegistry
 from funnel.inspector.loop import Unfinished
 from funnel.inspector.tools.registry import names
 from funnel.inspector.transcript import Turn, middle_out, prose
-from funnel.llm.base import Message, Request, StepId, estimated_tokens
+from funnel.llm.base import Completion, Message, Request, StepId, estimated_tokens
 from funnel.llm.budget import Reservation
 from funnel.prompts import fence, render
 from funnel.run.context import Draft, Run
@@ -27,7 +27,7 @@ from indexes.fingerprint import joint_fingerprint
 
 INPUT_TOKENS = 8_000
 MIN_INPUT_TOKENS = 1_000
-"""Minimum size of the work that is sent; only a schema of many thousand tokens leaves less room."""
+"""Minimum size of the work that is sent; only a huge schema or a tiny window leaves less room."""
 OUTPUT_TOKENS = 4_000
 WORTH_RESERVING_CALLS = 4
 EXTRACTION = (1,)
@@ -49,9 +49,10 @@ async def reserve(run: Run) -> Reservation | None:
         return None
     # A schema is sent twice: in the prompt and beside it.
     tokens = INPUT_TOKENS + (0 if run.schema is None else len(run.schema.text))
-    await run.ledger.prepare(tokens, OUTPUT_TOKENS, run.root.price)
+    reply = run.root.reply_tokens(OUTPUT_TOKENS)
+    await run.ledger.prepare(tokens, reply, run.root.price)
     try:
-        return run.ledger.reserve(input_tokens=tokens, output_tokens=OUTPUT_TOKENS, price=run.root.price)
+        return run.ledger.reserve(input_tokens=tokens, output_tokens=reply, price=run.root.price)
     except BudgetExceeded:
         return None
 
@@ -65,9 +66,8 @@ async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Dr
     notes = await run.notes.all()
     notices = [f"The work ended before an answer was submitted: {ended.reason}"]
     value: Any = None
-    request = _request(run, notes, ended.turns)
     try:
-        completion = await run.root.complete(request, parent=run.event, place=_step(request))
+        completion = await _ask(run, notes, ended.turns)
         text, value = _read(completion.text, run.schema, names(run.tools))
     except (BudgetExceeded, LLMError) as error:
         stopped = WorkStopped(reason=str(error), end_reason=EndReason.of(error))
@@ -100,10 +100,22 @@ def _step(request: Request) -> StepId:
     return StepId((*EXTRACTION, int(check, 16)), check)
 
 
-def _request(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Request:
-    """Return the request, within `max_prompt_tokens` like any other prompt of an inspector."""
-    room = run.ledger.limits.max_prompt_tokens - _asking(run, "").estimated_input_tokens()
-    return _asking(run, _material(notes, turns, max(MIN_INPUT_TOKENS, min(INPUT_TOKENS, room))))
+async def _ask(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Completion:
+    """Return the reply; if the work does not fit the model's window, ask again with less of it.
+
+    Raises: as `Meter.complete`.
+    """
+    most = INPUT_TOKENS
+    while True:
+        room = run.root.prompt_room(OUTPUT_TOKENS) - _asking(run, "").estimated_input_tokens()
+        work = max(MIN_INPUT_TOKENS, min(most, room))
+        request = _asking(run, _material(notes, turns, work))
+        try:
+            return await run.root.complete(request, parent=run.event, place=_step(request))
+        except ContextTooLong:
+            if work == MIN_INPUT_TOKENS:
+                raise
+            most = work * 3 // 4
 
 
 def _asking(run: Run, work: str) -> Request:

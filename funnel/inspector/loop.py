@@ -8,7 +8,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from funnel.errors import BudgetExceeded, LLMError, SandboxDied
+from funnel.errors import (
+    BudgetExceeded,
+    BudgetTooSmall,
+    ContextTooLong,
+    LLMError,
+    SandboxDied,
+    WindowTooSmall,
+)
 from funnel.findings.provenance import TextSpan
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.shared import Shared
@@ -17,6 +24,7 @@ from funnel.inspector.tools.models import Recurse
 from funnel.inspector.tools.registry import MODULES, described
 from funnel.inspector.tools.report import Submission
 from funnel.inspector.transcript import (
+    MIN_TURNS_TOKENS,
     Code,
     Turn,
     compact,
@@ -26,7 +34,7 @@ from funnel.inspector.transcript import (
     shorten,
     transcript,
 )
-from funnel.llm.base import MAX_REPLY_CHARS, Request, StepId
+from funnel.llm.base import MAX_REPLY_CHARS, Completion, Request, StepId
 from funnel.prompts import fence, render
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 from funnel.trace.kinds import CellEnded, CellStarted, ReplyRejected, TurnStarted, WorkStopped
@@ -37,6 +45,8 @@ MAX_REPAIRS = 3
 PRELUDE = f"import {', '.join(MODULES)}"
 PLENTY = 0.5
 """While this share of every limit is left, the exact amount does not change what a model does."""
+MAX_CUTS = 4
+"""How often a prompt is compacted further because the model refuses it as too long."""
 TURN_OUTPUT_TOKENS = 8_192
 """The thinking of a reasoning model counts, too."""
 
@@ -106,7 +116,7 @@ class Inspection:
         if self._schema is not None:
             wanted = render("inspector_typed", schema=fence("schema", self._schema.text))
             opening = f"{opening}\n\n{wanted}"
-        self._room = room_for_turns(system, opening, max_prompt_tokens=run.ledger.limits.max_prompt_tokens)
+        self._measure(system, opening)
         self._shared.recorder.texts(
             TextSpan(each["id"], 0, each["text"]) for each in context if each["text"] is not None
         )
@@ -135,18 +145,11 @@ class Inspection:
         events, task = self._run.events, self._task
         with events.open(TurnStarted(number=self._number, depth=task.depth), parent=task.parent) as turn:
             self._run.ledger.count_turn(task.depth)
-            self._turns = compact(self._turns, limit=self._room)
-            closing, varying = self._closing()
-            messages = transcript(system, opening, self._turns, closing)
             # The fingerprint leaves out the closing line: a resumed run may have other limits.
             step = StepId((*task.path, self._number), self._said)
             try:
-                completion = await self._run.root.complete(
-                    Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS, varying=varying),
-                    parent=turn.id,
-                    place=step,
-                )
-            except (BudgetExceeded, LLMError) as error:
+                completion = await self._ask(system, opening, turn.id, step)
+            except (BudgetExceeded, WindowTooSmall, LLMError) as error:
                 if not self._turns:
                     raise
                 return self._unfinished(str(error), EndReason.of(error))
@@ -167,6 +170,36 @@ class Inspection:
             ):
                 return self._unfinished(str(self._run.ledger.out_of_output()), EndReason.BUDGET)
             return self._host.submission
+
+    def _measure(self, system: str, opening: str) -> None:
+        """Set how much room there is for turns. Raises: `BudgetTooSmall`, `WindowTooSmall`."""
+        root = self._run.root
+        room = root.prompt_room(TURN_OUTPUT_TOKENS)
+        try:
+            self._room = room_for_turns(system, opening, max_prompt_tokens=room)
+        except BudgetTooSmall as error:
+            if room == self._run.ledger.limits.max_prompt_tokens:
+                raise
+            raise root.window_too_small(int(error.needed), TURN_OUTPUT_TOKENS, "a program's turn") from None
+
+    async def _ask(self, system: str, opening: str, parent: int, step: StepId) -> Completion:
+        """Return the model's next reply; if the prompt does not fit its window, compact it and ask again.
+
+        Raises: as `Meter.complete`; `WindowTooSmall` if not even the smallest prompt fits.
+        """
+        cuts = 0
+        while True:
+            self._measure(system, opening)
+            self._turns = compact(self._turns, limit=max(MIN_TURNS_TOKENS, self._room * (4 - cuts) // 4))
+            closing, varying = self._closing()
+            messages = transcript(system, opening, self._turns, closing)
+            request = Request(messages, "turn", max_output_tokens=TURN_OUTPUT_TOKENS, varying=varying)
+            try:
+                return await self._run.root.complete(request, parent=parent, place=step)
+            except ContextTooLong:
+                if cuts == MAX_CUTS:
+                    raise
+                cuts += 1
 
     def _rejected(self, reply: str, reason: str, parent: int) -> Unfinished | None:
         """Tell the model what was wrong with its reply; the work ends if that has happened too often."""

@@ -10,13 +10,17 @@ from funnel.errors import BadSetting
 MIN_OUTPUT_TOKENS = 64
 """A call that may answer with fewer tokens than this is not worth its input."""
 
+USUAL_PROMPT_TOKENS = 32_000
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of a run, its children included. None means no limit of that kind.
 
     `max_turns` applies to each inspector, `max_output_chars` to what all cells print and note together.
-    `max_prompt_tokens` bounds the estimated size of a prompt of an inspector, whatever the documents' size.
+    `max_prompt_tokens` bounds the estimated size of every prompt, whatever the documents' size; but a prompt
+    that a program writes only if it is not the usual one. `max_output_tokens`: how long each reply may be,
+    instead of the usual length for its purpose.
 
     In the ledger of a job or an owner only the sums apply (dollars, calls, tokens, seconds, characters of
     output); turns, depth and prompt size are limited for each run. The defaults are those of a run; for a
@@ -31,18 +35,24 @@ class Limits:
     timeout_s: float | None = 300.0
     max_turns: int = 16
     max_depth: int = 2
-    max_prompt_tokens: int = 32_000
+    max_prompt_tokens: int = USUAL_PROMPT_TOKENS
     max_output_chars: int | None = 4_000_000
+    max_output_tokens: int | None = None
 
     def __post_init__(self) -> None:
         for name in (
             "max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth", "max_output_chars",
-            "max_prompt_tokens",
+            "max_prompt_tokens", "max_output_tokens",
         ):  # fmt: skip
             value = getattr(self, name)
             # A limit of NaN would never count as passed.
             if value is not None and (math.isnan(value) or value < 0):
                 raise BadSetting(name, f"must be 0 or more, not {value:g}.")
+
+    @property
+    def max_sub_prompt_tokens(self) -> int | None:
+        """The most that a prompt may have that a program wrote; None if nobody has set a limit."""
+        return None if self.max_prompt_tokens == USUAL_PROMPT_TOKENS else self.max_prompt_tokens
 
     @classmethod
     def only(

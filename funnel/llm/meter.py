@@ -1,40 +1,47 @@
 """The only way a run calls a model: journal, cache, limiter, reservation, event, call, bill.
 
 Knows no provider. The meters of a run (root model, sub-calls) share its ledger and its stream of events.
-
-A failed call is booked at nothing if the endpoint refused it or was never reached, and at its whole
-reservation if it may have been served (a timeout, a lost or cancelled call, an unreadable answer): nobody can
-know, and a cap that may have been passed counts as passed. So `usage` is never below what was billed. The
-`usage` of the end event says which case it was: reported, estimated, worst_case or none.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
 from dataclasses import replace
 
-from funnel.errors import BudgetError, BudgetExceeded, BudgetTooSmall, CallFailed, LLMError, UnknownPrice
+from funnel.errors import (
+    BudgetError,
+    BudgetExceeded,
+    BudgetTooSmall,
+    CallFailed,
+    ContextTooLong,
+    UnknownPrice,
+    WindowTooSmall,
+)
 from funnel.llm.base import (
     LLM,
     Cache,
     CallJournal,
-    CallOptions,
     Completion,
     Located,
     Outcome,
     Request,
-    Retry,
     StepId,
     Tiered,
 )
-from funnel.llm.bill import Bill
-from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price, Reservation
+from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price
 from funnel.llm.limiter import Limiter
+from funnel.llm.paid_calls import PaidCalls
 from funnel.llm.tariff import Tariff, Tier
+from funnel.llm.windows import window_of
 from funnel.trace.events import Events
-from funnel.trace.kinds import CacheHit, CallRetried, ModelCallEnded, ModelCallStarted
+from funnel.trace.kinds import CacheHit
 
+MAX_SHORTER = 5
+"""How often a call is made again with a shorter reply."""
+CUT_SILENTLY = (
+    "The server of {0} seems to cut prompts without saying so: it read only {1:,} tokens of a longer one, so "
+    "this answer may miss something. Give it a larger window (Ollama: OLLAMA_CONTEXT_LENGTH, or num_ctx in a "
+    "Modelfile), or set FUNNEL_MAX_PROMPT_TOKENS."
+)
 FIRST_CALL_INPUT_TOKENS = 1024
 """The lowest estimate for any of our prompts that holds a question and one passage."""
 
@@ -67,6 +74,9 @@ class Meter:
         self._cache = cache if isinstance(llm, Located) else None
         self._endpoint = llm.endpoint if isinstance(llm, Located) else ""
         self._journal = journal
+        self._calls = PaidCalls(llm, ledger, events, journal, self._tariff, self._asked)
+        self._window = window_of(llm)
+        self._notices: dict[str, None] = {}
 
     @property
     def name(self) -> str:
@@ -77,6 +87,36 @@ class Meter:
     def price(self) -> Price | None:
         """The price that a call is reserved at, None if unknown."""
         return self._worst_price
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What whoever reads the answer should know of these calls."""
+        return tuple(self._notices)
+
+    @property
+    def window_tokens(self) -> int | None:
+        """How many tokens prompt and reply may have together, as far as it is known."""
+        return self._window.tokens
+
+    def reply_tokens(self, usual: int) -> int:
+        """Return how long a reply may be: `usual`, unless a limit says otherwise or the model gives less."""
+        wanted = self._ledger.limits.max_output_tokens
+        return self._window.reply(usual if wanted is None else wanted)
+
+    def prompt_room(self, usual: int) -> int:
+        """Return how many estimated tokens a prompt may have beside a reply that has `usual` tokens."""
+        room = self.window_room(usual)
+        limit = self._ledger.limits.max_prompt_tokens
+        return limit if room is None else min(limit, room)
+
+    def window_room(self, usual: int) -> int | None:
+        """Return the same as far as the window decides; None if that is unknown."""
+        return self._window.room(self.reply_tokens(usual))
+
+    def window_too_small(self, prompt: int, usual: int, what: str) -> WindowTooSmall:
+        """Return the error for a window that does not hold this many estimated tokens beside a reply."""
+        needed = self._window.needed(prompt, self.reply_tokens(usual))
+        return WindowTooSmall(self.name, self._window.tokens or 0, needed, what)
 
     @property
     def at_once(self) -> int:
@@ -120,6 +160,8 @@ class Meter:
         raises. Cancelling is safe: the place in the queue and the reservation are freed.
         """
         self._check_price(self._ledger.limits)
+        if (wanted := self._ledger.limits.max_output_tokens) is not None:
+            request = replace(request, max_output_tokens=wanted)
         if place is not None and (replayed := self._replayed(request, place, parent)) is not None:
             return replayed
         async with self._ledger.in_time():
@@ -141,12 +183,12 @@ class Meter:
         """Return the completion from the cache, or pay for it."""
 
         async def pay() -> Completion:
-            return await self._paid(request, parent, place)
+            return await self._fitted(request, parent, place)
 
         if self._cache is None:
             return await pay()
         completion, hit = await self._cache.through(request.key(self.name, self._endpoint), pay)
-        if hit and _cut_short(completion, request):
+        if hit and _cut_short(completion, self._window.granted(request)):
             return await pay()
         if hit:
             self._ledger.count_cached()
@@ -167,6 +209,38 @@ class Meter:
         if self._tariff is None and (limits.max_usd is not None or self._ledger.capped_in_usd):
             raise UnknownPrice(self.name)
 
+    async def _fitted(self, request: Request, parent: int | None, place: StepId | None) -> Completion:
+        """Pay for the call; again with a shorter reply each time that the endpoint says that it is too long.
+
+        Raises: `ContextTooLong` if the prompt must be cut, as `_paid` otherwise.
+        """
+        sent = replace(request, max_output_tokens=self._window.granted(request))
+        for _ in range(MAX_SHORTER):
+            if self._window.overfull(sent):
+                raise self._too_long()
+            try:
+                completion = await self._paid(sent, parent, place)
+            except ContextTooLong as error:
+                self._window.refused(sent, error)
+                shorter = self._window.shorter(sent, error)
+                if shorter is None:
+                    raise
+                sent = replace(sent, max_output_tokens=shorter)
+            else:
+                if self._window.used(sent, completion):
+                    self._notices[CUT_SILENTLY.format(self.name, completion.input_tokens)] = None
+                return completion
+        raise self._too_long()
+
+    def _too_long(self) -> ContextTooLong:
+        return ContextTooLong(
+            self.name,
+            self._endpoint or "its endpoint",
+            f"the prompt does not fit its window of {self._window.tokens} tokens",
+            advice="Shorten it.",
+            window_tokens=self._window.tokens,
+        )
+
     async def _paid(self, request: Request, parent: int | None, place: StepId | None) -> Completion:
         """Make the call as soon as the limiter admits it and there is room in the ledgers.
 
@@ -178,14 +252,14 @@ class Meter:
             except BudgetExceeded as refused:
                 raise self._told(refused) from None
             if reservation is not None:
-                return await self._call(request, reservation, parent, place)
+                return await self._calls.make(request, reservation, parent, place)
         try:
             reservation = await self._ledger.reserve_in_turn(*self._worst_case(request))
         except BudgetExceeded as refused:
             raise self._told(refused) from None
         try:
             async with self._limit:
-                return await self._call(request, reservation, parent, place)
+                return await self._calls.make(request, reservation, parent, place)
         finally:
             if self._ledger.holds(reservation):  # cancelled before the limiter admitted it
                 self._ledger.release(reservation)
@@ -200,98 +274,7 @@ class Meter:
             return BudgetTooSmall(refused.limit, refused.allowed, refused.spent + refused.needed)
         return refused
 
-    async def _call(
-        self, request: Request, reservation: Reservation, parent: int | None, place: StepId | None
-    ) -> Completion:
-        granted = request
-        if reservation.output_tokens != request.max_output_tokens:
-            granted = replace(request, max_output_tokens=reservation.output_tokens)
-        begun = ModelCallStarted(
-            purpose=granted.purpose,
-            model=self.name,
-            messages=granted.messages,
-            max_output_tokens=granted.max_output_tokens,
-        )
-        bill = Bill(self._ledger, reservation, self._tariff, self._asked)
-        try:
-            await self._announce(place, reservation)
-            with self._events.open(begun, parent=parent) as model_call:
-                try:
-                    completion = await self._send(granted, bill, model_call.id, place)
-                    bill.settle(completion)
-                except BaseException as error:
-                    bill.fail(error)
-                    model_call.end_with(ModelCallEnded(**bill.data))
-                    await self._write(place, bill, None, error)
-                    raise
-                ended = ModelCallEnded(
-                    **bill.data, text=completion.text, finish_reason=completion.finish_reason
-                )
-                model_call.end_with(ended)
-                await self._write(place, bill, completion)
-                return completion
-        finally:
-            # Still open only where the journal or the start event could not be written: nothing was sent.
-            bill.release()
 
-    async def _announce(self, place: StepId | None, reservation: Reservation) -> None:
-        """Record that a call begins. If its end is never recorded, it counts at its worst case."""
-        await self._ledger.announce(reservation)
-        if self._journal is not None and place is not None:
-            await self._journal.asked(place, self._worst(reservation))
-
-    def _worst(self, reservation: Reservation) -> Outcome:
-        usd = None if self._tariff is None else reservation.usd
-        return Outcome(None, "", reservation.input_tokens, reservation.output_tokens, usd)
-
-    async def _write(
-        self,
-        place: StepId | None,
-        bill: Bill,
-        completion: Completion | None,
-        error: BaseException | None = None,
-    ) -> None:
-        """Record how a call ended. A cancelled call may have been served, so its announcement stands.
-
-        A call that a limit ended is not recorded either: with a larger limit it is made again.
-        """
-        if self._journal is None or place is None:
-            return
-        if error is None or isinstance(error, LLMError):
-            await self._journal.ended(place, bill.outcome(completion, "" if error is None else str(error)))
-
-    async def _send(self, request: Request, bill: Bill, event: int, place: StepId | None) -> Completion:
-        def on_retry(retry: Retry) -> Awaitable[None] | None:
-            again = CallRetried(attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s)
-            self._events.point(again, parent=event)
-            if not retry.may_be_billed:
-                return None
-            bill.book_worst_case()
-            if self._ledger.durable:
-                return asyncio.ensure_future(reserve_durably())
-            reserve()
-            return None
-
-        def reserve() -> Reservation:
-            reserved = bill.reserve_again()
-            if self._journal is not None and place is not None:
-                self._journal.asked_again(place, self._worst(reserved))
-            return reserved
-
-        async def reserve_durably() -> None:
-            # What the lost attempt took may have been all that this process had drawn.
-            await self._ledger.prepare(*bill.size, bill.worst)
-            await self._ledger.announce(reserve())
-
-        try:
-            return await self._llm.complete(request, CallOptions(self._ledger.remaining_s, on_retry))
-        except LLMError as error:
-            # The model was told of the deadline, and may be the first to notice it.
-            if error.may_be_billed and self._ledger.remaining_s == 0:
-                raise self._ledger.out_of_time() from error
-            raise
-
-
-def _cut_short(completion: Completion, request: Request) -> bool:
+def _cut_short(completion: Completion, max_output_tokens: int) -> bool:
     """Whether a cached completion was cut short by a run that had less budget left than this one."""
-    return completion.finish_reason == "length" and completion.output_tokens < request.max_output_tokens
+    return completion.finish_reason == "length" and completion.output_tokens < max_output_tokens

@@ -195,3 +195,9 @@ def test_additions_that_cannot_be_made_are_one_line_without_their_values(env, na
 def test_settings_do_not_show_what_is_added(env):
     env(FUNNEL_EXTRA_BODY='{"token": "hunter2"}', FUNNEL_EXTRA_HEADERS='{"api-key": "hunter2"}')
     assert "hunter2" not in f"{Settings()} {Settings()!r}"
+
+
+def test_the_length_of_replies_can_be_set(monkeypatch):
+    assert Settings().max_output_tokens is None
+    monkeypatch.setenv("FUNNEL_MAX_OUTPUT_TOKENS", "700")
+    assert Settings().max_output_tokens == 700

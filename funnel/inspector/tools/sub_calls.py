@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from funnel.errors import BadAnswer, BadSchema, BudgetExceeded, LLMError
+from funnel.errors import BadAnswer, BadSchema, BudgetExceeded, ContextTooLong, LLMError
 from funnel.inspector.tools.arguments import require_text
 from funnel.inspector.tools.checking import checked
-from funnel.llm.base import Message, Request, StepId
+from funnel.llm.base import Message, Request, StepId, estimated_tokens
 from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
@@ -21,6 +21,7 @@ from funnel.trace.kinds import ReplyRejected
 from indexes.fingerprint import joint_fingerprint
 
 MAX_SUB_CALL_CHARS = 400_000
+OUTPUT_TOKENS = 4_096
 MAX_REPAIRS = 2
 MAX_REPEATED_CHARS = 8_000
 """Maximum length of a malformed reply when it is shown to the model again."""
@@ -73,7 +74,12 @@ def sub_request(run: Run, prompt: object, text: object, schema: AnswerSchema | N
         parts.append(fence("text", str(text)))
     system = run.prompts.render_for(run.sub.name, "sub_call")
     messages = (Message("system", system), Message("user", "\n\n".join(parts)))
-    return Request(messages, "query", schema=None if schema is None else _enforceable(schema))
+    return Request(
+        messages,
+        "query",
+        max_output_tokens=OUTPUT_TOKENS,
+        schema=None if schema is None else _enforceable(schema),
+    )
 
 
 def _enforceable(schema: AnswerSchema) -> dict[str, Any] | None:
@@ -105,14 +111,35 @@ async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSch
 
 
 async def _complete(run: Run, request: Request, site: CallSite) -> SubCallResult:
+    if (too_long := _too_long(request, run.ledger.limits.max_sub_prompt_tokens)) is not None:
+        return too_long
     step = StepId(site.path, joint_fingerprint(*(message.content for message in request.messages)))
     try:
         completion = await run.sub.complete(request, parent=site.event, place=step)
+    except ContextTooLong as error:
+        # What was just refused does not fit, whatever the estimate.
+        size, room = request.estimated_input_tokens(), run.sub.window_room(OUTPUT_TOKENS)
+        fits = size * 3 // 4 if room is None else min(room, size * 3 // 4)
+        return _too_long(request, fits) or _failed(str(error))
     except (LLMError, BudgetExceeded) as error:
         return _failed(str(error))
     if not completion.text.strip():
         return _failed("the sub-model returned nothing")
     return {"ok": True, "value": completion.text, "error": None}
+
+
+def _too_long(request: Request, room: int | None) -> SubCallResult | None:
+    """Return a failure that says how many characters fit into `room`; None if the prompt fits."""
+    size = request.estimated_input_tokens()
+    if room is None or size <= room:
+        return None
+    own = request.messages[1].content
+    tokens = estimated_tokens(own)
+    n_chars = len(own) * max(0, room - (size - tokens)) // tokens
+    return _failed(
+        f"{len(own):,} characters are too many for one sub-call of this model: about {n_chars:,} fit, prompt "
+        "and text together; slice the text and use llm_query_batched"
+    )
 
 
 def _failed(error: str) -> SubCallResult:

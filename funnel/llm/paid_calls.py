@@ -1,0 +1,125 @@
+"""One call of a model that is paid for: announced, shown as an event, sent, booked, recorded; knows no limit.
+
+A failed call is booked at nothing if the endpoint refused it or was never reached, and at its whole
+reservation if it may have been served (a timeout, a lost or cancelled call, an unreadable answer): nobody can
+know, and a cap that may have been passed counts as passed. So `usage` is never below what was billed. The
+`usage` of the end event says which case it was: reported, estimated, worst_case or none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+
+from funnel.errors import LLMError
+from funnel.llm.base import LLM, CallJournal, CallOptions, Completion, Outcome, Request, Retry, StepId
+from funnel.llm.bill import Bill
+from funnel.llm.budget import Ledger, Reservation
+from funnel.llm.tariff import Tariff, Tier
+from funnel.trace.events import Events
+from funnel.trace.kinds import CallRetried, ModelCallEnded, ModelCallStarted
+
+
+@dataclass(frozen=True, slots=True)
+class PaidCalls:
+    """Calls one model and books each call in `ledger` by `tariff`. `asked`: the tier that calls ask for."""
+
+    _llm: LLM
+    _ledger: Ledger
+    _events: Events
+    _journal: CallJournal | None
+    _tariff: Tariff | None
+    _asked: Tier
+
+    async def make(
+        self, request: Request, reservation: Reservation, parent: int | None, place: StepId | None
+    ) -> Completion:
+        """Make one call within its reservation, and book it. Raises: as `Meter.complete`."""
+        granted = request
+        if reservation.output_tokens != request.max_output_tokens:
+            granted = replace(request, max_output_tokens=reservation.output_tokens)
+        begun = ModelCallStarted(
+            purpose=granted.purpose,
+            model=self._llm.name,
+            messages=granted.messages,
+            max_output_tokens=granted.max_output_tokens,
+        )
+        bill = Bill(self._ledger, reservation, self._tariff, self._asked)
+        try:
+            await self._announce(place, reservation)
+            with self._events.open(begun, parent=parent) as model_call:
+                try:
+                    completion = await self._send(granted, bill, model_call.id, place)
+                    bill.settle(completion)
+                except BaseException as error:
+                    bill.fail(error)
+                    model_call.end_with(ModelCallEnded(**bill.data))
+                    await self._write(place, bill, None, error)
+                    raise
+                ended = ModelCallEnded(
+                    **bill.data, text=completion.text, finish_reason=completion.finish_reason
+                )
+                model_call.end_with(ended)
+                await self._write(place, bill, completion)
+                return completion
+        finally:
+            # Still open only where the journal or the start event could not be written: nothing was sent.
+            bill.release()
+
+    async def _announce(self, place: StepId | None, reservation: Reservation) -> None:
+        """Record that a call begins. If its end is never recorded, it counts at its worst case."""
+        await self._ledger.announce(reservation)
+        if self._journal is not None and place is not None:
+            await self._journal.asked(place, self._worst(reservation))
+
+    def _worst(self, reservation: Reservation) -> Outcome:
+        usd = None if self._tariff is None else reservation.usd
+        return Outcome(None, "", reservation.input_tokens, reservation.output_tokens, usd)
+
+    async def _write(
+        self,
+        place: StepId | None,
+        bill: Bill,
+        completion: Completion | None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Record how a call ended. A cancelled call may have been served, so its announcement stands.
+
+        A call that a limit ended is not recorded either: with a larger limit it is made again.
+        """
+        if self._journal is None or place is None:
+            return
+        if error is None or isinstance(error, LLMError):
+            await self._journal.ended(place, bill.outcome(completion, "" if error is None else str(error)))
+
+    async def _send(self, request: Request, bill: Bill, event: int, place: StepId | None) -> Completion:
+        def on_retry(retry: Retry) -> Awaitable[None] | None:
+            again = CallRetried(attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s)
+            self._events.point(again, parent=event)
+            if not retry.may_be_billed:
+                return None
+            bill.book_worst_case()
+            if self._ledger.durable:
+                return asyncio.ensure_future(reserve_durably())
+            reserve()
+            return None
+
+        def reserve() -> Reservation:
+            reserved = bill.reserve_again()
+            if self._journal is not None and place is not None:
+                self._journal.asked_again(place, self._worst(reserved))
+            return reserved
+
+        async def reserve_durably() -> None:
+            # What the lost attempt took may have been all that this process had drawn.
+            await self._ledger.prepare(*bill.size, bill.worst)
+            await self._ledger.announce(reserve())
+
+        try:
+            return await self._llm.complete(request, CallOptions(self._ledger.remaining_s, on_retry))
+        except LLMError as error:
+            # The model was told of the deadline, and may be the first to notice it.
+            if error.may_be_billed and self._ledger.remaining_s == 0:
+                raise self._ledger.out_of_time() from error
+            raise
