@@ -118,6 +118,8 @@ class ChatServer:
         self._closing = threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._http.daemon_threads = True
+        # With the five of its default, calls that are made together would wait a second to connect.
+        self._http.socket.listen(128)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
 
     @property

@@ -17,6 +17,8 @@ from funnel.errors import BadSetting
 from funnel.trace.kinds import (
     CacheHit,
     CallRetried,
+    CallWaited,
+    CallWaits,
     ModelCallEnded,
     ModelCallStarted,
     RouteDecided,
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from funnel.trace.events import Event, Sink
     from funnel.types import Answer
     from indexes import Collection, Documents, RawDocuments, Source
+
+MAX_REASON_CHARS = 60
+"""How much of the reason for a wait is on the progress line."""
 
 
 NEEDED_BYTES = 1 << 18
@@ -165,6 +170,7 @@ class ProgressLine:
     cached: int = 0
     stage: str = "retrieving"
     open_calls: set[int] = field(default_factory=set)
+    waits: dict[int, str] = field(default_factory=dict)
 
     def __call__(self, event: Event) -> None:
         """Update the line with an event."""
@@ -178,6 +184,10 @@ class ProgressLine:
             case CallRetried(reason=reason, wait_s=wait_s):
                 self.show(f"{reason}; trying again in {wait_s:.0f} s")
                 return
+            case CallWaits(reason=reason):
+                self.waits[event.id] = reason
+            case CallWaited():
+                self.waits.pop(event.id, None)
             case CacheHit():
                 self.cached += 1
             case ModelCallStarted():
@@ -191,6 +201,10 @@ class ProgressLine:
     @property
     def line(self) -> str:
         """The progress line. It includes the run's name, so that it is on the screen if the run is killed."""
-        parts = [self.stage, f"{self.calls} calls", f"{len(self.open_calls)} in flight"]
+        parts = [self.stage, f"{self.calls} calls", f"{len(self.open_calls) - len(self.waits)} in flight"]
+        if self.waits:
+            parts.append(
+                f"{len(self.waits)} waiting for the endpoint ({next(reversed(self.waits.values()))})"
+            )
         parts += [f"{self.cached} not paid again"] if self.cached else []
         return " · ".join([*parts, f"{self.tokens:,} tokens", f"run {self.run}"])

@@ -21,6 +21,7 @@ from funnel.trace.kinds import (
     BatchStarted,
     CacheHit,
     CallRetried,
+    CallWaits,
     CellEnded,
     CellStarted,
     Ended,
@@ -159,21 +160,23 @@ def _headline(node: Node) -> str:
 
 
 def _lasting(begun: Started, ending: Ended | None) -> str:
+    said = ""
     match begun, ending:
         case RetrieveStarted(query=query), ending:
             found = ending.documents or () if isinstance(ending, RetrieveEnded) else ()
-            return f"{counted(len(found), 'document')} for {query!r}"
+            said = f"{counted(len(found), 'document')} for {query!r}"
         case TurnStarted(number=number, depth=depth), _:
-            return f"{number} at depth {depth}" if depth else f"{number}"
+            said = f"{number} at depth {depth}" if depth else f"{number}"
         case HostCallStarted(name=name, arguments=arguments), _:
-            return f"{name}({', '.join(arguments)})"
+            said = f"{name}({', '.join(arguments)})"
         case ModelCallStarted(purpose=purpose, model=model), ending:
-            return f"{purpose} {model}{_booked(ending)}"
+            said = f"{purpose} {model}{_booked(ending)}"
+        case CallWaits(reason=reason), _:
+            said = reason
         case BatchStarted(n=n), ending:
             failed = ending.failed if isinstance(ending, BatchEnded) else None
-            return f"{n} at once, {failed or 0} failed"
-        case _:
-            return ""
+            said = f"{n} at once, {failed or 0} failed"
+    return said
 
 
 def _happened(data: EventData) -> str:

@@ -42,6 +42,14 @@ class CallAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class CallPutOff:
+    """A model call that waits for its endpoint, and what its attempts so far are booked at."""
+
+    path: Annotated[Path, Field(alias="put_off")]
+    spent: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """A model call, and how it ended."""
 
@@ -104,10 +112,13 @@ class Forgotten:
     path: Annotated[Path, Field(alias="forget")]
 
 
-Entry = CallAsked | CallEnded | HostCallEnded | CitationNumbered | TextExposed | ValueSet | Forgotten
+Entry = (
+    CallAsked | CallPutOff | CallEnded | HostCallEnded | CitationNumbered | TextExposed | ValueSet | Forgotten
+)
 
 _KINDS: dict[str, type[Entry]] = {
     "asked": CallAsked,
+    "put_off": CallPutOff,
     "ended": CallEnded,
     "kept": HostCallEnded,
     "cite": CitationNumbered,

@@ -23,6 +23,7 @@ from funnel.journal import entries
 from funnel.journal.entries import (
     CallAsked,
     CallEnded,
+    CallPutOff,
     CitationNumbered,
     Entry,
     Forgotten,
@@ -185,6 +186,10 @@ class Journal:
     def asked_again(self, place: StepId, worst: Outcome) -> None:
         """Record that the call is about to be repeated, and may cost as much again."""
         self._enqueue(CallAsked(place.path, worst), None)
+
+    def put_off(self, place: StepId, spent: Outcome) -> None:
+        """Record that the call waits and is not under way, and what was booked for it so far."""
+        self._enqueue(CallPutOff(place.path, spent), None)
 
     async def ended(self, place: StepId, outcome: Outcome) -> None:
         """Record how a call ended, so that no resume repeats it.
@@ -360,6 +365,11 @@ class Journal:
             case CallAsked(path, worst):
                 call = attempt, path
                 asked[call] = worst if call not in asked else _both(asked[call], worst)
+            case CallPutOff(path, spent):
+                if spent.calls:
+                    asked[attempt, path] = spent
+                else:
+                    asked.pop((attempt, path), None)
             case CallEnded(path, fingerprint, outcome):
                 self.spent.append(outcome)
                 asked.pop((attempt, path), None)

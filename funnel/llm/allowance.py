@@ -10,6 +10,9 @@ MEASURABLE_S = 0.05
 GROWN = 1.5
 """How much more must be used than before, so that two statements tell how the limit is filled again."""
 STEADY = 1.25
+"""How much faster a limit may seem to be filled than before, if it is filled steadily."""
+OLDER_S = 1.0
+"""Times are rounded to seconds: only a statement that is older by more than that is known to be older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +40,33 @@ class Allowance:
         self._left = math.inf
         self._at = 0.0
         self._whole_at = -math.inf
+        self._sent_at_whole = -math.inf
         self._span_s = 0.0
         self._per_s = 0.0
         self._used = (0.0, 0.0)
 
-    def state(self, stated: Stated, now: float, *, taken_since: float) -> None:
-        """Take what a response states. `taken_since`: the cost of calls that it does not yet count."""
+    def state(self, stated: Stated, now: float, *, sent_at: float, others: float) -> None:
+        """Take what the response to a call states, which was sent at that time.
+
+        `others`: the cost of all calls that the endpoint may not have counted before that call, and so has
+        not yet subtracted.
+        """
+        whole = sent_at + stated.whole_in_s
+        if now < self._whole_at and whole < self._sent_at_whole - OLDER_S:
+            return  # from before the limit was filled again
+        at_least = stated.left - others
+        left = at_least if now >= self._whole_at else max(at_least, self._left_at(now))
+        self._left, self._at = min(left, stated.left), now
+        if whole > self._sent_at_whole or now >= self._whole_at:
+            self._sent_at_whole, self._whole_at = whole, now + stated.whole_in_s
         self._limit = stated.limit
-        self._left, self._at = stated.left - taken_since, now
-        self._whole_at = now + stated.whole_in_s
         self._span_s = max(self._span_s, stated.whole_in_s)
         if stated.limit is not None and stated.whole_in_s >= MEASURABLE_S:
             self._compare(stated.limit - stated.left, stated.whole_in_s)
+
+    def _left_at(self, now: float) -> float:
+        left = self._left + (now - self._at) * self._per_s
+        return left if self._limit is None else min(left, self._limit)
 
     def _compare(self, used: float, whole_in_s: float) -> None:
         """Compare a statement with the one before, as soon as enough was used between them."""
@@ -72,13 +90,15 @@ class Allowance:
             return self._whole_at
         return max(now, min(self._whole_at, self._at + missing / self._per_s))
 
-    def take(self, cost: float, now: float) -> None:
+    def take(self, cost: float, now: float, *, others: float) -> None:
         """Take a call's cost from what is left.
 
         When the limit has become whole and nothing newer is stated, the same limit holds for the same span.
+        `others`: the cost of calls that were just sent, which may count in this span.
         """
         if now >= self._whole_at and self._limit is not None:
-            self._left, self._at, self._whole_at = self._limit, now, now + self._span_s
+            self._left, self._at = self._limit - others, now
+            self._whole_at = now + self._span_s
         self._left -= cost
 
     def whole_by(self, at: float) -> None:

@@ -224,6 +224,9 @@ class CallJournal(Protocol):
     def asked_again(self, step: StepId, worst: Outcome) -> None:
         """Record that the call is about to be repeated, and that the lost attempt may have been served."""
 
+    def put_off(self, step: StepId, spent: Outcome) -> None:
+        """Record that the call waits, not under way. `spent`: what is booked for its attempts so far."""
+
     async def ended(self, step: StepId, outcome: Outcome) -> None:
         """Record how the call ended."""
 

@@ -64,6 +64,15 @@ class Bill:
         )
         return again
 
+    def reopen(self, reservation: Reservation) -> None:
+        """Take a reservation for the next attempt, instead of one that was released."""
+        self._open = reservation
+
+    def at_worst(self, reservation: Reservation) -> Outcome:
+        """Return the most that an attempt with this reservation may take, as a journal records it."""
+        usd = None if self._tariff is None else reservation.usd
+        return Outcome(None, "", reservation.input_tokens, reservation.output_tokens, usd)
+
     def fail(self, error: BaseException) -> None:
         """Book a call that failed: nothing if it cannot have been served, else its worst case."""
         if isinstance(error, LLMError) and not error.may_be_billed:

@@ -10,6 +10,7 @@ import asyncio
 import os
 import threading
 from collections import OrderedDict
+from typing import Self
 from weakref import WeakSet, WeakValueDictionary
 
 
@@ -160,7 +161,42 @@ class Limiter:
             await self._queue.enter(self)
 
     async def __aexit__(self, *_exc: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the place to the next in turn."""
         self._queue.leave()
+
+
+class Place:
+    """One task's place inside a limiter: `async with place:` takes it and frees it at the end.
+
+    Inside, the task may free it and take it again.
+    """
+
+    __slots__ = ("held", "party")
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.party = limiter
+        self.held = False
+
+    async def take(self) -> None:
+        """Wait until the limiter admits the task."""
+        await self.party.__aenter__()
+        self.held = True
+
+    def free(self) -> None:
+        """Leave the limiter; nothing happens if the task is not inside."""
+        if self.held:
+            self.held = False
+            self.party.leave()
+
+    async def __aenter__(self) -> Self:
+        await self.take()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self.free()
 
 
 _QUEUES: WeakValueDictionary[str, CallQueue] = WeakValueDictionary()

@@ -28,7 +28,7 @@ from funnel.llm.base import (
     Tiered,
 )
 from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price
-from funnel.llm.limiter import Limiter
+from funnel.llm.limiter import Limiter, Place
 from funnel.llm.paid_calls import PaidCalls
 from funnel.llm.tariff import Tariff, Tier
 from funnel.llm.windows import window_of
@@ -246,23 +246,21 @@ class Meter:
 
         A call that has to wait for room leaves the limiter meanwhile, so that it holds up no other run.
         """
-        async with self._limit:
+        async with Place(self._limit) as taken:
             try:
                 reservation = self._ledger.reserve_at_once(*self._worst_case(request))
+                if reservation is None:
+                    taken.free()
+                    reservation = await self._ledger.reserve_in_turn(*self._worst_case(request))
             except BudgetExceeded as refused:
                 raise self._told(refused) from None
-            if reservation is not None:
-                return await self._calls.make(request, reservation, parent, place)
-        try:
-            reservation = await self._ledger.reserve_in_turn(*self._worst_case(request))
-        except BudgetExceeded as refused:
-            raise self._told(refused) from None
-        try:
-            async with self._limit:
-                return await self._calls.make(request, reservation, parent, place)
-        finally:
-            if self._ledger.holds(reservation):  # cancelled before the limiter admitted it
-                self._ledger.release(reservation)
+            try:
+                if not taken.held:
+                    await taken.take()
+                return await self._calls.make(request, reservation, taken, parent, place)
+            finally:
+                if self._ledger.holds(reservation):  # cancelled before the limiter admitted it
+                    self._ledger.release(reservation)
 
     def _worst_case(self, request: Request) -> tuple[int, int, Price | None]:
         return request.estimated_input_tokens(), request.max_output_tokens, self._worst_price

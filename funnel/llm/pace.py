@@ -40,13 +40,12 @@ class Cost:
 
 @dataclass(eq=False, slots=True)
 class Started:
-    """A call that has begun. `requests` and `tokens` count all that were taken up to and with this one."""
+    """A call that has begun. `counted`: the requests and tokens that were surely counted before it."""
 
-    at: float
-    cost: float
-    requests: float
-    tokens: float
     number: int
+    at: float
+    tokens: float
+    counted: tuple[int, float]
 
 
 class Pace:
@@ -62,8 +61,8 @@ class Pace:
         self._worst_case = False
         self._calls: dict[Started, None] = {}
         self._n_started = 0
-        self._requests = self._tokens = 0.0
-        self._newest_stated = 0
+        self._n_ended = 0
+        self._tokens_started = self._tokens_ended = 0.0
         self._last_at = math.inf
         self._forget()
 
@@ -116,29 +115,38 @@ class Pace:
             self._forget()
         self._last_at = now
         tokens = self.tokens(cost)
-        self._limits["requests"].take(1, now)
-        self._limits["tokens"].take(tokens, now)
-        self._requests += 1
-        self._tokens += tokens
+        counted = self._counted(now)
+        self._limits["requests"].take(1, now, others=self._n_started - counted[0])
+        self._limits["tokens"].take(tokens, now, others=self._tokens_started - counted[1])
+        self._tokens_started += tokens
         self._n_started += 1
         if self._tried is not None and now >= self._tried.at + NOT_REFUSED_S:
             self._reopen()
         self._next_at = max(self._next_at, now) + 1 / self._per_s
-        started = Started(now, tokens, self._requests, self._tokens, self._n_started)
+        started = Started(self._n_started, now, tokens, counted)
         self._calls[started] = None
         if self.closed:
             self._tried = started
         return started
 
+    def _counted(self, now: float) -> tuple[int, float]:
+        """Return the requests and tokens of all calls but those that were just sent."""
+        n, tokens = self._n_ended, self._tokens_ended
+        for call in self._calls:
+            if call.at > now - NOT_REFUSED_S:
+                break
+            n, tokens = n + 1, tokens + call.tokens
+        return n, tokens
+
     def hear(self, started: Started, stated: Mapping[Kind, Stated], now: float) -> None:
-        """Take what the response to a call states, unless a call that began later has stated it already."""
-        if not stated or started.number < self._newest_stated:
-            return
-        self._newest_stated = started.number
+        """Take what the response to a call states."""
         self.counts_tokens |= "tokens" in stated
-        since = {"requests": self._requests - started.requests, "tokens": self._tokens - started.tokens}
+        others: dict[Kind, float] = {
+            "requests": self._n_started - started.counted[0] - 1,
+            "tokens": self._tokens_started - started.counted[1] - started.tokens,
+        }
         for kind, each in stated.items():
-            self._limits[kind].state(each, now, taken_since=since[kind])
+            self._limits[kind].state(each, now, sent_at=started.at, others=others[kind])
 
     def serve(self, started: Started, now: float) -> None:
         """Count a call as served."""
@@ -208,7 +216,10 @@ class Pace:
 
     def end(self, started: Started) -> None:
         """Count a call as ended, in whatever way; a second call does nothing."""
-        self._calls.pop(started, None)
+        if started in self._calls:
+            del self._calls[started]
+            self._n_ended += 1
+            self._tokens_ended += started.tokens
 
     def short(self, now: float, *, waiting: bool) -> None:
         """Note whether calls have to wait from now on: only such a time tells what the endpoint serves."""

@@ -8,17 +8,17 @@ know, and a cap that may have been passed counts as passed. So `usage` is never 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
 from funnel.errors import LLMError
-from funnel.llm.base import LLM, CallJournal, CallOptions, Completion, Outcome, Request, Retry, StepId
+from funnel.llm.attempts import Attempts
+from funnel.llm.base import LLM, CallJournal, CallOptions, Completion, Request, StepId
 from funnel.llm.bill import Bill
 from funnel.llm.budget import Ledger, Reservation
+from funnel.llm.limiter import Place
 from funnel.llm.tariff import Tariff, Tier
 from funnel.trace.events import Events
-from funnel.trace.kinds import CallRetried, ModelCallEnded, ModelCallStarted
+from funnel.trace.kinds import ModelCallEnded, ModelCallStarted
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,17 @@ class PaidCalls:
     _asked: Tier
 
     async def make(
-        self, request: Request, reservation: Reservation, parent: int | None, place: StepId | None
+        self,
+        request: Request,
+        reservation: Reservation,
+        taken: Place,
+        parent: int | None,
+        place: StepId | None,
     ) -> Completion:
-        """Make one call within its reservation, and book it. Raises: as `Meter.complete`."""
+        """Make one call within its reservation, and book it; while it waits, it frees both that and `taken`.
+
+        Raises: as `Meter.complete`.
+        """
         granted = request
         if reservation.output_tokens != request.max_output_tokens:
             granted = replace(request, max_output_tokens=reservation.output_tokens)
@@ -46,11 +54,13 @@ class PaidCalls:
             max_output_tokens=granted.max_output_tokens,
         )
         bill = Bill(self._ledger, reservation, self._tariff, self._asked)
+        attempts = Attempts(bill, taken, self._ledger, self._events, self._journal, place)
         try:
-            await self._announce(place, reservation)
+            await attempts.announce(reservation)
             with self._events.open(begun, parent=parent) as model_call:
+                attempts.event = model_call.id
                 try:
-                    completion = await self._send(granted, bill, model_call.id, place)
+                    completion = await self._send(granted, attempts)
                     bill.settle(completion)
                 except BaseException as error:
                     bill.fail(error)
@@ -66,16 +76,6 @@ class PaidCalls:
         finally:
             # Still open only where the journal or the start event could not be written: nothing was sent.
             bill.release()
-
-    async def _announce(self, place: StepId | None, reservation: Reservation) -> None:
-        """Record that a call begins. If its end is never recorded, it counts at its worst case."""
-        await self._ledger.announce(reservation)
-        if self._journal is not None and place is not None:
-            await self._journal.asked(place, self._worst(reservation))
-
-    def _worst(self, reservation: Reservation) -> Outcome:
-        usd = None if self._tariff is None else reservation.usd
-        return Outcome(None, "", reservation.input_tokens, reservation.output_tokens, usd)
 
     async def _write(
         self,
@@ -93,31 +93,12 @@ class PaidCalls:
         if error is None or isinstance(error, LLMError):
             await self._journal.ended(place, bill.outcome(completion, "" if error is None else str(error)))
 
-    async def _send(self, request: Request, bill: Bill, event: int, place: StepId | None) -> Completion:
-        def on_retry(retry: Retry) -> Awaitable[None] | None:
-            again = CallRetried(attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s)
-            self._events.point(again, parent=event)
-            if not retry.may_be_billed:
-                return None
-            bill.book_worst_case()
-            if self._ledger.durable:
-                return asyncio.ensure_future(reserve_durably())
-            reserve()
-            return None
-
-        def reserve() -> Reservation:
-            reserved = bill.reserve_again()
-            if self._journal is not None and place is not None:
-                self._journal.asked_again(place, self._worst(reserved))
-            return reserved
-
-        async def reserve_durably() -> None:
-            # What the lost attempt took may have been all that this process had drawn.
-            await self._ledger.prepare(*bill.size, bill.worst)
-            await self._ledger.announce(reserve())
-
+    async def _send(self, request: Request, attempts: Attempts) -> Completion:
+        options = CallOptions(
+            self._ledger.remaining_s, attempts.on_retry, attempts.while_waiting, attempts.place.party
+        )
         try:
-            return await self._llm.complete(request, CallOptions(self._ledger.remaining_s, on_retry))
+            return await self._llm.complete(request, options)
         except LLMError as error:
             # The model was told of the deadline, and may be the first to notice it.
             if error.may_be_billed and self._ledger.remaining_s == 0:

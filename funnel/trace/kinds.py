@@ -18,7 +18,7 @@ from funnel.types import Answer, Decision, EndReason, Message, Mode, Purpose, Ro
 
 Kind = Literal[
     "run", "retrieve", "route", "turn", "cell", "host_call", "model_call", "batch",
-    "budget", "retry", "cache", "note", "submit", "repair", "answer",
+    "budget", "retry", "wait", "cache", "note", "submit", "repair", "answer",
 ]  # fmt: skip
 Phase = Literal["start", "end", "point"]
 
@@ -227,6 +227,22 @@ class ModelCallEnded(Ended):
 
 
 @_data
+class CallWaits(Started):
+    """A model call waits until its endpoint takes it. `wait_s`: about how long, 0 if that is not known."""
+
+    kind: ClassVar[Kind] = "wait"
+    reason: str
+    wait_s: float
+
+
+@_data
+class CallWaited(Ended):
+    """The wait is over."""
+
+    kind: ClassVar[Kind] = "wait"
+
+
+@_data
 class CellStarted(Started):
     """Code of the model begins to run."""
 
@@ -375,11 +391,21 @@ class AnswerGiven(Happened, Answer):
 
 
 STARTED: tuple[type[Started], ...] = (
-    RunStarted, RetrieveStarted, TurnStarted, ModelCallStarted, CellStarted, HostCallStarted, BatchStarted,
+    RunStarted, RetrieveStarted, TurnStarted, ModelCallStarted, CallWaits, CellStarted, HostCallStarted,
+    BatchStarted,
 )  # fmt: skip
 ENDED: dict[str, type[Ended]] = {
     each.kind: each
-    for each in (RunEnded, RetrieveEnded, TurnEnded, ModelCallEnded, CellEnded, HostCallEnded, BatchEnded)
+    for each in (
+        RunEnded,
+        RetrieveEnded,
+        TurnEnded,
+        ModelCallEnded,
+        CallWaited,
+        CellEnded,
+        HostCallEnded,
+        BatchEnded,
+    )
 }
 HAPPENED: tuple[type[Happened], ...] = (
     RouteDecided, CacheHit, CallRetried, ReplyRejected, WorkStopped, NoteWritten, AnswerSubmitted,

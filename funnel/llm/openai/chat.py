@@ -196,13 +196,13 @@ class OpenAIChat:
             response: Any = await self._client.post(
                 "/chat/completions", body=body, cast_to=HTTP_RESPONSE, stream=True, stream_cls=_UNUSED
             )
+            turn.hear(stated_limits(response.headers))
             received = Received(response, stall_s=self._stall_s, on_words=words.add if words else None)
             await received.receive()
         except CALL_ERRORS as exc:
             if isinstance(exc, openai.APIStatusError):
                 turn.hear(stated_limits(all_headers(exc.response.headers, exc.body)))
             return failed_attempt(exc)
-        turn.hear(stated_limits(response.headers))
         if (failure := self._failure(received, streaming="stream" in body)) is not None:
             return failure
         if words is not None:

@@ -4,7 +4,7 @@ const KIND_NAMES = {
   __proto__: null,
   run: "run", retrieve: "retrieve", route: "route", turn: "turn", cell: "cell", host_call: "host call",
   model_call: "model call", batch: "batch", submit: "submit", answer: "answer", note: "note", budget: "budget",
-  retry: "retry", repair: "repair", cache: "cache", error: "error",
+  retry: "retry", wait: "wait", repair: "repair", cache: "cache", error: "error",
 };
 
 const source = JSON.parse($("data").textContent);
