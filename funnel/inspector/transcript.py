@@ -104,7 +104,7 @@ def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:
         parts.append(fence("output", shorten(result.stdout)))
     elif result.error is None:
         parts.append("The cell printed nothing. Use print() to see values.")
-    if once := list(dict.fromkeys(remarks)):
+    if once := list(dict.fromkeys([*remarks, *map(_back, result.reclaimed)])):
         parts.append(
             fence("remarks", "\n".join(shorten(each, head=800, tail=200) for each in once[:MAX_REMARKS]))
         )
@@ -117,6 +117,13 @@ def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:
         elif result.error.kind != "SyntaxError":
             parts.append("What the cell assigned before that line is kept.")
     return "\n".join(parts)
+
+
+def _back(reclaimed: tuple[str, str]) -> str:
+    """Return the remark for a name that a cell took from a function."""
+    name, kept = reclaimed
+    told = f"`{name}` is a function here, and is one again from the next cell on"
+    return f"{told}; what you assigned to it is in `{kept}`." if kept else f"{told}."
 
 
 def describe(error: CellError) -> str:

@@ -60,16 +60,25 @@ class CellResult:
     """The result of one cell. `ended`: a host function raised `EndCell`.
 
     `restored`: the session is back in its state before the cell, after a limit, a crash, or `ended`.
+
+    `reclaimed`: the names that the cell took from host functions or built-in ones, which mean these again in
+    the next cell; each with the name under which the cell's own value is kept, "" if there is none.
     """
 
     stdout: str = ""
     error: CellError | None = None
     ended: bool = False
     restored: bool = False
+    reclaimed: tuple[tuple[str, str], ...] = ()
 
 
 class Session(Protocol):
-    """A namespace that lasts from cell to cell; what a cell assigned before it raised is kept."""
+    """A namespace that lasts from cell to cell; what a cell assigned before it raised is kept.
+
+    A cell cannot take a host function, or `print`, from the cells after it: if it assigned to the name or
+    deleted it, the name means the function again, and the value is kept under another name. The same holds
+    for a built-in function whose name a cell bound to None.
+    """
 
     async def run(self, code: str) -> CellResult:
         """Run one cell.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
@@ -34,6 +35,7 @@ from funnel.sandbox.calls import (
 )
 from funnel.sandbox.monty.calls import MontyHostCalls
 from funnel.sandbox.monty.hints import hint_for
+from funnel.sandbox.monty.names import Names
 from funnel.sandbox.monty.source import Cell, prepare
 from funnel.sandbox.monty.stdlib import module_source
 from funnel.sandbox.values import copy_from_host, text_bytes, truncate_middle
@@ -76,7 +78,9 @@ class MontySession:
         self._modules: frozenset[str] = frozenset()
         self._awaited: dict[str, frozenset[int]] = {}
         self._stale = False
-        self._good = (0, self._modules)
+        self._names = Names(frozenset(functions), secrets.token_hex(6))
+        self._reclaimed: tuple[tuple[str, str], ...] = ()
+        self._good = (0, self._modules, self._names)
 
     async def open(self) -> None:
         """Take a worker and bind the variables. Raises: `SandboxUnavailable`."""
@@ -113,7 +117,7 @@ class MontySession:
             await self._restore()
         out = Output(self._limits.output_bytes)
         calls = MontyHostCalls(self._functions, self._limits.host_calls)
-        self._stale = True
+        self._stale, self._reclaimed = True, ()
         try:
             error = await self._attempt(cell, out, calls)
         except EndCell:
@@ -124,7 +128,8 @@ class MontySession:
             await calls.cancel()
         if restored := self._stale:
             await self._restore()
-        return CellResult(stdout=out.text, error=error, restored=restored)
+        reclaimed = () if restored else self._reclaimed
+        return CellResult(stdout=out.text, error=error, restored=restored, reclaimed=reclaimed)
 
     async def _attempt(self, cell: Cell, out: Output, calls: MontyHostCalls) -> CellError | None:
         """Run the cell and return its error. Clears `_stale` only if the worker's state is worth keeping."""
@@ -160,6 +165,9 @@ class MontySession:
             if self._breach(exc) is not None:
                 raise
             error = _error(exc, cell)
+        if code := self._names.after():
+            found = await self._feed(Cell(code, ""), out, calls)
+            self._reclaimed = tuple((str(name), str(kept)) for name, kept in found)
         # Dumping the state takes memory in the worker, so this can exceed the limit too.
         await self._keep()
         return error
@@ -169,9 +177,13 @@ class MontySession:
             if module not in self._modules:
                 await self._feed(Cell(module_source(module), ""), out, calls)
                 self._modules |= {module}
+        self._names, code = self._names.before(cell.bound)
+        if code:
+            await self._feed(Cell(code, ""), out, calls)
         await self._feed(cell, out, calls)
 
-    async def _feed(self, cell: Cell, out: Output, calls: MontyHostCalls) -> None:
+    async def _feed(self, cell: Cell, out: Output, calls: MontyHostCalls) -> Any:
+        """Run code and return the value of its last expression."""
         assert self._worker is not None  # noqa: S101 - set by `open`
         self._awaited[f"<python-input-{self._feeds}>"] = cell.awaited
         self._feeds += 1
@@ -189,6 +201,7 @@ class MontySession:
             else:
                 calls.count(host=False)
                 snapshot = await snapshot.resume_auto()
+        return snapshot.output
 
     @staticmethod
     def _is_ours(snapshot: AsyncSnapshot, calls: MontyHostCalls) -> TypeGuard[AsyncFunctionSnapshot]:
@@ -214,7 +227,7 @@ class MontySession:
         if self._worker is None:
             raise SandboxDied(_NAME, "it was closed while a cell ran")
         self._dump = await self._worker.dump()
-        self._good = (self._feeds, self._modules)
+        self._good = (self._feeds, self._modules, self._names)
         self._stale = False
 
     async def _restore(self) -> None:
@@ -238,7 +251,7 @@ class MontySession:
         worker = self._pool.checkout(limits=limits, os_policy=policy)
         await worker.__aenter__()
         self._worker = worker
-        self._feeds, self._modules = self._good
+        self._feeds, self._modules, self._names = self._good
         if self._dump is not None:
             await worker.load_session(self._dump)
         else:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from funnel.sandbox.monty.names import taken
 from funnel.sandbox.monty.stdlib import SOURCES, shim_name
 
 _AWAITING_FUNCTIONS = frozenset(
@@ -27,13 +28,15 @@ _LAST_VALUE = "_"
 class Cell:
     """A cell's source after rewriting (`text`) and as written (`original`), and the shim modules it needs.
 
-    `awaited` holds the byte offsets in `text` of calls whose result the code awaits.
+    `awaited` holds the byte offsets in `text` of calls whose result the code awaits. `bound`: the names that
+    the code binds or deletes.
     """
 
     text: str
     original: str
     modules: tuple[str, ...] = ()
     awaited: frozenset[int] = frozenset()
+    bound: frozenset[str] = frozenset()
 
     def line(self, number: int | None) -> str:
         """Return a line, counted from 1, as the author wrote it; "" if there is no such line."""
@@ -101,7 +104,7 @@ def prepare(code: str) -> Cell:
     edits += _echo(text, tree)
     ready = text.edited(edits) if edits else code
     awaited = _awaited(ready, _parse(ready) if edits else tree)
-    return Cell(ready, code, tuple(sorted(modules)), frozenset(start for start, _ in awaited))
+    return Cell(ready, code, tuple(sorted(modules)), frozenset(start for start, _ in awaited), taken(tree))
 
 
 def normalised(code: str) -> str:

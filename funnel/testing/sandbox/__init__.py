@@ -11,11 +11,12 @@ from funnel.errors import BudgetExceeded
 from funnel.sandbox.base import CellResult, HostFunction, Sandbox, SandboxLimits
 from funnel.testing.sandbox.fixtures import FUNCTIONS, TIGHT
 from funnel.testing.sandbox.isolation import IsolationContract
+from funnel.testing.sandbox.names import NamesContract
 
 __all__ = ["FUNCTIONS", "TIGHT", "SandboxContract"]
 
 
-class SandboxContract(IsolationContract):
+class SandboxContract(IsolationContract, NamesContract):
     """What every `funnel.sandbox.base.Sandbox` must do.
 
         class TestMine(SandboxContract):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from second_stage import PUBLIC, SHOP, a_run, cell, doc, last, prompt
+from services.sandboxes import need
 
 from funnel.errors import LLMUnavailable
 from funnel.inspector import Inspector
 from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
+from funnel.sandbox import open_sandbox
 from indexes.errors import EmbedderFailed
 from indexes.types import Access
 
@@ -441,3 +443,30 @@ async def test_a_cited_match_is_its_sentence(sandbox):
     async with a_run(model, documents=documents) as bench:
         draft = await Inspector(sandbox).answer(bench.run, bench.hits())
     assert [c.quote for c in draft.citations] == ["Refunds take 14 days."]
+
+
+@pytest.fixture(params=["monty", "bubblewrap"])
+def engine(request):
+    """The name of an engine that this machine can run."""
+    need(request.param)
+    return request.param
+
+
+async def test_a_cell_that_takes_the_names_of_functions_is_told_and_can_still_submit(engine):
+    sandbox = open_sandbox(engine)
+    model = ScriptedLLM(
+        [
+            cell("search = 17", "submit = None", "print = 3"),
+            cell("submit('found ' + search('grant')[0]['id'] + str(search_), citations=[])"),
+        ]
+    )
+    try:
+        async with a_run(model) as bench:
+            draft = await Inspector(sandbox).answer(bench.run, bench.hits())
+    finally:
+        await sandbox.close()
+    assert draft.text == "found roth17"
+    told = last(model.requests[1])
+    assert "`search` is a function here, and is one again from the next cell on" in told
+    assert "what you assigned to it is in `search_`." in told
+    assert "`submit` is a function here" in told

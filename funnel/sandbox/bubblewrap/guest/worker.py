@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 
 from funnel.sandbox.bubblewrap.guest import loop
 from funnel.sandbox.bubblewrap.guest.channel import Channel, HostCalls, HostFunction
+from funnel.sandbox.bubblewrap.guest.names import Names
 from funnel.sandbox.values import truncate_middle
 
 OUT_OF_MEMORY = 77
@@ -70,9 +71,11 @@ class Worker:
         _limit(settings["memory_bytes"])
         self._module = types.ModuleType("__main__")
         self._namespace = self._module.__dict__
-        self._namespace.update({name: HostFunction(self._calls, name) for name in settings["functions"]})
+        functions = {name: HostFunction(self._calls, name) for name in settings["functions"]}
+        self._namespace.update(functions)
         self._namespace.update(channel.receive())
         self._close_off()
+        self._names = Names(self._namespace, functions)
 
     def _close_off(self) -> None:
         """Make imports from disk impossible: only modules that are loaded now can be imported."""
@@ -99,8 +102,9 @@ class Worker:
             self._calls.begin(number)
             sys.stdout = sys.stderr = self._output
             error = self._run(cell["code"], {(start, stop) for start, stop in cell["awaited"]}, number)
+            back = self._names.reclaim()
             self._flush()
-            self._channel.send({"do": "done", "cell": number, "error": error})
+            self._channel.send({"do": "done", "cell": number, "error": error, "reclaimed": back})
         except MemoryError:
             os._exit(OUT_OF_MEMORY)
 

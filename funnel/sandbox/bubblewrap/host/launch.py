@@ -30,7 +30,7 @@ _GUEST_FILES = (
     "values.py",
     *(
         f"{_GUEST}/{name}.py"
-        for name in ("fork_server", "supervisor", "worker", "channel", "loop", "modules", "filter")
+        for name in ("fork_server", "supervisor", "worker", "channel", "loop", "modules", "names", "filter")
     ),
 )
 """The only files of this package that the sandbox sees."""

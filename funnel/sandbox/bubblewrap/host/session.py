@@ -39,6 +39,8 @@ _PATIENCE: Final = 4
 _SECONDS: Final = struct.Struct("=d")
 _OUT_OF_MEMORY: Final = 77
 _MAX_ERROR: Final = 4_000
+_MAX_NAMES: Final = 500
+_MAX_NAME: Final = 200
 _T = TypeVar("_T")
 
 
@@ -68,6 +70,7 @@ class BubblewrapSession:
         self._has_state = False
         self._cell = 0
         self._dead: set[int] = set()
+        self._reclaimed: tuple[tuple[str, str], ...] = ()
         self._left_s = self._patience_s = 0.0
         self._control: socket.socket
         self._wire: Wire
@@ -132,6 +135,7 @@ class BubblewrapSession:
         out = Output(self._limits.output_bytes)
         calls = BubblewrapHostCalls(self._functions, self._limits.host_calls)
         error, keep, ended = None, False, False
+        self._reclaimed = ()
         self._begin()
         try:
             with self._wire.taking_output(out):
@@ -145,7 +149,9 @@ class BubblewrapSession:
         self._has_state |= keep
         if self._state == "lost":
             await self._ensure_ready()
-        return CellResult(out.text, error, ended, restored=not keep)
+        return CellResult(
+            out.text, error, ended, restored=not keep, reclaimed=self._reclaimed if keep else ()
+        )
 
     async def _attempt(
         self, cell: dict[str, Any], calls: BubblewrapHostCalls
@@ -177,6 +183,7 @@ class BubblewrapSession:
                     error = _error(frame.get("error"))
                     if error is not None and error.kind == "MemoryError":
                         return memory_limit_error(self._limits), False
+                    self._reclaimed = _reclaimed(frame.get("reclaimed", []))
                     return error, True
                 case "died" if frame.get("cell") == self._cell:
                     return self._died(frame.get("status")), False
@@ -287,3 +294,19 @@ def _error(fields: Any) -> CellError | None:
             return CellError(kind, message, line, source, hint_for(kind, message, source))
         case _:
             raise BadFrame
+
+
+def _reclaimed(pairs: Any) -> tuple[tuple[str, str], ...]:
+    """Return the names that a cell took, from a frame. Raises: `BadFrame`."""
+    if not isinstance(pairs, list) or len(pairs) > _MAX_NAMES:
+        raise BadFrame
+    found = []
+    for pair in pairs:
+        match pair:
+            case [str(name), str(kept)] if max(len(name), len(kept)) <= _MAX_NAME:
+                if not name.isidentifier() or not (kept.isidentifier() or kept == ""):
+                    raise BadFrame
+                found.append((name, kept))
+            case _:
+                raise BadFrame
+    return tuple(found)
