@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from funnel.errors import FunnelError as FunnelError
     from funnel.factory import build as build
     from funnel.factory import build_sync as build_sync
+    from funnel.llm.base import LLM as LLM
+    from funnel.llm.base import CallOptions as CallOptions
+    from funnel.llm.base import Completion as Completion
+    from funnel.llm.base import Message as Message
+    from funnel.llm.base import Request as Request
     from funnel.llm.budget import Limits as Limits
+    from funnel.llm.models import Models as Models
     from funnel.pipeline import Funnel as Funnel
     from funnel.run.options import Options as Options
     from funnel.settings import Settings as Settings
@@ -20,12 +26,18 @@ if TYPE_CHECKING:
     from funnel.types import Citation as Citation
 
 _HOME = {
+    "LLM": "llm.base",
     "Answer": "types",
+    "CallOptions": "llm.base",
     "Citation": "types",
+    "Completion": "llm.base",
     "Funnel": "pipeline",
     "FunnelError": "errors",
     "Limits": "llm.budget",
+    "Message": "types",
+    "Models": "llm.models",
     "Options": "run.options",
+    "Request": "llm.base",
     "Settings": "settings",
     "build": "factory",
     "build_sync": "factory",

@@ -35,12 +35,17 @@ Each is a function or class that takes the whole name, such as `acme:large`, and
 """
 
 
-def build(documents: Source | Documents, settings: Settings | None = None) -> Funnel:
+def build(
+    documents: Source | Documents, settings: Settings | None = None, *, models: LLM | Models | None = None
+) -> Funnel:
     """Build a funnel from the settings, over the documents of one asker or over a whole source.
 
     `documents`: a view such as `collection.as_owner()` or `collection.for_asker(…)`, so that no question has
     to name its asker; or a `Source` such as `indexes.Collection`, where each question names its asker in its
     `Options`.
+
+    `models`: a model of your own, which leads and answers the sub-calls, or two as `Models`; they go before
+    those that the settings name, and are closed with the funnel.
 
     Raises: `BadSetting`, `UnknownName`, `MemoryFailed`, `SandboxUnavailable`, `MissingExtra`, `PlugInFailed`.
     """
@@ -48,7 +53,7 @@ def build(documents: Source | Documents, settings: Settings | None = None) -> Fu
     prompts = addenda.load(settings.addenda)
     telemetry = _telemetry() if settings.otel else None
     # The memory comes last, since only it opens something at once.
-    called, sandbox = models(settings), open_sandbox(settings.sandbox)
+    called, sandbox = _given(models, settings), open_sandbox(settings.sandbox)
     funnel = Funnel(
         documents,
         models=called,
@@ -66,9 +71,11 @@ def build(documents: Source | Documents, settings: Settings | None = None) -> Fu
     return funnel
 
 
-def build_sync(documents: Source | Documents, settings: Settings | None = None) -> SyncFunnel:
+def build_sync(
+    documents: Source | Documents, settings: Settings | None = None, *, models: LLM | Models | None = None
+) -> SyncFunnel:
     """Build the same for scripts and notebooks: a context manager whose `ask` needs no `await`."""
-    return SyncFunnel(partial(build, documents, settings))
+    return SyncFunnel(partial(build, documents, settings, models=models))
 
 
 def models(settings: Settings) -> Models:
@@ -79,6 +86,15 @@ def models(settings: Settings) -> Models:
     root = _llm(settings.model, settings)
     sub = root if settings.sub_model == settings.model else _llm(settings.sub_model, settings)
     return Models(root, sub, prices=settings.prices, max_parallel=settings.max_parallel)
+
+
+def _given(given: LLM | Models | None, settings: Settings) -> Models:
+    """Return the models that were passed in, or those that the settings name."""
+    if given is None:
+        return models(settings)
+    if isinstance(given, Models):
+        return given
+    return Models(given, given, prices=settings.prices, max_parallel=settings.max_parallel)
 
 
 def _telemetry() -> Sink:

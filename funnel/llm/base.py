@@ -141,20 +141,31 @@ class CallOptions:
 
 
 class LLM(Protocol):
-    """A language model."""
+    """A language model: what `build(models=…)` takes. No base class is needed, only these three members.
+
+    `funnel.testing.model.ModelContract` is the suite that checks one. It is asked by many tasks of one event
+    loop at once. A model that also has an `endpoint` (`Located`) has its answers cached; one with an
+    `account` (`Accountable`) shares its limit of parallel calls with all others of that account.
+    """
 
     @property
     def name(self) -> str:
-        """The model's name, as in answers, traces and the price table."""
+        """The model's name, as in answers, traces and the price table; one line that does not change."""
 
     async def complete(self, request: Request, options: CallOptions = ...) -> Completion:
-        """Return one completion.
+        """Return one completion of `request.messages`, with the tokens that it took.
 
-        Raises: `LLMUnavailable`, `LLMRefused`, `LLMBadResponse`. `asyncio.CancelledError` must pass through.
+        The budget of a run reserves `request.estimated_input_tokens()` and `request.max_output_tokens`, so a
+        call must stay within both. `request.schema` may be ignored: answers are checked in any case. The call
+        must end within `options.timeout_s`, and tell `options.on_retry` of each attempt before it repeats it.
+
+        Raises: `LLMUnavailable` if it may work later; `LLMRefused` if it never will; `ContextTooLong` if the
+        request does not fit; `LLMBadResponse` if what came is no completion. Any other exception ends the
+        run. `asyncio.CancelledError` must pass through.
         """
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. A second call does nothing."""
 
 
 @runtime_checkable

@@ -61,6 +61,39 @@ async def test_each_model_is_sent_what_the_settings_add_for_it(chat_server):
     assert for_sub.headers["x-team"] == "a"
 
 
+class Own:
+    """A model that a user writes: no base class is needed."""
+
+    def __init__(self, name):
+        self.name, self.asked, self.closed = name, 0, 0
+
+    async def complete(self, request, options=None):
+        self.asked += 1
+        return Completion('{"found": true, "answer": "Ada Roth.", "quotes": []}', self.name, 1, 1)
+
+    async def close(self):
+        self.closed += 1
+
+
+async def test_a_model_of_ones_own_goes_before_the_settings_and_is_closed_with_the_funnel(tmp_path):
+    own = Own("mine")
+    settings = Settings(
+        model="named", base_url="http://localhost:1/v1", memory="memory://", trace_dir=tmp_path
+    )
+    async with funnel.build(RawDocuments(SHOP).as_owner(), settings, models=own) as built:
+        answer = await built.ask("Who signed the lease of Hill House?", funnel.Options(mode="lookup"))
+    assert (answer.text, own.asked, own.closed) == ("Ada Roth.", 1, 1)
+
+
+async def test_two_models_of_ones_own_lead_and_answer_sub_calls(tmp_path):
+    root, sub = Own("root"), Own("sub")
+    settings = Settings(memory="memory://", trace_dir=tmp_path)
+    given = funnel.Models(root, sub)
+    async with funnel.build(RawDocuments(SHOP).as_owner(), settings, models=given) as built:
+        await built.ask("Who signed the lease of Hill House?", funnel.Options(mode="lookup"))
+    assert (root.asked + sub.asked, root.closed, sub.closed) == (1, 1, 1)
+
+
 def test_limits_are_those_of_the_settings():
     assert limits(Settings(max_usd=1.5, max_calls=7, timeout_s=9, max_prompt_tokens=9_000)) == Limits(
         max_usd=1.5, max_calls=7, timeout_s=9, max_prompt_tokens=9_000

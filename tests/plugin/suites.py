@@ -5,20 +5,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 import funnel
-from funnel import Options
-from funnel.llm.models import Models
+from funnel import Models, Options, Settings, build_sync
+from funnel.factory import models
 from funnel.memory import known_memories, open_memory
 from funnel.pipeline import Funnel
 from funnel.router import Router
 from funnel.sandbox import open_sandbox
 from funnel.testing import ScriptedLLM
 from funnel.testing.memory import MemoryContract
+from funnel.testing.model import ModelContract
 from funnel.testing.text_index import TextIndexContract
 from funnel.testing.tool import ToolContract
 from indexes import Collection, Document, RawDocuments
@@ -48,6 +50,12 @@ class TestTextIndex(TextIndexContract):
     @pytest.fixture
     def make(self):
         return make_by_name
+
+
+class TestModel(ModelContract):
+    @pytest.fixture
+    def model(self):
+        return models(Settings(model="example:first")).root
 
 
 class TestTool(ToolContract):
@@ -111,3 +119,14 @@ async def test_a_question_uses_the_parts_from_outside(tmp_path):
         answer = await asked.ask("What is a dollar?", Options(mode="deep", tools=["exchange_rate"]))
     assert answer.text == "A dollar is 1.25 to the euro."
     assert "exchange_rate(currency" in leads.requests[0].messages[0].content
+
+
+def test_a_model_from_outside_is_passed_to_build(tmp_path):
+    reply = {"found": True, "answer": "Rates [1].", "quotes": [{"passage": 1, "quote": "publishes rates"}]}
+    leads = ScriptedLLM([json.dumps(reply)])
+    documents = RawDocuments([Document(DocumentId("rates"), "The bank publishes rates.")]).as_owner()
+    settings = Settings(memory="memory://", trace_dir=tmp_path)
+    with build_sync(documents, settings, models=leads) as asked:
+        answer = asked.ask("What does the bank publish?", Options(mode="lookup"))
+    assert (answer.text, len(answer.citations)) == ("Rates [1].", 1)
+    assert len(leads.requests) == 1
