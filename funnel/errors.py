@@ -251,13 +251,21 @@ class LLMBadResponse(LLMError):
 
     may_be_billed = True
 
-    def __init__(self, model: str, endpoint: str, reason: str) -> None:
+    def __init__(
+        self,
+        model: str,
+        endpoint: str,
+        reason: str,
+        *,
+        advice: str = "Look at the endpoint's log, or try again later.",
+    ) -> None:
         self.model = model
         self.endpoint = endpoint
         self.reason = reason
+        self.advice = advice
         super().__init__(
-            f"{endpoint} answered for {model!r} with something that is not a chat completion: {reason}. "
-            "Check that OPENAI_BASE_URL ends where the API begins, often in /v1."
+            f"{endpoint} answered for {model!r} with something that is not a chat completion: "
+            f"{reason}. {advice}"
         )
 
 

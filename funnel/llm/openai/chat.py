@@ -21,10 +21,17 @@ from funnel.llm.base import CallOptions, Completion, Request, Retry, Wait
 from funnel.llm.openai.client import CALL_ERRORS, HTTP_RESPONSE, client
 from funnel.llm.openai.connection import Connection
 from funnel.llm.openai.extras import Extras
-from funnel.llm.openai.failures import CHECK_KEY, CHECK_LATER, CHECK_RATE, FailedAttempt, failed_attempt
+from funnel.llm.openai.failures import (
+    CHECK_KEY,
+    CHECK_LATER,
+    CHECK_RATE,
+    CHECK_URL,
+    FailedAttempt,
+    failed_attempt,
+)
 from funnel.llm.openai.parameters import Form, Parameters
 from funnel.llm.openai.rates import all_headers, stated_limits
-from funnel.llm.openai.receiving import OnWords, Received
+from funnel.llm.openai.receiving import PAGE, OnWords, Received
 from funnel.llm.openai.redaction import RedactedStream, Redactor
 from funnel.llm.openai.status import TOO_MANY
 from funnel.llm.openai.wire import model_names, request_body
@@ -41,6 +48,8 @@ PATIENCE_S = 600.0
 NO_COST = Cost()
 FIXED_TEMPERATURE = re.compile(r"(?:.*/)?gpt-6\b")
 """Models that refuse a temperature unless their effort is `none`."""
+VERSION = re.compile(r"/v\d")
+"""What is in the path of nearly every API, so that without it the URL may be wrong."""
 NO_EXTRAS = Extras()
 _TEXTS = tuple(field.name for field in fields(Completion) if field.type == "str")
 
@@ -125,7 +134,8 @@ class OpenAIChat:
             async with asyncio.timeout(options.timeout_s) as deadline:
                 completion = await self._complete_with_retries(request, options, deadline, calling)
         except LLMBadResponse as bad:
-            raise LLMBadResponse(self._model, self._endpoint, self._redactor.line(bad.reason)) from None
+            reason = self._redactor.line(bad.reason)
+            raise LLMBadResponse(self._model, self._endpoint, reason, advice=bad.advice) from None
         except TimeoutError:
             if not deadline.expired():
                 raise
@@ -214,7 +224,9 @@ class OpenAIChat:
         if (failure := received.failure) is not None:
             return failure
         if (other := received.no_completion) is not None:
-            raise LLMBadResponse(self._model, self._endpoint, other)
+            elsewhere = other.startswith(PAGE) or VERSION.search(self._endpoint) is None
+            advice = CHECK_URL if elsewhere else CHECK_LATER
+            raise LLMBadResponse(self._model, self._endpoint, other, advice=advice)
         self._marks_ends = self._marks_ends or (received.streamed and received.ended)
         if not streaming or not received.cut_off:
             return None

@@ -92,7 +92,8 @@ def failed_attempt(exc: Exception) -> FailedAttempt:
     if not sent and (why := unreached(exc, str(request.url) if request else "")) is not None:
         return FailedAttempt(why.reason, why.advice, retry=why.retry)
     if speaks_no_http(exc):
-        return FailedAttempt("what answers there speaks no HTTP", CHECK_PORT)
+        reason = "the connection was lost (what answers there speaks no HTTP)"
+        return FailedAttempt(reason, CHECK_PORT, retry=True, may_be_billed=True)
     reason = "the connection was lost" if sent else "no connection"
     # aiohttp's own message contains the address of an object.
     detail = getattr(cause, "strerror", None) or (str(cause) if kind == "ConnectError" else kind)

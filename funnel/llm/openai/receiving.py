@@ -30,6 +30,9 @@ LAST_PIECE_S = 5.0
 """How long the usage may come after the words, from a server that does not close its stream."""
 DRAIN_S = 0.1
 """How long the end of the body may come after `[DONE]`, so that the connection can be used again."""
+PAGE = "a page of HTML or XML"
+DESCRIBED_CHARS = 2_000
+"""How much of a wrong body an error gets: more than is shown, as no secret is cut before it is hidden."""
 CHECK_SILENCE = "Allow a longer silence (FUNNEL_STALL_S), or check the endpoint."
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -81,7 +84,7 @@ class Received:
             reason = f"no word for {self._stall_s:g} s in the middle of a reply"
             return FailedAttempt(reason, CHECK_SILENCE, retry=True, may_be_billed=True)
         if self._garbled:
-            reason = f"a piece of the reply was not JSON: {' '.join(self._garbled.split())[:80]!r}"
+            reason = f"a piece of the reply was not JSON: {self._garbled[:DESCRIBED_CHARS]!r}"
             return FailedAttempt(reason, CHECK_LATER, retry=True, may_be_billed=True)
         if self.reply.names_choices and not self.reply.has_choices:
             return FailedAttempt("a reply without choices", CHECK_LATER, retry=True, may_be_billed=True)
@@ -214,11 +217,11 @@ class Received:
 
 def described(body: bytes) -> str:
     """Return in a few words what a body is that is not a completion."""
-    start = body[:200].decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
+    start = body[:DESCRIBED_CHARS].decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
     if not start:
         return "an empty body"
     if start.startswith("<"):
-        return "a page of HTML or XML"
+        return PAGE
     if parsed(body) is None:
         return "a body that is not JSON"
-    return f"no choices, in {' '.join(start.split())[:120]!r}"
+    return f"no choices, in {' '.join(start.split())!r}"

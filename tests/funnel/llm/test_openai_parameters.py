@@ -182,6 +182,39 @@ async def test_without_a_system_role_its_text_stands_before_the_users(chat, chat
     ]
 
 
+async def test_a_refusal_inside_a_200_is_negotiated_as_well(chat, chat_server):
+    chat_server.default = lambda body: (
+        Reply(body={"error": {"message": "response_format is not supported", "code": 400}})
+        if "response_format" in body
+        else Reply("ok")
+    )
+    assert await asked(chat, chat_server, 2) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("part", "saying"),
+    [
+        ("stream", "Streaming is not supported"),
+        ("stream_options", "unknown parameter: stream_options"),
+        ("stream_options", "Unrecognized request argument supplied: stream_options"),
+    ],
+)
+async def test_an_endpoint_that_cannot_stream_is_asked_without_from_then_on(chat, chat_server, part, saying):
+    chat_server.default = picky(part, saying=saying)
+    assert await asked(chat, chat_server, 2) == [2, 1]
+    assert part not in chat_server.seen[-1].body
+
+
+@pytest.mark.parametrize("part", ["stream", "stream_options"])
+async def test_streaming_refused_without_a_name_is_left_out_and_the_rest_comes_back(chat, chat_server, part):
+    chat_server.default = picky(part)
+    await asked(chat, chat_server, 8)
+    assert await asked(chat, chat_server) == [1]
+    last = chat_server.seen[-1].body
+    assert part not in last
+    assert all(has(last, p) for p in ("response_format", "temperature", "system"))
+
+
 async def test_calls_at_once_find_out_together(chat, chat_server):
     chat_server.default = picky("response_format")
     done = await asyncio.gather(*(chat.complete(ASK) for _ in range(12)))

@@ -11,7 +11,7 @@ import pytest
 import trustme
 from chat_server import ChatServer, Reply, error
 
-from funnel.errors import BadSetting, LLMRefused, LLMUnavailable
+from funnel.errors import BadSetting, LLMBadResponse, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request, Retry
 from funnel.llm.openai.chat import OpenAIChat, probe
 from funnel.llm.openai.failures import failed_reply
@@ -196,6 +196,26 @@ def test_the_url_is_blamed_only_where_nothing_is_at_its_path(status, body, said,
     failure = failed_reply(body, status=status)
     assert said in failure.advice
     assert unsaid not in failure.advice
+
+
+@pytest.mark.parametrize(
+    ("reply", "path", "blames_url"),
+    [
+        (Reply(body=b"<html>Welcome</html>"), "/v1", True),
+        (Reply(body={"status": "running"}), "", True),
+        (Reply(body={"status": "running"}), "/v1", False),
+        (Reply(body=b'{"choices": [{"mess'), "/v1", False),
+    ],
+)
+async def test_what_is_no_completion_blames_the_url_only_where_that_is_likely(
+    chat_server, reply, path, blames_url
+):
+    chat_server.script(reply)
+    chat = OpenAIChat("m", base_url=chat_server.url.removesuffix("/v1") + path)
+    with pytest.raises(LLMBadResponse) as caught:
+        await chat.complete(ASK)
+    await chat.close()
+    assert ("OPENAI_BASE_URL" in str(caught.value)) is blames_url
 
 
 def test_a_page_is_shown_by_its_title():
