@@ -17,10 +17,12 @@ from moto.moto_server.werkzeug_app import (
     MotoRequestHandler,
     create_backend_app,
 )
+from s3_quirks import QUIRKS
 from werkzeug.serving import make_server
 
 utcnow = moto.s3.models.utcnow
 passed = [timedelta()]
+quirks = []
 turn = threading.Lock()
 application = DomainDispatcherApplication(create_backend_app)
 
@@ -35,12 +37,20 @@ def serve(environment, start):
         start("204 No Content", [])
         return []
 
-    def dated(status, headers, *rest):
+    if environment["PATH_INFO"] == "/-/quirk":
+        quirks[:] = [QUIRKS[name]() for name in parse_qs(environment["QUERY_STRING"]).get("name", ())]
+        start("204 No Content", [])
+        return []
+
+    def as_now(status, headers, *rest):
         headers = [header for header in headers if header[0].lower() != "date"]
-        return start(status, [*headers, ("Date", format_datetime(now().astimezone(), usegmt=False))], *rest)
+        return status, [*headers, ("Date", format_datetime(now().astimezone(), usegmt=False))], *rest
+
+    def plain(environment, start):
+        return application(environment, lambda *answer: start(*as_now(*answer)))
 
     with turn:
-        return list(application(environment, dated))
+        return list(quirks[0](plain, environment, start) if quirks else plain(environment, start))
 
 
 class Handler(MotoRequestHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import quote
 
 from services.server import MemoryServer
 
@@ -39,7 +40,12 @@ class S3Server(MemoryServer):
     def answers(self) -> bool:
         return self.ask("PUT", f"/{BUCKET}")[0] == 200
 
+    def becomes(self, quirk: str) -> None:
+        """Be the server of that quirk from now on; "" is S3."""
+        self.ask("GET", f"/-/quirk?name={quote(quirk)}")
+
     def empty(self) -> None:
+        self.becomes("")
         self.ask("POST", "/moto-api/reset")
         self.ask("PUT", f"/{BUCKET}")
 

@@ -17,15 +17,25 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, TypeVar
 
-import aiohttp
 from aiobotocore.session import get_session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as Unconnected
+from botocore.exceptions import BotoCoreError, ClientError, SSLError
 from botocore.handlers import add_expect_header
+from botocore.parsers import ResponseParserError
 
 from funnel.backoff import pauses
 from funnel.errors import MemoryFailed
+from funnel.memory.backends.s3.failures import (
+    CONFLICT,
+    LOST,
+    NOT_FOUND,
+    Refused,
+    Status,
+    Unclear,
+    Unfit,
+    advice,
+    described,
+)
 from funnel.memory.backends.s3.url import place
 from funnel.memory.credentials import Secrets, without_credentials
 
@@ -34,11 +44,7 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _SLOWEST_BYTES_S = 50_000
 _DELETE_AT_ONCE = 1000  # what one request may name
-_PASSING = frozenset({429, 500, 502, 503, 504})
-_PASSING_CODES = frozenset({"RequestTimeout", "SlowDown", "ConditionalRequestConflict", "OperationAborted"})
-_NOT_FOUND = 404
 _CUT_S = 1.5
-_LOST = (Unconnected, HTTPClientError, aiohttp.ClientError, OSError)
 
 T = TypeVar("T")
 
@@ -106,8 +112,8 @@ class Bucket:
         try:
             # The size is not known in advance; the client itself notices if nothing more arrives.
             return await self._call(attempt, size_bytes=math.inf)
-        except _Status as status:
-            if status.code == _NOT_FOUND and status.error != "NoSuchBucket":
+        except Status as status:
+            if status.code == NOT_FOUND and not status.no_bucket:
                 return None
             raise self._refusal(status) from status.__cause__
 
@@ -117,6 +123,7 @@ class Bucket:
         Returns: its new etag; None if the condition does not hold and nothing was written.
         """
         condition = {"IfNoneMatch": "*"} if new else {"IfMatch": etag} if etag else {}
+        deadline = time.monotonic() + self._retry_s
         lost = False
 
         async def attempt(client: Any) -> str:
@@ -124,19 +131,26 @@ class Bucket:
             try:
                 answer = await client.put_object(Bucket=self.place.bucket, Key=name, Body=body, **condition)
                 return str(answer["ETag"])
-            except _LOST:
+            except LOST:
                 lost = True
                 raise
             except ClientError as error:
-                lost = lost or _Status(error).code in _PASSING
+                lost = lost or Status(error).may_be_done
                 raise
 
-        try:
-            return await self._call(attempt, size_bytes=len(body))
-        except _Status as status:
-            if not condition or status.code not in {404, 412} or status.error == "NoSuchBucket":
-                raise self._refusal(status) from status.__cause__
-            return await self._etag_of_ours(name, body) if lost else None
+        waits = pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        while True:
+            try:
+                return await self._call(attempt, size_bytes=len(body), conditional=bool(condition))
+            except Status as status:
+                conflict = bool(condition) and status.code == CONFLICT and time.monotonic() < deadline
+                if not conflict and not (condition and status.not_so):
+                    raise self._refusal(status, conditional=bool(condition)) from status.__cause__
+            # At a conflict another write came between, or the server says so whenever a condition does
+            # not hold.
+            if not conflict or not await self._holds(name, etag):
+                return await self._etag_of_ours(name, body) if lost else None
+            await asyncio.sleep(next(waits))
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete objects; one that does not exist is ignored."""
@@ -177,6 +191,10 @@ class Bucket:
             for found in answer.get("Contents", ())
         )
         folders = tuple(found["Prefix"] for found in answer.get("CommonPrefixes", ()))
+        names = [listed.name for listed in objects]
+        if names != sorted(names) or (names and names[0] <= after):
+            reason = "its server does not list objects in the order of their names, from a name on"
+            raise Unfit(self.url, reason)
         return Page(objects, folders, answer.get("IsTruncated", False))
 
     async def close(self) -> None:
@@ -189,37 +207,43 @@ class Bucket:
 
         try:
             await self._call(attempt)
-        except _Status as status:
-            if status.code not in {404, 409, 412, 501} or status.error == "NoSuchBucket":
+        except Status as status:
+            if status.code not in {404, 409, 412, 501} or status.no_bucket:
                 raise self._refusal(status) from status.__cause__
             return False
         return True
+
+    async def _holds(self, name: str, etag: str | None) -> bool:
+        """Whether an object has this etag now; if that is None, whether there is no such object."""
+        found = await self.get(name)
+        return (found.etag if found else None) == etag
 
     async def _etag_of_ours(self, name: str, body: bytes) -> str:
         """Return the etag of the object that an earlier attempt, whose answer was lost, has written."""
         found = await self.get(name)
         if found is not None and found.body == body:
             return found.etag
-        reason = "the connection was lost while writing, and it is unknown whether it was written"
-        raise MemoryFailed(self.url, f"{reason}. Read it again.")
+        raise Unclear(self.url)
 
     async def _answered(self, attempt: Callable[[Any], Awaitable[T]]) -> T:
         try:
             return await self._call(attempt)
-        except _Status as status:
+        except Status as status:
             raise self._refusal(status) from status.__cause__
 
-    async def _call(self, attempt: Callable[[Any], Awaitable[T]], *, size_bytes: float = 0) -> T:
+    async def _call(
+        self, attempt: Callable[[Any], Awaitable[T]], *, size_bytes: float = 0, conditional: bool = False
+    ) -> T:
         """Return the result of `attempt`, which sends up to `size_bytes`.
 
-        Raises: `_Status` for an error that a retry cannot change.
+        Raises: `Status` for an error that a retry cannot change, and for a conflict if it is `conditional`.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
         last = "it gives no answer"
         cause: BaseException | None = None
         async with self._free:
-            client = await self._connected()
+            client = await self._open_client()
             # A call in a queue that moves has not failed.
             deadline = max(began, self._answered_at) + self._retry_s
             for pause_s in pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S):
@@ -227,21 +251,36 @@ class Bucket:
                     async with asyncio.timeout_at(deadline + size_bytes / _SLOWEST_BYTES_S):
                         return await attempt(client)
                 except ClientError as error:
-                    status = _Status(error)
-                    if status.code not in _PASSING and status.error not in _PASSING_CODES:
+                    status = Status(error)
+                    conflict = conditional and status.code == CONFLICT
+                    if conflict or not status.passes:
                         raise status from self._secrets.cause(error)
                     last, cause = f"{status.error}: {status.text}", error
-                except _LOST as error:
-                    last, cause = _lost(error), error
+                except SSLError as error:
+                    raise self._misplaced(error) from self._secrets.cause(error)
+                except LOST as error:
+                    last, cause = described(error), error
                 except BotoCoreError as error:
-                    reason = self._secrets.hidden(str(error)).rstrip(".")
-                    raise MemoryFailed(self.url, f"{reason}.") from self._secrets.cause(error)
+                    raise self._misplaced(error) from self._secrets.cause(error)
+                except (KeyError, ResponseParserError) as error:
+                    reason = f"its answer is not one of an S3 server ({type(error).__name__})"
+                    raise MemoryFailed(self.url, f"{reason}. Check the endpoint.") from None
                 if loop.time() + pause_s > deadline:
                     break
                 await asyncio.sleep(pause_s)
         reason = f"tried for {self._retry_s:g} s: {self._secrets.hidden(last).rstrip('.')}"
         advice = "Check that the server runs and can be reached."
         raise MemoryFailed(self.url, f"{reason}. {advice}") from (cause and self._secrets.cause(cause))
+
+    async def _open_client(self) -> Any:
+        try:
+            return await self._connected()
+        except (BotoCoreError, ValueError) as error:
+            raise self._misplaced(error) from self._secrets.cause(error)
+
+    def _misplaced(self, error: Exception) -> MemoryFailed:
+        """Return the error for what the client library refuses without an answer."""
+        return MemoryFailed(self.url, f"{self._secrets.hidden(str(error)).rstrip('.')}. {advice(error)}")
 
     async def _connected(self) -> Any:
         async with self._opening:
@@ -280,19 +319,13 @@ class Bucket:
         # Dates are rounded down to seconds, so the latest is the best, unless a clock was changed.
         self._ahead_s = max(self._ahead_s, ahead_s) if abs(ahead_s - self._ahead_s) < _CUT_S else ahead_s
 
-    def _refusal(self, status: _Status) -> MemoryFailed:
+    def _refusal(self, status: Status, *, conditional: bool = False) -> MemoryFailed:
+        """Return the error for an answer; `conditional`: it is the answer to a write under a condition."""
         reason = self._secrets.hidden(f"{status.error}: {status.text}").rstrip(".")
-        return MemoryFailed(self.url, f"{reason}. Check the bucket, the credentials and their rights.")
-
-
-class _Status(Exception):
-    """An answer that reports an error."""
-
-    def __init__(self, error: ClientError) -> None:
-        super().__init__()
-        self.code = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        self.error = str(error.response.get("Error", {}).get("Code", "Unknown"))
-        self.text = str(error.response.get("Error", {}).get("Message", ""))
+        if conditional and status.unconditional:
+            return Unfit(self.url, f"{reason}. Its server does not support conditional writes")
+        advised = f"{reason}. Check the bucket, the credentials and their rights."
+        return Refused(self.url, advised, status.code)
 
 
 @cache
@@ -305,13 +338,6 @@ def _session() -> Any:
     for part in ("endpoints", "partitions", "sdk-default-configuration"):
         loader.load_data(part)
     return session
-
-
-def _lost(error: BaseException) -> str:
-    """Describe a lost connection without quoting the library, whose text has names of objects."""
-    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-        return "it gives no answer"
-    return f"no connection ({type(error).__name__})"
 
 
 def _age(written: datetime, answer: Any) -> float:

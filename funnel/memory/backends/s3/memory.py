@@ -2,11 +2,12 @@
 
     prefix/.funnel-memory            marks these objects as a memory, with its format
     prefix/.batch/6f1c...            the verdict on a batch while it is being written
+    prefix/.probe/9d02...            an object that is there for a moment when the memory is opened
     prefix/tenant-2frun-2f1!note-2fx the value under the key `note/x` in the namespace `tenant/run/1`
 
 S3 writes an object as a whole, so getting a key costs one request, and so does putting it. The server must
-support conditional writes (`If-None-Match`, `If-Match`), as Amazon's has since 2024; this is checked when
-a prefix is first used.
+support conditional writes (`If-None-Match`, `If-Match`), as Amazon's has since 2024; every process checks
+this when it first uses a prefix.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from secrets import token_hex
 
 from funnel.errors import MemoryFailed
 from funnel.memory.backends import names
 from funnel.memory.backends.opened import OpenedMemory
 from funnel.memory.backends.s3.batches import Batches, together
 from funnel.memory.backends.s3.bucket import Bucket, FoundObject, ListedObject
+from funnel.memory.backends.s3.conditions import check
+from funnel.memory.backends.s3.failures import Unfit
 from funnel.memory.backends.s3.records import HEAD_BYTES, LASTING, Head, ObjectRecord, head, head_bytes
 from funnel.memory.backends.value import Value
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
@@ -270,19 +275,26 @@ class S3Memory(OpenedMemory):
             if found is None and page.objects:
                 reason = "something else is stored there. Name another prefix, or an empty bucket."
                 raise MemoryFailed(self.url, reason)
+        created = False
         if found is None:
             body = json.dumps({"format": _FORMAT}).encode()
-            await self._bucket.put(mark, body, new=True)
-            if await self._bucket.put(mark, body, new=True):
-                reason = "its server does not support conditional writes, so two writers could both win."
-                raise MemoryFailed(self.url, f"{reason} Name another.")
-        else:
-            self._check_format(found.body)
+            created = await self._bucket.put(mark, body, new=True) is not None
+        # A server that ignores conditions writes this, which says the same.
+        content = json.dumps({"format": self._format(found) if found else _FORMAT, "check": token_hex(8)})
+        try:
+            await check(self._bucket, mark=mark, content=content.encode(), folder=f"{self._base}.probe/")
+        except Unfit:
+            if created:
+                with suppress(MemoryFailed):
+                    await self._bucket.delete([mark])
+            raise
+        if found is not None:
             self._batches.spawn(self._batches.clear_left_behind())
 
-    def _check_format(self, content: bytes) -> None:
+    def _format(self, mark: FoundObject) -> int:
+        """Return the format of the memory. Raises: `MemoryFailed` if this version cannot read it."""
         try:
-            found = json.loads(content)["format"]
+            found = json.loads(mark.body)["format"]
         except (ValueError, KeyError, TypeError):
             reason = ".funnel-memory is damaged. Restore it, or name another prefix."
             raise MemoryFailed(self.url, reason) from None
@@ -290,3 +302,4 @@ class S3Memory(OpenedMemory):
             raise MemoryFailed(
                 self.url, f"format {found}; this version reads up to {_FORMAT}. Upgrade funnel-rlm."
             )
+        return found
