@@ -134,6 +134,7 @@ def _llm(model: str, settings: Settings) -> LLM:
         api_key=key,
         base_url=settings.base_url,
         stall_s=settings.stall_s,
+        tier=settings.tier,
         extras=extras(model, settings),
     )
 

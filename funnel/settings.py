@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 
 from funnel.errors import BadSetting
+from funnel.types import Tier
 
 EXTRACTIVE = "extractive"
 """The built-in stand-in, which quotes sentences and calls no language model."""
@@ -199,6 +200,7 @@ class Settings(BaseSettings):
     max_prompt_tokens: int = Field(
         32_000, ge=1, validation_alias="FUNNEL_MAX_PROMPT_TOKENS", description="a whole number, 1 or more"
     )
+    tier: Tier = Field("standard", validation_alias="FUNNEL_TIER", description="standard, flex or priority")
     max_output_tokens: int | None = Field(
         None, ge=1, validation_alias="FUNNEL_MAX_OUTPUT_TOKENS", description="a whole number, 1 or more"
     )

@@ -18,6 +18,8 @@ Shape = Literal["lookup", "scan", "aggregate", "compare", "multi-hop"]
 Status = Literal["complete", "partial", "declined", "failed"]
 Purpose = Literal["read", "turn", "query", "extract"]
 """Why a model is called: by the reader, for an inspector's turn, a sub-call, or the final extraction."""
+Tier = Literal["standard", "flex", "priority"]
+"""A service tier of an endpoint: flex costs less and may be slow or busy, priority costs more."""
 MODES: tuple[Mode, ...] = ("auto", "lookup", "deep")
 
 

@@ -41,6 +41,8 @@ class Reply:
     usage: tuple[int, int] | None = None
     no_usage: bool = False
     hang_up: bool = False
+    tier: str | None = None
+    cached_tokens: int = 0
     stream: bool | None = None
     pieces: Iterable[bytes] | None = None
     drip_s: float = 0.0
@@ -177,6 +179,7 @@ class ChatServer:
             "prompt_tokens": input_tokens,
             "completion_tokens": output_tokens,
             "total_tokens": input_tokens + output_tokens,
+            "prompt_tokens_details": {"cached_tokens": reply.cached_tokens},
         }
         if reply.stream if reply.stream is not None else body.get("stream"):
             wanted = not reply.no_usage and (body.get("stream_options") or {}).get("include_usage")
@@ -187,6 +190,8 @@ class ChatServer:
                 {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
             ],
         }  # fmt: skip
+        if reply.tier is not None:
+            completion["service_tier"] = reply.tier
         if not reply.no_usage:
             completion["usage"] = usage
         return reply, json.dumps(completion).encode()
@@ -196,7 +201,14 @@ class ChatServer:
         words = [text[i : i + STREAMED_CHARS] for i in range(0, len(text), STREAMED_CHARS)]
         pieces = [piece("", role="assistant"), *map(piece, words), piece(finish="stop")]
         if usage is not None:
-            pieces.append(usage_piece(usage["prompt_tokens"], usage["completion_tokens"]))
+            details = usage["prompt_tokens_details"]
+            pieces.append(
+                usage_piece(usage["prompt_tokens"], usage["completion_tokens"], prompt_tokens_details=details)
+            )
+        if reply.tier is not None:
+            pieces.append(
+                event({"object": "chat.completion.chunk", "choices": [], "service_tier": reply.tier})
+            )
         sent = self._with_pause([*pieces, DONE], reply.pause_s) if reply.pause_s else [*pieces, DONE]
         return replace(reply, pieces=sent, content_type="text/event-stream")
 

@@ -18,13 +18,17 @@ from funnel.llm.limiter import Place
 from funnel.trace.events import Events
 from funnel.trace.kinds import CallRetried, CallWaits
 
+FELL_BACK = "Some calls were made at the {} tier: {}."
 MARGIN_S = 0.05
 """A wait ends so much before the run's deadline, to say what was waited for."""
 
 
 @dataclass(slots=True)
 class Attempts:
-    """The attempts of one call. `event`: the id of the call's event. `step`: its step in the journal."""
+    """The attempts of one call. `event`: the id of the call's event. `step`: its step in the journal.
+
+    `notices` takes what whoever reads the answer should know, once for each kind.
+    """
 
     bill: Bill
     place: Place
@@ -32,6 +36,7 @@ class Attempts:
     events: Events
     journal: CallJournal | None
     step: StepId | None
+    notices: dict[str, str]
     event: int = 0
 
     async def announce(self, reservation: Reservation) -> None:
@@ -42,8 +47,11 @@ class Attempts:
 
     def on_retry(self, retry: Retry) -> Awaitable[None] | None:
         """Book the attempt that was lost if it may have been served, and reserve the next one."""
-        again = CallRetried(attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s)
+        tier = retry.tier or None
+        again = CallRetried(attempt=retry.attempt, reason=retry.reason, wait_s=retry.wait_s, tier=tier)
         self.events.point(again, parent=self.event)
+        if tier is not None:
+            self.notices.setdefault(FELL_BACK, FELL_BACK.format(tier, retry.reason))
         if not retry.may_be_billed:
             return None
         self.bill.book_worst_case()

@@ -7,10 +7,9 @@ import json
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from funnel.llm.tariff import Tier
-from funnel.types import Message, Purpose
+from funnel.types import Message, Purpose, Tier
 
 MAX_REPLY_CHARS = 100_000
 """Longer replies are never parsed; none of the prompts asks for one."""
@@ -88,13 +87,15 @@ class Completion:
 class Retry:
     """A failed attempt that will be repeated after `wait_s` seconds. `attempt` starts at 1.
 
-    `may_be_billed`: the attempt may have been served before it failed (a timeout, a lost connection).
+    `may_be_billed`: the attempt may have been served before it failed (a timeout, a lost connection). `tier`:
+    the service tier that the next attempt asks for, if it is another one; else "".
     """
 
     attempt: int
     reason: str
     wait_s: float
     may_be_billed: bool = False
+    tier: Tier | Literal[""] = ""
 
 
 OnRetry = Callable[[Retry], Awaitable[None] | None]

@@ -7,7 +7,8 @@ from typing import Any
 from funnel.errors import LLMError
 from funnel.llm.base import Completion, Outcome
 from funnel.llm.budget import Ledger, Reservation
-from funnel.llm.tariff import NOTHING_CACHED, CachedInput, Price, Tariff, Tier, name_of
+from funnel.llm.tariff import NOTHING_CACHED, CachedInput, Price, Tariff, name_of
+from funnel.types import Tier
 
 
 class Bill:

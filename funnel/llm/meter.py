@@ -30,10 +30,11 @@ from funnel.llm.base import (
 from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price
 from funnel.llm.limiter import Limiter, Place
 from funnel.llm.paid_calls import PaidCalls
-from funnel.llm.tariff import Tariff, Tier
+from funnel.llm.tariff import Tariff
 from funnel.llm.windows import window_of
 from funnel.trace.events import Events
 from funnel.trace.kinds import CacheHit
+from funnel.types import Tier
 
 MAX_SHORTER = 5
 """How often a call is made again with a shorter reply."""
@@ -74,9 +75,9 @@ class Meter:
         self._cache = cache if isinstance(llm, Located) else None
         self._endpoint = llm.endpoint if isinstance(llm, Located) else ""
         self._journal = journal
-        self._calls = PaidCalls(llm, ledger, events, journal, self._tariff, self._asked)
+        self._notices: dict[str, str] = {}
+        self._calls = PaidCalls(llm, ledger, events, journal, self._tariff, self._asked, self._notices)
         self._window = window_of(llm)
-        self._notices: dict[str, None] = {}
 
     @property
     def name(self) -> str:
@@ -91,7 +92,7 @@ class Meter:
     @property
     def notices(self) -> tuple[str, ...]:
         """What whoever reads the answer should know of these calls."""
-        return tuple(self._notices)
+        return tuple(self._notices.values())
 
     @property
     def window_tokens(self) -> int | None:
@@ -228,7 +229,7 @@ class Meter:
                 sent = replace(sent, max_output_tokens=shorter)
             else:
                 if self._window.used(sent, completion):
-                    self._notices[CUT_SILENTLY.format(self.name, completion.input_tokens)] = None
+                    self._notices[CUT_SILENTLY] = CUT_SILENTLY.format(self.name, completion.input_tokens)
                 return completion
         raise self._too_long()
 

@@ -11,19 +11,28 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from funnel.errors import LLMError
-from funnel.llm.attempts import Attempts
+from funnel.llm.attempts import FELL_BACK, Attempts
 from funnel.llm.base import LLM, CallJournal, CallOptions, Completion, Request, StepId
 from funnel.llm.bill import Bill
 from funnel.llm.budget import Ledger, Reservation
 from funnel.llm.limiter import Place
-from funnel.llm.tariff import Tariff, Tier
+from funnel.llm.tariff import Tariff
 from funnel.trace.events import Events
 from funnel.trace.kinds import ModelCallEnded, ModelCallStarted
+from funnel.types import Tier
+
+TIER_UNKNOWN = (
+    "The endpoint of {} does not say that it served the {} tier: it may not know it, so the dearest price "
+    "that a call can have had is counted."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PaidCalls:
-    """Calls one model and books each call in `ledger` by `tariff`. `asked`: the tier that calls ask for."""
+    """Calls one model and books each call in `ledger` by `tariff`. `asked`: the tier that calls ask for.
+
+    `notices` takes what whoever reads the answer should know, once for each kind.
+    """
 
     _llm: LLM
     _ledger: Ledger
@@ -31,6 +40,7 @@ class PaidCalls:
     _journal: CallJournal | None
     _tariff: Tariff | None
     _asked: Tier
+    _notices: dict[str, str]
 
     async def make(
         self,
@@ -54,7 +64,7 @@ class PaidCalls:
             max_output_tokens=granted.max_output_tokens,
         )
         bill = Bill(self._ledger, reservation, self._tariff, self._asked)
-        attempts = Attempts(bill, taken, self._ledger, self._events, self._journal, place)
+        attempts = Attempts(bill, taken, self._ledger, self._events, self._journal, place, self._notices)
         try:
             await attempts.announce(reservation)
             with self._events.open(begun, parent=parent) as model_call:
@@ -98,9 +108,12 @@ class PaidCalls:
             self._ledger.remaining_s, attempts.on_retry, attempts.while_waiting, attempts.place.party
         )
         try:
-            return await self._llm.complete(request, options)
+            completion = await self._llm.complete(request, options)
         except LLMError as error:
             # The model was told of the deadline, and may be the first to notice it.
             if error.may_be_billed and self._ledger.remaining_s == 0:
                 raise self._ledger.out_of_time() from error
             raise
+        if self._asked != "standard" and not completion.tier and FELL_BACK not in self._notices:
+            self._notices[TIER_UNKNOWN] = TIER_UNKNOWN.format(self._llm.name, self._asked)
+        return completion

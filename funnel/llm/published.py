@@ -11,7 +11,8 @@ from genai_prices.data import providers
 from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices, TimeOfDateConstraint
 
 from funnel.llm.prices import Listing
-from funnel.llm.tariff import Price, Tariff, Tier
+from funnel.llm.tariff import Price, Tariff
+from funnel.types import Tier
 
 _WRITES_BY_ITSELF = ("gpt-", "openai/gpt-")
 """Models whose endpoint fills its cache without being asked for it, and bills that where it has a price."""

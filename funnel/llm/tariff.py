@@ -6,10 +6,9 @@ Knows no model by name and no ledger.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-Tier = Literal["standard", "flex", "priority"]
-TIERS: tuple[Tier, ...] = ("standard", "flex", "priority")
+from funnel.types import Tier
+
 _SERVED: dict[str, Tier] = {"flex": "flex", "priority": "priority", "fast": "priority"}
 """The tiers that cost another price than the standard one, as endpoints name them in their replies."""
 

@@ -330,6 +330,7 @@ class CallRetried(Happened):
     attempt: int
     reason: str
     wait_s: float
+    tier: str | None = field(default=None, metadata={**OMITTED, **OURS})
 
 
 @_data

@@ -37,6 +37,7 @@ from funnel.llm.openai.status import TOO_MANY
 from funnel.llm.openai.wire import model_names, request_body
 from funnel.llm.pace import Cost
 from funnel.llm.pacing import TooSlow, Turn, pacer_of
+from funnel.types import Tier
 
 STALL_S = 60.0
 _UNUSED = openai.AsyncStream[object]
@@ -45,6 +46,11 @@ LONGEST_PAUSE_S = 60.0
 """The longest pause after a failure, unless the endpoint asks for a longer one."""
 PATIENCE_S = 600.0
 """How long a call without a time limit is tried again while the endpoint refuses it because of its rate."""
+SERVICE_TIER = "service_tier"
+FLEX_TIME_SHARE = 0.5
+"""The share of a call's time that the flex tier may take, before the standard tier is asked."""
+FLEX_PAUSE_S = 300.0
+"""How long the flex tier is not asked after it did not answer in that time."""
 NO_COST = Cost()
 FIXED_TEMPERATURE = re.compile(r"(?:.*/)?gpt-6\b")
 """Models that refuse a temperature unless their effort is `none`."""
@@ -68,6 +74,8 @@ class OpenAIChat:
         backoff_s: upper end of the wait before the first retry (three quarters of it on average); doubles
             with each retry.
         extras: what the user adds to each request.
+        tier: the service tier to ask for. A call that the flex tier does not serve, since it is busy or takes
+            more than half of the call's time, is made at the standard tier.
 
     Raises: `BadSetting` if the key cannot be sent, or is missing and the endpoint is OpenAI.
     """
@@ -82,6 +90,7 @@ class OpenAIChat:
         stall_s: float = STALL_S,
         backoff_s: float = 1.0,
         extras: Extras = NO_EXTRAS,
+        tier: Tier = "standard",
     ) -> None:
         self._model = model
         connection = Connection(base_url, api_key, extras)
@@ -103,6 +112,8 @@ class OpenAIChat:
         dropped = frozenset({"temperature"} if thinks else ())
         self._parameters = Parameters(Form(limit_name, dropped), extras.body)
         self._marks_ends = False
+        self._tier: Tier = tier
+        self._flex_from = 0.0
 
     @property
     def name(self) -> str:
@@ -113,6 +124,11 @@ class OpenAIChat:
     def endpoint(self) -> str:
         """Where the calls go, with a hash of what else tells its answers apart; it reveals no secret."""
         return self._located
+
+    @property
+    def tier(self) -> Tier:
+        """The service tier that calls ask for."""
+        return self._tier
 
     @property
     def account(self) -> str:
@@ -132,7 +148,9 @@ class OpenAIChat:
         calling = _Calling()
         try:
             async with asyncio.timeout(options.timeout_s) as deadline:
-                completion = await self._complete_with_retries(request, options, deadline, calling)
+                completion = await self._complete_at_flex(request, options, deadline)
+                if completion is None:
+                    completion = await self._complete_with_retries(request, options, deadline, calling)
         except LLMBadResponse as bad:
             reason = self._redactor.line(bad.reason)
             raise LLMBadResponse(self._model, self._endpoint, reason, advice=bad.advice) from None
@@ -146,6 +164,42 @@ class OpenAIChat:
         """Close the connections."""
         await self._client.close()
 
+    async def _complete_at_flex(
+        self, request: Request, options: CallOptions, deadline: asyncio.Timeout
+    ) -> Completion | None:
+        """Try the call once at the flex tier, if that is wanted.
+
+        Returns: None if the call is to be made at the standard tier, since flex is busy or takes too long.
+        """
+        loop = asyncio.get_running_loop()
+        if self._tier != "flex" or not self._parameters.sends(SERVICE_TIER) or loop.time() < self._flex_from:
+            return None
+        body = {**request_body(self._model, request), SERVICE_TIER: self._tier}
+        give_up_at = deadline.when() or loop.time() + PATIENCE_S
+        try:
+            async with self._pacer.turn(self._cost(request), options, give_up_at=give_up_at) as turn:
+                time_s = (give_up_at - loop.time()) * FLEX_TIME_SHARE
+                async with asyncio.timeout(time_s) as own:
+                    attempting = partial(self._attempt, request, turn, options.on_delta)
+                    outcome = await self._parameters.negotiate(body, attempting)
+                if isinstance(outcome, Completion):
+                    turn.serve()
+                    return outcome
+        except TooSlow:
+            return None
+        except TimeoutError:
+            if not own.expired():
+                raise
+            self._flex_from = loop.time() + FLEX_PAUSE_S
+            outcome = FailedAttempt(f"no answer within {_seconds(time_s)}", retry=True, may_be_billed=True)
+        if not outcome.retry:
+            raise self._error(outcome, 1, left_s=give_up_at - loop.time())
+        reason = f"the flex tier did not serve the call: {self._redactor.line(outcome.reason)}"
+        notified = options.on_retry(Retry(1, reason, 0.0, outcome.may_be_billed, tier="standard"))
+        if notified is not None:
+            await notified
+        return None
+
     async def _complete_with_retries(
         self, request: Request, options: CallOptions, deadline: asyncio.Timeout, calling: _Calling
     ) -> Completion:
@@ -153,6 +207,8 @@ class OpenAIChat:
         loop = asyncio.get_running_loop()
         give_up_at = deadline.when() or loop.time() + PATIENCE_S
         body = request_body(self._model, request)
+        if self._tier == "priority":
+            body[SERVICE_TIER] = self._tier
         attempt = lost = 0
         waits = pauses(self._backoff_s, LONGEST_PAUSE_S)
         while True:

@@ -102,6 +102,10 @@ class Parameters:
         self._suspects: tuple[str, ...] = ()
         self._probing = False
 
+    def sends(self, name: str) -> bool:
+        """Whether the endpoint is still sent an optional parameter, as far as it was not refused."""
+        return name not in self.form.dropped
+
     async def negotiate(self, body: Mapping[str, Any], attempt: Attempt) -> Completion | FailedAttempt:
         """Make one attempt; repeat it in another form each time the endpoint refuses a parameter.
 
