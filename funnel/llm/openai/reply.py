@@ -98,19 +98,24 @@ class ReplyBuilder:
         return words, thoughts
 
     def completion(self, request: Request, model: str) -> Completion:
-        """Return the reply. Tokens that the endpoint does not state are estimated from above."""
+        """Return the reply. Tokens that the endpoint does not state are estimated from above.
+
+        Of a reply that was cut, the endpoint may have written more than has come, up to all that it was asked
+        for.
+        """
         text, thoughts = _sound("".join(self._text)), _sound("".join(self._thoughts))
         refusal = "".join(self._refusal)
         given, produced = self._usage.input_tokens, self._usage.output_tokens
         if produced == 0 and (text or thoughts):
             produced = None
+        least = request.max_output_tokens if self.cut else 0
         is_estimated = given is None or produced is None
         reason = "length" if self.cut else self.finish_reason or "stop"
         return Completion(
             text=text or refusal,
             model=self._model or model,
             input_tokens=request.estimated_input_tokens() if given is None else given,
-            output_tokens=estimated_output_tokens(text + thoughts) if produced is None else produced,
+            output_tokens=max(least, estimated_tokens(text + thoughts)) if produced is None else produced,
             finish_reason="refusal" if refusal else reason,
             estimated=is_estimated,
             thoughts=thoughts,
@@ -119,11 +124,6 @@ class ReplyBuilder:
             tier=self._tier,
             cut=self.cut,
         )
-
-
-def estimated_output_tokens(text: str) -> int:
-    """Return an upper bound of the tokens that it took to write a text."""
-    return len(text.encode()) // 2 + 8
 
 
 def _is_another(index: Any) -> bool:

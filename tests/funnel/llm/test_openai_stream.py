@@ -436,3 +436,10 @@ async def test_a_reply_without_end_is_cut_at_the_size_that_is_stated(chat, chat_
     completion = await chat.complete(ASK)
     assert (completion.cut, completion.finish_reason, completion.estimated) == ("size", "length", True)
     assert 100_000 <= len(completion.text) < 100_100
+
+
+async def test_a_reply_that_was_cut_is_booked_at_all_that_was_asked_for(chat, chat_server):
+    request = Request(ASK.messages, "query", max_output_tokens=9_000)
+    chat_server.script(streamed(*[piece("The lease ends in the spring of the year. ")] * 3_700))
+    completion = await chat.complete(request)
+    assert (completion.output_tokens, completion.estimated) == (9_000, True)
