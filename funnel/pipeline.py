@@ -131,6 +131,8 @@ class Funnel:
     async def stream(self, question: str, options: Options | None = None) -> AsyncIterator[Event]:
         """Yield the run's events as they happen; the last but one, of kind `answer`, holds the answer.
 
+        On the lookup route its words come before it, as events of kind `answer.delta`.
+
         Leaving the loop early cancels the run. Raises: as `ask`.
         """
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -148,6 +150,8 @@ class Funnel:
         try:
             return await self._answered(prepared)
         except BaseException as error:
+            if prepared.run.words is not None:
+                prepared.run.words.retract("the run ended without an answer")
             await prepared.run.journal.stop(EndReason.of(error))
             raise
 
@@ -160,6 +164,8 @@ class Funnel:
         draft = await verification.checked(run, await stage.answer(run, hits))
         await _keep_findings(run, draft)
         answer = self._answer(prepared, decision, draft)
+        if run.words is not None:
+            run.words.settle(answer.text)
         around = await verification.surroundings(run, answer.citations)
         run.events.point(AnswerGiven.of(answer, around), parent=run.event)
         await run.journal.finish(answer)

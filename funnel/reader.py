@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from funnel.errors import BadAnswer, BudgetExceeded, BudgetTooSmall, ContextTooLong, LLMError
 from funnel.llm.base import MAX_REPLY_CHARS, Completion, Message, Request, StepId, estimated_tokens
+from funnel.llm.hearing import unusable
+from funnel.llm.meter import Meter
 from funnel.prompts import fence, render
+from funnel.reader_words import AnswerInReply
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import MARKER, CitableText, cite, renumber, renumber_value
@@ -94,18 +97,27 @@ class Reader:
         """Return the answer that a reply gives, or that a second reply does if the first was malformed."""
         reply, wrong = await _parse(completion.text, run.schema)
         if wrong:
+            wrong = unusable(completion) or wrong
             run.events.point(ReplyRejected(reason=wrong), parent=run.event)
+            if run.words is not None:
+                run.words.retract(f"the reply was malformed: {wrong}")
             again = _again(run, request, completion.text, wrong)
             try:
-                completion = await run.root.complete(again, parent=run.event, place=_step(REPAIR, again))
+                completion = await _heard(run).complete(again, parent=run.event, place=_step(REPAIR, again))
             except (BudgetExceeded, LLMError) as error:
                 stopped = _unformed(reply, completion.text, sources, wrong, str(error))
                 return replace(stopped, end_reason=EndReason.of(error))
             second, wrong = await _parse(completion.text, run.schema)
+            wrong = wrong and (unusable(completion) or wrong)
             reply = second or reply
         if wrong or reply is None:
             return _unformed(reply, completion.text, sources, wrong)
         return _draft(reply, sources)
+
+
+def _heard(run: Run) -> Meter:
+    """Return the root's meter; if somebody listens, one that shows the answer's words as they come."""
+    return run.root if run.words is None else run.root.heard_by(AnswerInReply(run.words))
 
 
 def _step(path: tuple[int, ...], request: Request) -> StepId:
@@ -143,7 +155,7 @@ async def _ask(run: Run, every: Sequence[CitableText]) -> tuple[Request, Sequenc
         sources = fitting(every, room)
         request = _request(run, sources)
         try:
-            completion = await run.root.complete(request, parent=run.event, place=_step(FIRST, request))
+            completion = await _heard(run).complete(request, parent=run.event, place=_step(FIRST, request))
         except ContextTooLong:
             most = sum(estimated_tokens(source.text) for source in sources) * 3 // 4
             if most < MIN_PASSAGE_TOKENS:
@@ -175,7 +187,7 @@ def _again(run: Run, request: Request, said: str, wrong: str) -> Request:
     room = run.root.prompt_room(OUTPUT_TOKENS) - request.estimated_input_tokens()
     n_chars = max(MIN_REPEATED_CHARS, 2 * (room - estimated_tokens(repair.content)))
     shown = said[: min(MAX_REPEATED_CHARS, n_chars)]
-    return replace(request, messages=(*request.messages, Message("assistant", shown), repair))
+    return replace(request, messages=(*request.messages, Message("assistant", shown or "(empty)"), repair))
 
 
 def _unformed(

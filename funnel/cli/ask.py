@@ -104,7 +104,8 @@ def ask(
                 mode=mode != "auto", k=k, where=where, rerank=rerank, schema=schema, fresh=fresh
             )
             asker = scope.asker(principals) if principals else None
-            answer = _resumed(resume, settings, kb, docs, ResumeOptions(trace=trace, asker=asker), given)
+            again = ResumeOptions(trace=trace, asker=asker)
+            answer = _resumed(resume, settings, kb, docs, again, given, words=not as_json)
         elif question is not None:
             allowed: Limits = replace(limits(settings), **given)
             reader, wanted = scope.asker(principals or ()), scope.where(where)
@@ -125,7 +126,13 @@ def ask(
                 )
                 ranked = reranking.reranked(documents, rerank)
                 answer = asyncio.run(
-                    running.run(ranked, running.with_writable_state(settings), question, options)
+                    running.run(
+                        ranked,
+                        running.with_writable_state(settings),
+                        question,
+                        options,
+                        words=not as_json,
+                    )
                 )
         if as_json:
             show.print_json(answer.as_dict())
@@ -157,6 +164,8 @@ def _resumed(
     docs: Path | None,
     again: ResumeOptions,
     given: dict[str, Any],
+    *,
+    words: bool,
 ) -> Answer:
     """Resume a run over the documents that it began with. `given` are new limits."""
     record = asyncio.run(_record(name, settings.memory))
@@ -168,7 +177,7 @@ def _resumed(
     again = replace(again, limits=replace(record.limits, **given))
     with running.source(kb, docs) as documents:
         ranked = reranking.reranked(documents, labels.get("rerank"))
-        return asyncio.run(running.resume(ranked, settings, record.run, again))
+        return asyncio.run(running.resume(ranked, settings, record.run, again, words=words))
 
 
 async def _record(name: str, url: str) -> RunRecord:

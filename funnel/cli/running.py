@@ -15,6 +15,8 @@ from rich.markup import escape
 from funnel.cli import show
 from funnel.errors import BadSetting
 from funnel.trace.kinds import (
+    AnswerDelta,
+    AnswerRetracted,
     CacheHit,
     CallRetried,
     CallWaited,
@@ -115,28 +117,43 @@ def _temporary_folder() -> Path:
     return Path(mkdtemp(prefix="funnel-"))
 
 
-async def run(documents: Source | Documents, settings: Settings, question: str, options: Options) -> Answer:
-    """Answer a question, with a progress line on stderr."""
+async def run(
+    documents: Source | Documents, settings: Settings, question: str, options: Options, *, words: bool = False
+) -> Answer:
+    """Answer a question, with a progress line on stderr. `words`: and the answer's words as they come."""
     return await _run_with_status(
-        documents, settings, lambda funnel, sink: funnel.ask(question, options, on_event=sink)
+        documents, settings, lambda funnel, sink: funnel.ask(question, options, on_event=sink), words=words
     )
 
 
-async def resume(source: Source, settings: Settings, name: str, again: ResumeOptions) -> Answer:
-    """Resume a run, with a progress line on stderr."""
+async def resume(
+    source: Source, settings: Settings, name: str, again: ResumeOptions, *, words: bool = False
+) -> Answer:
+    """Resume a run, with a progress line on stderr. `words`: and the answer's words as they come."""
     return await _run_with_status(
-        source.as_owner(), settings, lambda funnel, sink: funnel.resume(name, again, on_event=sink)
+        source.as_owner(),
+        settings,
+        lambda funnel, sink: funnel.resume(name, again, on_event=sink),
+        words=words,
     )
 
 
 async def _run_with_status(
-    documents: Source | Documents, settings: Settings, work: Callable[[Funnel, Sink], Awaitable[Answer]]
+    documents: Source | Documents,
+    settings: Settings,
+    work: Callable[[Funnel, Sink], Awaitable[Answer]],
+    *,
+    words: bool,
 ) -> Answer:
     from funnel.factory import build
 
     async with build(documents, settings) as funnel:
+        # The status goes away when the answer is there: the words in it are provisional.
         with show.ERR.status("retrieving") as line:
-            progress = ProgressLine(lambda text: line.update(show.plain(text)))
+            progress = ProgressLine(
+                lambda text, said: line.update(show.with_tail(text, said)),
+                with_words=words and show.is_watched(),
+            )
             answer = None
             try:
                 answer = await work(funnel, progress)
@@ -161,9 +178,10 @@ def _memory_option(settings: Settings) -> str:
 
 @dataclass
 class ProgressLine:
-    """Turns the stream of events into one progress line."""
+    """Turns the stream of events into one progress line, and the words of the answer so far below it."""
 
-    show: Callable[[str], None]
+    show: Callable[[str, str], None]
+    with_words: bool = False
     run: str = ""
     calls: int = 0
     tokens: int = 0
@@ -171,6 +189,7 @@ class ProgressLine:
     stage: str = "retrieving"
     open_calls: set[int] = field(default_factory=set)
     waits: dict[int, str] = field(default_factory=dict)
+    words: str = ""
 
     def __call__(self, event: Event) -> None:
         """Update the line with an event."""
@@ -182,8 +201,19 @@ class ProgressLine:
             case TurnStarted(number=number):
                 self.stage = f"inspecting, turn {number}"
             case CallRetried(reason=reason, wait_s=wait_s):
-                self.show(f"{reason}; trying again in {wait_s:.0f} s")
+                self.show(f"{reason}; trying again in {wait_s:.0f} s", "")
                 return
+            case AnswerDelta(text=text):
+                self.words += text if self.with_words else ""
+            case AnswerRetracted():
+                self.words = ""
+            case _:
+                self._count(event)
+        self.show(self.line, self.words)
+
+    def _count(self, event: Event) -> None:
+        """Count the calls that are made, wait or have ended."""
+        match event.data:
             case CallWaits(reason=reason):
                 self.waits[event.id] = reason
             case CallWaited():
@@ -196,7 +226,6 @@ class ProgressLine:
                 self.open_calls.discard(event.id)
                 self.calls += call.error is None
                 self.tokens += call.input_tokens + call.output_tokens
-        self.show(self.line)
 
     @property
     def line(self) -> str:

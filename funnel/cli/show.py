@@ -30,6 +30,8 @@ QUOTE_CHARS = 160
 UNCITED_CHARS = 80
 PASSAGE_CHARS = 100
 NAME_CHARS = 400
+ROWS_AROUND_WORDS = 5
+"""Rows of the terminal that words of an answer leave free while they come."""
 
 
 class Screen(Console):
@@ -58,6 +60,20 @@ ERR = Screen(stderr=True)
 def plain(text: str) -> Text:
     """Return foreign text for places where rich would parse a string as markup."""
     return ERR.render_str(text, markup=False)
+
+
+def is_watched() -> bool:
+    """Whether somebody sees both what is printed and how far it has come."""
+    return OUT.is_terminal and ERR.is_terminal
+
+
+def with_tail(line: str, words: str) -> Text:
+    """Return a progress line and below it the last of some foreign words, as many as have room."""
+    if not words:
+        return plain(line)
+    rows = max(1, ERR.height - ROWS_AROUND_WORDS)
+    lines = plain(words[-rows * ERR.width :]).wrap(ERR, max(1, ERR.width - 1))
+    return Text("\n").join([plain(line), Text(), *lines[-rows:]])
 
 
 def print_json(value: Any) -> None:

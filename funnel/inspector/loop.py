@@ -35,6 +35,7 @@ from funnel.inspector.transcript import (
     transcript,
 )
 from funnel.llm.base import MAX_REPLY_CHARS, Completion, Request, StepId
+from funnel.llm.hearing import unusable
 from funnel.prompts import fence, render
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 from funnel.trace.kinds import CellEnded, CellStarted, ReplyRejected, TurnStarted, WorkStopped
@@ -155,7 +156,7 @@ class Inspection:
                 return self._unfinished(str(error), EndReason.of(error))
             code = parse(completion.text, cut=completion.finish_reason == "length")
             if not isinstance(code, Code):
-                return self._rejected(completion.text, code.reason, turn.id)
+                return self._rejected(completion, code.reason, turn.id)
             self._repairs = 0
             try:
                 result = await self._cell(session, code, turn.id, step.path)
@@ -201,15 +202,19 @@ class Inspection:
                     raise
                 cuts += 1
 
-    def _rejected(self, reply: str, reason: str, parent: int) -> Unfinished | None:
+    def _rejected(self, completion: Completion, reason: str, parent: int) -> Unfinished | None:
         """Tell the model what was wrong with its reply; the work ends if that has happened too often."""
+        reply = completion.text
+        if wrong := unusable(completion):
+            reason = f"{reason} ({wrong}.)"
         self._run.events.point(ReplyRejected(reason=reason), parent=parent)
         shown = shorten(reply) if len(reply) > MAX_REPLY_CHARS else reply
         self._tell(Turn(shown or "(empty)", reason))
         self._repairs += 1
         if self._repairs <= MAX_REPAIRS:
             return None
-        return self._unfinished(f"{self._repairs} replies in a row held no code to run", EndReason.MALFORMED)
+        held = f"{self._repairs} replies in a row held no code to run"
+        return self._unfinished(f"{held}: {wrong}" if wrong else held, EndReason.MALFORMED)
 
     def _tell(self, turn: Turn) -> None:
         """Add a turn, also to the fingerprint of all turns, which no compaction changes."""

@@ -5,6 +5,7 @@ Knows no provider. The meters of a run (root model, sub-calls) share its ledger 
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 from funnel.errors import (
@@ -28,6 +29,7 @@ from funnel.llm.base import (
     Tiered,
 )
 from funnel.llm.budget import MIN_OUTPUT_TOKENS, Ledger, Limits, Price
+from funnel.llm.hearing import Listener, without_thoughts
 from funnel.llm.limiter import Limiter, Place
 from funnel.llm.paid_calls import PaidCalls
 from funnel.llm.tariff import Tariff
@@ -119,6 +121,12 @@ class Meter:
         needed = self._window.needed(prompt, self.reply_tokens(usual))
         return WindowTooSmall(self.name, self._window.tokens or 0, needed, what)
 
+    def heard_by(self, listener: Listener) -> Meter:
+        """Return the same meter, but with a listener that hears the words of each reply as they come."""
+        heard = copy.copy(self)
+        heard._calls = replace(self._calls, listener=listener)  # noqa: SLF001 - a copy of this one
+        return heard
+
     @property
     def at_once(self) -> int:
         """How many calls of the run can be in flight at once."""
@@ -164,7 +172,7 @@ class Meter:
         if (wanted := self._ledger.limits.max_output_tokens) is not None:
             request = replace(request, max_output_tokens=wanted)
         if place is not None and (replayed := self._replayed(request, place, parent)) is not None:
-            return replayed
+            return self._again(replayed, request)
         async with self._ledger.in_time():
             return await self._cached(request, parent, place)
 
@@ -204,7 +212,16 @@ class Meter:
             self._events.point(saved, parent=parent)
             if self._journal is not None and place is not None:
                 await self._journal.ended(place, Outcome(completion, cached=True))
+            return self._again(completion, request)
         return completion
+
+    def _again(self, kept: Completion, request: Request) -> Completion:
+        """Return a completion that was kept, and let its words be heard."""
+        # An earlier version may have kept it with its thoughts.
+        said = replace(without_thoughts(kept, request), thoughts="")
+        if self._calls.listener is not None and said.text:
+            self._calls.listener.add(said.text)
+        return said
 
     def _check_price(self, limits: Limits) -> None:
         if self._tariff is None and (limits.max_usd is not None or self._ledger.capped_in_usd):

@@ -8,13 +8,15 @@ know, and a cap that may have been passed counts as passed. So `usage` is never 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 
 from funnel.errors import LLMError
 from funnel.llm.attempts import FELL_BACK, Attempts
-from funnel.llm.base import LLM, CallJournal, CallOptions, Completion, Request, StepId
+from funnel.llm.base import LLM, CallJournal, CallOptions, Completion, Request, Retry, StepId
 from funnel.llm.bill import Bill
 from funnel.llm.budget import Ledger, Reservation
+from funnel.llm.hearing import Hearing, Listener, without_thoughts
 from funnel.llm.limiter import Place
 from funnel.llm.tariff import Tariff
 from funnel.trace.events import Events
@@ -31,7 +33,8 @@ TIER_UNKNOWN = (
 class PaidCalls:
     """Calls one model and books each call in `ledger` by `tariff`. `asked`: the tier that calls ask for.
 
-    `notices` takes what whoever reads the answer should know, once for each kind.
+    `notices` takes what whoever reads the answer should know, once for each kind. `listener`: hears the words
+    of replies as they come.
     """
 
     _llm: LLM
@@ -41,6 +44,7 @@ class PaidCalls:
     _tariff: Tariff | None
     _asked: Tier
     _notices: dict[str, str]
+    listener: Listener | None = None
 
     async def make(
         self,
@@ -51,6 +55,8 @@ class PaidCalls:
         place: StepId | None,
     ) -> Completion:
         """Make one call within its reservation, and book it; while it waits, it frees both that and `taken`.
+
+        Only the event of the call holds what the model thought.
 
         Raises: as `Meter.complete`.
         """
@@ -70,7 +76,7 @@ class PaidCalls:
             with self._events.open(begun, parent=parent) as model_call:
                 attempts.event = model_call.id
                 try:
-                    completion = await self._send(granted, attempts)
+                    completion = without_thoughts(await self._send(granted, attempts), granted)
                     bill.settle(completion)
                 except BaseException as error:
                     bill.fail(error)
@@ -78,11 +84,16 @@ class PaidCalls:
                     await self._write(place, bill, None, error)
                     raise
                 ended = ModelCallEnded(
-                    **bill.data, text=completion.text, finish_reason=completion.finish_reason
+                    **bill.data,
+                    text=completion.text,
+                    finish_reason=completion.finish_reason,
+                    thoughts=completion.thoughts or None,
+                    cut=completion.cut or None,
                 )
                 model_call.end_with(ended)
-                await self._write(place, bill, completion)
-                return completion
+                said = replace(completion, thoughts="") if completion.thoughts else completion
+                await self._write(place, bill, said)
+                return said
         finally:
             # Still open only where the journal or the start event could not be written: nothing was sent.
             bill.release()
@@ -104,8 +115,18 @@ class PaidCalls:
             await self._journal.ended(place, bill.outcome(completion, "" if error is None else str(error)))
 
     async def _send(self, request: Request, attempts: Attempts) -> Completion:
+        hearing = Hearing(self.listener)
+
+        def on_retry(retry: Retry) -> Awaitable[None] | None:
+            hearing.attempt_again()
+            return attempts.on_retry(retry)
+
         options = CallOptions(
-            self._ledger.remaining_s, attempts.on_retry, attempts.while_waiting, attempts.place.party
+            self._ledger.remaining_s,
+            on_retry,
+            attempts.while_waiting,
+            attempts.place.party,
+            hearing.on_delta,
         )
         try:
             completion = await self._llm.complete(request, options)
@@ -116,4 +137,5 @@ class PaidCalls:
             raise
         if self._asked != "standard" and not completion.tier and FELL_BACK not in self._notices:
             self._notices[TIER_UNKNOWN] = TIER_UNKNOWN.format(self._llm.name, self._asked)
+        hearing.end(completion, request)
         return completion

@@ -11,6 +11,7 @@ from funnel.journal import Journal
 from funnel.llm.budget import Ledger
 from funnel.llm.meter import Meter
 from funnel.prompts.addenda import Prompts, shipped
+from funnel.run.words import ProvisionalWords
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools
 from funnel.trace.events import Events
@@ -45,6 +46,7 @@ class Run:
     prompts: Prompts = field(default_factory=shipped)
     findings: FindingStore | None = None
     tools: RunTools = field(default_factory=RunTools)
+    words: ProvisionalWords | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from funnel.prompts.addenda import Prompts
 from funnel.run.audience import Audience
 from funnel.run.context import Run
 from funnel.run.options import Options, ResumeOptions
+from funnel.run.words import ProvisionalWords
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools, UserTool, user_tools
 from funnel.trace.events import Events, JsonlSink, Sink
@@ -279,6 +280,7 @@ class RunLifecycle:
                         prompts=self._prompts,
                         findings=findings if self._learn and record.learn else None,
                         tools=RunTools(how.tools),
+                        words=ProvisionalWords(events, opened.id) if self._sinks or how.sink else None,
                     )
 
     def _mailbox(self, run: str, asker: Asker) -> AbstractAsyncContextManager[object]:

@@ -209,6 +209,10 @@ class WordFilter:
         places = [at for each in FIRST_CHARACTERS if (at := self._held.find(each, first)) >= 0]
         return min(places, default=len(self._held))
 
+    def reset(self) -> None:
+        """Forget what is held: the reply begins anew."""
+        self._held, self._thinking = "", False
+
     def finish(self) -> None:
         """Let pass what is held: no more comes that could make it a tag."""
         if self._held and not self._thinking:

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from funnel.errors import BadSetting
 from funnel.trace.folding import Texts
-from funnel.trace.kinds import ENDED, Ended, EventData, Happened, Phase, Started
+from funnel.trace.kinds import ENDED, Ended, EventData, Happened, Passing, Phase, Started
 from funnel.trace.private import create_private
 
 
@@ -140,7 +140,9 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 class JsonlSink:
-    """Writes every event to a file as a line of JSON and flushes it, so that a killed run leaves its trace.
+    """Writes each event to a file as a line of JSON and flushes it, so that a killed run leaves its trace.
+
+    Words of an answer that are only passing are left out.
 
     A long text is written once, in a line of its own before the first event that holds it, since every model
     call repeats the transcript so far. Only the owner may read the file, which holds text of documents.
@@ -161,6 +163,8 @@ class JsonlSink:
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
+        if isinstance(event.data, Passing):
+            return
         shown = event.as_dict()
         shown["data"], new = self._texts.fold(shown["data"])
         lines = [{"text": name, "value": text} for name, text in new.items()]

@@ -18,7 +18,8 @@ from funnel.types import Answer, Decision, EndReason, Message, Mode, Purpose, Ro
 
 Kind = Literal[
     "run", "retrieve", "route", "turn", "cell", "host_call", "model_call", "batch",
-    "budget", "retry", "wait", "cache", "note", "submit", "repair", "answer",
+    "budget", "retry", "wait", "cache", "note", "submit", "repair", "answer", "answer.delta",
+    "answer.retracted",
 ]  # fmt: skip
 Phase = Literal["start", "end", "point"]
 
@@ -136,6 +137,12 @@ class Happened(EventData):
     phase: ClassVar[Phase] = "point"
 
 
+class Passing(Happened):
+    """Something that is heard while it happens, and is kept in no trace."""
+
+    __slots__ = ()
+
+
 @_data
 class RunStarted(Started):
     """A run begins, or is resumed."""
@@ -224,6 +231,8 @@ class ModelCallEnded(Ended):
     finish_reason: str | None = field(default=None, metadata={**OMITTED, **OURS})
     cached_input_tokens: int | None = field(default=None, metadata=OMITTED)
     tier: str | None = field(default=None, metadata={**OMITTED, **OURS})
+    thoughts: str | None = field(default=None, metadata=OMITTED)
+    cut: str | None = field(default=None, metadata={**OMITTED, **OURS})
 
 
 @_data
@@ -391,6 +400,22 @@ class AnswerGiven(Happened, Answer):
         return cls(**values, surroundings=surroundings)
 
 
+@_data
+class AnswerDelta(Passing):
+    """The next words of an answer, provisional until the `answer` comes."""
+
+    kind: ClassVar[Kind] = "answer.delta"
+    text: str
+
+
+@_data
+class AnswerRetracted(Passing):
+    """The words shown so far do not stand: others follow, or the `answer` has its own."""
+
+    kind: ClassVar[Kind] = "answer.retracted"
+    reason: str = field(metadata=OURS)
+
+
 STARTED: tuple[type[Started], ...] = (
     RunStarted, RetrieveStarted, TurnStarted, ModelCallStarted, CallWaits, CellStarted, HostCallStarted,
     BatchStarted,
@@ -410,7 +435,7 @@ ENDED: dict[str, type[Ended]] = {
 }
 HAPPENED: tuple[type[Happened], ...] = (
     RouteDecided, CacheHit, CallRetried, ReplyRejected, WorkStopped, NoteWritten, AnswerSubmitted,
-    AnswerGiven,
+    AnswerGiven, AnswerDelta, AnswerRetracted,
 )  # fmt: skip
 ALL: dict[tuple[str, str], type[EventData]] = {
     (each.kind, each.phase): each for each in (*STARTED, *ENDED.values(), *HAPPENED)

@@ -24,6 +24,7 @@ from funnel.trace.kinds import (
     HostCallStarted,
     ModelCallEnded,
     ModelCallStarted,
+    Passing,
     RunStarted,
     Started,
     fields_of,
@@ -76,7 +77,7 @@ class Telemetry:
             self._start(event)
         elif isinstance(event.data, Ended):
             self._end(event, event.data)
-        else:
+        elif not isinstance(event.data, Passing):
             self._point(event)
 
     def _start(self, event: Event) -> None:

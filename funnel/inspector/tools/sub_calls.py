@@ -13,6 +13,7 @@ from funnel.errors import BadAnswer, BadSchema, BudgetExceeded, ContextTooLong, 
 from funnel.inspector.tools.arguments import require_text
 from funnel.inspector.tools.checking import checked
 from funnel.llm.base import Message, Request, StepId, estimated_tokens
+from funnel.llm.hearing import unusable
 from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
@@ -123,8 +124,8 @@ async def _complete(run: Run, request: Request, site: CallSite) -> SubCallResult
         return _too_long(request, fits) or _failed(str(error))
     except (LLMError, BudgetExceeded) as error:
         return _failed(str(error))
-    if not completion.text.strip():
-        return _failed("the sub-model returned nothing")
+    if wrong := unusable(completion, "the sub-model"):
+        return _failed(wrong)
     return {"ok": True, "value": completion.text, "error": None}
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from funnel.llm.base import Completion, Request
+from funnel.llm.base import Completion, Request, estimated_tokens
 from funnel.llm.openai.usage import Stated, stated
 
 THOUGHTS_FIELDS = ("reasoning_content", "reasoning")

@@ -35,7 +35,7 @@ PRICES = FREE | {"sub": (0.0, 0.0)}
 def documented():
     """Kind → the names that its row holds."""
     section = DOCUMENTATION.read_text().partition("## Kinds")[2].partition("## Sinks")[0]
-    rows = re.findall(r"^\| `(\w+)` \|(.*)$", section, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)` \|(.*)$", section, re.MULTILINE)
     return {kind: set(re.findall(r"`(\w+)`", row)) for kind, row in rows}
 
 
