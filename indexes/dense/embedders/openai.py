@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -22,6 +24,8 @@ _RETRIES = 8
 _QUERY_RETRIES = 2
 """Fewer, since somebody waits for the answer."""
 _TIMEOUT_S = 60.0
+_PLACEHOLDER_CHARS = 3
+"""A key of so few characters is a placeholder, and may be a word of the message."""
 
 
 class OpenAIEmbedder:
@@ -87,13 +91,14 @@ class OpenAIEmbedder:
             rows = [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
             vectors = np.array(rows, np.float32)
         except openai.APIStatusError as exc:
-            raise EmbedderFailed(self.name, f"{self._where()} refused: {_one_line(exc)}") from exc
-        except openai.APIConnectionError as exc:
+            # Not chained, since the library's error holds the headers of the request.
+            raise EmbedderFailed(self.name, f"{self._where()} refused: {self._one_line(exc)}") from None
+        except openai.APIConnectionError:
             raise EmbedderFailed(
                 self.name, f"{self._where()} cannot be reached. Check OPENAI_BASE_URL and that it runs."
-            ) from exc
+            ) from None
         except openai.OpenAIError as exc:
-            raise EmbedderFailed(self.name, _one_line(exc)) from exc
+            raise EmbedderFailed(self.name, self._one_line(exc)) from None
         except (TypeError, ValueError, AttributeError) as exc:
             raise EmbedderFailed(
                 self.name, f"{self._where()} answered with something that is not an embedding."
@@ -116,7 +121,21 @@ class OpenAIEmbedder:
             return self._client
 
     def _where(self) -> str:
-        return str(self._client.base_url) if self._client is not None else "the endpoint"
+        """Return the endpoint's URL without credentials and query string."""
+        if self._client is None:
+            return "the endpoint"
+        return str(self._client.base_url.copy_with(username=None, password=None, query=None))
+
+    def _one_line(self, exc: Exception) -> str:
+        """Return the words of an error without the key or the password, which an endpoint may repeat."""
+        said = " ".join(str(exc).split())
+        if self._client is not None:
+            url = self._client.base_url
+            encoded = b64encode(url.userinfo).decode().rstrip("=")
+            for secret in (self._client.api_key, url.password, encoded):
+                if len(secret) > _PLACEHOLDER_CHARS:
+                    said = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", said)
+        return said[:300]
 
 
 def _batches(texts: Sequence[str], known: Sequence[int]) -> list[list[int]]:
@@ -130,7 +149,3 @@ def _batches(texts: Sequence[str], known: Sequence[int]) -> list[list[int]]:
             chars = len(texts[i])
         batches[-1].append(i)
     return batches
-
-
-def _one_line(exc: Exception) -> str:
-    return " ".join(str(exc).split())[:300]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -410,6 +411,18 @@ def test_an_endpoint_that_is_down_says_where_it_should_be(monkeypatch):
     with pytest.raises(EmbedderFailed, match=r"127\.0\.0\.1:9/v1/ cannot be reached"):
         embedder.embed_query("a")
     embedder.close()
+
+
+@pytest.mark.parametrize("status", [401, 200])
+def test_an_endpoint_that_repeats_the_credentials_shows_none(server, status):
+    url = server.url.replace("//", "//me:p4ssw0rd@") + "?sig=hidden-1"
+    embedder = OpenAIEmbedder("m", base_url=url, api_key="sk-secret-1")
+    server.answer = status, json.dumps({"error": {"message": "sk-secret-1, bWU6cDRzc3cwcmQ= and p4ssw0rd"}})
+    with pytest.raises(EmbedderFailed) as caught:
+        embedder.embed_query("a")
+    embedder.close()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert [s for s in ("sk-secret-1", "p4ssw0rd", "bWU6cDRzc3cwcmQ", "hidden-1") if s in shown] == []
 
 
 def test_no_key_at_all_is_one_line():
