@@ -17,6 +17,7 @@ from funnel.pipeline import Funnel
 from funnel.prompts import addenda
 from funnel.router import Router
 from funnel.sandbox import open_sandbox
+from funnel.sandbox.room import room_of_process
 from funnel.settings import EXTRACTIVE, Settings
 from funnel.sync import SyncFunnel
 from funnel.trace.events import Sink
@@ -54,6 +55,8 @@ def build(
     telemetry = _telemetry() if settings.otel else None
     # The memory comes last, since only it opens something at once.
     called, sandbox = _given(models, settings), open_sandbox(settings.sandbox)
+    if settings.sandbox_memory_mb is not None:
+        room_of_process().total = settings.sandbox_memory_mb * 1024**2
     funnel = Funnel(
         documents,
         models=called,

@@ -170,6 +170,12 @@ class Settings(BaseSettings):
     )
     learn: bool = Field(True, validation_alias="FUNNEL_LEARN", description="1 or 0")
     sandbox: str = Field("monty", validation_alias="FUNNEL_SANDBOX", description="the name of a sandbox")
+    sandbox_memory_mb: int | None = Field(
+        None,
+        ge=1,
+        validation_alias="FUNNEL_SANDBOX_MEMORY_MB",
+        description="a whole number of megabytes, 1 or more",
+    )
     otel: bool = Field(False, validation_alias="FUNNEL_OTEL", description="1 or 0")
     max_parallel: int = Field(
         16, ge=1, validation_alias="FUNNEL_MAX_PARALLEL", description="a whole number, 1 or more"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +17,7 @@ from funnel.inspector.tools.sub_calls import CallSite
 from funnel.llm.limiter import Limiter
 from funnel.run.context import Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
+from funnel.sandbox.room import Room, room_of_process
 from funnel.text.citations import MARKER, answer_text, renumber_value
 from funnel.types import EndReason
 from indexes.types import DocumentHit
@@ -31,11 +33,18 @@ ROOT = (0,)
 
 
 class Inspector:
-    """Answers by letting a model write programs over documents, in `sandbox`."""
+    """Answers by letting a model write programs over documents, in `sandbox`.
 
-    def __init__(self, sandbox: Sandbox, *, limits: SandboxLimits | None = None) -> None:
+    `limits`: those of each session. `room`: the memory of all sessions together; None means the room that all
+    sandboxes of the process share.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, *, limits: SandboxLimits | None = None, room: Room | None = None
+    ) -> None:
         self._sandbox = sandbox
         self._limits = limits or SandboxLimits()
+        self._room = room
         # By depth: a parent waits for its children, so it must not hold a slot that they wait for.
         self._at_once: defaultdict[int, Limiter] = defaultdict(lambda: Limiter(CHILDREN_AT_ONCE))
 
@@ -70,7 +79,13 @@ class Inspector:
     async def _inspect(self, shared: Shared, task: Task) -> Submission | Unfinished:
         may_recurse = task.depth < shared.run.ledger.limits.max_depth
         recurse = partial(self._child, shared, task.depth + 1) if may_recurse else None
-        return await Inspection(shared, task, recurse=recurse).work(self._sandbox, self._limits)
+        room, ledger = self._room or room_of_process(), shared.run.ledger
+        async with AsyncExitStack() as stack:
+            # Before the documents of the task are read, since those who wait would hold them, too.
+            async with ledger.in_time("no sandbox was free, and the model was never asked"):
+                need, deepest = self._limits.memory_bytes, max(task.depth, ledger.limits.max_depth)
+                await stack.enter_async_context(room.of(need, depth=task.depth, max_depth=deepest))
+            return await Inspection(shared, task, recurse=recurse).work(self._sandbox, self._limits)
 
     async def _child(
         self, shared: Shared, depth: int, question: str, ids: Sequence[str], site: CallSite
