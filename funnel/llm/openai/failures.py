@@ -50,7 +50,7 @@ NO_PATH = re.compile(
     re.IGNORECASE,
 )
 """How servers and gateways say that nothing is at a path."""
-MODEL = re.compile(r"model|deployment", re.IGNORECASE)
+MODEL = re.compile(r"model|deployment|endpoints found", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,8 @@ UNKNOWN = re.compile(
 """The server does not know the parameter, rather than its value."""
 OTHER_CAUSE = re.compile(
     r"^invalid schema|safety|content.?(?:policy|filter|management)|moderat|flagged|blocked|harmful"
-    r"|(?:no such|unknown|invalid) model|\bmodel\b.{0,60}\b(?:not found|not exist|unavailable|deprecated)"
+    r"|(?:no such|unknown|invalid|valid) model|decommission|retired"
+    r"|\bmodel\b.{0,60}\b(?:not found|not exist|unavailable|deprecated)"
     r"|\broles?\b|\bmessages\b|api.?key|credit|billing|quota|organi[sz]ation|region|country",
     re.IGNORECASE | re.DOTALL,
 )

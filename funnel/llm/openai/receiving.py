@@ -88,7 +88,16 @@ class Received:
             return FailedAttempt(reason, CHECK_LATER, retry=True, may_be_billed=True)
         if self.reply.names_choices and not self.reply.has_choices:
             return FailedAttempt("a reply without choices", CHECK_LATER, retry=True, may_be_billed=True)
+        if self._is_empty_stream:
+            return FailedAttempt("a stream without a reply", CHECK_LATER, retry=True, may_be_billed=True)
         return None
+
+    @property
+    def _is_empty_stream(self) -> bool:
+        """Whether a stream was begun and nothing was said in it."""
+        kind = self._response.headers.get("content-type", "")
+        streamed = self.streamed or (not self._body and "event-stream" in kind)
+        return streamed and not self.reply.has_choices
 
     @property
     def no_completion(self) -> str | None:

@@ -63,8 +63,9 @@ class Redactor:
         return self._found.sub(_hidden, text)
 
     def line(self, text: str) -> str:
-        """Return the text for a message: on one line, redacted, and only then cut."""
-        shown = " ".join(self.text(text).split())
+        """Return the text for a message: on one line of what can be seen, redacted, and only then cut."""
+        seen = "".join(sign if sign.isprintable() else " " for sign in self.text(text))
+        shown = " ".join(seen.split())
         return shown if len(shown) <= LINE_CHARS else f"{shown[:LINE_CHARS].rstrip('. ')}…"
 
     def stream(self) -> RedactedStream:

@@ -57,6 +57,8 @@ class EventReader:
         for line in lines:
             if line.startswith(b"data:"):
                 payload = line[5:].strip()
+                while payload.startswith(b"data:"):
+                    payload = payload[5:].strip()  # a gateway that wraps the lines of another
             elif line[:1] in _OPENS_JSON:
                 payload = line.strip()
             else:
@@ -94,12 +96,15 @@ def _names_error(value: Any) -> bool:
 
 
 def parsed(data: bytes) -> Any:
-    """Return the JSON value in the data, None if there is none; half a surrogate pair is no error."""
+    """Return the JSON value in the data, None if there is none.
+
+    Half a surrogate pair is no error, nor is a tab or a line end that a server did not escape.
+    """
     try:
         return from_json(data)
     except ValueError:
         pass
     try:
-        return json.loads(data.decode("utf-8", "replace"))
+        return json.loads(data.decode("utf-8", "replace"), strict=False)
     except (ValueError, RecursionError):
         return None
