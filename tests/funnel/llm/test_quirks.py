@@ -21,6 +21,7 @@ from quirks.streams import STREAMS
 from quirks.thoughts import THOUGHTS
 
 from funnel.llm.base import CallOptions, Completion
+from funnel.llm.hearing import without_thoughts
 from funnel.llm.openai.chat import OpenAIChat
 
 ALL = (*BODIES, *STREAMS, *THOUGHTS, *REFUSALS, *FOR_NOW, *ERRORS_INSIDE, *PARAMETERS, *SLOW)
@@ -47,7 +48,8 @@ async def asking(key: str, url: str, stall_s: float = 20.0) -> AsyncIterator[Ope
 async def completed(quirk: Quirk, server: ChatServer) -> Completion:
     server.script(*quirk.replies)
     async with asking(quirk.key, server.url, quirk.stall_s) as llm:
-        return await llm.complete(quirk.request, CallOptions(timeout_s=quirk.timeout_s))
+        completion = await llm.complete(quirk.request, CallOptions(timeout_s=quirk.timeout_s))
+        return without_thoughts(completion, quirk.request)
 
 
 @pytest.mark.parametrize("quirk", [q for q in ALL if q.error is None], ids=lambda quirk: quirk.name)

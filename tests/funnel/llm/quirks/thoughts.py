@@ -82,4 +82,68 @@ BESIDE = (
     ),
 )
 
-THOUGHTS = BESIDE
+WITHIN = (
+    Quirk(
+        "thoughts in tags",
+        "DeepSeek-R1, Qwen3 on Ollama",
+        (said(content=f"<think>{THOUGHT}</think>\n\n{TEXT}"),),
+        thoughts=THOUGHT,
+    ),
+    Quirk(
+        "empty thoughts in tags", "Qwen3 without thinking", (said(content=f"<think>\n\n</think>\n\n{TEXT}"),)
+    ),
+    Quirk(
+        "thoughts whose tag the template opened",
+        "DeepSeek-R1 on vLLM without a parser",
+        (said(content=f"{THOUGHT}\n</think>\n\n{TEXT}"),),
+        thoughts=THOUGHT,
+    ),
+    Quirk(
+        "thoughts that never end",
+        "any model with a small limit",
+        (said("length", content=f"<think>{THOUGHT}"),),
+        text="",
+        finish="length",
+        thoughts=THOUGHT,
+    ),
+    Quirk(
+        "a tag in two pieces",
+        "Ollama",
+        stream(piece("<thi"), piece(f"nk>{THOUGHT}</th"), piece(f"ink>{TEXT}"), END, BILL, DONE),
+        thoughts=THOUGHT,
+    ),
+    Quirk(
+        "thoughts in two places",
+        "any",
+        (said(content=f"<think>{THOUGHT}</think>{TEXT[:9]}<think>More.</think>{TEXT[9:]}"),),
+        thoughts=f"{THOUGHT}\nMore.",
+    ),
+    Quirk(
+        "thoughts in another tag",
+        "older fine-tunes",
+        (said(content=f"<thinking>{THOUGHT}</thinking>{TEXT}"),),
+        thoughts=THOUGHT,
+    ),
+    Quirk(
+        "thoughts before JSON",
+        "R1 with a schema",
+        (said(content=f'<think>{THOUGHT}</think>{{"days": 14}}'),),
+        text='{"days": 14}',
+        thoughts=THOUGHT,
+    ),
+    Quirk(
+        "thoughts before code",
+        "R1 as a programmer",
+        (said(content=f"<think>{THOUGHT}</think>\n```python\nsubmit(1)\n```"),),
+        text="```python\nsubmit(1)\n```",
+        thoughts=THOUGHT,
+    ),
+    Quirk(
+        "a tag that is quoted in code",
+        "any that writes about models",
+        (said(content="```python\nx = '<think>'\n```"),),
+        text="```python\nx = '<think>'\n```",
+    ),
+)
+
+THOUGHTS = (*BESIDE, *WITHIN)
