@@ -110,6 +110,8 @@ class ChatServer:
         self.seen: list[Seen] = []
         self.served = Served()
         self.default: Callable[[Body], Reply] = lambda _body: Reply("ok")
+        self.beside: dict[str, Any] = {}
+        """What the server answers at other paths, as JSON."""
         self.called = threading.Event()
         self.connections = 0
         self.left = threading.Event()
@@ -219,6 +221,20 @@ class ChatServer:
                 self.wait(pause_s)
 
 
+def _answered_beside(handler: BaseHTTPRequestHandler, beside: Mapping[str, Any]) -> bool:
+    """Answer what no chat client asks for: JSON, or that there is nothing. Returns: whether it was that."""
+    path = handler.path
+    if path not in beside and (handler.command == "POST" or path.endswith("/v1/models")):
+        return False
+    payload = json.dumps(beside.get(path)).encode()
+    handler.send_response(200 if path in beside else 404)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", str(len(payload)))
+    handler.end_headers()
+    handler.wfile.write(payload)
+    return True
+
+
 def _handler_of(server: ChatServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -237,6 +253,8 @@ def _handler_of(server: ChatServer) -> type[BaseHTTPRequestHandler]:
             self._send({})
 
         def _send(self, body: Body) -> None:
+            if _answered_beside(self, server.beside):
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             reply, payload = server.answer(Seen(self.path, headers, body))
             if reply.pieces is not None and not (reply.hang_up and reply.text is not None):

@@ -101,22 +101,30 @@ async def _probed() -> list[Check]:
         probe = await probe_sandbox(name)
         checks.append(Check("sandbox", name, probe.available, probe.detail, chosen=name == chosen))
     checks += [Check("memory", f"{scheme}:", True, "") for scheme in known_memories()]
-    checks.append(await _model())
+    checks += await _models()
     return checks
 
 
-async def _model() -> Check:
+async def _models() -> list[Check]:
+    """Return a check of the root model, and one of the model of sub-calls if that is another."""
     from funnel.settings import Settings
 
     settings = Settings()
     if not settings.has_model:
         detail = "none configured: answers quote sentences. Set OPENAI_API_KEY, or OPENAI_BASE_URL"
-        return Check("model", settings.model, True, detail)
+        return [Check("model", settings.model, True, detail)]
     from funnel.factory import MODELS, extras
-    from funnel.llm.openai.chat import probe
+    from funnel.llm.openai.probing import Probe
 
-    if plug_in := MODELS.plug_ins().get(settings.model.partition(":")[0]):
-        return Check("model", settings.model, True, f"from the plug-in {plug_in.value}")
-    key = settings.api_key.get_secret_value() if settings.api_key else None
-    found = await probe(settings.base_url, key, extras=extras(settings.model, settings))
-    return Check("model", settings.model, found.available, found.detail)
+    checks = []
+    for name in dict.fromkeys((settings.model, settings.sub_model)):
+        if plug_in := MODELS.plug_ins().get(name.partition(":")[0]):
+            checks.append(Check("model", name, True, f"from the plug-in {plug_in.value}"))
+            continue
+        key = settings.api_key.get_secret_value() if settings.api_key else None
+        async with Probe(settings.base_url, key, extras(name, settings)) as asking:
+            found = await asking.models()
+            if found.available:
+                found = await asking.examined(name, found)
+        checks.append(Check("model", name, found.available, found.detail))
+    return checks

@@ -197,6 +197,28 @@ class Tiered(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class StatedWindow:
+    """The window that an endpoint says it gives a model: the tokens of prompt and reply together.
+
+    `cuts`: it cuts longer prompts without saying so. `certain`: it has said so of the model as it is loaded
+    now. `advice`: how to make the window larger.
+    """
+
+    tokens: int
+    cuts: bool = False
+    certain: bool = True
+    advice: str = ""
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """An `LLM` whose endpoint can be asked for its window."""
+
+    async def stated_window(self) -> StatedWindow | None:
+        """Return the window that the endpoint states, None if it states none. Raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How one call ended: its completion or failure, the usage booked for it, and whether it was cached.
 

@@ -45,6 +45,8 @@ CUT_SILENTLY = (
     "this answer may miss something. Give it a larger window (Ollama: OLLAMA_CONTEXT_LENGTH, or num_ctx in a "
     "Modelfile), or set FUNNEL_MAX_PROMPT_TOKENS."
 )
+KEPT_SHORT = "The window of {} has {:,} tokens, so that prompts were kept short. {}"
+USUAL_REPLY = 8_192
 FIRST_CALL_INPUT_TOKENS = 1024
 """The lowest estimate for any of our prompts that holds a question and one passage."""
 
@@ -94,7 +96,16 @@ class Meter:
     @property
     def notices(self) -> tuple[str, ...]:
         """What whoever reads the answer should know of these calls."""
-        return tuple(self._notices.values())
+        stated, room = self._window.stated, self._window.room(self.reply_tokens(USUAL_REPLY))
+        narrow = room is not None and room < self._ledger.limits.max_prompt_tokens
+        if stated is None or not stated.cuts or not narrow:
+            return tuple(self._notices.values())
+        kept_short = KEPT_SHORT.format(self.name, stated.tokens, stated.advice)
+        return (kept_short, *self._notices.values())
+
+    async def look(self) -> None:
+        """Ask the endpoint for the model's window, if it can say, so that the first prompt fits it."""
+        await self._window.ask(self._llm)
 
     @property
     def window_tokens(self) -> int | None:
@@ -245,6 +256,8 @@ class Meter:
                     raise
                 sent = replace(sent, max_output_tokens=shorter)
             else:
+                if self._window.uncertain:
+                    await self._window.ask(self._llm, again=True)
                 if self._window.used(sent, completion):
                     self._notices[CUT_SILENTLY] = CUT_SILENTLY.format(self.name, completion.input_tokens)
                 return completion

@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict
 
 from funnel.errors import ContextTooLong
-from funnel.llm.base import LLM, Completion, Located, Request
+from funnel.llm.base import LLM, Completion, Located, Request, StatedWindow, Windowed
 from funnel.llm.prices import listing
 
 SMALLEST = 64
@@ -42,19 +42,36 @@ class Window:
     """What fits one call of one model at one endpoint.
 
     `tokens` is the size of its window and `max_reply` the longest reply that it allows; None if unknown.
-    `cuts` says that the endpoint cuts longer prompts without saying so, as Ollama does.
+    `cuts` says that the endpoint cuts longer prompts without saying so, as Ollama does; `stated` is what it
+    said of its window.
     """
 
     def __init__(self, tokens: int | None = None) -> None:
         self.tokens = tokens
         self.max_reply: int | None = None
         self.cuts = False
+        self.stated: StatedWindow | None = None
+        self.asked = False
         self._ratio: float | None = None
 
     @property
     def ratio(self) -> float:
         """Tokens of the model for each estimated token."""
         return RATIO_UNKNOWN if self._ratio is None else self._ratio
+
+    async def ask(self, llm: LLM, *, again: bool = False) -> None:
+        """Ask the endpoint what window it gives the model, once, or `again` if it could not be certain."""
+        if not isinstance(llm, Windowed) or (self.asked and not again):
+            return
+        self.asked = True
+        self.stated = await llm.stated_window()
+        if self.stated is not None:
+            self.tokens, self.cuts = self.stated.tokens, self.stated.cuts
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether the endpoint states a window that it may not have meant, until the model was called."""
+        return self.stated is not None and not self.stated.certain
 
     def reply(self, wanted: int) -> int:
         """Return how many of these tokens a reply may have at most."""

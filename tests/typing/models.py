@@ -6,7 +6,8 @@ from funnel.llm.base import LLM, CallOptions, Completion, Message, Request, Retr
 from funnel.llm.budget import Ledger, Limits, Price
 from funnel.llm.limiter import Limiter
 from funnel.llm.meter import Meter
-from funnel.llm.openai.chat import Endpoint, OpenAIChat, probe
+from funnel.llm.openai.chat import OpenAIChat
+from funnel.llm.openai.probing import Endpoint, probe
 from funnel.llm.prices import price_of
 from funnel.llm.scripted import ScriptedLLM
 from funnel.settings import Settings

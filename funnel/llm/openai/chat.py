@@ -17,7 +17,8 @@ import openai
 
 from funnel.backoff import pauses
 from funnel.errors import ContextTooLong, LLMBadResponse, LLMError, LLMRefused, LLMUnavailable
-from funnel.llm.base import CallOptions, Completion, Request, Retry, Wait
+from funnel.llm.base import CallOptions, Completion, Request, Retry, StatedWindow, Wait
+from funnel.llm.openai.beside import Beside
 from funnel.llm.openai.client import CALL_ERRORS, HTTP_RESPONSE, client
 from funnel.llm.openai.connection import Connection
 from funnel.llm.openai.extras import Extras
@@ -32,9 +33,10 @@ from funnel.llm.openai.failures import (
 from funnel.llm.openai.parameters import Form, Parameters
 from funnel.llm.openai.rates import all_headers, stated_limits
 from funnel.llm.openai.receiving import PAGE, OnWords, Received
-from funnel.llm.openai.redaction import RedactedStream, Redactor
+from funnel.llm.openai.redaction import Redactor
 from funnel.llm.openai.status import TOO_MANY
-from funnel.llm.openai.wire import model_names, request_body
+from funnel.llm.openai.wire import request_body
+from funnel.llm.openai.words import Words
 from funnel.llm.pace import Cost
 from funnel.llm.pacing import TooSlow, Turn, pacer_of
 from funnel.types import Tier
@@ -95,6 +97,7 @@ class OpenAIChat:
         self._model = model
         connection = Connection(base_url, api_key, extras)
         self._client = client(model, connection)
+        self._beside = Beside(self._client, connection.url)
         self._redactor = Redactor(connection.secrets)
         self._endpoint = connection.shown
         self._account = connection.account
@@ -159,6 +162,12 @@ class OpenAIChat:
                 raise
             raise self._late(options.timeout_s or 0.0, calling) from None
         return self._without_secrets(completion)
+
+    async def stated_window(self) -> StatedWindow | None:
+        """Return the window that the endpoint gives the model, if it is Ollama; None if it is another."""
+        if not self._beside.is_near or await self._beside.ollama_version() is None:
+            return None
+        return await self._beside.ollama_window(self._model)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -255,7 +264,7 @@ class OpenAIChat:
     async def _attempt(
         self, request: Request, turn: Turn, on_delta: OnWords | None, body: dict[str, Any]
     ) -> Completion | FailedAttempt:
-        words = None if on_delta is None else _Words(self._redactor.stream(), on_delta)
+        words = None if on_delta is None else Words(self._redactor.stream(), on_delta)
         try:
             # Not `chat.completions.create`, which validates the types of every message and every piece: that
             # took longer than everything else in a turn.
@@ -335,55 +344,5 @@ class _Calling:
     waits_for: str = ""
 
 
-class _Words:
-    """Hands on the words of a reply as they come, without secrets."""
-
-    def __init__(self, redacted: RedactedStream, say: OnWords) -> None:
-        self._redacted = redacted
-        self._say = say
-
-    def add(self, words: str) -> None:
-        if shown := self._redacted.feed(words):
-            self._say(shown)
-
-    def finish(self) -> None:
-        if shown := self._redacted.end():
-            self._say(shown)
-
-
 def _seconds(amount: float) -> str:
     return f"{math.ceil(amount):,} s" if amount >= 1 else f"{max(amount, 0.0):.2g} s"
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Result of probing an endpoint for `funnel doctor`: whether it answers, and one line about it."""
-
-    available: bool
-    detail: str
-
-
-async def probe(
-    base_url: str | None, api_key: str | None, *, timeout_s: float = 5.0, extras: Extras = NO_EXTRAS
-) -> Endpoint:
-    """Ask the endpoint for its list of models, which costs nothing. Raises: `BadSetting` only."""
-    connection = Connection(base_url, api_key, extras)
-    where = connection.shown
-    redactor = Redactor(connection.secrets)
-    probing = client("any model", connection)
-    try:
-        async with asyncio.timeout(timeout_s):
-            names = model_names(await probing.get("/models", cast_to=bytes))
-    except TimeoutError:
-        return Endpoint(available=False, detail=f"{where}: no answer within {timeout_s:g} s")
-    except CALL_ERRORS as exc:
-        failure = failed_attempt(exc)
-        reason = redactor.line(failure.reason)
-        advice = failure.advice.replace(CHECK_KEY, connection.advice)
-        return Endpoint(available=False, detail=f"{where}: {reason}. {advice}".rstrip())
-    finally:
-        await probing.close()
-    if names is None:
-        return Endpoint(available=False, detail=f"{where}: answers, but not with a list of models")
-    shown = redactor.line(", ".join(names[:5])) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - what fits on a line
-    return Endpoint(available=True, detail=f"{where}: {len(names)} models ({shown})")

@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
 from funnel.llm.base import Request
-
-
-class _Model(BaseModel):
-    id: str
-
-
-class _Models(BaseModel):
-    data: list[_Model]
 
 
 def request_body(model: str, request: Request) -> dict[str, Any]:
@@ -35,14 +25,6 @@ def request_body(model: str, request: Request) -> dict[str, Any]:
         wrapped = {"name": "answer", "schema": schema, "strict": _is_strict(schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": wrapped}
     return body
-
-
-def model_names(content: bytes) -> list[str] | None:
-    """Return the names in a list of models, sorted; None if the body is not such a list."""
-    try:
-        return sorted(model.id for model in _Models.model_validate_json(content).data)
-    except ValidationError:
-        return None
 
 
 def _sendable(text: str) -> str:

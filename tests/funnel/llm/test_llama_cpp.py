@@ -14,7 +14,8 @@ from services.llama_server import LlamaServer
 
 from funnel.errors import ContextTooLong, LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request
-from funnel.llm.openai.chat import OpenAIChat, probe
+from funnel.llm.openai.chat import OpenAIChat
+from funnel.llm.openai.probing import probe
 
 ASK = Request((Message("user", "Tell me a story of a fox and a hen."),), "query", max_output_tokens=24)
 TOO_LONG = Request((Message("user", "hen " * 4_000),), "query", max_output_tokens=24)

@@ -11,8 +11,9 @@ from chat_server import ChatServer, Reply, error
 
 from funnel.errors import BadSetting, LLMBadResponse, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request, Retry
-from funnel.llm.openai.chat import OpenAIChat, probe
+from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.openai.connection import Connection
+from funnel.llm.openai.probing import probe
 
 KEY = "sk-very-secret"
 ASK = Request((Message("user", "x" * 40),), "query", max_output_tokens=100)

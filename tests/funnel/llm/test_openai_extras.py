@@ -10,8 +10,9 @@ from chat_server import Reply, error
 
 from funnel.errors import BadSetting, LLMError, LLMRefused
 from funnel.llm.base import CallOptions, Message, Request, Retry
-from funnel.llm.openai.chat import OpenAIChat, probe
+from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.openai.extras import Extras
+from funnel.llm.openai.probing import probe
 
 ASK = Request((Message("user", "x"),), "query", max_output_tokens=100)
 KEY = "sk-very-secret-1"

@@ -13,8 +13,9 @@ from chat_server import ChatServer, Reply, error
 
 from funnel.errors import BadSetting, LLMBadResponse, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request, Retry
-from funnel.llm.openai.chat import OpenAIChat, probe
+from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.openai.failures import failed_reply
+from funnel.llm.openai.probing import probe
 
 ASK = Request((Message("user", "x"),), "query", max_output_tokens=100)
 COMPLETION = b'{"choices": [{"message": {"content": "ok"}, "finish_reason": "stop"}]}'
