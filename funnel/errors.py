@@ -8,6 +8,8 @@ FunnelError
 ├── BadTool               a function that cannot be a tool of the model's code
 ├── BadSchema             the schema of a typed answer is not one that can be checked
 ├── BadAnswer             a value that does not meet the schema; lists where and why
+├── FunnelClosed          the funnel was closed, before or while it worked on the question
+├── OtherLoop             a funnel is used outside the event loop or the process that it belongs to
 ├── BudgetError
 │   ├── BudgetTooSmall    the limits do not allow a single call
 │   │   └── WindowTooSmall    the model's window does not hold the smallest prompt
@@ -93,6 +95,26 @@ class BadAnswer(FunnelError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(self.problems))
+
+
+class FunnelClosed(FunnelError, RuntimeError):
+    """The funnel was closed. `run` is the run that this interrupted, or empty if none had begun."""
+
+    def __init__(self, run: str = "") -> None:
+        self.run = run
+        resumed = f" Run {run!r} was interrupted and can be resumed; what it paid for is kept." if run else ""
+        super().__init__(f"This funnel is closed. Build another.{resumed}")
+
+
+class OtherLoop(FunnelError, RuntimeError):
+    """A funnel is used outside the event loop or the process that it belongs to."""
+
+    def __init__(self, reason: str = "belongs to another event loop, in which its connections are") -> None:
+        self.reason = reason
+        super().__init__(
+            f"This funnel {reason}. Build one in each event loop and each process; for several threads, use "
+            "build_sync."
+        )
 
 
 class BudgetError(FunnelError):

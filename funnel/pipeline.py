@@ -26,6 +26,7 @@ from funnel.router import Router
 from funnel.run.context import Draft, Run
 from funnel.run.lifecycle import PreparedRun, RunLifecycle
 from funnel.run.options import Options, ResumeOptions
+from funnel.run.under_way import UnderWay
 from funnel.sandbox.base import Sandbox
 from funnel.stored import Stored
 from funnel.text.citations import uncited
@@ -69,6 +70,7 @@ class Funnel:
         self._memory = memory
         self._sandbox = sandbox
         self._router = router
+        self._under_way = UnderWay()
         self._reader = Reader()
         self._inspector = Inspector(sandbox)
         self._runs = RunLifecycle(
@@ -91,11 +93,16 @@ class Funnel:
 
         Raises: `BadQuestion`; `BudgetTooSmall` and `UnknownPrice` before anything is spent; `BudgetExceeded`
         if the time is up before the model has answered; `LLMError`, `SandboxError`, `MemoryFailed` if a part
-        fails before there is anything to answer with. After these a run can be resumed.
+        fails before there is anything to answer with. After these a run can be resumed. `FunnelClosed` if
+        this is closed, also meanwhile, and `OtherLoop` in another event loop than that of the first use.
         """
         options = options or Options()
         _check(question, options)
-        async with self._runs.begin(question, options, on_event) as prepared:
+        async with (
+            self._under_way.entered() as asked,
+            self._runs.begin(question, options, on_event) as prepared,
+        ):
+            asked.run = prepared.run.id
             return await self._work(prepared)
 
     async def resume(
@@ -108,7 +115,11 @@ class Funnel:
         Raises: `RunUnknown`, `RunTaken`, `RunLost`, `RunChanged`; `BadSetting` if the models, sandbox or
         tools have changed; as `ask`.
         """
-        async with self._runs.resume(run, again or ResumeOptions(), on_event) as prepared:
+        async with (
+            self._under_way.entered() as asked,
+            self._runs.resume(run, again or ResumeOptions(), on_event) as prepared,
+        ):
+            asked.run = prepared.run.id
             return prepared.ended or await self._work(prepared)
 
     async def holds(self, run: str, *, asker: Asker | None = None) -> bool:
@@ -230,7 +241,12 @@ class Funnel:
         self._runs.subscribe(sink)
 
     async def close(self) -> None:
-        """Close the models, the sandbox and the memory."""
+        """End what is under way, and close the models, the sandbox and the memory.
+
+        Whoever waits for an answer gets `FunnelClosed`. What a run has paid for is kept, and it can be
+        resumed. Raises: `OtherLoop` in another event loop than that of the first use.
+        """
+        await self._under_way.close()
         await self._models.close()
         await self._sandbox.close()
         await self._memory.close()

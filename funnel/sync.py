@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from typing import Self
 
+from funnel.errors import FunnelClosed, OtherLoop
 from funnel.pipeline import Funnel, Options
 from funnel.trace.events import Sink
 from funnel.types import Answer
@@ -19,6 +22,11 @@ class SyncFunnel:
     """
 
     def __init__(self, build: Callable[[], Funnel]) -> None:
+        self._pid = os.getpid()
+        self._turn = threading.Lock()
+        self._asked: set[Future[Answer]] = set()
+        self._closing = False
+        self._closed = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="funnel", daemon=True)
         self._thread.start()
@@ -31,38 +39,72 @@ class SyncFunnel:
     def ask(self, question: str, options: Options | None = None, *, on_event: Sink | None = None) -> Answer:
         """Ask as `Funnel.ask` does; Ctrl-C cancels the run. `on_event` is called in the funnel's thread.
 
-        Raises: as `Funnel.ask`; `RuntimeError` if this is closed.
+        Raises: as `Funnel.ask`; `FunnelClosed` if this is closed, also while it answers.
         """
-        if self._loop.is_closed():
-            raise RuntimeError("this funnel is closed")
-        future = asyncio.run_coroutine_threadsafe(
-            self._funnel.ask(question, options, on_event=on_event), self._loop
-        )
+        self._require_thread()
+        with self._turn:
+            if self._closing:
+                raise FunnelClosed
+            future = asyncio.run_coroutine_threadsafe(
+                self._funnel.ask(question, options, on_event=on_event), self._loop
+            )
+            self._asked.add(future)
         try:
             return future.result()
+        except CancelledError:
+            if self._closing:
+                raise FunnelClosed from None
+            raise
         except BaseException:
             future.cancel()
             raise
+        finally:
+            with self._turn:
+                self._asked.discard(future)
 
     def close(self) -> None:
-        """Close the funnel and end the thread; a second call does nothing."""
-        if self._loop.is_closed():
+        """Close the funnel and end the thread; whoever is asking gets `FunnelClosed`.
+
+        A second call waits until the first has ended.
+        """
+        self._require_thread()
+        with self._turn:
+            first, self._closing = not self._closing, True
+        if not first:
+            self._closed.wait()
             return
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
-        self._stop()
+        try:
+            asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        finally:
+            self._stop()
 
     async def _end(self) -> None:
-        """Cancel what is still running, so that it releases what others wait for, and close the funnel."""
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._funnel.close()
+        """Close the funnel, which ends the questions under way, and cancel what is left."""
+        try:
+            await self._funnel.close()
+        finally:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        with self._turn:
+            waited_for = [*self._asked]
+        # Nobody waits for a loop that is gone.
+        for future in waited_for:
+            future.cancel()
+        self._closed.set()
+
+    def _require_thread(self) -> None:
+        """Check that waiting for the funnel's thread makes sense here. Raises: `OtherLoop`."""
+        if os.getpid() != self._pid:
+            raise OtherLoop("was built in another process, and a fork does not have its thread")
+        if threading.current_thread() is self._thread:
+            raise OtherLoop("is called in its own thread, as on_event is, and would wait for itself")
 
     def __enter__(self) -> Self:
         return self
