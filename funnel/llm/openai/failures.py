@@ -12,7 +12,7 @@ import openai
 from funnel.llm.openai.overflow import Overflow, overflow
 from funnel.llm.openai.rates import all_headers, asked_wait_s
 from funnel.llm.openai.server_error import NOTHING, ServerError, server_error
-from funnel.llm.openai.status import MISSING, PAYMENT, TOO_MANY, amounts_to, wants_money
+from funnel.llm.openai.status import MISSING, PAYMENT, TOO_LARGE, TOO_MANY, amounts_to, wants_money
 from funnel.llm.openai.unreached import CHECK_ENDPOINT, CHECK_PORT, speaks_no_http, unreached
 
 # The names are the same in httpx and in httpx2, which newer versions of the library use.
@@ -25,7 +25,7 @@ NEVER_SENT_BY_AIOHTTP = frozenset({
 """Errors of aiohttp before anything was sent. The library also reports connections lost later as these."""
 GATEWAY_GAVE_UP = frozenset({408, 504, 524})
 """A gateway stopped waiting; the model behind it may have continued."""
-TRANSIENT = frozenset({408, 409, 429})
+TRANSIENT = frozenset({408, 409, 425, 429})
 OVERLOADED = frozenset({503, 529})
 """With a time to wait, these ask all callers to wait, as a 429 does."""
 
@@ -35,6 +35,8 @@ CHECK_KEY = "Check OPENAI_API_KEY."
 CHECK_MODEL = "Check FUNNEL_MODEL and FUNNEL_SUB_MODEL; `funnel doctor` lists what the endpoint has."
 CHECK_QUOTA = "Check the account's plan and billing."
 CHECK_WINDOW = "Lower FUNNEL_MAX_PROMPT_TOKENS, or name a model with a larger window in FUNNEL_MODEL."
+CHECK_OUTPUT = "Lower FUNNEL_MAX_OUTPUT_TOKENS, or name a model with longer replies in FUNNEL_MODEL."
+CHECK_FILTER = "The provider's filter refused it: word the question differently, or name another model."
 CHECK_REQUEST = "Check that this model takes such a request, or name another in FUNNEL_MODEL."
 
 CHECK_ACCESS = f"{CHECK_KEY} Its account may not use this model, or not from here."
@@ -51,6 +53,7 @@ NO_PATH = re.compile(
 )
 """How servers and gateways say that nothing is at a path."""
 MODEL = re.compile(r"model|deployment|endpoints found", re.IGNORECASE)
+FILTERED = re.compile(r"content.?(?:filter|policy|management)|safety|moderat|responsible.?ai", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +140,11 @@ def _failed(
         status = PAYMENT  # no wait helps
     reason = f"{headline}, {said.message}" if said.message else headline
     too_long = overflow(said.message, codes=said.codes, numbers=said.fields)
+    if too_long is None and status == TOO_LARGE:
+        too_long = Overflow()
     if too_long is not None and status not in {401, 402, 403}:
-        return FailedAttempt(reason, CHECK_WINDOW, refused=True, status=status, said=said, too_long=too_long)
+        advice = CHECK_WINDOW if too_long.max_output_tokens is None else CHECK_OUTPUT
+        return FailedAttempt(reason, advice, refused=True, status=status, said=said, too_long=too_long)
     if status in TRANSIENT or status >= 500:  # noqa: PLR2004
         return FailedAttempt(
             reason,
@@ -149,13 +155,14 @@ def _failed(
             status=status,
             said=said,
         )
-    advice = _not_found(said) if status == MISSING else ADVICE.get(status, CHECK_REQUEST)
-    return FailedAttempt(reason, advice, refused=True, status=status, said=said)
+    return FailedAttempt(reason, _advice(said, status), refused=True, status=status, said=said)
 
 
-def _not_found(said: ServerError) -> str:
-    """Return what to check after a 404: the model, or the URL where only the path can be what is missing."""
+def _advice(said: ServerError, status: int) -> str:
+    """Return what to do about a refusal. After a 404 the URL is checked only if no model is spoken of."""
+    words = f"{said.message} {' '.join(said.codes)}"
+    if status != MISSING:
+        return CHECK_FILTER if FILTERED.search(words) else ADVICE.get(status, CHECK_REQUEST)
     if NO_PATH.fullmatch(said.message):
         return CHECK_URL
-    about_model = MODEL.search(f"{said.message} {' '.join(said.codes)}")
-    return CHECK_MODEL if about_model else f"{CHECK_MODEL} {CHECK_URL}"
+    return CHECK_MODEL if MODEL.search(words) else f"{CHECK_MODEL} {CHECK_URL}"

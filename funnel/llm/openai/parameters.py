@@ -13,6 +13,7 @@ from typing import Any
 
 from funnel.llm.base import Completion
 from funnel.llm.openai.failures import CHECK_REQUEST, FailedAttempt
+from funnel.llm.openai.status import MISSING
 
 SYSTEM = "the system role"
 """Negotiated like a parameter: without it the system text is put before the first message of the user."""
@@ -282,7 +283,9 @@ def _names_no_cause(failure: FailedAttempt) -> bool:
     """Whether a refusal may be about a parameter although it names none."""
     if not failure.refused or failure.too_long is not None:
         return False
-    words = failure.said.message
+    words = f"{failure.said.message} {' '.join(failure.said.codes)}"
+    if failure.status == MISSING:
+        return "requested parameters" in words  # as OpenRouter words it
     return failure.status in NAMELESS and OTHER_CAUSE.search(words) is None
 
 

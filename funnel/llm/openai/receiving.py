@@ -232,5 +232,5 @@ def described(body: bytes) -> str:
     if start.startswith("<"):
         return PAGE
     if parsed(body) is None:
-        return "a body that is not JSON"
+        return f"a body that is not JSON, {' '.join(start.split())!r}"
     return f"no choices, in {' '.join(start.split())!r}"

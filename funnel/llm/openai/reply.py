@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from funnel.llm.base import Completion, Request, estimated_tokens
+from funnel.llm.openai.server_error import stated_error
 from funnel.llm.openai.usage import Stated, stated
 
 THOUGHTS_FIELDS = ("reasoning_content", "reasoning")
@@ -47,7 +48,7 @@ class ReplyBuilder:
 
     def add(self, piece: Mapping[str, Any]) -> tuple[str, str]:
         """Take a piece of a stream, or a whole body; return its words and its thoughts."""
-        if error := piece.get("error") or _whole_error(piece):
+        if (error := stated_error(piece)) is not None:
             self.error = error
             return "", ""
         self._book(piece)
@@ -124,16 +125,6 @@ class ReplyBuilder:
             tier=self._tier,
             cut=self.cut,
         )
-
-
-def _whole_error(piece: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the piece if it is itself an error, as older servers and some gateways word it."""
-    if piece.get("choices"):
-        return None
-    code = piece.get("code")
-    worded = any(isinstance(piece.get(name), str) for name in ("message", "msg", "detail"))
-    stated = worded and isinstance(code, int) and code >= 400  # noqa: PLR2004 - errors of HTTP
-    return piece if stated or piece.get("object") == "error" or piece.get("success") is False else None
 
 
 def _is_another(index: Any) -> bool:

@@ -62,8 +62,30 @@ class ServerError:
     fields: Mapping[str, int] = field(default_factory=dict)
 
 
+ERROR_FIELDS = ("errors", "detail", "statusCode", "error_code", "error_msg", "error_message")
+"""Members of a reply that only an error has."""
 NOTHING = ServerError()
 """What a server stated that was not reached."""
+
+
+def stated_error(reply: Mapping[str, Any]) -> Any:
+    """Return the error that a reply, or a piece of one, states; None if it states none."""
+    error = reply.get("error")
+    if error:
+        return reply if error is True else error
+    if reply.get("choices"):
+        return None
+    failed = reply.get("base_resp")
+    code = failed.get("status_code") if isinstance(failed, Mapping) else None
+    is_error = (
+        code not in {None, 0}
+        or "error" in {reply.get("object"), reply.get("type")}
+        or any(reply.get(name) for name in ERROR_FIELDS)
+        or reply.get("success") is False
+        or (isinstance(reply.get("msg"), str) and _http_status(reply.get("code")) is not None)
+        or ("choices" not in reply and isinstance(reply.get("message"), str) and reply["message"])
+    )
+    return reply if is_error else None
 
 
 def server_error(body: object) -> ServerError:

@@ -6,7 +6,7 @@ import re
 
 from funnel.llm.openai.server_error import ServerError
 
-UNAUTHORIZED, PAYMENT, MISSING, TOO_MANY, FAILED = 401, 402, 404, 429, 500
+UNAUTHORIZED, PAYMENT, MISSING, TOO_LARGE, TOO_MANY, FAILED = 401, 402, 404, 413, 429, 500
 
 _CODES = (
     (r"insufficient|billing|payment|credits?\b|balance", PAYMENT),

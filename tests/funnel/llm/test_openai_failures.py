@@ -8,6 +8,7 @@ import pytest
 
 from funnel.llm.openai.failures import failed_reply
 from funnel.llm.openai.redaction import Redactor
+from funnel.llm.openai.server_error import stated_error
 
 INNER = json.dumps({"error": {"message": "Rate limit reached", "type": "tokens", "code": "rate_limit"}})
 
@@ -136,3 +137,60 @@ def test_a_long_message_is_cut_once_its_secrets_are_hidden():
     shown = Redactor(["sk-secret-1", "sk-secret-2"]).line(failure.reason)
     assert len(shown) < 330
     assert " *** *** x" in shown
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"error": {"message": "no"}},
+        {"error": "no"},
+        {"error": True, "message": "no"},
+        {"object": "error", "message": "no", "code": 400},
+        {"type": "error", "error": {"type": "overloaded_error"}},
+        {"detail": "Not authenticated"},
+        {"message": "rate limit exceeded"},
+        {"statusCode": 401, "message": "Access denied"},
+        {"success": False, "errors": [{"code": 1000, "message": "no"}]},
+        {"base_resp": {"status_code": 1002, "status_msg": "rate limit"}, "choices": None},
+        {"choices": [], "error": {"message": "no"}},
+        {"choices": [{"message": {"content": "half"}}], "error": {"message": "no"}},
+    ],
+)
+def test_a_reply_that_is_an_error_is_known_by_its_form(reply):
+    assert stated_error(reply)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"choices": [{"message": {"content": "yes"}}]},
+        {"choices": [{"message": {"content": "yes"}}], "error": None, "detail": "x", "message": "x"},
+        {"choices": [{"message": {"content": "yes"}}], "base_resp": {"status_code": 0}},
+        {"choices": [], "usage": {"prompt_tokens": 1}},
+        {"object": "list", "data": []},
+        {"status": "running"},
+        {"message": {"role": "assistant", "content": "yes"}},
+        {"message": "", "errors": []},
+        {},
+    ],
+)
+def test_other_replies_are_none(reply):
+    assert stated_error(reply) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "advice"),
+    [
+        (400, {"code": "content_filter", "message": "no"}, "The provider's filter refused it"),
+        (
+            400,
+            {"message": "max_tokens is too large. This model supports at most 9 completion tokens"},
+            "OUTPUT",
+        ),
+        (413, "<html><title>413 Request Entity Too Large</title></html>", "FUNNEL_MAX_PROMPT_TOKENS"),
+        (404, {"message": "No endpoints found matching your data policy"}, "FUNNEL_MODEL"),
+    ],
+)
+def test_the_advice_fits_what_is_refused(status, error, advice):
+    assert advice in failed_reply(error, status=status).advice
+    assert "OPENAI_BASE_URL" not in failed_reply(error, status=status).advice

@@ -98,6 +98,12 @@ async def test_a_refusal_without_a_name_is_tried_once_plainly(chat, chat_server,
     assert (await asked(chat, chat_server))[0] == 2
 
 
+async def test_a_router_without_a_provider_for_the_parameters_is_tried_once_plainly(chat, chat_server):
+    saying = "No endpoints found that can handle the requested parameters."
+    chat_server.default = picky("response_format", saying=saying, status=404)
+    assert (await asked(chat, chat_server))[0] == 2
+
+
 @pytest.mark.parametrize("part", ["response_format", "temperature", "system"])
 async def test_only_what_was_refused_without_a_name_stays_left_out(chat, chat_server, part):
     chat_server.default = picky(part)
