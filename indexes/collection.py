@@ -19,9 +19,9 @@ from indexes.maintenance import verify
 from indexes.retrieval import analysis, assembly, fusion
 from indexes.retrieval.assembly import DEFAULT_DENSE, DEFAULT_EMBEDDER, DEFAULT_LEXICAL
 from indexes.retrieval.base import ProgressCallback
-from indexes.retrieval.retrievers import Retrievers
+from indexes.retrieval.retrievers import STATISTICS_SETTING, Retrievers
 from indexes.retrieval.searching import Searcher
-from indexes.scope import Scope
+from indexes.scope import COLLECTION, Scope, Statistics
 from indexes.source import Source
 from indexes.storage.lock import WriterLock
 from indexes.storage.permissions import make_collection_folder
@@ -97,17 +97,20 @@ class Collection(Source):
         lexical: str = DEFAULT_LEXICAL,
         dense: str = DEFAULT_DENSE,
         shared: bool = False,
+        statistics: Statistics = COLLECTION,
     ) -> Self:
         """Create an empty collection in the directory `path`.
 
         Only this user may read its files, or, if it is `shared`, whoever the umask lets.
 
         `lexical` and `dense` name the engines of terms and of vectors, built in or from an installed plug-in.
+        `statistics`: what scores may depend on; "visible" is only what the asker may read.
 
         Raises: `UnknownName`, `MissingExtra`, `EmbedderFailed`; `CollectionError` if one exists already.
         """
         path = Path(path).absolute()
         assembly.check_engines(lexical, dense)
+        assembly.check_statistics(statistics)
         made = embedder_named(embedder) if isinstance(embedder, str) else embedder
         if not isinstance(made, FittedEmbedder):
             _ = made.dimension  # a model that cannot be loaded is reported before anything is written
@@ -121,7 +124,7 @@ class Collection(Source):
                     f"There is already a collection in {path}. Open it, or name another directory."
                 )
             names = {"embedder": made.name, "lexical": lexical, "dense": dense}
-            settings = {**names, "analyser": str(analysis.VERSION)}
+            settings = {**names, "analyser": str(analysis.VERSION), STATISTICS_SETTING: statistics}
             catalog = Catalog.create(path / CATALOG, settings, shared=shared)
         return cls._ready(catalog, made, names)
 
@@ -255,7 +258,9 @@ class Collection(Source):
         """Return the best `k` documents within `scope`, best first; ties break by id.
 
         The engines exclude everything outside the scope, so that `k` documents are returned if that many are
-        found within it. Scores use statistics of the whole collection (how rare a term is) for every asker.
+        found within it. Scores use statistics of the whole collection (how rare a term is) for every asker,
+        so that they, and with them the order of hits, depend on documents that he may not read; with
+        "visible" statistics, of the scope or of the collection, nothing does.
         A long query is cut to its most telling terms, and `notes` of the result says so.
 
         Raises: `BadQuery`, `EmbedderFailed`.
@@ -277,6 +282,22 @@ class Collection(Source):
         Raises: `CollectionLocked`.
         """
         self._searcher.keep_weight(weight)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What scores may depend on, for every search: the whole collection, or what the asker may read.
+
+        A single search may ask for "visible" statistics where the collection does not; never the reverse.
+        """
+        return self._searcher.statistics
+
+    def keep_statistics(self, statistics: Statistics) -> None:
+        """Use these statistics from now on, in every process. For "visible", the postings are built now.
+
+        Raises: `UnknownName`, `CollectionLocked`, `CollectionNotWritable`.
+        """
+        assembly.check_statistics(statistics)
+        self._searcher.keep_statistics(statistics)
 
     def document(self, document_id: str, scope: Scope) -> Document | None:
         """Return the whole document; None if there is no such document within `scope`."""

@@ -6,9 +6,11 @@ folder or a book.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +20,7 @@ from indexes.errors import DuplicateId
 from indexes.lexical.base import LexicalEntry
 from indexes.retrieval.analysis import analyse
 from indexes.retrieval.long_query import MAX_CHARS, ends, note, telling
-from indexes.scope import Keys, Scope
+from indexes.scope import VISIBLE, Keys, Scope
 from indexes.source import Source
 from indexes.types import (
     Document,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 RETRIEVER = "lexical"
 PASSAGES_EACH = 5
+_ASKERS_KEPT = 8
 
 
 class RawDocuments(Source):
@@ -46,13 +49,16 @@ class RawDocuments(Source):
             if document.id in self._documents:
                 raise DuplicateId(document.id, self._documents[document.id].uri, document.uri)
             self._documents[document.id] = document
+        self._engines: OrderedDict[frozenset[str], RankBM25Engine] = OrderedDict()
+        self._lock = Lock()
 
     def search(self, query: str, k: int, scope: Scope) -> Hits:
         """Return the best `k` documents by BM25 over their passages.
 
         If fewer are found, the other documents follow in their own order with score 0.
         """
-        engine, passages = self._engine
+        engine = self._engine_for(scope)
+        passages = self._passages
         terms = telling(analyse(ends(query, MAX_CHARS)), engine.frequencies, engine.count)
         found: dict[DocumentId, list[tuple[Passage, float]]] = {}
         for key, score in engine.search(terms.chosen, len(passages), scope=scope.bound(self._keys(scope))):
@@ -80,30 +86,50 @@ class RawDocuments(Source):
 
     def _keys(self, scope: Scope) -> Callable[[], Keys]:
         """Return a function that computes the keys of the passages within `scope`."""
-        _, passages = self._engine
         return lambda: np.array(
-            [key for key, p in enumerate(passages) if scope.admits(self._documents[p.document_id])], np.int64
+            [key for key, p in enumerate(self._passages) if scope.admits(self._documents[p.document_id])],
+            np.int64,
         )
 
     @cached_property
-    def _engine(self) -> tuple[RankBM25Engine, list[Passage]]:
-        from indexes.lexical.rank_bm25 import RankBM25Engine  # noqa: PLC0415 - needed by the first search only
+    def _passages(self) -> list[Passage]:
+        return [passage for document in self._documents.values() for passage in chunk(document)]
 
-        passages = [passage for document in self._documents.values() for passage in chunk(document)]
-        engine = RankBM25Engine(Path())
-        engine.apply(
-            (
-                LexicalEntry(
-                    key,
-                    tuple(analyse(self._documents[passage.document_id].title) + analyse(passage.text)),
-                    self._documents[passage.document_id].readers,
-                )
-                for key, passage in enumerate(passages)
-            ),
-            (),
-            generation=0,
-        )
-        return engine, passages
+    @cached_property
+    def _entries(self) -> list[LexicalEntry]:
+        return [
+            LexicalEntry(
+                key,
+                tuple(analyse(self._documents[passage.document_id].title) + analyse(passage.text)),
+                self._documents[passage.document_id].readers,
+            )
+            for key, passage in enumerate(self._passages)
+        ]
+
+    def _engine_for(self, scope: Scope) -> RankBM25Engine:
+        """Return an engine over all passages or, for "visible" statistics, those that the asker may read."""
+        if scope.statistics != VISIBLE or scope.access.everything:
+            return self._engine
+        readers = scope.access.principals
+        with self._lock:
+            if (engine := self._engines.pop(readers, None)) is None:
+                engine = _filled(e for e in self._entries if scope.access.may_read(e.readers))
+            self._engines[readers] = engine
+            while len(self._engines) > _ASKERS_KEPT:
+                self._engines.popitem(last=False)
+        return engine
+
+    @cached_property
+    def _engine(self) -> RankBM25Engine:
+        return _filled(self._entries)
+
+
+def _filled(entries: Iterable[LexicalEntry]) -> RankBM25Engine:
+    from indexes.lexical.rank_bm25 import RankBM25Engine  # noqa: PLC0415 - needed by the first search only
+
+    engine = RankBM25Engine(Path())
+    engine.apply(entries, (), generation=0)
+    return engine
 
 
 def _hit(document: Document, rank: int, scored: list[tuple[Passage, float]]) -> DocumentHit:

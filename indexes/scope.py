@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,19 @@ from indexes.types import OWNER, Access, Document
 Keys = NDArray[np.int64]
 """Passage keys, int64 (n,). A key is the catalog's number for one passage, and is never reused."""
 
+Statistics = Literal["collection", "visible"]
+"""What scores may depend on: the whole collection, or only what the asker may read."""
+
+STATISTICS: tuple[Statistics, ...] = get_args(Statistics)
+COLLECTION: Statistics = "collection"
+VISIBLE: Statistics = "visible"
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The documents that one search may find: those that `access` may read and `where` matches.
+
+    `statistics`: what scores may depend on, the whole collection or only what `access` may read.
 
     An engine that stores readers and metadata beside its vectors or terms can narrow its search by `access`
     and `where`. An engine that knows only passage keys calls `keys()`, which computes them on demand.
@@ -25,7 +35,9 @@ class Scope:
 
     access: Access
     where: Filter | None = None
+    statistics: Statistics = COLLECTION
     _keys: Callable[[], Keys] | None = field(default=None, repr=False, compare=False)
+    _visible: Callable[[], Keys] | None = field(default=None, repr=False, compare=False)
 
     @property
     def everything(self) -> bool:
@@ -38,9 +50,12 @@ class Scope:
             self.where is None or matches(self.where, document.metadata)
         )
 
-    def bound(self, keys: Callable[[], Keys]) -> Scope:
-        """Return the same scope, bound to an index: `keys` computes its allowed keys there."""
-        return replace(self, _keys=keys)
+    def bound(self, keys: Callable[[], Keys], visible: Callable[[], Keys] | None = None) -> Scope:
+        """Return the same scope, bound to an index: `keys` computes its allowed keys there.
+
+        `visible` computes the keys of all passages that `access` may read; without a filter it is not needed.
+        """
+        return replace(self, _keys=keys, _visible=visible)
 
     def keys(self) -> Keys | None:
         """Return the allowed passage keys, ascending and read-only; None if every key is allowed.
@@ -52,6 +67,19 @@ class Scope:
         if self._keys is None:
             raise LookupError("This scope is not bound to an index, so it has no passage keys.")
         return self._keys()
+
+    def visible(self) -> Keys | None:
+        """Return the keys of all passages that `access` may read, whatever `where` says; None if all.
+
+        Raises: `LookupError` as `keys`.
+        """
+        if self.access.everything:
+            return None
+        if self.where is None:
+            return self.keys()
+        if self._visible is None:
+            raise LookupError("This scope is not bound to an index, so it has no visible passages.")
+        return self._visible()
 
 
 EVERYTHING = Scope(OWNER)

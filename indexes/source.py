@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from threading import Lock
 
 from indexes.filters import Filter
-from indexes.scope import EVERYTHING, Scope
+from indexes.scope import COLLECTION, EVERYTHING, Scope, Statistics
 from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo, Hits
 
 DEFAULT_K = 20
@@ -118,13 +118,18 @@ class Source(ABC):
     pass the tests of `indexes.testing.source.SourceContract`.
     """
 
-    def for_asker(self, access: Access, where: Filter | None = None) -> Documents:
-        """Return the documents that `access` may read and `where` matches."""
-        return Documents(self, Scope(access, where))
+    def for_asker(
+        self, access: Access, where: Filter | None = None, *, statistics: Statistics = COLLECTION
+    ) -> Documents:
+        """Return the documents that `access` may read and `where` matches.
 
-    def as_owner(self, where: Filter | None = None) -> Documents:
+        With the statistics of what is "visible", nothing that a search returns depends on other documents.
+        """
+        return Documents(self, Scope(access, where, statistics))
+
+    def as_owner(self, where: Filter | None = None, *, statistics: Statistics = COLLECTION) -> Documents:
         """Return the documents that `where` matches, whoever may read them; all documents if it is None."""
-        return Documents(self, EVERYTHING if where is None else Scope(EVERYTHING.access, where))
+        return Documents(self, Scope(EVERYTHING.access, where, statistics))
 
     @abstractmethod
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:

@@ -282,6 +282,15 @@ class CatalogReader:
             "SELECT key, digest FROM passages WHERE key >= ? ORDER BY key", (self._first_key(since),)
         ).fetchall()
 
+    def digests_of(self, keys: NDArray[np.int64]) -> list[bytes] | None:
+        """Return the digest of each of these passages; None if one of them is gone."""
+        rows = self._db.execute(
+            "SELECT key, digest FROM passages WHERE key IN (SELECT value FROM json_each(?))",
+            (json.dumps(keys.tolist()),),
+        )
+        found = dict(rows.fetchall())
+        return [found[key] for key in keys.tolist()] if len(found) == len(keys) else None
+
     def removed(self, since: int) -> list[int]:
         """Return the keys of the passages removed after generation `since`."""
         return [key for (key,) in self._db.execute("SELECT key FROM removed WHERE generation > ?", (since,))]

@@ -19,13 +19,14 @@ import numpy as np
 from indexes.dense.backlog import EmbeddingBacklog
 from indexes.dense.base import Embedder, FittedEmbedder, VectorEngineFactory, Vectors
 from indexes.dense.embedders.latent import LatentEmbedder
-from indexes.dense.feedback import NO_FEEDBACK, Feedback
-from indexes.dense.retriever import DenseRetriever, EmbeddingSpace, FittedRetriever
+from indexes.dense.feedback import NO_FEEDBACK, SHARE_PRETRAINED, Feedback, with_feedback
+from indexes.dense.retriever import UNRELATED, DenseRetriever, EmbeddingSpace, FittedRetriever
 from indexes.dense.vector_cache import VECTORS, VectorCache
+from indexes.dense.visible import VisibleVectors
 from indexes.errors import AlreadyEmbedding, CollectionLocked, EmbedderFailed
 from indexes.retrieval.base import ProgressCallback, Scored, since
 from indexes.retrieval.long_query import MAX_EMBEDDED_CHARS, ends
-from indexes.scope import Keys, Scope
+from indexes.scope import VISIBLE, Keys, Scope
 from indexes.storage.lock import WriterLock
 from indexes.storage.permissions import make_engine_folder
 
@@ -116,6 +117,8 @@ class PretrainedRetriever:
     """Searches the model's vectors if every text has one, or else a space fitted to the collection."""
 
     shared = True
+    pretrained = True
+    """Whether there is a model that was not fitted to the collection."""
 
     def __init__(
         self, directory: Path, embedder: Embedder, catalog: Catalog, engines: VectorEngineFactory
@@ -126,6 +129,8 @@ class PretrainedRetriever:
         self._cache = cache
         self._name = embedder.name
         self._backlog = EmbeddingBacklog(embedder, cache, catalog)
+        self._queries = _Queries(embedder, cache.dimension)
+        self._visible_vectors = VisibleVectors(catalog, cache)
         self._model_vectors = _CachedRetriever(directory, embedder, catalog, cache, engines)
         self._stand_in = FittedRetriever(directory / _STAND_IN, LatentEmbedder(), catalog, engines)
 
@@ -199,8 +204,32 @@ class PretrainedRetriever:
         return self._in_use.keys()
 
     def search(self, query: str, k: int, *, scope: Scope, feedback: Feedback = NO_FEEDBACK) -> Scored:
-        """Return the best `k` passages within `scope`, by the vectors in use."""
+        """Return the best `k` passages within `scope`, by the vectors in use.
+
+        With the statistics of what is visible, by the model's vectors alone; none if a visible passage has
+        no vector yet.
+        """
+        if scope.statistics == VISIBLE:
+            return self._search_visible(query, k, scope, feedback)
         return self._in_use.search(query, k, scope=scope, feedback=feedback)
+
+    def _search_visible(self, query: str, k: int, scope: Scope, feedback: Feedback) -> Scored:
+        visible, allowed = scope.visible(), scope.keys()
+        if visible is None or allowed is None:
+            with self._catalog.read() as catalog:
+                everything = catalog.keys()
+            visible = everything if visible is None else visible
+            allowed = visible if allowed is None else allowed
+        if not self._visible_vectors.complete(visible):
+            return []
+        vector = self._queries.embed_query(query)
+        if feedback.rows:
+            passages = self._cache.all_of([row.digest for row in feedback.rows])
+            if passages is None:
+                return []
+            vector = with_feedback(vector, passages, feedback.scores, share=SHARE_PRETRAINED)
+        scored = self._visible_vectors.search(vector, k, visible=visible, allowed=allowed)
+        return [(key, score) for key, score in scored if score > UNRELATED]
 
     def close(self) -> None:
         """Release the vectors."""

@@ -33,7 +33,7 @@ FIT_PASSAGES = 20_000
 REFIT_SHARE = 0.5
 """A space is refitted once more than this share of its passages has been added or removed since the fit."""
 
-_UNRELATED = 1e-6
+UNRELATED = 1e-6
 """Passages with a lower score are not returned: they are orthogonal or opposed to the query."""
 
 _FIT = "fit"
@@ -100,7 +100,7 @@ class DenseRetriever:
             passages = self._vectors(space, feedback.rows)
             vector = with_feedback(vector, passages, feedback.scores, share=self.feedback_share)
         scored = space.engine.search(vector, k, scope=scope)
-        return [(key, score) for key, score in scored if score > _UNRELATED]
+        return [(key, score) for key, score in scored if score > UNRELATED]
 
     def _vectors(self, space: EmbeddingSpace, rows: Sequence[PassageRow]) -> Vectors:
         """Return the vectors of passages that the retriever covers."""
@@ -116,6 +116,8 @@ class FittedRetriever(DenseRetriever):
     """Vectors in a space fitted to the collection, and refitted when much of the collection has changed."""
 
     fitted = True
+    pretrained = False
+    """Whether there is a model that was not fitted to the collection."""
     feedback_share = SHARE_LATENT
 
     def __init__(

@@ -99,6 +99,13 @@ class VectorCache:
         found = self._found(digests)
         return np.stack([np.frombuffer(found[digest.hex()], np.float32) for digest in digests])
 
+    def all_of(self, digests: Sequence[bytes]) -> Vectors | None:
+        """Return float32 (n_digests, dimension); None if one of them has no vector."""
+        found = self._found(digests)
+        if len(found) < len(set(digests)):
+            return None
+        return np.stack([np.frombuffer(found[digest.hex()], np.float32) for digest in digests])
+
     def put(self, digests: Sequence[bytes], vectors: Vectors) -> None:
         """Store one batch and commit it."""
         rows = [

@@ -60,10 +60,11 @@ class LexicalRetriever:
 
     def search(self, query: str, k: int, *, scope: Scope) -> Scored:
         """Return the best `k` passages within `scope` for the query's most telling terms."""
-        return self._engine.search(self.terms(query).chosen, k, scope=scope)
+        return self._engine.search(self.terms(query, scope).chosen, k, scope=scope)
 
-    def terms(self, query: str) -> Terms:
-        """Return the terms to search for."""
+    def terms(self, query: str, scope: Scope) -> Terms:
+        """Return the terms to search for, chosen by how rare they are."""
+        del scope  # the statistics are those of the whole collection
         return telling(self._analyse(query), self._engine.frequencies, self._engine.count)
 
     def trust_in_latent(self, query: str) -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from indexes.catalog.text import encode
 from indexes.lexical import segments
+from indexes.lexical.visible.storage import known_terms
 from indexes.retrieval.analysis import analyse
 from indexes.retrieval.base import ProgressCallback
 from indexes.types import Document, DocumentId
@@ -193,6 +194,8 @@ def _dead_terms(directory: Path, terms: Iterable[str]) -> Iterator[str]:
     for term in sorted(known - alive):
         yield f"lexical: its dictionary has {_shown(term)}, which no document has"
     dead = [term for term in terms if term not in alive]
+    for term in sorted(known_terms(directory / "visible", dead)):
+        yield f"visible: its postings have {_shown(term)}, which no document has"
     for path in sorted(directory.rglob(f"*{_SPACE_SUFFIX}")):
         with zipfile.ZipFile(path) as archive:
             data = b"".join(map(archive.read, archive.namelist()))

@@ -22,6 +22,7 @@ _PARTS = {
     f"{VECTORS}-shm": "vectors",
     "lexical": "lexical",
     "dense": "dense",
+    "visible": "lexical",
 }
 _OTHER = "other"
 

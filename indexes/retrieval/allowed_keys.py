@@ -47,7 +47,12 @@ class AllowedKeys:
             with catalog.read() as reader:
                 return self.keys(scope, reader)
 
-        return scope.bound(keys)
+        @cache
+        def visible() -> Keys:
+            with catalog.read() as reader:
+                return self.keys(Scope(scope.access), reader)
+
+        return scope.bound(keys, visible)
 
     def keys(self, scope: Scope, catalog: CatalogReader) -> Keys:
         """Return the keys that `scope` allows in the view `catalog`, ascending and read-only."""

@@ -17,10 +17,12 @@ from indexes.catalog.writer import CatalogWriter
 from indexes.dense.vector_cache import VECTORS, scrub
 from indexes.errors import AlreadyEmbedding, CollectionLocked, CollectionNotWritable, UnknownDocument
 from indexes.lexical.retriever import LexicalRetriever
+from indexes.lexical.visible.engine import VisibleEngine
+from indexes.lexical.visible.retriever import VisibleRetriever
 from indexes.maintenance import erasure
 from indexes.retrieval import analysis
 from indexes.retrieval.base import ProgressCallback, Retriever, no_progress
-from indexes.scope import EVERYTHING
+from indexes.scope import EVERYTHING, VISIBLE
 from indexes.storage.lock import WriterLock
 from indexes.storage.permissions import follow_catalog
 from indexes.types import Changes
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 _STORED = "The documents are stored; once there is space, the next use brings the engines up to date."
 _ERASING = "erasing"
+_VISIBLE = "visible"
+STATISTICS_SETTING = "statistics"
+"""The catalog setting with the statistics that every search uses; not set if it is the collection's."""
+
 _WRITER_WAIT_S = 3600.0
 """How long `embed`, which may have run for hours, waits for another writer to finish."""
 
@@ -47,7 +53,33 @@ class Retrievers:
         self.lexical = lexical
         self.dense = dense
         self.by_name: dict[str, Retriever] = {"lexical": lexical, "dense": dense}
+        self.visible: VisibleRetriever | None = None
         self._catalog = catalog
+        with catalog.read() as reader:
+            kept = reader.setting(STATISTICS_SETTING) == VISIBLE
+        if kept or (self.path / _VISIBLE).is_dir():
+            self._add_visible()
+
+    def _add_visible(self) -> VisibleRetriever:
+        with self.writing:
+            if self.visible is None:
+                self.visible = VisibleRetriever(VisibleEngine(self.path / _VISIBLE), analysis.analyse)
+                self.by_name = {**self.by_name, _VISIBLE: self.visible}
+            return self.visible
+
+    def with_visible_statistics(self) -> VisibleRetriever:
+        """Return the retriever whose statistics are those of what an asker may read, up to date.
+
+        A collection that has none builds it now and keeps it up to date from then on.
+
+        Raises: `CollectionLocked`, `CollectionNotWritable`.
+        """
+        visible = self.visible or self._add_visible()
+        self.follow()
+        if visible.generation < 0:
+            with self.writing, self.lock.hold():
+                self._catch_up([visible], no_progress)
+        return visible
 
     def make_ready(self) -> tuple[str, ...]:
         """Finish an interrupted erasure and bring the retrievers up to date, when a collection is opened.
@@ -125,6 +157,8 @@ class Retrievers:
 
     def _scrub(self, progress: ProgressCallback) -> None:
         """Rebuild everything derived from the catalog, and remove traces of deleted documents elsewhere."""
+        if (self.path / _VISIBLE).is_dir():  # another process may have begun to keep it
+            self._add_visible()
         for retriever in self.by_name.values():
             retriever.clear()
         for name in self.by_name:

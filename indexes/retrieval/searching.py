@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from indexes.catalog.catalog import Catalog
 from indexes.catalog.reader import CatalogReader
 from indexes.dense.feedback import PASSAGES, Feedback
+from indexes.lexical.retriever import LexicalRetriever
 from indexes.retrieval import fusion
 from indexes.retrieval.allowed_keys import AllowedKeys
 from indexes.retrieval.base import Scored
 from indexes.retrieval.long_query import MAX_CHARS, MAX_TERMS, ends, note
 from indexes.retrieval.ranking import ScoredPassage, ranked
-from indexes.retrieval.retrievers import Retrievers
-from indexes.scope import Scope
+from indexes.retrieval.retrievers import STATISTICS_SETTING, Retrievers
+from indexes.scope import COLLECTION, VISIBLE, Scope, Statistics
 from indexes.types import DocumentHit, Hit, Hits
 
 FusionPlan = tuple[fusion.Fuse, Mapping[str, float]]
@@ -42,14 +44,15 @@ class Searcher:
 
     def search(self, query: str, k: int, scope: Scope) -> Hits:
         """Search as `Collection.search` describes."""
-        notes = self._notes(query)
+        scope = self._allowed.bind(self._as_kept(scope), self._catalog)
+        lexical = self._lexical(scope)
+        notes = _notes(query, scope, lexical)
         query = ends(query, MAX_CHARS)
-        k = min(k, max(self._retrievers.lexical.count, 1))
+        k = min(k, max(lexical.count, 1))
         depth = max(LEAST_CANDIDATES, _CANDIDATES_PER_RESULT * k)
-        fuse, weights = self.plan(query)
-        scope = self._allowed.bind(scope, self._catalog)
+        fuse, weights = self._plan_visible() if scope.statistics == VISIBLE else self.plan(query)
         while True:
-            found = self._candidates(query, depth, scope, weights)
+            found = self._candidates(query, depth, scope, weights, lexical)
             # This view may be later than the scope's keys: passages may have been removed since, but the
             # readers of the passage with a key never change.
             with self._catalog.read() as reader:
@@ -59,12 +62,34 @@ class Searcher:
                     return Hits(_hits(reader, documents), notes)
             depth *= _DEPTH_FACTOR  # a few long documents took up all the candidates
 
-    def _notes(self, query: str) -> list[str]:
-        """Return what to say about a query of which only a part is searched for."""
-        if len(query) <= MAX_TERMS:
-            return []  # it cannot have more terms than characters
-        said = note(query, self._retrievers.lexical.terms(ends(query, MAX_CHARS)))
-        return [] if said is None else [said]
+    @property
+    def statistics(self) -> Statistics:
+        """What the scores of every search may depend on, as kept in the collection."""
+        with self._catalog.read() as reader:
+            return VISIBLE if reader.setting(STATISTICS_SETTING) == VISIBLE else COLLECTION
+
+    def keep_statistics(self, statistics: Statistics) -> None:
+        """Search with these statistics from now on. Raises: `CollectionLocked`."""
+        with self._retrievers.lock.hold():
+            self._catalog.set(STATISTICS_SETTING, statistics)
+        if statistics == VISIBLE:
+            self._retrievers.with_visible_statistics()
+
+    def _as_kept(self, scope: Scope) -> Scope:
+        """Return the scope with the stricter of its own statistics and those kept in the collection."""
+        return scope if scope.statistics == VISIBLE else replace(scope, statistics=self.statistics)
+
+    def _lexical(self, scope: Scope) -> LexicalRetriever:
+        if scope.statistics == VISIBLE:
+            return self._retrievers.with_visible_statistics()
+        return self._retrievers.lexical
+
+    def _plan_visible(self) -> FusionPlan:
+        """Return how to fuse what is visible: with no space, weight or trust that comes from other texts."""
+        weights = self.weights or fusion.PRETRAINED
+        if not self._retrievers.dense.pretrained:
+            weights = {"lexical": 1.0}
+        return self.fuse or fusion.convex, weights
 
     def plan(self, query: str) -> FusionPlan:
         """Return how to fuse the retrievers for this query: as set, or else as the embedder requires."""
@@ -99,12 +124,12 @@ class Searcher:
         self._tuned = tuned
 
     def _candidates(
-        self, query: str, k: int, scope: Scope, weights: Mapping[str, float]
+        self, query: str, k: int, scope: Scope, weights: Mapping[str, float], lexical: LexicalRetriever
     ) -> dict[str, Scored]:
         """Search each retriever that has a weight; the best lexical hits are feedback for the dense one."""
         found: dict[str, Scored] = {}
         if weights.get("lexical"):
-            found["lexical"] = self._retrievers.lexical.search(query, k, scope=scope)
+            found["lexical"] = lexical.search(query, k, scope=scope)
         if weights.get("dense"):
             best = dict(found.get("lexical", [])[:PASSAGES])
             with self._catalog.read() as reader:
@@ -112,6 +137,14 @@ class Searcher:
             feedback = Feedback(rows, [best[row.key] for row in rows])
             found["dense"] = self._retrievers.dense.search(query, k, scope=scope, feedback=feedback)
         return found
+
+
+def _notes(query: str, scope: Scope, lexical: LexicalRetriever) -> list[str]:
+    """Return what to say about a query of which only a part is searched for."""
+    if len(query) <= MAX_TERMS:
+        return []  # it cannot have more terms than characters
+    said = note(query, lexical.terms(ends(query, MAX_CHARS), scope))
+    return [] if said is None else [said]
 
 
 def _hits(reader: CatalogReader, documents: list[list[ScoredPassage]]) -> list[DocumentHit]:

@@ -17,7 +17,7 @@ _FILTER = field("chosen") == True  # noqa: E712 - builds a filter
 def only(*keys: int, access: Access = OWNER) -> Scope:
     """Return a scope with a filter that only the passages with these keys match."""
     allowed = np.array(sorted(keys), np.int64)
-    return Scope(access, _FILTER).bound(lambda: allowed)
+    return Scope(access, _FILTER).bound(lambda: allowed, lambda: allowed)
 
 
 def open_to(access: Access, entries: Iterable[LexicalEntry]) -> Scope:
