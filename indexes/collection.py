@@ -21,7 +21,7 @@ from indexes.retrieval.assembly import DEFAULT_DENSE, DEFAULT_EMBEDDER, DEFAULT_
 from indexes.retrieval.base import ProgressCallback
 from indexes.retrieval.retrievers import STATISTICS_SETTING, Retrievers
 from indexes.retrieval.searching import Searcher
-from indexes.scope import COLLECTION, Scope, Statistics
+from indexes.scope import COLLECTION, Scope, Statistics, check_statistics
 from indexes.source import Source
 from indexes.storage.lock import WriterLock
 from indexes.storage.permissions import make_collection_folder
@@ -110,7 +110,7 @@ class Collection(Source):
         """
         path = Path(path).absolute()
         assembly.check_engines(lexical, dense)
-        assembly.check_statistics(statistics)
+        check_statistics(statistics)
         made = embedder_named(embedder) if isinstance(embedder, str) else embedder
         if not isinstance(made, FittedEmbedder):
             _ = made.dimension  # a model that cannot be loaded is reported before anything is written
@@ -168,13 +168,16 @@ class Collection(Source):
         lexical: str | None = None,
         dense: str | None = None,
         shared: bool = False,
+        statistics: Statistics | None = None,
     ) -> Self:
         """Open the collection in `path`, or create it there with these names or the defaults.
 
-        `shared` applies only to one that is created.
+        `shared` applies only to one that is created; `statistics`, unless it is None, is kept from now on.
         """
+        if statistics is not None:
+            check_statistics(statistics)
         try:
-            return cls.open(path, embedder=embedder, lexical=lexical, dense=dense)
+            found = cls.open(path, embedder=embedder, lexical=lexical, dense=dense)
         except CollectionNotFound:
             return cls.create(
                 path,
@@ -182,7 +185,15 @@ class Collection(Source):
                 lexical=lexical or DEFAULT_LEXICAL,
                 dense=dense or DEFAULT_DENSE,
                 shared=shared,
+                statistics=statistics or COLLECTION,
             )
+        if statistics is not None and statistics != found.statistics:
+            try:
+                found.keep_statistics(statistics)
+            except BaseException:
+                found.close()
+                raise
+        return found
 
     @classmethod
     def _ready(cls, catalog: Catalog, embedder: Embedder, names: Mapping[str, str]) -> Self:
@@ -296,7 +307,7 @@ class Collection(Source):
 
         Raises: `UnknownName`, `CollectionLocked`, `CollectionNotWritable`.
         """
-        assembly.check_statistics(statistics)
+        check_statistics(statistics)
         self._searcher.keep_statistics(statistics)
 
     def document(self, document_id: str, scope: Scope) -> Document | None:

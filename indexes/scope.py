@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from indexes.errors import UnknownName
 from indexes.filters import Filter, matches
 from indexes.types import OWNER, Access, Document
 
@@ -21,6 +22,12 @@ Statistics = Literal["collection", "visible"]
 STATISTICS: tuple[Statistics, ...] = get_args(Statistics)
 COLLECTION: Statistics = "collection"
 VISIBLE: Statistics = "visible"
+
+
+def check_statistics(statistics: str) -> None:
+    """Check that there are such statistics. Raises: `UnknownName`."""
+    if statistics not in STATISTICS:
+        raise UnknownName("statistics", statistics, STATISTICS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,9 @@ class Scope:
     statistics: Statistics = COLLECTION
     _keys: Callable[[], Keys] | None = field(default=None, repr=False, compare=False)
     _visible: Callable[[], Keys] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_statistics(self.statistics)
 
     @property
     def everything(self) -> bool:

@@ -55,6 +55,7 @@ def ask(
     where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
     principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
     rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
+    statistics: Annotated[str | None, typer.Option(help=scope.STATISTICS_HELP)] = None,
     max_usd: Annotated[float | None, typer.Option(help="Spend at most this many US dollars.")] = None,
     max_calls: Annotated[int | None, typer.Option(help="Make at most this many model calls.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds until the answer is due.")] = None,
@@ -101,7 +102,13 @@ def ask(
             raise BadSetting("QUESTION or --resume", "give exactly one: a question in quotes, or a run.")
         if resume is not None:
             _refuse_with_resume(
-                mode=mode != "auto", k=k, where=where, rerank=rerank, schema=schema, fresh=fresh
+                mode=mode != "auto",
+                k=k,
+                where=where,
+                rerank=rerank,
+                schema=schema,
+                fresh=fresh,
+                statistics=statistics,
             )
             asker = scope.asker(principals) if principals else None
             again = ResumeOptions(trace=trace, asker=asker)
@@ -118,6 +125,7 @@ def ask(
                     limits=allowed,
                     asker=reader,
                     where=wanted,
+                    statistics=scope.statistics(statistics),
                     trace=trace,
                     schema=None if schema is None else AnswerSchema.load(schema).json_schema,
                     fresh=fresh,

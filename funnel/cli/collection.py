@@ -64,6 +64,9 @@ def index(
         ),
     ] = False,
     shared: Annotated[bool, typer.Option("--shared", help=scope.SHARED_HELP)] = False,
+    statistics: Annotated[
+        str | None, typer.Option(help=f"{scope.STATISTICS_HELP} Kept in the collection.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what changed as JSON.")] = False,
 ) -> None:
     """Index files and folders into a collection, or update it from them."""
@@ -71,12 +74,15 @@ def index(
         from indexes import Collection
         from indexes.loaders import load
 
+        kept = None if statistics is None else scope.statistics(statistics)
         distinct = list({path.resolve(): path for path in paths}.values())
         with bars() as on_progress:
             loading = load(distinct)
             check(loading, on_progress)
             problems = [str(problem) for problem in loading.problems]
-        with Collection.open_or_create(kb, embedder=embedder, lexical=lexical, shared=shared) as collection:
+        with Collection.open_or_create(
+            kb, embedder=embedder, lexical=lexical, shared=shared, statistics=kept
+        ) as collection:
             with bars() as on_progress:
                 changes = [
                     collection.sync(
@@ -141,6 +147,7 @@ def search(
     where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
     principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
     rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
+    statistics: Annotated[str | None, typer.Option(help=scope.STATISTICS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")] = False,
 ) -> None:
     """Rank documents, with each retriever's rank and score."""
@@ -148,8 +155,9 @@ def search(
         from indexes import Collection
 
         access, wanted = scope.asker(principals or ()).access, scope.where(where)
+        chosen = scope.statistics(statistics)
         with Collection.open(kb) as collection:
-            documents = reranking.reranked(collection, rerank).for_asker(access, wanted)
+            documents = reranking.reranked(collection, rerank).for_asker(access, wanted, statistics=chosen)
             found = documents.search(query, k)
         for note in found.notes:
             show.ERR.print(f"[yellow]{escape(note)}[/]")

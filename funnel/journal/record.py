@@ -12,6 +12,7 @@ from funnel.llm.budget import Limits
 from funnel.stored import Stored
 from funnel.types import EndReason, Mode
 from indexes.filters import AllOf, AnyOf, Condition, Filter, Not
+from indexes.scope import COLLECTION, Statistics
 from indexes.types import Access
 
 FORMAT = 2
@@ -54,7 +55,8 @@ class RunRecord:
 
     `schema`: the JSON Schema of a typed answer. `learn`: whether it and other runs learn from each other.
     `tools`: the line of each of the caller's own functions in the prompt. `end_reason`: why the run's last
-    attempt ended; None if it is still running or its process was killed.
+    attempt ended; None if it is still running or its process was killed. `statistics`: what the scores of its
+    searches may depend on.
     """
 
     run: str
@@ -73,6 +75,7 @@ class RunRecord:
     learn: bool = True
     tools: tuple[str, ...] = ()
     end_reason: EndReason | None = None
+    statistics: Statistics = COLLECTION
     format: int = FORMAT
 
     def dump(self) -> bytes:

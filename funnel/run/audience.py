@@ -5,6 +5,7 @@ from __future__ import annotations
 from funnel.asker import LOCAL, Asker
 from funnel.errors import BadQuestion
 from indexes.filters import Filter
+from indexes.scope import COLLECTION, Statistics
 from indexes.source import Documents, Source
 
 _NOBODY = (
@@ -27,9 +28,11 @@ class Audience:
     def __init__(self, documents: Source | Documents) -> None:
         self._asker: Asker | None = None
         self._where: Filter | None = None
+        self._statistics: Statistics = COLLECTION
         if isinstance(documents, Documents):
             self._asker = Asker(LOCAL, documents.scope.access)
             self._where = documents.scope.where
+            self._statistics = documents.scope.statistics
         self.source = documents.source if isinstance(documents, Documents) else documents
 
     def resolve(self, asker: Asker | None) -> Asker:
@@ -50,3 +53,7 @@ class Audience:
         if self._where is None or where is None or where == self._where:
             return where if self._where is None else self._where
         return self._where & where
+
+    def statistics(self, asked: Statistics) -> Statistics:
+        """Return what a run's scores may depend on: the stricter of what it and the funnel ask for."""
+        return asked if self._statistics == COLLECTION else self._statistics

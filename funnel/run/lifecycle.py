@@ -129,6 +129,7 @@ class RunLifecycle:
             limits=options.limits,
             access=asker.access,
             where=self._audience.narrow(options.where),
+            statistics=self._audience.statistics(options.statistics),
             model=self._models.root.name,
             sub_model=self._models.sub.name,
             sandbox=self._sandbox,
@@ -167,7 +168,8 @@ class RunLifecycle:
             await journal.resume()
             # The run may have begun in a funnel over more documents.
             where = self._audience.narrow(record.where)
-            record = replace(record, limits=again.limits or record.limits, where=where)
+            statistics = self._audience.statistics(record.statistics)
+            record = replace(record, limits=again.limits or record.limits, where=where, statistics=statistics)
             schema = _schema_again(record, again)
             trace = again.trace or self._trace_dir / f"{name}.{journal.attempt}.jsonl"
             async with self._parent_ledger(asker, again.ledger) as ledger:
@@ -260,7 +262,9 @@ class RunLifecycle:
                     Workspace(self._memory, run=record.run, asker=asker, ttl_s=self._keep_s) as workspace,
                 ):
                     documents = ReadableDocuments(
-                        self._audience.source.for_asker(asker.access, record.where),
+                        self._audience.source.for_asker(
+                            asker.access, record.where, statistics=record.statistics
+                        ),
                         workspace,
                         everything=self._audience.source.for_asker(asker.access),
                     )

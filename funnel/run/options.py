@@ -11,6 +11,7 @@ from funnel.asker import Asker
 from funnel.llm.budget import Ledger, Limits
 from funnel.types import Mode
 from indexes.filters import Filter
+from indexes.scope import COLLECTION, Statistics
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,7 +27,8 @@ class Options:
     offered to this one, and its own are kept for later ones. `labels`: kept with the run, for whoever resumes
     it. `tools`: functions with type hints and a docstring that the model's code may call, or the names of
     functions that installed packages provide as entry points of `funnel.tool`; see `funnel.tool`. `ledger`: a
-    ledger that the run draws on besides its own limits, such as that of a job with many runs.
+    ledger that the run draws on besides its own limits, such as that of a job with many runs. `statistics`:
+    "visible" if nothing that a search finds may depend on documents that the asker may not read.
     """
 
     mode: Mode = "auto"
@@ -34,6 +36,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     asker: Asker | None = None
     where: Filter | None = None
+    statistics: Statistics = COLLECTION
     trace: Path | None = None
     schema: type[BaseModel] | Mapping[str, Any] | None = None
     fresh: bool = False

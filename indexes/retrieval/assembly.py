@@ -9,12 +9,11 @@ from indexes.catalog.catalog import Catalog
 from indexes.catalog.reader import CatalogReader
 from indexes.dense.base import Embedder
 from indexes.dense.engines import VECTOR_ENGINES
-from indexes.errors import CollectionMismatch, UnknownName
+from indexes.errors import CollectionMismatch
 from indexes.lexical import LEXICAL_ENGINES
 from indexes.lexical.retriever import LexicalRetriever
 from indexes.retrieval import analysis
 from indexes.retrieval.retrievers import Retrievers
-from indexes.scope import STATISTICS
 
 DEFAULT_EMBEDDER = "latent"
 DEFAULT_LEXICAL = "tantivy"
@@ -45,12 +44,6 @@ def check_engines(lexical: str, dense: str) -> None:
     """Look the engines up. Raises: `UnknownName`, `MissingExtra`, `PlugInFailed`."""
     LEXICAL_ENGINES.get(lexical)
     VECTOR_ENGINES.get(dense)
-
-
-def check_statistics(statistics: str) -> None:
-    """Check the name. Raises: `UnknownName`."""
-    if statistics not in STATISTICS:
-        raise UnknownName("statistics", statistics, STATISTICS)
 
 
 def assemble(catalog: Catalog, embedder: Embedder, names: Mapping[str, str]) -> Retrievers:

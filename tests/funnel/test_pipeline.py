@@ -217,6 +217,26 @@ async def test_leaving_a_stream_early_cancels_the_run(tmp_path):
     assert "CancelledError" in read_trace(trace).data["error"]
 
 
+class Watched(SourceWrapper):
+    """Raw documents that keep the statistics of each search."""
+
+    def __init__(self, documents):
+        super().__init__(RawDocuments(documents))
+        self.statistics = []
+
+    def search(self, query, k, scope):
+        self.statistics.append(scope.statistics)
+        return super().search(query, k, scope)
+
+
+@pytest.mark.parametrize("statistics", ["collection", "visible"])
+async def test_both_stages_search_with_the_statistics_that_were_asked_for(tmp_path, statistics):
+    source = Watched(SHOP)
+    async with a_funnel(tmp_path, cell("search('roth')"), SUBMIT, source=source) as funnel:
+        await funnel.ask(QUESTION, Options(mode="deep", statistics=statistics))
+    assert source.statistics == [statistics, statistics]
+
+
 class Changing(SourceWrapper):
     """Raw documents of which one is rewritten, or closed to the asker, once there is an answer."""
 

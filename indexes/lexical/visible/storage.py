@@ -55,7 +55,7 @@ class PostingsView:
 
     @property
     def covered(self) -> tuple[int, int]:
-        """The number of the last write, and the catalog generation that it covered. Raises: `sqlite3.Error`."""
+        """The number of the last write, and the generation that it covered. Raises: `sqlite3.Error`."""
         row = self._db.execute("SELECT write, generation FROM covered").fetchone()
         if row is None:
             raise sqlite3.DatabaseError("the postings were never written")

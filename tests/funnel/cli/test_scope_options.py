@@ -49,6 +49,36 @@ def test_a_search_as_somebody_finds_what_he_may_read(kb):
     assert found(kb, "--as", "nobody") == []
 
 
+def scored(kb, *options):
+    result = run("search", "lease", "--kb", kb, "--json", "--as", "alice", *options)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_statistics_of_what_is_visible_are_asked_for_by_a_search_or_kept_in_the_collection(tmp_path):
+    files = [tmp_path / "shown.jsonl", tmp_path / "hidden.jsonl"]
+    files[0].write_text("\n".join(json.dumps(each) for each in RECORDS if each["id"] != "mine"))
+    files[1].write_text(json.dumps(next(each for each in RECORDS if each["id"] == "mine")))
+    asked, kept = tmp_path / "asked", tmp_path / "kept"
+    for folder, options in ((asked, ()), (kept, ("--statistics", "visible"))):
+        assert run("index", files[0], "--kb", folder, *options).exit_code == 0
+    before = scored(kept)
+    assert before == scored(asked, "--statistics", "visible")
+    for folder in (asked, kept):
+        assert run("index", files[1], "--kb", folder).exit_code == 0
+    assert before == scored(kept) == scored(asked, "--statistics", "visible")
+    assert scored(asked) != before
+    assert run("index", files[1], "--kb", asked, "--statistics", "visible").exit_code == 0
+    assert scored(asked) == before
+
+
+@pytest.mark.parametrize("command", ["search", "ask", "index"])
+def test_statistics_of_another_name_are_refused(kb, command):
+    result = run(command, "lease", "--kb", kb, "--statistics", "mine")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: Unknown statistics 'mine'. Known: collection, visible.\n"
+
+
 @pytest.mark.parametrize("command", ["search", "ask"])
 @pytest.mark.parametrize(
     ("where", "line"),
@@ -84,7 +114,13 @@ def test_a_run_is_resumed_only_by_who_asked_and_takes_nothing_that_would_change_
     again = ("ask", "--resume", json.loads(asked.stdout)["run"])
     assert "there is none of that name" in run(*again, "--as", "bob", **place).stderr
     assert json.loads(run(*again, "--as", "alice", "--json", **place).stdout) == json.loads(asked.stdout)
-    for option in (("--where", "{}"), ("--mode", "deep"), ("-k", 3), ("--fresh",)):
+    for option in (
+        ("--where", "{}"),
+        ("--mode", "deep"),
+        ("-k", 3),
+        ("--fresh",),
+        ("--statistics", "visible"),
+    ):
         refused = run(*again, *option, **place).stderr
         assert refused.startswith(f"Error: {option[0]}: a resumed run keeps the value that it began with.")
 

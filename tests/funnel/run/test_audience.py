@@ -102,3 +102,9 @@ async def test_an_asker_resumes_no_run_of_somebody_else(tmp_path):
         await Funnel(source, **parts).resume(run, ResumeOptions(asker=BOSS)),
     ]
     assert [answer.text for answer in answers] == ["None."] * 2
+
+
+def test_a_funnel_over_visible_statistics_gives_every_question_these():
+    strict, other = (Audience(RawDocuments(DOCS).as_owner(statistics=s)) for s in ("visible", "collection"))
+    assert [strict.statistics(asked) for asked in ("collection", "visible")] == ["visible", "visible"]
+    assert [other.statistics(asked) for asked in ("collection", "visible")] == ["collection", "visible"]
