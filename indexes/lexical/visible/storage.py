@@ -173,13 +173,21 @@ def _add(db: sqlite3.Connection, entries: Sequence[LexicalEntry]) -> None:
             keys, counts = found[term]
             keys.append(entry.key)
             counts.append(count)
+    # Looking for the last row of each term is half of the work, and at first there is none.
+    is_empty = db.execute("SELECT 1 FROM postings LIMIT 1").fetchone() is None
     for term in sorted(found):
-        _append(db, _stored(term), *found[term])
+        name = _stored(term)
+        _append(db, name, None if is_empty else db.execute(_LAST, (name,)).fetchone(), *found[term])
 
 
-def _append(db: sqlite3.Connection, term: bytes, new_keys: array[int], new_counts: array[int]) -> None:
+def _append(
+    db: sqlite3.Connection,
+    term: bytes,
+    last: tuple[int, bytes, bytes] | None,
+    new_keys: array[int],
+    new_counts: array[int],
+) -> None:
     keys, counts = np.frombuffer(new_keys, np.int64), np.frombuffer(new_counts, np.uintc)
-    last = db.execute(_LAST, (term,)).fetchone()
     number = None
     if last is not None and len(last[1]) < ROW_KEYS * keys.itemsize:
         number = last[0]
