@@ -146,7 +146,8 @@ async def _ask(run: Run, every: Sequence[CitableText]) -> tuple[Request, Sequenc
     if no passage fits.
     """
     most: int | None = None
-    while True:
+    path: tuple[int, ...] = FIRST
+    for tries in count(1):
         bare = _request(run, ()).estimated_input_tokens()
         limit = run.root.prompt_room(OUTPUT_TOKENS)
         room = limit - bare if most is None else min(limit - bare, most)
@@ -155,13 +156,17 @@ async def _ask(run: Run, every: Sequence[CitableText]) -> tuple[Request, Sequenc
         sources = fitting(every, room)
         request = _request(run, sources)
         try:
-            completion = await _heard(run).complete(request, parent=run.event, place=_step(FIRST, request))
+            completion = await _heard(run).complete(request, parent=run.event, place=_step(path, request))
         except ContextTooLong:
-            most = sum(estimated_tokens(source.text) for source in sources) * 3 // 4
-            if most < MIN_PASSAGE_TOKENS:
+            size = sum(estimated_tokens(source.text) for source in sources)
+            if size * 3 // 4 < MIN_PASSAGE_TOKENS:
                 raise
+            if run.root.prompt_room(OUTPUT_TOKENS) - bare >= size:
+                most = size * 3 // 4  # no number was told that would make it smaller
+            path = (*FIRST, tries)  # a resumed run makes the same tries again, and finds the one that fitted
         else:
             return request, sources, completion
+    raise AssertionError("it counts for ever")
 
 
 def _too_small(run: Run, limit: int, needed: int) -> BudgetTooSmall:

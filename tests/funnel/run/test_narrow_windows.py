@@ -11,7 +11,10 @@ from second_stage import cell, doc, reading
 
 from funnel.errors import WindowTooSmall
 from funnel.factory import build, limits
+from funnel.llm import windows
+from funnel.llm.budget import Limits
 from funnel.pipeline import Options
+from funnel.run.options import ResumeOptions
 from funnel.settings import Settings
 from indexes import RawDocuments
 
@@ -197,3 +200,18 @@ async def test_a_prompt_that_was_cut_without_a_word_is_told_in_a_notice(tmp_path
         answer = await ask(server, tmp_path, "lookup")
     assert any("cut prompts without saying so: it read only 1,024 tokens" in told for told in answer.notices)
     assert any("OLLAMA_CONTEXT_LENGTH" in told for told in answer.notices)
+
+
+async def test_a_resumed_lookup_finds_the_reply_that_fitted(tmp_path):
+    with ChatServer() as server:
+        model = server.default = NarrowModel(lambda _body: "no object", window=4_096)
+        chosen = settings(server, tmp_path, max_calls=1)
+        async with build(RawDocuments(LEASES).as_owner(), chosen) as funnel:
+            first = await funnel.ask(QUESTION, Options(mode="lookup", k=12, limits=limits(chosen)))
+            windows._KNOWN.clear()  # another process has learnt nothing
+            model.says = reader
+            again = await funnel.resume(first.run, ResumeOptions(limits=Limits(max_calls=9)))
+    assert first.end_reason == "budget"
+    assert again.status == "complete"
+    assert not any("no longer fitted" in told for told in again.notices)
+    assert (again.usage.model_calls, again.usage.replayed_calls, len(model.taken)) == (2, 1, 2)
