@@ -224,7 +224,7 @@ class ChatServer:
 def _answered_beside(handler: BaseHTTPRequestHandler, beside: Mapping[str, Any]) -> bool:
     """Answer what no chat client asks for: JSON, or that there is nothing. Returns: whether it was that."""
     path = handler.path
-    if path not in beside and (handler.command == "POST" or path.endswith("/v1/models")):
+    if path not in beside and (handler.command == "POST" or not path.startswith(("/api/", "/props"))):
         return False
     payload = json.dumps(beside.get(path)).encode()
     handler.send_response(200 if path in beside else 404)

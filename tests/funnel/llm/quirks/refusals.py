@@ -196,7 +196,7 @@ FOR_GOOD = (
         "the body is too large for the proxy",
         "nginx",
         (fails(413, b"<html><h1>413 Request Entity Too Large</h1>", "text/html"),),
-        error=REFUSED,
+        error=ContextTooLong,
         says=("HTTP 413",),
         never=("<h1>",),
     ),
