@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from funnel import Funnel, Models, build
 from funnel.llm.base import LLM, CallOptions, Completion, Message, Request, Retry
 from funnel.llm.budget import Ledger, Limits, Price
 from funnel.llm.limiter import Limiter
@@ -12,6 +13,7 @@ from funnel.llm.prices import price_of
 from funnel.llm.scripted import ScriptedLLM
 from funnel.settings import Settings
 from funnel.trace.events import Events
+from indexes.source import Documents
 
 
 class Own:
@@ -33,6 +35,11 @@ def models_are_models(settings: Settings) -> list[LLM]:
     key = settings.api_key.get_secret_value() if settings.api_key else None
     scripted = ScriptedLLM(["text", ValueError("raised"), lambda request: request.purpose])
     return [OpenAIChat(settings.model, api_key=key, base_url=settings.base_url), scripted, Own()]
+
+
+def a_funnel_takes_any_of_them(documents: Documents, settings: Settings) -> list[Funnel]:
+    """One model for everything, or two."""
+    return [build(documents, settings, models=Own()), build(documents, models=Models(Own(), ScriptedLLM([])))]
 
 
 async def a_meter_calls_any_of_them(llm: LLM, settings: Settings) -> str:

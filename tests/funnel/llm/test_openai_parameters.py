@@ -10,6 +10,7 @@ from chat_server import Reply, error
 from funnel.errors import ContextTooLong, LLMRefused
 from funnel.llm.base import Message, Request
 from funnel.llm.openai.chat import OpenAIChat
+from funnel.llm.openai.extras import Extras
 
 SCHEMA = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 MESSAGES = (Message("system", "Be brief."), Message("user", "Hello"))
@@ -237,3 +238,28 @@ async def test_each_model_has_its_own_negotiation(chat_server):
     assert await asked(second, chat_server) == [2]
     await first.close()
     await second.close()
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "sends"),
+    [
+        ("gpt-6.1-sol", None, False),
+        ("openai/gpt-6-luna", "low", False),
+        ("gpt-6.1-sol", "none", True),
+        ("gpt-60-of-mine", None, True),
+        ("m", None, True),
+    ],
+)
+async def test_gpt_6_is_sent_a_temperature_only_where_it_does_not_think(chat_server, model, effort, sends):
+    extras = Extras({"reasoning_effort": effort} if effort else {})
+    llm = OpenAIChat(model, base_url=chat_server.url, extras=extras)
+    assert await asked(llm, chat_server) == [1]
+    assert ("temperature" in chat_server.seen[0].body) is sends
+    await llm.close()
+
+
+async def test_whole_replies_may_be_asked_for(chat_server):
+    llm = OpenAIChat("m", base_url=chat_server.url, extras=Extras({"stream": False}))
+    await asked(llm, chat_server)
+    assert not {"stream", "stream_options"} & chat_server.seen[0].body.keys()
+    await llm.close()
