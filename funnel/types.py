@@ -139,9 +139,9 @@ class Answer:
 
     `text` refers to `citations[0]`, `citations[1]`, … by the markers [1], [2], ….
 
-    `status` is `complete`, `partial` (the work was cut short, and this is what was found by then), `declined`
-    (no answer was found in the documents) or `failed` (a part of the system broke before anything was found;
-    `notices` say which). `end_reason` says why the work ended.
+    `status` is `complete`, `partial` (the work was cut short, or sub-calls failed, and this is what was found
+    by then), `declined` (no answer was found in the documents) or `failed` (a part of the system broke
+    before anything was found; `notices` say which). `end_reason` says why the work ended.
 
     `route_probability` is the router's probability that the question needs the deep route, and `shape` its
     guess at the kind of work that the question asks for. `uncited` lists the statements of `text` that carry

@@ -12,6 +12,7 @@ from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
 from funnel.inspector import extraction
 from funnel.inspector.loop import Inspection, Task, Unfinished
 from funnel.inspector.shared import Shared
+from funnel.inspector.tools.models import CHILD_LOST, LOST
 from funnel.inspector.tools.report import Submission
 from funnel.inspector.tools.sub_calls import CallSite
 from funnel.llm.limiter import Limiter
@@ -19,7 +20,7 @@ from funnel.run.context import Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
 from funnel.sandbox.room import Room, room_of_process
 from funnel.text.citations import MARKER, answer_text, renumber_value
-from funnel.types import EndReason
+from funnel.types import EndReason, Status
 from indexes.types import DocumentHit
 
 EXTRACT_TIME_SHARE = 0.15
@@ -74,7 +75,7 @@ class Inspector:
             draft = _submitted(shared, ended)
         else:
             draft = await extraction.extract(run, shared.citations, ended)
-        return replace(draft, sandbox=self._sandbox.name)
+        return replace(_with_what_is_lost(shared, draft), sandbox=self._sandbox.name)
 
     async def _inspect(self, shared: Shared, task: Task) -> Submission | Unfinished:
         may_recurse = task.depth < shared.run.ledger.limits.max_depth
@@ -96,15 +97,24 @@ class Inspector:
             async with self._at_once[depth]:
                 ended = await self._inspect(shared, task)
         except (BudgetExceeded, BudgetTooSmall, LLMError) as error:
-            raise HostError(f"the recursive call could not begin: {error}") from error
+            raise HostError(f"{CHILD_LOST} could not begin: {error}", code=LOST) from error
         if isinstance(ended, Unfinished):
-            raise HostError(f"the recursive call ended without an answer: {ended.reason}")
+            raise HostError(f"{CHILD_LOST} ended without an answer: {ended.reason}", code=LOST)
         if not ended.found:
             text = f"NOT FOUND: {ended.text}"
             shared.no_answer(text)
             return text
         in_text = {int(number) for number in MARKER.findall(ended.text)}
         return " ".join([ended.text, *(f"[{n}]" for n in ended.numbers if n not in in_text)])
+
+
+def _with_what_is_lost(shared: Shared, draft: Draft) -> Draft:
+    """Return the draft with a notice if sub-calls failed for good; it is then no complete answer."""
+    notice = shared.lost.notice()
+    if notice is None:
+        return draft
+    status: Status = "partial" if draft.status == "complete" else draft.status
+    return replace(draft, status=status, notices=(*draft.notices, notice))
 
 
 def _submitted(shared: Shared, submission: Submission) -> Draft:

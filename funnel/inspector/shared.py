@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from funnel.findings.recall import Recall
 from funnel.findings.recorder import FindingRecorder
 from funnel.inspector.citations import CitationRegistry
+from funnel.inspector.lost import LostCalls
 from funnel.run.context import Run
 from funnel.stored import Stored
 from funnel.text.citations import markers_in
@@ -22,12 +23,13 @@ _TEXTS: Stored[list[str]] = Stored(list[str])
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A run with its citations, the recall of earlier findings, and the recorder of its own."""
+    """A run with its citations and lost sub-calls, the recall of earlier findings, and its own recorder."""
 
     run: Run
     citations: CitationRegistry
     recall: Recall
     recorder: FindingRecorder
+    lost: LostCalls = field(default_factory=LostCalls)
 
     @classmethod
     def of(cls, run: Run) -> Self:

@@ -58,7 +58,7 @@ class Tool:
     exposes: Exposes | Callable[[Any], Iterable[str] | None] = Exposes.EVERYTHING
     records: Callable[[Shared, Arguments, Any], None] | None = None
     then: Callable[[Any, Arguments, Any], None] | None = None
-    refused: Callable[[Any, HostError], None] | None = None
+    refused: Callable[[Any, Arguments, HostError], None] | None = None
     sited: bool = False
     """Whether the function takes the call site as `site`."""
     counts: Callable[[], None] | None = None
@@ -76,7 +76,7 @@ def tool(
     exposes: Exposes = Exposes.EVERYTHING,
     records: Callable[[Shared, Arguments, Any], None] | None = None,
     then: Callable[[Any, Arguments, Any], None] | None = None,
-    refused: Callable[[Any, HostError], None] | None = None,
+    refused: Callable[[Any, Arguments, HostError], None] | None = None,
     bounds: Bounds = DEFAULT,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool]:
     """Declare a method as the tool of its name."""

@@ -52,7 +52,7 @@ class Host:
         self._report = ReportTools(self.shared, self.left, self.schema)
         self._owners = (
             DocumentTools(self.shared, mine, self.remarks),
-            ModelTools(self.shared, self.recurse, self.given),
+            ModelTools(self.shared, self.recurse, self.given, self.remarks),
             self._report,
         )
 
@@ -97,7 +97,7 @@ class Host:
                     result = await self._replayed(tool, bound.arguments, path, work)
                 except HostError as error:
                     if tool.refused is not None:
-                        tool.refused(owner, error)
+                        tool.refused(owner, bound.arguments, error)
                     raise
                 if tool.records is not None:
                     tool.records(self.shared, bound.arguments, result)

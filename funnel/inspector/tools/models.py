@@ -12,10 +12,18 @@ from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, require_text
 from funnel.inspector.tools.bounds import DOCUMENTS, Bounds
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
-from funnel.inspector.tools.sub_calls import CallSite, SubCallResult, sub_call, sub_request, sub_schema
+from funnel.inspector.tools.sub_calls import (
+    FOUND_NOTHING,
+    CallSite,
+    SubCallResult,
+    sub_call,
+    sub_request,
+    sub_schema,
+)
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
 from funnel.trace.kinds import BatchEnded, BatchStarted
+from indexes.fingerprint import joint_fingerprint
 
 MAX_BATCH = 500
 MAX_CHILDREN = 200
@@ -30,47 +38,96 @@ Recurse = Callable[[str, Sequence[str], CallSite], Awaitable[str]]
 """(question, document ids, call site) → the child's answer."""
 
 
+LOST = "lost"
+"""The code of an error that means that a model was asked, and gave no answer."""
+CHILD_LOST = "the recursive call"
+"""How the words of such an error begin if it was a child."""
+
+
+def _given(arguments: Arguments, name: str, n: int) -> list[Any]:
+    given = arguments.get(name)
+    return [None] * n if given is None else as_list(given)
+
+
 def _record_answer(shared: Shared, arguments: Arguments, value: Any) -> None:
-    shared.recorder.sub_call(arguments["prompt"], arguments.get("text"), value)
+    prompt, text = arguments["prompt"], arguments.get("text")
+    shared.lost.add([(_key(prompt, text), None)])
+    shared.recorder.sub_call(prompt, text, value)
 
 
 def _record_answers(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
-    prompts, texts = as_list(arguments["prompts"]), arguments.get("texts")
-    given = [None] * len(prompts) if texts is None else as_list(texts)
-    for prompt, text, result in zip(prompts, given, results, strict=True):
+    prompts = as_list(arguments["prompts"])
+    asked = list(zip(prompts, _given(arguments, "texts", len(prompts)), results, strict=True))
+    shared.lost.add((_key(prompt, text), _why_lost(result)) for prompt, text, result in asked)
+    for prompt, text, result in asked:
         if result["ok"]:
             shared.recorder.sub_call(prompt, text, result["value"])
 
 
 def _record_child(shared: Shared, arguments: Arguments, answer: str) -> None:
-    shared.recorder.words("child", arguments["question"], answer, shared.cited_in(answer))
+    question = arguments["question"]
+    shared.lost.add([(_key(question, arguments.get("documents")), None)])
+    shared.recorder.words("child", question, answer, shared.cited_in(answer))
 
 
 def _record_children(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
-    for question, result in zip(as_list(arguments["questions"]), results, strict=True):
+    questions = as_list(arguments["questions"])
+    asked = list(zip(questions, _given(arguments, "documents", len(questions)), results, strict=True))
+    shared.lost.add(
+        (_key(question, documents), _why_child_lost(result)) for question, documents, result in asked
+    )
+    for question, _, result in asked:
         if result["ok"]:
             answer = result["value"]
             shared.recorder.words("child", question, answer, shared.cited_in(answer))
 
 
+def _key(asked: object, over: object) -> str:
+    """Return the same for two calls that ask the same, whatever the code passed."""
+    return joint_fingerprint(*(part if isinstance(part, str) else repr(part) for part in (asked, over)))
+
+
+def _why_lost(result: SubCallResult) -> str | None:
+    """Return why a sub-call brought no answer; that the text holds nothing is one."""
+    return None if result["ok"] or result["error"] == FOUND_NOTHING else str(result["error"])
+
+
+def _why_child_lost(result: SubCallResult) -> str | None:
+    """Return why a child brought no answer; one that the code could not ask so was not lost."""
+    error = str(result["error"])
+    return error if not result["ok"] and error.startswith(CHILD_LOST) else None
+
+
 @dataclass(frozen=True)
 class ModelTools:
-    """The tools of one inspector. `given`: the documents that a child gets if none are named."""
+    """The tools of one inspector. `given`: the documents that a child gets if none are named.
+
+    `remarks`: what the model is told after the cell.
+    """
 
     shared: Shared
     recurse: Recurse | None
     given: tuple[str, ...]
+    remarks: list[str]
 
     @property
     def run(self) -> Run:
         """The run that all inspectors share."""
         return self.shared.run
 
+    def _count_lost(self, arguments: Arguments, error: HostError) -> None:
+        """Count a call that brought no answer; one that was not made was a mistake of the code."""
+        if error.code == LOST:
+            asked, over = arguments.get("prompt", arguments.get("question")), arguments.get("text")
+            key = _key(asked, arguments.get("documents", over))
+            self.shared.lost.add([(key, str(error))])
+
     @tool(
         prompt="- `llm_query(prompt, text=None, schema=None)` -> answer of a sub-model that sees only this; "
         "with a JSON Schema a parsed value.",
         exposes=Exposes.NOTHING,
         records=_record_answer,
+        refused=_count_lost,
         bounds=Bounds(chars=1_000_000, parts=MAX_SCHEMA_PARTS),
     )
     async def llm_query(
@@ -83,7 +140,8 @@ class ModelTools:
         form = await sub_schema(schema)
         result = await sub_call(self.run, sub_request(self.run, prompt, text, form), site.part(0), form)
         if not result["ok"]:
-            raise HostError(f"llm_query failed, and nothing was answered: {result['error']}")
+            code = None if result["error"] == FOUND_NOTHING else LOST
+            raise HostError(f"llm_query failed, and nothing was answered: {result['error']}", code=code)
         return result["value"]
 
     @tool(
@@ -116,6 +174,7 @@ class ModelTools:
         works: Sequence[Callable[[], Awaitable[SubCallResult]]],
         *,
         at_once: int,
+        why_lost: Callable[[SubCallResult], str | None] = _why_lost,
     ) -> list[SubCallResult]:
         """Return the results of all, `at_once` at a time, in order."""
         left = self.run.ledger.remaining_calls()
@@ -124,13 +183,23 @@ class ModelTools:
         with self.run.events.open(BatchStarted(n=len(works)), parent=site.event) as batch:
             results = await _together(works, at_once)
             batch.end_with(BatchEnded(failed=sum(not result["ok"] for result in results)))
+            self._remark_lost(what, list(map(why_lost, results)))
             return results
+
+    def _remark_lost(self, what: str, reasons: Sequence[str | None]) -> None:
+        lost = [reason for reason in reasons if reason is not None]
+        if lost:
+            self.remarks.append(
+                f"{len(lost)} of {len(reasons)} {what} got no answer, and ok is False there (the first: "
+                f"{lost[0][:300]}). They can be asked again: only those, in the same words."
+            )
 
     @tool(
         prompt="- `rlm_query(question, docs)`,",
         replayed=always,
         exposes=Exposes.RECORDED,
         records=_record_child,
+        refused=_count_lost,
         bounds=DOCUMENTS,
     )
     async def rlm_query(self, question: str, documents: Any = None, *, site: CallSite) -> str:
@@ -159,7 +228,7 @@ class ModelTools:
             raise HostError(f"at most {MAX_CHILDREN} questions a call, not {len(asked)}; split the list")
         pairs = zip(asked, given, strict=True)
         works = [partial(self._child_result, *pair, site.part(i)) for i, pair in enumerate(pairs)]
-        return await self._batch("questions", site, works, at_once=MAX_CHILDREN)
+        return await self._batch("questions", site, works, at_once=MAX_CHILDREN, why_lost=_why_child_lost)
 
     async def _child_result(self, question: str, documents: Any, site: CallSite) -> SubCallResult:
         try:

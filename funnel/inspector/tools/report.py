@@ -129,7 +129,7 @@ class ReportTools:
         """Return what is left: turns, calls, seconds, dollars, tokens; None if there is no limit."""
         return self.left()
 
-    def _note_refusal(self, error: HostError) -> None:
+    def _note_refusal(self, _arguments: Arguments, error: HostError) -> None:
         self._uncited |= error.code == _UNCITED
 
     @tool(

@@ -29,6 +29,8 @@ MAX_REPEATED_CHARS = 8_000
 NONE = "NONE"
 """The reply that the prompt asks for if the text holds no answer."""
 
+FOUND_NOTHING = "the sub-model found nothing in the text (NONE)"
+
 SubCallResult = dict[str, Any]
 """The result of one call among several: ok, value, error."""
 
@@ -96,7 +98,7 @@ async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSch
             break
         reply = str(result["value"])
         if reply.strip() == NONE:
-            return _failed("the sub-model found nothing in the text (NONE)")
+            return _failed(FOUND_NOTHING)
         try:
             return {"ok": True, "value": await checked(partial(schema.parse, reply)), "error": None}
         except BadAnswer as error:
