@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from funnel.trace.kinds import (
 )
 
 if TYPE_CHECKING:
+    from funnel.asker import Asker
     from funnel.pipeline import Funnel, Options
     from funnel.run.options import ResumeOptions
     from funnel.settings import Settings
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
     from funnel.types import Answer
     from indexes import Collection, Documents, RawDocuments, Source
 
+IN_PROCESS = "memory://"
+"""The memory that ends with its process."""
+LOOK_UP_S = 3.0
+"""How long a memory may take to say whether it holds a run that has ended."""
 MAX_REASON_CHARS = 60
 """How much of the reason for a wait is on the progress line."""
 
@@ -122,7 +128,11 @@ async def run(
 ) -> Answer:
     """Answer a question, with a progress line on stderr. `words`: and the answer's words as they come."""
     return await _run_with_status(
-        documents, settings, lambda funnel, sink: funnel.ask(question, options, on_event=sink), words=words
+        documents,
+        settings,
+        lambda funnel, sink: funnel.ask(question, options, on_event=sink),
+        asker=options.asker,
+        words=words,
     )
 
 
@@ -134,6 +144,7 @@ async def resume(
         source.as_owner(),
         settings,
         lambda funnel, sink: funnel.resume(name, again, on_event=sink),
+        asker=again.asker,
         words=words,
     )
 
@@ -143,6 +154,7 @@ async def _run_with_status(
     settings: Settings,
     work: Callable[[Funnel, Sink], Awaitable[Answer]],
     *,
+    asker: Asker | None,
     words: bool,
 ) -> Answer:
     from funnel.factory import build
@@ -154,19 +166,37 @@ async def _run_with_status(
                 lambda text, said: line.update(show.with_tail(text, said)),
                 with_words=words and show.is_watched(),
             )
-            answer = None
+            answer, stopped = None, False
             try:
                 answer = await work(funnel, progress)
+            except asyncio.CancelledError:
+                stopped = True
+                raise
             finally:
-                # Even if the run was stopped or failed, what it paid for is kept.
+                # Even if the run was stopped or failed, what it paid for is kept. A run that was stopped in
+                # its first call may have paid, too; one that failed in it has nothing to go on from.
+                began = progress.calls or (stopped and progress.asked)
                 unended = answer is None or not answer.end_reason.is_final
-                if progress.run and progress.calls and unended:
+                if began and unended and await _can_go_on(funnel, progress.run, settings, asker):
                     line.stop()
                     show.ERR.print(
                         f"[dim]To continue where it stopped: funnel ask --resume {escape(progress.run)}"
                         f"{_memory_option(settings)}[/]"
                     )
             return answer
+
+
+async def _can_go_on(funnel: Funnel, run: str, settings: Settings, asker: Asker | None) -> bool:
+    """Whether a later process may find the run: a memory that does not answer now may still have it."""
+    from funnel.errors import MemoryFailed
+
+    if settings.memory == IN_PROCESS:
+        return False
+    try:
+        async with asyncio.timeout(LOOK_UP_S):
+            return await funnel.holds(run, asker=asker)
+    except (MemoryFailed, TimeoutError):
+        return True
 
 
 def _memory_option(settings: Settings) -> str:
@@ -183,6 +213,7 @@ class ProgressLine:
     show: Callable[[str, str], None]
     with_words: bool = False
     run: str = ""
+    asked: bool = False
     calls: int = 0
     tokens: int = 0
     cached: int = 0
@@ -221,6 +252,7 @@ class ProgressLine:
             case CacheHit():
                 self.cached += 1
             case ModelCallStarted():
+                self.asked = True
                 self.open_calls.add(event.id)
             case ModelCallEnded() as call:
                 self.open_calls.discard(event.id)

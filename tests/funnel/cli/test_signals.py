@@ -83,6 +83,43 @@ def test_a_stopped_question_says_how_to_go_on(docs, tmp_path, chat_server, start
     assert last == "Stopped."
 
 
+def stopped_in_its_first_call(docs, chat_server, *options, sent=signal.SIGTERM, then=lambda: None):
+    """What a question says on stderr that is stopped while its first call is under way."""
+    asked = threading.Event()
+
+    def reply(_body):
+        asked.set()
+        return Reply("late", delay_s=600)
+
+    chat_server.default = reply
+    command = [*MAIN, "ask", "Who signed?", "--docs", docs, "--mode", "deep", *options]
+    env = {**os.environ, "OPENAI_BASE_URL": chat_server.url, "FUNNEL_MODEL": "m"}
+    with started(command, env=env, **PIPES) as asking:
+        assert asked.wait(120)
+        then()
+        asking.send_signal(sent)
+        return ended(asking)[1].splitlines()
+
+
+@BOTH
+def test_a_question_that_is_stopped_in_its_first_call_can_go_on(docs, tmp_path, chat_server, sent, status):
+    memory = f"sqlite:///{tmp_path / 'memory.sqlite'}"
+    resume, last = stopped_in_its_first_call(docs, chat_server, "--memory", memory, sent=sent)
+    assert resume.startswith("To continue where it stopped: funnel ask --resume ")
+    assert last == "Stopped."
+
+
+def test_a_stopped_question_whose_memory_ends_with_it_promises_nothing(docs, chat_server):
+    assert stopped_in_its_first_call(docs, chat_server, "--memory", "memory://") == ["Stopped."]
+
+
+def test_a_stopped_question_whose_memory_was_emptied_promises_nothing(docs, chat_server, redis_server):
+    memory = redis_server.url
+    said = stopped_in_its_first_call(docs, chat_server, "--memory", memory, then=redis_server.empty)
+    assert said[-1] == "Stopped."
+    assert not any("--resume" in line for line in said)
+
+
 @BOTH
 def test_a_stopped_index_leaves_a_sound_collection(tmp_path, sent, status):
     kb, many = tmp_path / "kb", tmp_path / "many.jsonl"
