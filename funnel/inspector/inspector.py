@@ -109,11 +109,14 @@ class Inspector:
 
 
 def _with_what_is_lost(shared: Shared, draft: Draft) -> Draft:
-    """Return the draft with a notice if sub-calls failed for good; it is then no complete answer."""
+    """Return the draft with a notice if sub-calls failed for good.
+
+    It is not complete unless the model knew of that, and there were few.
+    """
     notice = shared.lost.notice()
     if notice is None:
         return draft
-    status: Status = "partial" if draft.status == "complete" else draft.status
+    status: Status = "partial" if draft.status == "complete" and shared.lost.spoil else draft.status
     return replace(draft, status=status, notices=(*draft.notices, notice))
 
 

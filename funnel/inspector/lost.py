@@ -12,6 +12,15 @@ MAX_REASONS = 2
 MAX_REASON_CHARS = 200
 
 
+@dataclass(slots=True)
+class _Loss:
+    """Calls that asked the same together and failed. `told`: whether the model of their inspector knows."""
+
+    reasons: list[str]
+    by: object
+    told: bool = False
+
+
 @dataclass
 class LostCalls:
     """The sub-calls of all inspectors of a run.
@@ -21,24 +30,35 @@ class LostCalls:
     """
 
     _n: int = 0
-    _lost: dict[Hashable, list[str]] = field(default_factory=dict)
+    _lost: dict[Hashable, _Loss] = field(default_factory=dict)
 
-    def add(self, calls: Iterable[tuple[Hashable, str | None]]) -> None:
-        """Count calls that were made together: what each asked, and why it failed, None if it did not."""
-        before: set[Hashable] = set()
-        failed: dict[Hashable, list[str]] = {}
+    def add(self, calls: Iterable[tuple[Hashable, str | None]], *, by: object) -> None:
+        """Count calls that an inspector made together: what each asked, and why it failed, None if not."""
+        asked: set[Hashable] = set()
+        failed: dict[Hashable, _Loss] = {}
         for key, reason in calls:
             self._n += 1
-            before.add(key)
+            asked.add(key)
             if reason is not None:
-                failed.setdefault(key, []).append(reason)
-        for key in before:
-            self._n -= len(self._lost.pop(key, ()))
+                failed.setdefault(key, _Loss([], by)).reasons.append(reason)
+        for key in asked & self._lost.keys():
+            self._n -= len(self._lost.pop(key).reasons)
         self._lost |= failed
+
+    def tell(self, by: object) -> None:
+        """Take note that the model of an inspector has been told what its calls have lost so far."""
+        for loss in self._lost.values():
+            loss.told |= loss.by is by
+
+    @property
+    def spoil(self) -> bool:
+        """Whether an answer cannot be complete: the model did not know of a loss, or most calls were lost."""
+        n_lost = sum(len(loss.reasons) for loss in self._lost.values())
+        return 2 * n_lost > self._n or any(not loss.told for loss in self._lost.values())
 
     def notice(self) -> str | None:
         """Return a notice for the answer; None if no call was lost."""
-        reasons = Counter(reason for each in self._lost.values() for reason in each)
+        reasons = Counter(reason for loss in self._lost.values() for reason in loss.reasons)
         lost = reasons.total()
         if not lost:
             return None

@@ -50,11 +50,8 @@ class Host:
         mine = dict.fromkeys(self.given)
         self._run, self._documents = self.shared.run, self.shared.run.documents
         self._report = ReportTools(self.shared, self.left, self.schema)
-        self._owners = (
-            DocumentTools(self.shared, mine, self.remarks),
-            ModelTools(self.shared, self.recurse, self.given, self.remarks),
-            self._report,
-        )
+        self._models = ModelTools(self.shared, self.recurse, self.given, self.remarks)
+        self._owners = DocumentTools(self.shared, mine, self.remarks), self._models, self._report
 
     @property
     def submission(self) -> Submission | None:
@@ -65,6 +62,7 @@ class Host:
         """Begin a cell, at that path of the run and under that event."""
         self.path, self._report.parent = path, parent
         self._made = 0
+        self._models.begin()
         self.remarks.clear()
 
     def printed(self, output: str) -> None:

@@ -44,47 +44,40 @@ CHILD_LOST = "the recursive call"
 """How the words of such an error begin if it was a child."""
 
 
-def _given(arguments: Arguments, name: str, n: int) -> list[Any]:
-    given = arguments.get(name)
-    return [None] * n if given is None else as_list(given)
-
-
-def _record_answer(shared: Shared, arguments: Arguments, value: Any) -> None:
-    prompt, text = arguments["prompt"], arguments.get("text")
-    shared.lost.add([(_key(prompt, text), None)])
-    shared.recorder.sub_call(prompt, text, value)
-
-
-def _record_answers(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
-    prompts = as_list(arguments["prompts"])
-    asked = list(zip(prompts, _given(arguments, "texts", len(prompts)), results, strict=True))
-    shared.lost.add((_key(prompt, text), _why_lost(result)) for prompt, text, result in asked)
-    for prompt, text, result in asked:
-        if result["ok"]:
-            shared.recorder.sub_call(prompt, text, result["value"])
-
-
-def _record_child(shared: Shared, arguments: Arguments, answer: str) -> None:
-    question = arguments["question"]
-    shared.lost.add([(_key(question, arguments.get("documents")), None)])
-    shared.recorder.words("child", question, answer, shared.cited_in(answer))
-
-
-def _record_children(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
-    questions = as_list(arguments["questions"])
-    asked = list(zip(questions, _given(arguments, "documents", len(questions)), results, strict=True))
-    shared.lost.add(
-        (_key(question, documents), _why_child_lost(result)) for question, documents, result in asked
-    )
-    for question, _, result in asked:
-        if result["ok"]:
-            answer = result["value"]
-            shared.recorder.words("child", question, answer, shared.cited_in(answer))
+def _asked(arguments: Arguments) -> list[tuple[Any, Any]]:
+    """Return what each call asks, and over which text or documents."""
+    if "prompts" in arguments or "questions" in arguments:
+        asked = as_list(arguments.get("prompts", arguments.get("questions")))
+        over = arguments.get("texts", arguments.get("documents"))
+        return list(zip(asked, [None] * len(asked) if over is None else as_list(over), strict=True))
+    asks = arguments.get("prompt", arguments.get("question"))
+    return [(asks, arguments.get("text", arguments.get("documents")))]
 
 
 def _key(asked: object, over: object) -> str:
     """Return the same for two calls that ask the same, whatever the code passed."""
     return joint_fingerprint(*(part if isinstance(part, str) else repr(part) for part in (asked, over)))
+
+
+def _record_answer(shared: Shared, arguments: Arguments, value: Any) -> None:
+    shared.recorder.sub_call(arguments["prompt"], arguments.get("text"), value)
+
+
+def _record_answers(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
+    for (prompt, text), result in zip(_asked(arguments), results, strict=True):
+        if result["ok"]:
+            shared.recorder.sub_call(prompt, text, result["value"])
+
+
+def _record_child(shared: Shared, arguments: Arguments, answer: str) -> None:
+    shared.recorder.words("child", arguments["question"], answer, shared.cited_in(answer))
+
+
+def _record_children(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
+    for (question, _), result in zip(_asked(arguments), results, strict=True):
+        if result["ok"]:
+            answer = result["value"]
+            shared.recorder.words("child", question, answer, shared.cited_in(answer))
 
 
 def _why_lost(result: SubCallResult) -> str | None:
@@ -115,18 +108,34 @@ class ModelTools:
         """The run that all inspectors share."""
         return self.shared.run
 
+    def begin(self) -> None:
+        """Begin a cell: the model has been told what the one before lost."""
+        self.shared.lost.tell(self)
+
+    def _count_answer(self, arguments: Arguments, _result: Any) -> None:
+        self._count(arguments, [None])
+
     def _count_lost(self, arguments: Arguments, error: HostError) -> None:
         """Count a call that brought no answer; one that was not made was a mistake of the code."""
         if error.code == LOST:
-            asked, over = arguments.get("prompt", arguments.get("question")), arguments.get("text")
-            key = _key(asked, arguments.get("documents", over))
-            self.shared.lost.add([(key, str(error))])
+            self._count(arguments, [str(error)])
+
+    def _count_answers(self, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
+        self._count(arguments, list(map(_why_lost, results)))
+
+    def _count_children(self, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
+        self._count(arguments, list(map(_why_child_lost, results)))
+
+    def _count(self, arguments: Arguments, why_lost: Sequence[str | None]) -> None:
+        keys = (_key(*asked) for asked in _asked(arguments))
+        self.shared.lost.add(zip(keys, why_lost, strict=True), by=self)
 
     @tool(
         prompt="- `llm_query(prompt, text=None, schema=None)` -> answer of a sub-model that sees only this; "
         "with a JSON Schema a parsed value.",
         exposes=Exposes.NOTHING,
         records=_record_answer,
+        then=_count_answer,
         refused=_count_lost,
         bounds=Bounds(chars=1_000_000, parts=MAX_SCHEMA_PARTS),
     )
@@ -148,6 +157,7 @@ class ModelTools:
         prompt="`llm_query_batched(prompts, texts=None, schema=None)`: at once -> dicts ok, value, error.",
         exposes=Exposes.NOTHING,
         records=_record_answers,
+        then=_count_answers,
         bounds=Bounds(chars=MAX_BATCH_CHARS, parts=MAX_SCHEMA_PARTS + 4 * MAX_BATCH),
     )
     async def llm_query_batched(
@@ -199,6 +209,7 @@ class ModelTools:
         replayed=always,
         exposes=Exposes.RECORDED,
         records=_record_child,
+        then=_count_answer,
         refused=_count_lost,
         bounds=DOCUMENTS,
     )
@@ -212,6 +223,7 @@ class ModelTools:
         replayed=always,
         exposes=Exposes.RECORDED,
         records=_record_children,
+        then=_count_children,
         bounds=DOCUMENTS,
     )
     async def rlm_query_batched(

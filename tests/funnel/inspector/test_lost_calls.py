@@ -62,6 +62,14 @@ async def test_the_model_is_told_how_many_failed_and_that_they_can_be_asked_agai
     assert "They can be asked again" in told
 
 
+@pytest.mark.parametrize(("lost", "status"), [(["b"], "complete"), (["b", "c"], "partial")])
+async def test_an_answer_is_complete_only_if_the_model_knew_and_few_were_lost(lost, status):
+    batch = "rs = llm_query_batched(['a', 'b', 'c'])"
+    draft, _ = await inspected(cell(batch), cell(SUBMIT), sub=failing(*lost))
+    assert draft.status == status
+    assert draft.notices[-1].startswith(f"{len(lost)} of 3 sub-calls failed")
+
+
 async def test_calls_that_were_asked_again_and_answered_are_not_missing():
     again = "again = llm_query_batched([p for p, r in zip(asked, rs) if not r['ok']])"
     draft, _ = await inspected(
@@ -106,12 +114,12 @@ async def test_a_child_that_failed_is_missing():
 
 def test_identical_calls_of_a_batch_are_lost_each_by_itself_and_made_good_together():
     lost = LostCalls()
-    lost.add([("a", "down"), ("a", None), ("a", "down"), ("b", "gone")])
+    lost.add([("a", "down"), ("a", None), ("a", "down"), ("b", "gone")], by=None)
     assert lost.notice().startswith("3 of 4 sub-calls failed, and what they would have told is missing here")
     assert lost.notice().endswith("(2 times: down; 1 times: gone).")
-    lost.add([("a", None), ("a", "down")])
+    lost.add([("a", None), ("a", "down")], by=None)
     assert lost.notice().startswith("2 of 4 sub-calls failed")
-    lost.add([("a", None), ("b", None)])
+    lost.add([("a", None), ("b", None)], by=None)
     assert lost.notice() is None
 
 
