@@ -264,8 +264,7 @@ class ProgressLine:
         """The progress line. It includes the run's name, so that it is on the screen if the run is killed."""
         parts = [self.stage, f"{self.calls} calls", f"{len(self.open_calls) - len(self.waits)} in flight"]
         if self.waits:
-            parts.append(
-                f"{len(self.waits)} waiting for the endpoint ({next(reversed(self.waits.values()))})"
-            )
+            why = next(reversed(self.waits.values()))[:MAX_REASON_CHARS]
+            parts.append(f"{len(self.waits)} waiting for the endpoint's rate ({why})")
         parts += [f"{self.cached} not paid again"] if self.cached else []
         return " · ".join([*parts, f"{self.tokens:,} tokens", f"run {self.run}"])
