@@ -19,8 +19,8 @@ SYSTEM = "the system role"
 """Negotiated like a parameter: without it the system text is put before the first message of the user."""
 LIMITS = {"max_completion_tokens": "max_tokens", "max_tokens": "max_completion_tokens"}
 """Each name of the token limit, and the other one."""
-OPTIONAL = ("stream", "stream_options", "service_tier", "temperature", "response_format")
-"""What a completion can be had without. The first ones are tried again first."""
+OPTIONAL = ("stream", "stream_options", "service_tier", SYSTEM, "temperature", "response_format")
+"""What a completion can be had without, as it is tried again: what is most likely refused comes last."""
 
 _MEANT = {
     "response_format": r"response.?format|json.?(?:schema|mode|object)|structured.?output|guided|grammar",
@@ -102,6 +102,7 @@ class Parameters:
         self.form = form.without(unwanted)
         self.extra = {name: value for name, value in extra.items() if name not in unwanted}
         self._suspects: tuple[str, ...] = ()
+        self._culprit_found = True
         self._probing = False
 
     def sends(self, name: str) -> bool:
@@ -131,7 +132,8 @@ class Parameters:
         """Return the negotiation of a call, which restores one of the suspects.
 
         When a call helped that left out several parameters, they are suspects: each later call restores one,
-        until it is known which of them the endpoint refuses. One call at a time does so.
+        until it is known which of them the endpoint refuses; the last is not tried if all others are
+        cleared. One call at a time does so.
         """
         call = _Negotiation(self.form, body, self.extra, self._suspects)
         if not self._probing:
@@ -143,10 +145,17 @@ class Parameters:
     def _learn(self, call: _Negotiation) -> None:
         """Keep what helped. A part that was left out alone is to blame for certain."""
         blamed = {*call.refused, *(call.plain if len(call.plain) == 1 else ())}
-        self.form = replace(self.form, limit_name=call.form.limit_name).without(blamed)
-        suspects = [*self._suspects, *(call.plain if len(call.plain) > 1 else ())]
         cleared = {*blamed, *([call.suspect] if call.suspect else ())}
-        self._suspects = tuple(name for name in dict.fromkeys(suspects) if name not in cleared)
+        self._culprit_found = self._culprit_found or not blamed.isdisjoint(self._suspects)
+        suspects = dict.fromkeys(self._suspects)
+        if len(call.plain) > 1:
+            suspects |= dict.fromkeys(call.plain)
+            self._culprit_found = call.renamed
+        left = tuple(name for name in suspects if name not in cleared)
+        if len(left) == 1 and not self._culprit_found:
+            blamed, left = blamed.union(left), ()
+        self.form = replace(self.form, limit_name=call.form.limit_name).without(blamed)
+        self._suspects = left
 
 
 class _Negotiation:
@@ -161,7 +170,7 @@ class _Negotiation:
         self._suspects = suspects
         self._base = form
         self._first: FailedAttempt | None = None
-        self._renamed = False
+        self.renamed = False
         self.form = self._cautious
         self.refused: set[str] = set()
         self.plain: list[str] = []
@@ -218,8 +227,7 @@ class _Negotiation:
     def _make_plain(self, failure: FailedAttempt) -> bool:
         """Leave out all that is optional; if that is done, use the other name of the token limit."""
         self._first = self._first or failure
-        optional = (*OPTIONAL, SYSTEM)
-        self.plain = self.plain or [part for part in optional if _is_sent(part, self._negotiable)]
+        self.plain = self.plain or [part for part in OPTIONAL if _is_sent(part, self._negotiable)]
         plain = self.form.without(self.plain)
         if plain == self.form:
             return self._rename(failure)
@@ -231,8 +239,8 @@ class _Negotiation:
         name = self.form.limit_name
         if name is None:
             return False
-        if not self._renamed:
-            self._renamed = True
+        if not self.renamed:
+            self.renamed = True
             self.form = replace(self.form, limit_name=LIMITS[name])
             return True
         if UNKNOWN.search(failure.said.message) is None:

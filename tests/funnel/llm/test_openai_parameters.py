@@ -115,6 +115,11 @@ async def test_only_what_was_refused_without_a_name_stays_left_out(chat, chat_se
     assert sum(counts) <= len(counts) + 2
 
 
+async def test_the_last_suspect_is_not_tried_again_if_all_others_are_cleared(chat, chat_server):
+    chat_server.default = picky("response_format")
+    assert await asked(chat, chat_server, 8) == [2, 1, 1, 1, 1, 1, 1, 1]
+
+
 async def test_two_parts_refused_without_a_name_are_both_found(chat, chat_server):
     chat_server.default = picky("response_format", "system")
     counts = await asked(chat, chat_server, 8)
