@@ -89,7 +89,7 @@ def _documents() -> Iterator[Check]:
 
 async def _probed() -> list[Check]:
     from funnel.errors import UnknownName
-    from funnel.memory import known_memories
+    from funnel.memory import FORMS, known_memories
     from funnel.sandbox import SANDBOXES, probe_sandbox
     from funnel.settings import Settings
 
@@ -100,7 +100,7 @@ async def _probed() -> list[Check]:
     for name in SANDBOXES:
         probe = await probe_sandbox(name)
         checks.append(Check("sandbox", name, probe.available, probe.detail, chosen=name == chosen))
-    checks += [Check("memory", f"{scheme}:", True, "") for scheme in known_memories()]
+    checks += [Check("memory", f"{scheme}:", True, FORMS.get(scheme, "")) for scheme in known_memories()]
     checks += await _models()
     return checks
 

@@ -23,7 +23,9 @@ MEMORIES: Registry[Callable[[str], Memory]] = Registry(
         "postgres": _POSTGRES,
         "postgresql": _POSTGRES,
         "redis": _REDIS,
+        "redis+sentinel": _REDIS,
         "rediss": _REDIS,
+        "rediss+sentinel": _REDIS,
         "s3": BuiltIn("funnel.memory.backends.s3.memory:S3Memory", extra="s3"),
         "sqlite": BuiltIn("funnel.memory.backends.sqlite.memory:SqliteMemory"),
         "unix": _REDIS,
@@ -31,6 +33,22 @@ MEMORIES: Registry[Callable[[str], Memory]] = Registry(
     unknown=UnknownName,
 )
 """Functions or classes that take a whole URL and return the memory, by the URL's scheme."""
+
+
+FORMS = {
+    "file": "file:///srv/runs",
+    "memory": "memory://, which keeps nothing",
+    "postgres": "as postgresql:",
+    "postgresql": "postgresql://user:password@host:5432/database?options=-csearch_path%3Dschema",
+    "redis": "redis://user:password@host:6379/0?prefix=acme",
+    "redis+sentinel": "redis+sentinel://user:password@host:26379,host:26379/NAME/0?prefix=acme",
+    "rediss": "rediss://user:password@host:6379/0?ssl_ca_certs=/path/ca.pem",
+    "rediss+sentinel": "as redis+sentinel:, with TLS",
+    "s3": "s3://key:secret@bucket/prefix?endpoint=https://host",
+    "sqlite": "sqlite:////path/runs.sqlite",
+    "unix": "unix:///path/redis.sock?db=0",
+}
+"""How the URL of a memory is written, by its scheme."""
 
 
 def known_memories() -> tuple[str, ...]:
@@ -43,8 +61,9 @@ def open_memory(url: str) -> Memory:
 
     `memory://`, `sqlite:///file`, `sqlite:////absolute/file`, `file:///absolute/folder`,
     `s3://key:secret@bucket/prefix?endpoint=http://host:port`, `postgresql://user:password@host/database`,
-    `redis://user:password@host:6379/0`, `rediss://…` (TLS), `unix:///path` (the socket of Redis), or the URL
-    of a plug-in.
+    `redis://user:password@host:6379/0`, `rediss://…` (TLS), `unix:///path` (the socket of Redis),
+    `redis+sentinel://host:26379,host:26379/NAME/0` (the master of that name), or the URL of a plug-in. Of
+    Redis, `?prefix=acme:` is before every key.
 
     Raises: `UnknownName` for another scheme; `MemoryFailed` if the memory cannot be opened. Neither repeats
     what follows an unknown scheme, which may contain credentials.
@@ -62,6 +81,7 @@ def open_memory(url: str) -> Memory:
 
 
 __all__ = [
+    "FORMS",
     "MEMORIES",
     "Entry",
     "InMemory",

@@ -35,10 +35,14 @@ class Connection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What an error of the client library means. `lost`: the connection is lost; a retry may succeed."""
+    """What an error of the client library means. `lost`: the connection is lost; a retry may succeed.
+
+    `advised`: the reason says already what to do.
+    """
 
     reason: str
     lost: bool
+    advised: bool = False
 
 
 C = TypeVar("C", bound=Connection)
@@ -59,7 +63,7 @@ class ServerPool(Generic[C]):
 
     A call takes at most `retry_s`, counted from its beginning or from the last answer to any call, whichever
     is later, so a call that waits in a moving queue does not fail. `errors` are the client library's error
-    classes, and `explain` says what one means.
+    classes, and `explain` says what one means. `shown`: the URL without credentials, if it has other parts.
     """
 
     def __init__(
@@ -71,8 +75,9 @@ class ServerPool(Generic[C]):
         retry_s: float,
         errors: tuple[type[Exception], ...],
         explain: Callable[[Exception], Failure],
+        shown: str = "",
     ) -> None:
-        self.url = without_credentials(url)
+        self.url = shown or without_credentials(url)
         self.closed = False
         self._secrets = Secrets(url)
         self._make = make
@@ -157,16 +162,18 @@ class ServerPool(Generic[C]):
         except TimeoutError:
             # Only the deadline raises it: client libraries have errors of their own.
             held.connection.drop()
-            reason = "it gives no answer" if last is None else self._explain(last).reason
-            raise self._failed(reason) from (last and self._secrets.cause(last))
+            failure = Failure("it gives no answer", lost=True) if last is None else self._explain(last)
+            raise self._failed(failure.reason, advised=failure.advised) from (
+                last and self._secrets.cause(last)
+            )
         except asyncio.CancelledError:
             held.connection.drop()
             raise
 
-    def _failed(self, reason: str) -> MemoryFailed:
+    def _failed(self, reason: str, *, advised: bool = False) -> MemoryFailed:
         text = self._secrets.hidden(reason).rstrip(".")
-        advice = "Check that the server runs and can be reached."
-        return MemoryFailed(self.url, f"tried for {self._retry_s:g} s: {text}. {advice}")
+        advice = "" if advised else " Check that the server runs and can be reached."
+        return MemoryFailed(self.url, f"tried for {self._retry_s:g} s: {text}.{advice}")
 
 
 class ServerMemory(OpenedMemory, Generic[C]):

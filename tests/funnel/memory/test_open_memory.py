@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 import pytest
 
 from funnel.errors import MemoryFailed, UnknownName
-from funnel.memory import known_memories, namespace, open_memory
+from funnel.memory import FORMS, MEMORIES, known_memories, namespace, open_memory
 
 
 def plugged(monkeypatch, value):
@@ -87,3 +87,7 @@ def test_a_memory_whose_extra_is_missing_says_how_to_install_it(monkeypatch, url
     assert str(failed.value).endswith(f"Run: pip install 'funnel-rlm[{extra}]'")
     assert "\n" not in str(failed.value)
     assert "hunter2" not in str(failed.value)
+
+
+def test_every_memory_that_is_built_in_has_a_form_of_its_url():
+    assert set(FORMS) == set(MEMORIES)

@@ -68,7 +68,6 @@ _LOST = (
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.IdleInTransactionSessionTimeout,
-    errors.ReadOnlySqlTransaction,  # another server has become the primary
     errors.TooManyConnections,
     *_NOT_PREPARED,  # nothing was done, and the next connection prepares nothing
     # The server undid the transaction and says: again.
@@ -102,6 +101,9 @@ def explain(error: Exception) -> Failure:
         case errors.InsufficientPrivilege() | errors.InvalidSchemaName():
             advice = "The schema must exist, and the user may create tables there."
             return Failure(f"{reason}. {advice}", lost=False)
+        case errors.ReadOnlySqlTransaction():
+            # Another server may have become the primary.
+            return Failure(f"{reason}: it is a read-only replica. Name the primary", lost=True, advised=True)
         case _ if isinstance(error, (*_LOST, OSError)):
             return Failure(reason, lost=True)
         case psycopg.OperationalError() if state is None or state.startswith("08"):

@@ -1,41 +1,35 @@
-"""A connection to Redis, and what its errors mean; knows no script and no key."""
+"""A connection to Redis: what is sent, and what comes back; knows no key."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    MasterDownError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    ResponseError,
-)
-from redis.exceptions import (
-    ConnectionError as LostConnection,
-)
-from redis.exceptions import (
-    TimeoutError as LateAnswer,
-)
+from redis.exceptions import NoScriptError, ResponseError
 
-from funnel.memory.backends.redis.scripts import Script
-from funnel.memory.backends.retrying import Failure
+from funnel.memory.backends.redis.failures import Denied
+from funnel.memory.backends.redis.scripts import Script, Scripts
+from funnel.memory.backends.redis.server import RedisServer
 
 Command = tuple[bytes | str | int, ...]
 
 
-class Client:
-    """One connection. redis-py opens it when it is first used, and closes it after an error."""
+_COPIED_MS = 1_000
+"""How long a write waits for a replica to have it, if there are Sentinels, which may make it the master."""
+_ALONE_S = 30.0
+"""How long a master is taken to have no replica after none had a write in time."""
 
-    def __init__(self, url: str) -> None:
-        self._connection = connection(url)
+
+class Client:
+    """One connection. redis-py opens it when it is first used, and closes it after most errors."""
+
+    def __init__(self, server: RedisServer, scripts: Scripts) -> None:
+        self._server = server
+        self._scripts = scripts
+        self._connection = server.connection()
+        self._stale = False
+        self._alone_until = 0.0
 
     async def get(self, items: Sequence[bytes]) -> list[bytes | None]:
         """Return the values of these items, None for each that does not exist."""
@@ -59,29 +53,59 @@ class Client:
         except NoScriptError:
             return await self._transaction(*stage, ("EVAL", script.text, *rest))
 
+    async def check_rights(self) -> None:
+        """Check that the user may do all that a write does, since half a script is not undone.
+
+        Raises: `Denied`.
+        """
+        pattern = f"{self._server.address.prefix}funnel:*"
+        key = f"{pattern[:-1]}writer:nobody".encode()
+        await self._transaction()
+        denied = {name.decode() for name in await self.run(self._scripts.rights, [key])}
+        what = [f"run {', '.join(sorted(denied - {'keys'}))}"] if denied - {"keys"} else []
+        what += [f"use all keys {pattern}"] if "keys" in denied else []
+        if what:
+            raise Denied(f"its user may not {' and '.join(what)}")
+
+    async def wait_for_replica(self) -> None:
+        """Wait until a replica has what was written, if there are Sentinels and it has any.
+
+        Else a write that was acknowledged would be gone if the master died at once.
+        """
+        asked = self._server.address.sentinels and monotonic() >= self._alone_until
+        if asked and not await self._ask("WAIT", 1, _COPIED_MS):
+            self._alone_until = monotonic() + _ALONE_S
+
     def drop(self) -> None:
-        """Do nothing: redis-py has closed the connection where the error came up."""
+        """Abandon the connection; the next call opens another."""
+        self._stale = True
 
     async def close(self) -> None:
         """Close the connection."""
         await self._connection.disconnect()
 
+    async def _send(self, packed: list[bytes]) -> None:
+        if self._stale:
+            await self._connection.disconnect(nowait=True)
+            self._stale = False
+        if not self._connection.is_connected:
+            await self._server.connect(self._connection)
+        await self._connection.send_packed_command(packed, check_health=False)
+
     async def _ask(self, *command: bytes | str | int) -> Any:
-        await self._connection.send_packed_command(
-            self._connection.pack_command(*command), check_health=False
-        )
+        await self._send(self._connection.pack_command(*command))
         return await self._connection.read_response()
 
     async def _transaction(self, *commands: Command) -> Any:
-        """Run the commands as one transaction and return the result of the last."""
+        """Run the commands as one transaction and return the result of the last; None if there are none."""
         whole = [("MULTI",), *commands, ("EXEC",)]
-        await self._connection.send_packed_command(self._connection.pack_commands(whole), check_health=False)
+        await self._send(self._connection.pack_commands(whole))
         replies = [await self._reply() for _ in whole]
         # The reply of a command that was not queued says why; EXEC says only that one was not.
         for reply in [*replies, *(replies[-1] if isinstance(replies[-1], list) else [])]:
             if isinstance(reply, ResponseError):
                 raise reply
-        return replies[-1][-1]
+        return replies[-1][-1] if commands else None
 
     async def _reply(self) -> Any:
         """Return the next reply, or the error that it is, since the replies behind it must be read too."""
@@ -89,33 +113,3 @@ class Client:
             return await self._connection.read_response()
         except ResponseError as error:
             return error
-
-
-def connection(url: str) -> AbstractConnection:
-    """Return a connection to the server of the URL, not yet open.
-
-    It has no retries and no time limits of its own: only the caller knows which write was done.
-
-    Raises: `ValueError` or `TypeError` if this is not the URL of a server; both may quote it.
-    """
-    pool = ConnectionPool.from_url(
-        url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None
-    )
-    connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py's
-    return connection
-
-
-def explain(error: Exception) -> Failure:
-    """Say what an error of redis-py means, and whether another attempt may succeed."""
-    reason = str(error).rstrip(". ") or type(error).__name__
-    match error:
-        case AuthenticationError() | AuthorizationError() | NoPermissionError():
-            return Failure(f"{reason}. Check the user, the password and what that user may do.", lost=False)
-        case OutOfMemoryError():
-            return Failure(f"{reason}. Raise the server's maxmemory.", lost=False)
-        case LostConnection() | LateAnswer() | ReadOnlyError() | MasterDownError() | OSError():
-            # Going down, coming up, or another has become the master.
-            return Failure(reason, lost=True)
-        case _:
-            busy = reason.startswith("BUSY")
-            return Failure(reason, lost=True) if busy else Failure(f"it refused: {reason}.", lost=False)

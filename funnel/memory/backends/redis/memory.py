@@ -1,5 +1,8 @@
 """`redis://`, `rediss://`, `unix://`: a memory in a Redis or Valkey server, 6.2 or later; knows no Cluster.
 
+`redis+sentinel://host,host/NAME/0` names Sentinels, of port 26379 unless it says otherwise, and the master.
+With `?prefix=acme:` every key begins with that, for several memories in one database.
+
 A batch is one Lua script, so it is done as a whole and in one round trip. Values are as safe as the server
 keeps them: with `appendonly yes` they survive a restart. They expire by the server's clock, to the
 millisecond. A server that evicts lasting values (`maxmemory-policy allkeys-*`) also evicts these.
@@ -10,25 +13,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from funnel.errors import MemoryFailed
-from funnel.memory.backends.redis.client import Client, Command, connection, explain
-from funnel.memory.backends.redis.scripts import (
-    COMPARE_AND_SET,
-    DELETE,
-    ENTRIES,
-    NAMESPACES,
-    PUT,
-    SCAN,
-    Script,
-)
+from funnel.memory.backends.redis.client import Client, Command
+from funnel.memory.backends.redis.failures import explain
+from funnel.memory.backends.redis.scripts import Script, Scripts
+from funnel.memory.backends.redis.server import RedisServer
+from funnel.memory.backends.redis.url import FORM, address
 from funnel.memory.backends.retrying import ServerConnection, ServerMemory, ServerPool
 from funnel.memory.base import Entry, Namespace, require_keys, require_ttl
 from funnel.memory.credentials import without_credentials
+
+_RETRY_S, _FAILOVER_S = 10.0, 60.0
+"""How long a call is retried; Sentinels take up to half a minute to make another server the master."""
 
 _SCAN_AT_LEAST, _SCAN_AT_MOST = 256, 4096
 """Entries that the server examines in one step, which blocks it."""
@@ -41,27 +42,34 @@ class RedisMemory(ServerMemory[Client]):
     """A memory in the Redis database that `url` names: `redis://user:password@host:6379/0`.
 
     Opens its connections, at most `max_connections`, when they are first used. A call that loses its
-    connection is retried for `retry_s` seconds; after that a write may have been done or not.
+    connection is retried for `retry_s` seconds, which is a minute if there are Sentinels and ten seconds
+    if not; after that a write may have been done or not.
 
     Raises: `MemoryFailed` if the URL names no server.
     """
 
-    def __init__(self, url: str, *, retry_s: float = 10.0, max_connections: int = 16) -> None:
+    def __init__(self, url: str, *, retry_s: float | None = None, max_connections: int = 16) -> None:
         try:
-            connection(url)
+            found = address(url)
+        except ValueError as error:
+            raise MemoryFailed(without_credentials(url), f"{str(error).rstrip('.')}.") from None
+        try:
+            found.connection()
         except (ValueError, TypeError):
             # The error may quote the password.
-            raise MemoryFailed(
-                without_credentials(url), "it is not the URL of a server. Write redis://host:6379/0."
-            ) from None
+            raise MemoryFailed(found.shown, f"it is not the URL of a server. {FORM}") from None
+        server, self._scripts = RedisServer(found), Scripts.of(found.prefix)
+        self._funnel = f"{found.prefix}funnel:".encode()
+        self._has_rights = False
         super().__init__(
             ServerPool(
                 url,
-                lambda: Client(url),
+                lambda: Client(server, self._scripts),
                 size=max_connections,
-                retry_s=retry_s,
+                retry_s=retry_s if retry_s is not None else _FAILOVER_S if found.sentinels else _RETRY_S,
                 errors=(RedisError, OSError),
-                explain=explain,
+                explain=partial(explain, prefix=found.prefix),
+                shown=found.shown,
             )
         )
 
@@ -70,7 +78,7 @@ class RedisMemory(ServerMemory[Client]):
         self._require_open()
         if not keys:
             return {}
-        prefix = _space(where).items
+        prefix = _space(self._funnel, where).items
         items = [prefix + _bytes(key) for key in keys]
         values = await self._pool.call(lambda held: held.connection.get(items))
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
@@ -80,9 +88,9 @@ class RedisMemory(ServerMemory[Client]):
         self._require_open()
         if not keys:
             return {}
-        prefix = _space(where).items
+        prefix = _space(self._funnel, where).items
         items = [prefix + _bytes(key) for key in keys]
-        found = await self._run(ENTRIES, items)
+        found = await self._run(self._scripts.entries, items)
         rows = zip(keys, found[::2], found[1::2], strict=True)
         return {
             key: Entry(value, None if life_ms < 0 else life_ms / 1000)
@@ -106,16 +114,16 @@ class RedisMemory(ServerMemory[Client]):
         keys = [_bytes(key) for key in items]
         if sum(map(len, items.values())) < _STAGE_BYTES:
             pairs = [part for pair in zip(keys, items.values(), strict=True) for part in pair]
-            await self._write(PUT, where, life, "0", *pairs)
+            await self._write(self._scripts.put, where, life, "0", *pairs)
         else:
             values = list(items.values())
-            await self._write(PUT, where, life, "1", *keys, staged=_Staged(values, life))
+            await self._write(self._scripts.put, where, life, "1", *keys, staged=_Staged(values, life))
 
     async def delete_many(self, where: Namespace, keys: Sequence[str]) -> None:
         """Delete keys; one that does not exist is ignored."""
         self._require_open()
         if keys:
-            await self._write(DELETE, where, *(_bytes(key) for key in keys))
+            await self._write(self._scripts.delete, where, *(_bytes(key) for key in keys))
 
     async def compare_and_set(
         self, where: Namespace, key: str, *, expected: bytes | None, value: bytes
@@ -123,14 +131,14 @@ class RedisMemory(ServerMemory[Client]):
         """Write `value` if the key holds `expected`, or if it does not exist and `expected` is None."""
         require_keys([key])
         wanted = [] if expected is None else [expected]
-        return await self._write(COMPARE_AND_SET, where, _bytes(key), value, *wanted)
+        return await self._write(self._scripts.compare_and_set, where, _bytes(key), value, *wanted)
 
     async def scan(
         self, where: Namespace, prefix: str = "", *, after: str = "", limit: int = 1000
     ) -> list[str]:
         """Return up to `limit` keys with `prefix` that sort after `after`, in order of their code points."""
         self._require_open()
-        space = _space(where)
+        space = _space(self._funnel, where)
         first, last = _bytes(prefix), _bytes(after)
         # UTF-8 sorts by code point, and none of its bytes is 0xFF.
         start = b"(" + last if after and last >= first else b"[" + first
@@ -139,7 +147,7 @@ class RedisMemory(ServerMemory[Client]):
         while len(found) < limit:
             batch = min(max(limit - len(found), _SCAN_AT_LEAST), _SCAN_AT_MOST)
             arguments = (space.name, space.items, start, end, batch)
-            n_seen, seen, live = await self._run(SCAN, [space.index], *arguments)
+            n_seen, seen, live = await self._run(self._scripts.scan, [space.index], *arguments)
             found += [key.decode("utf-8", "surrogatepass") for key in live[: limit - len(found)]]
             if n_seen < batch:
                 break
@@ -152,7 +160,7 @@ class RedisMemory(ServerMemory[Client]):
         found: list[Namespace] = []
         while len(found) < limit:
             start, wanted = b"(" + _bytes(after) if after else b"-", limit - len(found)
-            page = await self._run(NAMESPACES, [], start, wanted)
+            page = await self._run(self._scripts.namespaces, [], start, wanted)
             for name, certain in zip(page[::2], page[1::2], strict=True):
                 where = Namespace(name.decode("utf-8", "surrogatepass"))
                 # Its first key has expired; perhaps all have.
@@ -169,15 +177,22 @@ class RedisMemory(ServerMemory[Client]):
     async def _write(
         self, script: Script, where: Namespace, *arguments: bytes | str, staged: _Staged | None = None
     ) -> bool:
-        space = _space(where)
+        space = _space(self._funnel, where)
 
         async def write(held: ServerConnection[Client]) -> bool:
-            writer = b"funnel:writer:" + held.writer.hex.encode()
+            client = held.connection
+            if not self._has_rights:
+                await client.check_rights()
+                self._has_rights = True
+            writer = self._funnel + b"writer:" + held.writer.hex.encode()
             whole = (held.number, space.name, space.items, *arguments)
             if staged is None:
-                return bool(await held.connection.run(script, [writer, space.index], *whole))
-            stage = staged.commands(writer)
-            return bool(await held.connection.run_after(stage, script, [writer, space.index], *whole))
+                done = await client.run(script, [writer, space.index], *whole)
+            else:
+                stage = staged.commands(writer)
+                done = await client.run_after(stage, script, [writer, space.index], *whole)
+            await client.wait_for_replica()
+            return bool(done)
 
         return await self._pool.call(write)
 
@@ -204,10 +219,10 @@ class _Space:
 
 
 @lru_cache(maxsize=1024)
-def _space(where: Namespace) -> _Space:
+def _space(funnel: bytes, where: Namespace) -> _Space:
     name = _bytes(where)
     # The length is part of it, so that no key of one namespace can be a key of another.
-    return _Space(name, b"funnel:keys:" + name, b"funnel:item:%d:%s:" % (len(name), name))
+    return _Space(name, funnel + b"keys:" + name, b"%sitem:%d:%s:" % (funnel, len(name), name))
 
 
 def _bytes(text: str) -> bytes:

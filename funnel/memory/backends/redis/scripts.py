@@ -8,7 +8,7 @@
 
 Redis deletes an expired item itself, but not its entries in the sets. A scan skips such entries and removes
 them, and every write of expiring values removes more of them than it makes. The keys of one call are in
-different slots, so Redis Cluster cannot run these scripts.
+different slots, so Redis Cluster cannot run these scripts. The prefix that the URL names is before each key.
 """
 
 from __future__ import annotations
@@ -31,14 +31,32 @@ class Script:
         object.__setattr__(self, "digest", digest)
 
 
-def _script(*names: str) -> Script:
-    """Return a script made of these files, in this order."""
-    return Script("".join(read_text(__package__, f"lua/{name}.lua") for name in names))
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """The scripts for keys with one prefix, which they know as `funnel`, up to the colon after that word."""
 
+    put: Script
+    delete: Script
+    compare_and_set: Script
+    entries: Script
+    scan: Script
+    namespaces: Script
+    rights: Script
 
-PUT = _script("unlist", "put")
-DELETE = _script("once", "unlist", "delete")
-COMPARE_AND_SET = _script("once", "compare_and_set")
-ENTRIES = _script("entries")
-SCAN = _script("unlist", "scan")
-NAMESPACES = _script("namespaces")
+    @classmethod
+    def of(cls, prefix: str) -> Scripts:
+        """Return the scripts for a prefix, which needs no quoting."""
+
+        def script(*names: str) -> Script:
+            body = "".join(read_text(__package__, f"lua/{name}.lua") for name in names)
+            return Script(f"local funnel = '{prefix}funnel:'\n{body}")
+
+        return cls(
+            put=script("unlist", "put"),
+            delete=script("once", "unlist", "delete"),
+            compare_and_set=script("once", "compare_and_set"),
+            entries=script("entries"),
+            scan=script("unlist", "scan"),
+            namespaces=script("namespaces"),
+            rights=script("rights"),
+        )

@@ -19,23 +19,24 @@ for i = 6, #ARGV, staged and 1 or 2 do
     end
     n_new = n_new + redis.call('ZADD', index, 0, ARGV[i])
 end
-if n_new > 0 then redis.call('ZADD', 'funnel:namespaces', 0, namespace) end
+if n_new > 0 then redis.call('ZADD', funnel .. 'namespaces', 0, namespace) end
 if life ~= '' then
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
     local ends = string.format('%.0f', now + life)
     for i = 6, #ARGV, staged and 1 or 2 do
-        redis.call('ZADD', 'funnel:expiring', ends, prefix .. ARGV[i])
+        redis.call('ZADD', funnel .. 'expiring', ends, prefix .. ARGV[i])
     end
     -- A second later than they end, so that none is looked at while it still exists.
-    local gone = redis.call('ZRANGEBYSCORE', 'funnel:expiring', '-inf', now - 1000, 'LIMIT', 0, #ARGV + 16)
+    local gone = redis.call('ZRANGEBYSCORE', funnel .. 'expiring', '-inf', now - 1000, 'LIMIT', 0, #ARGV + 16)
     for _, item in ipairs(gone) do
         if redis.call('EXISTS', item) == 0 then
-            local length, start = string.match(item, '^funnel:item:(%d+):()')
-            local name = string.sub(item, start, start + length - 1)
-            unlist('funnel:keys:' .. name, name, string.sub(item, start + length + 1))
+            local rest = string.sub(item, #funnel + #'item:' + 1)
+            local length, start = string.match(rest, '^(%d+):()')
+            local name = string.sub(rest, start, start + length - 1)
+            unlist(funnel .. 'keys:' .. name, name, string.sub(rest, start + length + 1))
         end
-        redis.call('ZREM', 'funnel:expiring', item)
+        redis.call('ZREM', funnel .. 'expiring', item)
     end
 end
 redis.call('SET', KEYS[1], '1:' .. ARGV[1], 'PX', 3600000)
