@@ -6,11 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from pydantic_core import from_json
 from services.llama_server import LlamaServer
 
 from funnel import Limits, Options, Settings, build
 from funnel.errors import LLMUnavailable
-from funnel.trace.kinds import ModelCallEnded, ReplyRejected
+from funnel.trace.kinds import AnswerDelta, AnswerRetracted, ModelCallEnded, ReplyRejected
 from funnel.types import EndReason
 from indexes import RawDocuments
 from indexes.types import Document, DocumentId
@@ -36,12 +37,11 @@ def settings(llama_server: LlamaServer, tmp_path: Path) -> Settings:
     )
 
 
-async def ask(settings: Settings, question: str, **options):
-    """An answer, and the events of its run by kind."""
+async def ask(settings: Settings, question: str, *, mode: str, documents=DOCUMENTS):
+    """An answer, and what the events of its run say."""
     seen = []
-    options = Options(limits=options.pop("limits", LIMITS), **options)
-    async with build(DOCUMENTS.as_owner(), settings) as funnel:
-        answer = await funnel.ask(question, options, on_event=seen.append)
+    async with build(documents.as_owner(), settings) as funnel:
+        answer = await funnel.ask(question, Options(mode=mode, limits=LIMITS), on_event=seen.append)
     return answer, [event.data for event in seen]
 
 
@@ -97,3 +97,28 @@ async def test_a_run_whose_server_is_killed_ends_in_one_line_and_goes_on_when_it
         answer = await funnel.resume(seen[0].run)
     assert answer.text
     assert answer.usage.model_calls >= 2
+
+
+async def test_passages_beyond_the_window_are_refused_once_and_then_fewer_are_read(settings, llama_server):
+    filler = "The desk keeps a list of what came back. " * 30
+    pages = [Document(DocumentId(f"p{n}"), f"Refunds of bricks, page {n}. {filler}") for n in range(20)]
+    answer, events = await ask(settings, LOOKUP, documents=RawDocuments(pages), mode="lookup")
+    assert answer.text
+    refused, read = [event for event in events if isinstance(event, ModelCallEnded)][:2]
+    assert (refused.error_type, read.error_type) == ("ContextTooLong", None)
+    assert read.input_tokens < llama_server.window
+
+
+async def test_the_words_of_a_lookup_are_those_that_the_model_writes(settings):
+    _, events = await ask(settings, LOOKUP, mode="lookup")
+    heard, written = "", ""
+    for event in events:
+        match event:
+            case AnswerRetracted():
+                heard = ""
+            case AnswerDelta(text=words):
+                heard += words
+            case ModelCallEnded(text=reply):
+                written = from_json(reply, allow_partial="trailing-strings").get("answer", "")
+                assert written.lstrip().startswith(heard)
+                assert heard or not written.strip()

@@ -15,12 +15,14 @@ from services.llama_server import LlamaServer
 from funnel.errors import ContextTooLong, LLMUnavailable
 from funnel.llm.base import CallOptions, Message, Request
 from funnel.llm.openai.chat import OpenAIChat
+from funnel.llm.openai.extras import Extras
 from funnel.llm.openai.probing import probe
 
 ASK = Request((Message("user", "Tell me a story of a fox and a hen."),), "query", max_output_tokens=24)
 TOO_LONG = Request((Message("user", "hen " * 4_000),), "query", max_output_tokens=24)
 WITHOUT_END = Request(ASK.messages, "query", max_output_tokens=2_000)
-PERSON = {
+AGAIN = "Additional information regarding international organizations is unfortunately unavailable. "
+HENS = {
     "type": "object",
     "properties": {
         "hen": {"enum": ["red", "white"]},
@@ -54,10 +56,37 @@ async def test_the_tokens_are_those_that_the_server_counted(chat):
     assert 10 < completion.input_tokens < ASK.estimated_input_tokens() + 30
 
 
+async def test_the_words_come_one_by_one_and_make_the_reply(chat):
+    heard = []
+    completion = await chat.complete(ASK, CallOptions(on_delta=heard.append))
+    assert len(heard) > 10
+    assert "".join(heard) == completion.text
+
+
+async def test_an_endpoint_that_is_asked_for_a_whole_reply_counts_the_same_tokens(chat, llama_server):
+    whole = OpenAIChat(llama_server.model, base_url=llama_server.url, extras=Extras(body={"stream": False}))
+    counts = [
+        (c.input_tokens, c.output_tokens) for c in [await chat.complete(ASK), await whole.complete(ASK)]
+    ]
+    assert counts[0] == counts[1]
+    await whole.close()
+
+
+async def test_a_reply_that_says_the_same_over_and_over_is_stopped_and_frees_its_slot(endless_llama):
+    forced = Extras(body={"grammar": f'root ::= ("{AGAIN}")+', "ignore_eos": True})
+    llm = OpenAIChat(endless_llama.model, base_url=endless_llama.url, extras=forced)
+    asked = Request((Message("user", AGAIN * 8),), "query", max_output_tokens=2_000)
+    completion = await llm.complete(asked)
+    assert (completion.cut, completion.finish_reason) == ("repetition", "length")
+    assert completion.text.startswith(AGAIN * 10)
+    await asyncio.to_thread(endless_llama.wait_until_idle)
+    await llm.close()
+
+
 async def test_a_reply_has_the_form_that_the_schema_asks_for(chat):
-    completion = await chat.complete(Request(ASK.messages, "query", max_output_tokens=80, schema=PERSON))
+    completion = await chat.complete(Request(ASK.messages, "query", max_output_tokens=80, schema=HENS))
     assert completion.finish_reason == "stop"
-    validate(json.loads(completion.text), PERSON)
+    validate(json.loads(completion.text), HENS)
 
 
 async def test_sixteen_calls_at_once_are_all_served_by_two_slots(chat):
