@@ -14,10 +14,11 @@ demo: $(VENV)/core  ## Index Python's own documentation and ask it four question
 	@$(BIN)/funnel demo --dir .demo
 
 # The limits keep a small model on two processors within minutes.
-demo-model: export FUNNEL_MAX_CALLS ?= 8
-demo-model: export FUNNEL_TIMEOUT_S ?= 90
+demo-model: export FUNNEL_MAX_CALLS ?= 6
+demo-model: export FUNNEL_MAX_PROMPT_TOKENS ?= 6000
+demo-model: export FUNNEL_MAX_OUTPUT_TOKENS ?= 200
 demo-model: $(VENV)/model  ## The same four questions, answered by a small language model on this machine
-	@$(BIN)/python tests/services/llama_serve.py --longest-reply 200 -- \
+	@$(BIN)/python tests/services/llama_serve.py -- \
 	  $(BIN)/funnel demo --dir .demo/model
 
 # What the tests run against, as Debian names it.

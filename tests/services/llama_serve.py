@@ -69,7 +69,10 @@ def main() -> int:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
         signal.pause()
-    environment = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", "FUNNEL_MODEL": MODEL}
+    environment = {
+        "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none",
+        "FUNNEL_MODEL": MODEL, "FUNNEL_PRICES": f'{{"{MODEL}": [0, 0]}}',
+    }  # fmt: skip
     sys.stderr.write(ABOUT.format(url=url))
     # Ctrl-C reaches the command by itself, which says what it kept before it ends.
     signal.signal(signal.SIGINT, lambda *_: None)
