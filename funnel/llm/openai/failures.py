@@ -25,7 +25,7 @@ NEVER_SENT_BY_AIOHTTP = frozenset({
 """Errors of aiohttp before anything was sent. The library also reports connections lost later as these."""
 GATEWAY_GAVE_UP = frozenset({408, 504, 524})
 """A gateway stopped waiting; the model behind it may have continued."""
-TRANSIENT = frozenset({408, 409, 425, 429})
+TRANSIENT = frozenset({408, 409, 425, 429, 499})
 OVERLOADED = frozenset({503, 529})
 """With a time to wait, these ask all callers to wait, as a 429 does."""
 

@@ -211,13 +211,13 @@ class Received:
 
     def _read_body(self) -> None:
         value = parsed(self._body)
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]  # as one gateway wraps its errors
-        if isinstance(value, dict):
-            words, _ = self.reply.add(value)
-            if words and self._on_words is not None:
-                self._on_words(words)
-        elif value is None and b"\n" in self._body:
+        # Some gateways wrap their errors in a list, and others the pieces of a stream.
+        for piece in value if isinstance(value, list) else [value]:
+            if isinstance(piece, dict):
+                words, _ = self.reply.add(piece)
+                if words and self._on_words is not None:
+                    self._on_words(words)
+        if value is None and b"\n" in self._body:
             # JSON line by line, or events after something else.
             lines = EventReader()
             self._read([found for found in (*lines.feed(self._body), *lines.finish()) if found is not DONE])

@@ -21,6 +21,8 @@ FINISHED = {
     **dict.fromkeys(("max_tokens", "max_output_tokens", "model_length", "token_limit"), "length"),
 }
 """OpenAI's names of the reasons that other servers word in their own way."""
+FAILED = frozenset({"abort", "aborted", "error", "network_error"})
+"""Reasons that are none: the server broke off."""
 MAX_REASON_CHARS = 40
 
 
@@ -58,10 +60,11 @@ class ReplyBuilder:
         if not isinstance(choice, Mapping) or _is_another(choice.get("index")):
             return "", ""
         self.has_choices = True
-        if (error := choice.get("error")) or choice.get("finish_reason") == "error":
-            self.error = error or "the reply ended with finish_reason 'error'"
+        reason = choice.get("finish_reason")
+        if (error := choice.get("error")) or _finish_reason(reason) in FAILED:
+            self.error = error or f"the reply ended with finish_reason {reason!r}"
             return "", ""
-        if (reason := choice.get("finish_reason")) is not None:
+        if reason is not None:
             self.finish_reason = _finish_reason(reason)
         return self._said(choice)
 
@@ -78,8 +81,10 @@ class ReplyBuilder:
 
     def _said(self, choice: Mapping[str, Any]) -> tuple[str, str]:
         said, whole = choice.get("delta"), False
-        if not isinstance(said, Mapping) or not said:
+        if not isinstance(said, (Mapping, str)) or not said:
             said, whole = choice.get("message"), True
+        if isinstance(said, str):
+            said = {"content": said}
         if not isinstance(said, Mapping):
             said = {"content": choice.get("text")}
         words, thoughts = _content(said.get("content"))
