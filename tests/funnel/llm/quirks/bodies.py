@@ -181,6 +181,17 @@ MESSAGES = (
         "older servers",
         (plain(choices=[{"index": 0, "text": TEXT, "finish_reason": "stop"}]),),
     ),
+    Quirk(
+        "a message that is a string",
+        "gateways",
+        (plain(choices=[{"index": 0, "finish_reason": "stop", "message": TEXT}]),),
+    ),
+    Quirk(
+        "the content is an object, read already",
+        "gateways",
+        (said(content={"days": 14}),),
+        text='{"days": 14}',
+    ),
 )
 
 ENVELOPES = (
@@ -235,6 +246,10 @@ ENVELOPES = (
         says=("not JSON",),
         never=("OPENAI_BASE_URL",),
     ),
+    Quirk(
+        "a warning before the JSON", "PHP gateways", (sent(b"Warning: headers already sent\n" + COMPLETION),)
+    ),
+    Quirk("a remark after the JSON", "corporate proxies", (sent(COMPLETION + b"\n<!-- 3 ms -->"),)),
 )
 
 BODIES = (*USAGES, *ENDS, *MESSAGES, *ENVELOPES)

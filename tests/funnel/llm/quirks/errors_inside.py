@@ -140,6 +140,12 @@ IN_A_BODY = (
         stream(piece(f"Bearer {KEY[:7]}"), piece(f"{KEY[7:]}!"), END, BILL, DONE),
         text="Bearer ***!",
     ),
+    Quirk(
+        "network_error as the reason for the end",
+        "Zhipu",
+        (plain(choices=[{"index": 0, "finish_reason": "network_error", "message": {"content": ""}}]), OK),
+        requests=2,
+    ),
 )
 
 IN_A_STREAM = (
@@ -252,6 +258,12 @@ IN_A_STREAM = (
         ),
         error=REFUSED,
         says=("The model `m` does not exist",),
+    ),
+    Quirk(
+        "abort as the reason for the end",
+        "vLLM",
+        stream(piece("We"), piece(finish="abort"), DONE) + stream(WHOLE),
+        requests=2,
     ),
 )
 

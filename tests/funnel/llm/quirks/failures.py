@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
+
 from quirks.quirk import OK, UNAVAILABLE, Quirk, fails, worded
 
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1>nginx"
@@ -112,4 +115,11 @@ FOR_NOW = (
         requests=2,
     ),
     Quirk("unavailable, wait for no time", "any", (fails(503, b"", Retry_After="0"), OK), requests=2),
+    Quirk("the gateway's client has left", "nginx", (fails(499), OK), requests=2),
+    Quirk(
+        "a wait until a date",
+        "any",
+        (lambda _body: fails(429, Retry_After=formatdate(time.time() + 1, usegmt=True)), OK),
+        requests=2,
+    ),
 )

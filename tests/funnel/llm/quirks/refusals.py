@@ -193,14 +193,6 @@ FOR_GOOD = (
         says=("HTTP 403", "no access"),
     ),
     Quirk(
-        "the body is too large for the proxy",
-        "nginx",
-        (fails(413, b"<html><h1>413 Request Entity Too Large</h1>", "text/html"),),
-        error=ContextTooLong,
-        says=("HTTP 413",),
-        never=("<h1>",),
-    ),
-    Quirk(
         "a page in place of the API",
         "a login page",
         (fails(302, b"", Location="/login"), fails(200, b"<html>Log in", "text/html")),
@@ -321,6 +313,14 @@ TOO_LONG = (
         (worded(500, "Requested tokens (5031) exceed context window of 2048"),),
         error=ContextTooLong,
         says=("2048",),
+    ),
+    Quirk(
+        "the body is too large for the proxy",
+        "nginx",
+        (fails(413, b"<html><h1>413 Request Entity Too Large</h1>", "text/html"),),
+        error=ContextTooLong,
+        says=("HTTP 413",),
+        never=("<h1>",),
     ),
 )
 

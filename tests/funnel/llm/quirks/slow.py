@@ -13,6 +13,8 @@ from quirks.streams import BILL, END, WHOLE, A, B, stream
 
 SHORT_S, LONG_S = 0.3, 1.0
 PING = b": keep-alive\n\n"
+WAITING = "sk-of-one-who-has-to-wait"
+"""What an endpoint asks for is kept for the key, and the next server may come by the same port."""
 SENTENCE = "The refund takes 14 days, as the policy says. "
 
 
@@ -151,6 +153,7 @@ RATES = (
         "a wait of an hour",
         "free tiers",
         (fails(429, b"", Retry_After="3600"),),
+        key=WAITING,
         timeout_s=30,
         error=UNAVAILABLE,
         says=("HTTP 429", "3,600 s"),
@@ -166,6 +169,7 @@ RATES = (
                 code="rate_limit_exceeded",
             ),
         ),
+        key=WAITING,
         timeout_s=30,
         error=UNAVAILABLE,
         says=("tokens per day", "3,600 s"),

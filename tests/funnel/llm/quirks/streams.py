@@ -204,6 +204,11 @@ FRAMES = (
         "gateways behind gateways",
         stream(*(b"data: " + p for p in (A, B, END, BILL, DONE))),
     ),
+    Quirk(
+        "the pieces in a list",
+        "gateways before Gemini",
+        (Reply(body=json.dumps([json.loads(p[6:]) for p in (A, B, END, BILL)]).encode()),),
+    ),
 )
 
 PIECES = (
