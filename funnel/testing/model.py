@@ -62,6 +62,16 @@ class ModelContract:
         assert completion.output_tokens >= 0
         assert completion.finish_reason
 
+    async def test_no_reply_takes_more_output_than_is_reserved_for_it(self, model: LLM) -> None:
+        asked = request("Count from one to a hundred.")
+        assert (await model.complete(asked)).output_tokens <= asked.max_output_tokens
+
+    async def test_words_that_come_early_are_those_of_the_text(self, model: LLM) -> None:
+        came: list[str] = []
+        completion = await model.complete(ASK, CallOptions(timeout_s=ANSWER_S, on_delta=came.append))
+        # A model may hand on none, and what it hands on may have spaces around it that the text lacks.
+        assert "".join(came).strip() in {"", completion.text.strip()}
+
     @pytest.mark.parametrize("purpose", get_args(Purpose))
     async def test_every_purpose_is_answered(self, model: LLM, purpose: Purpose) -> None:
         assert isinstance((await model.complete(request("Which is taller?", purpose))).text, str)

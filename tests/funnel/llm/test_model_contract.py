@@ -89,6 +89,18 @@ class CountsCharacters(Wrong):
         return Completion("ok", "m", size, 1)
 
 
+class WritesTooMuch(Wrong):
+    async def complete(self, request, options=None):
+        return Completion("ok", "m", 1, request.max_output_tokens + 1)
+
+
+class HandsOnItsThoughts(Wrong):
+    async def complete(self, request, options=None):
+        if options and options.on_delta:
+            options.on_delta("Let me see. ")
+        return await super().complete(request, options)
+
+
 class NeedsOptions(Wrong):
     async def complete(self, request, options):
         return await super().complete(request, options)
@@ -135,6 +147,8 @@ class ChangesItsName(Wrong):
         (CountsNothing, "test_a_completion_reports_its_model_and_tokens", {}),
         (CountsNothing, "test_a_longer_request_takes_more_input", {}),
         (CountsCharacters, "test_no_request_takes_more_input_than_is_reserved_for_it", {"word": "lease "}),
+        (WritesTooMuch, "test_no_reply_takes_more_output_than_is_reserved_for_it", {}),
+        (HandsOnItsThoughts, "test_words_that_come_early_are_those_of_the_text", {}),
         (NeedsOptions, "test_its_name_is_one_line_and_does_not_change", {}),
         (BreaksOnSurrogates, "test_a_message_may_contain_any_character", {"text": "\ud800"}),
         (ServesOneAtATime, "test_many_tasks_may_ask_at_once", {}),
