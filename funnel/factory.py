@@ -114,6 +114,7 @@ def limits(settings: Settings) -> Limits:
         timeout_s=settings.timeout_s,
         max_prompt_tokens=settings.max_prompt_tokens,
         max_output_tokens=settings.max_output_tokens,
+        max_stored_bytes=settings.max_stored_bytes,
     )
 
 

@@ -186,6 +186,12 @@ class Settings(BaseSettings):
     max_usd_per_day: Dollars | None = Field(
         None, validation_alias="FUNNEL_MAX_USD_PER_DAY", description="a number of dollars, 0 or more"
     )
+    max_stored_bytes: int = Field(
+        100_000_000,
+        ge=1,
+        validation_alias="FUNNEL_MAX_STORED_BYTES",
+        description="a whole number, 1 or more",
+    )
     max_calls: int = Field(
         100, ge=1, validation_alias="FUNNEL_MAX_CALLS", description="a whole number, 1 or more"
     )

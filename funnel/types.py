@@ -98,7 +98,8 @@ class Usage:
     `cached_calls` were answered from the cache and are not counted in `model_calls`. `replayed_calls` were
     answered from the journal of an interrupted run: they were not made again, but are counted in all sums
     here, since they had been paid for. `depth` is the depth of the deepest inspector that took a turn, 0 for
-    the root. `output_chars` counts the characters that all cells printed and noted. Of `input_tokens`,
+    the root. `output_chars` counts the characters that all cells printed and noted, `stored_bytes` what the
+    run wrote into its memory. Of `input_tokens`,
     `cached_input_tokens` were in the endpoint's cache, and are billed as such. `tier` names the service tiers
     that were asked for or served, if any was: "flex", or "flex, standard" if some calls fell back.
     """
@@ -113,6 +114,7 @@ class Usage:
     turns: int = 0
     depth: int = 0
     output_chars: int = 0
+    stored_bytes: int = 0
     cached_input_tokens: int = 0
     tier: str = ""
 

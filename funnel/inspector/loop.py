@@ -166,11 +166,17 @@ class Inspection:
                 return self._unfinished(str(error), EndReason.BROKEN)
             self._host.printed(result.stdout)
             self._tell(Turn(completion.text, feedback(result, self._host.remarks)))
-            if self._host.submission is None and self._run.ledger.take_output(len(result.stdout)) < len(
-                result.stdout
-            ):
-                return self._unfinished(str(self._run.ledger.out_of_output()), EndReason.BUDGET)
+            used_up = self._used_up(result.stdout) if self._host.submission is None else None
+            if used_up is not None:
+                return self._unfinished(str(used_up), EndReason.BUDGET)
             return self._host.submission
+
+    def _used_up(self, stdout: str) -> BudgetExceeded | None:
+        """Count what a cell printed; return the error if the run may print or store no more."""
+        ledger = self._run.ledger
+        if ledger.take_output(len(stdout)) < len(stdout):
+            return ledger.out_of_output()
+        return ledger.out_of_storage() if ledger.remaining_stored_bytes() == 0 else None
 
     def _measure(self, system: str, opening: str) -> None:
         """Set how much room there is for turns. Raises: `BudgetTooSmall`, `WindowTooSmall`."""

@@ -23,7 +23,8 @@ Path = tuple[int, ...]
 class Kept:
     """The outcome of a host call: a result or the error that it raised, and its remarks to the model.
 
-    `failed`: whether it raised or some of its results are failures. `code`: the code of the error.
+    `failed`: whether it raised or some of its results are failures. `code`: the code of the error. `folded`:
+    whether long strings of the result are stored once for the run, under their hash.
     """
 
     result: Any
@@ -31,6 +32,7 @@ class Kept:
     remarks: tuple[str, ...] = ()
     failed: bool = False
     code: str | None = None
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

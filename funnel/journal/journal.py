@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
@@ -33,6 +33,7 @@ from funnel.journal.entries import (
     ValueSet,
 )
 from funnel.journal.lease import Lease
+from funnel.journal.long_strings import TEXT, LongStrings
 from funnel.journal.record import RunRecord
 from funnel.llm.base import Outcome, StepId
 from funnel.memory import layout
@@ -48,6 +49,8 @@ MOVED = "moved"
 ENTRY = "journal/"
 """What the keys of entries begin with."""
 _LOADED = 256
+_FOLDED_BYTES = 2_048
+"""A result that is smaller is stored as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,9 @@ class Journal:
         self._outcomes: dict[tuple[int, ...], _Known] = {}
         self._kept: dict[tuple[int, ...], _Known] = {}
         self._values: dict[str, Any] = {}
+        self._strings = LongStrings()
+        self._stored_bytes = 0
+        self._count: Callable[[int], None] | None = None
         self.citations: dict[int, Citation] = {}
         """The citations of earlier attempts, by the numbers that they were given."""
         self.exposed: list[str] = []
@@ -134,6 +140,7 @@ class Journal:
         while keys := await self._memory.scan(self._where, ENTRY, after=after, limit=_LOADED):
             found = await self._memory.get_many(self._where, keys)
             for key in keys:
+                self._counted(len(found[key]))
                 attempt = int(key.removeprefix(ENTRY).partition("/")[0])
                 try:
                     entry = entries.load(found[key])
@@ -142,9 +149,29 @@ class Journal:
                     raise RunUnknown(self._run, self._memory.url, reason) from error
                 self._take(entry, attempt, asked)
             after = keys[-1]
+        await self._load_texts()
         self.spent += asked.values()
         # Results of an earlier version, which kept no such record, may hold any text.
         self.all_exposed |= bool(self._kept) and not self.exposed
+
+    async def _load_texts(self) -> None:
+        after = TEXT
+        while keys := await self._memory.scan(self._where, TEXT, after=after, limit=_LOADED):
+            found = await self._memory.get_many(self._where, keys)
+            for key in keys:
+                self._counted(len(found[key]))
+                self._strings.load(key, found[key])
+            after = keys[-1]
+
+    def count_with(self, count: Callable[[int], None]) -> None:
+        """Call `count` with the bytes stored so far, in earlier attempts too, and with all later ones."""
+        self._count = count
+        count(self._stored_bytes)
+
+    def _counted(self, n_bytes: int) -> None:
+        self._stored_bytes += n_bytes
+        if self._count is not None:
+            self._count(n_bytes)
 
     @property
     def attempt(self) -> int:
@@ -204,11 +231,29 @@ class Journal:
         A failure that nothing followed is not returned, since its cause, such as a limit, may be gone.
         """
         found: Kept | None = self._found(self._kept, place)
-        return None if found is None or (found.failed and not self.went_on(place.path)) else found
+        if found is None or (found.failed and not self.went_on(place.path)):
+            return None
+        return replace(found, result=self._strings.unfold(found.result)) if found.folded else found
 
-    def keep(self, place: StepId, kept: Kept) -> None:
-        """Append the result of a host call, in order, without waiting until it is written."""
-        self._enqueue(HostCallEnded(place.path, place.fingerprint, kept), None)
+    def keep(self, place: StepId, kept: Kept, *, at_most: int | None = None) -> bool:
+        """Append the result of a host call, in order, without waiting until it is written.
+
+        `at_most`: the bytes that it may take. Returns: whether it was appended.
+        """
+        stored = entries.dump(HostCallEnded(place.path, place.fingerprint, kept))
+        new: dict[str, bytes] = {}
+        if len(stored) > _FOLDED_BYTES:
+            result, new = self._strings.fold(kept.result)
+            kept = replace(kept, result=result, folded=True)
+            stored = entries.dump(HostCallEnded(place.path, place.fingerprint, kept))
+        size = len(stored) + sum(map(len, new.values()))
+        if at_most is not None and size > at_most:
+            self._strings.forget(new)
+            return False
+        self._strings.pending |= new
+        self._counted(size - len(stored))
+        self._append_bytes(stored, None)
+        return True
 
     def cite(self, number: int, citation: Citation) -> None:
         """Record which number a citation was given."""
@@ -222,7 +267,9 @@ class Journal:
         new = list(ids)
         self.exposed += new
         self.all_exposed |= everything
-        self._pending.append((entries.dump(TextExposed(new, everything)), None))
+        stored = entries.dump(TextExposed(new, everything))
+        self._counted(len(stored))
+        self._pending.append((stored, None))
 
     def value(self, name: str) -> Any:
         """Return what an earlier attempt passed to `set_value`; None if nothing."""
@@ -320,7 +367,11 @@ class Journal:
         await written
 
     def _enqueue(self, entry: Entry, written: asyncio.Future[None] | None) -> None:
-        self._pending.append((entries.dump(entry), written))
+        self._append_bytes(entries.dump(entry), written)
+
+    def _append_bytes(self, stored: bytes, written: asyncio.Future[None] | None) -> None:
+        self._counted(len(stored))
+        self._pending.append((stored, written))
         if self._failure is not None:
             self._settle([written])
         elif self._writer is None or self._writer.done():
@@ -344,7 +395,12 @@ class Journal:
             f"{ENTRY}{self._attempt:06d}/{number:09d}": entry
             for number, (entry, _) in enumerate(self._pending[:n], start=self._written)
         }
-        await self._memory.put_many(self._where, items, ttl_s=self._ttl_s)
+        texts = self._strings.take_pending()
+        try:
+            await self._memory.put_many(self._where, items | texts, ttl_s=self._ttl_s)
+        except BaseException:
+            self._strings.pending |= texts
+            raise
         self._written += n
         del self._pending[:n]
 

@@ -32,6 +32,7 @@ class Balance:
         self._turns = 0
         self._depth = 0
         self._output_chars = 0
+        self._stored_bytes = 0
         self._input = 0
         self._output = 0
         self._cached_input = 0
@@ -73,6 +74,11 @@ class Balance:
         """Characters that cells may still print and note; None if there is no limit."""
         limit = self.limits.max_output_chars
         return None if limit is None else max(0, limit - self._output_chars)
+
+    def left_stored_bytes(self) -> int | None:
+        """Bytes that may still be stored; None if there is no limit."""
+        limit = self.limits.max_stored_bytes
+        return None if limit is None else max(0, limit - self._stored_bytes)
 
     @property
     def in_flight(self) -> int:
@@ -195,6 +201,10 @@ class Balance:
         """Count characters that cells printed or noted."""
         self._output_chars += n_chars
 
+    def count_stored(self, n_bytes: int) -> None:
+        """Count bytes that were stored."""
+        self._stored_bytes += n_bytes
+
     @property
     def usage(self) -> Usage:
         """The amounts spent so far."""
@@ -209,6 +219,7 @@ class Balance:
             turns=self._turns,
             depth=self._depth,
             output_chars=self._output_chars,
+            stored_bytes=self._stored_bytes,
             cached_input_tokens=self._cached_input,
             tier=", ".join(self._tiers),
         )

@@ -44,6 +44,7 @@ class Ledger:
         """The counters of this ledger and of every ledger above it."""
         self._in_line = Limiter(1)
         self._kept_back_s = 0.0
+        self._storage_ended = False
 
     @property
     def name(self) -> str:
@@ -325,6 +326,35 @@ class Ledger:
         for balance in self.balances:
             balance.count_output(taken)
         return taken
+
+    def remaining_stored_bytes(self) -> int | None:
+        """Bytes that may still be stored; None if there is no limit."""
+        if self._storage_ended:
+            return 0
+        return _least([balance.left_stored_bytes() for balance in self.balances])
+
+    def count_stored(self, n_bytes: int) -> None:
+        """Count bytes that are stored whatever the limit is, such as what a paid call returned."""
+        for balance in self.balances:
+            balance.count_stored(n_bytes)
+
+    def take_stored(self, n_bytes: int) -> bool:
+        """Count bytes if they are within the limit. Returns: whether they are."""
+        left = self.remaining_stored_bytes()
+        fits = left is None or n_bytes <= left
+        if fits:
+            self.count_stored(n_bytes)
+        return fits
+
+    def end_storage(self) -> None:
+        """Let nothing more be stored, since something that had to be did not fit."""
+        self._storage_ended = True
+
+    def out_of_storage(self) -> BudgetExceeded:
+        """Return the error for a run that has stored all that it may."""
+        bounded = [each for each in self.balances if each.left_stored_bytes() is not None]
+        least = min(bounded, key=lambda each: each.left_stored_bytes() or 0, default=self._balance)
+        return least.exceeded("max_stored_bytes", least.usage.stored_bytes)
 
     def out_of_output(self) -> BudgetExceeded:
         """Return the error for cells that have printed and noted all that they may."""

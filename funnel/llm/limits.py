@@ -17,14 +17,15 @@ USUAL_PROMPT_TOKENS = 32_000
 class Limits:
     """Limits of a run, its children included. None means no limit of that kind.
 
-    `max_turns` applies to each inspector, `max_output_chars` to what all cells print and note together.
+    `max_turns` applies to each inspector, `max_output_chars` to what all cells print and note together,
+    `max_stored_bytes` to what the run writes into its memory: its journal, its notes, pages of documents.
     `max_prompt_tokens` bounds the estimated size of every prompt, whatever the documents' size; but a prompt
     that a program writes only if it is not the usual one. `max_output_tokens`: how long each reply may be,
     instead of the usual length for its purpose.
 
     In the ledger of a job or an owner only the sums apply (dollars, calls, tokens, seconds, characters of
-    output); turns, depth and prompt size are limited for each run. The defaults are those of a run; for a
-    job, use `only`.
+    output, bytes stored); turns, depth and prompt size are limited for each run. The defaults are those of a
+    run; for a job, use `only`.
 
     Raises: `BadSetting` for a limit that is negative or not a number.
     """
@@ -38,11 +39,12 @@ class Limits:
     max_prompt_tokens: int = USUAL_PROMPT_TOKENS
     max_output_chars: int | None = 4_000_000
     max_output_tokens: int | None = None
+    max_stored_bytes: int | None = 100_000_000
 
     def __post_init__(self) -> None:
         for name in (
             "max_usd", "max_calls", "max_tokens", "timeout_s", "max_turns", "max_depth", "max_output_chars",
-            "max_prompt_tokens", "max_output_tokens",
+            "max_prompt_tokens", "max_output_tokens", "max_stored_bytes",
         ):  # fmt: skip
             value = getattr(self, name)
             # A limit of NaN would never count as passed.
@@ -64,7 +66,7 @@ class Limits:
         timeout_s: float | None = None,
     ) -> Limits:
         """Return these limits and no others, as for a job or an owner."""
-        return cls(max_usd, max_calls, max_tokens, timeout_s, max_output_chars=None)
+        return cls(max_usd, max_calls, max_tokens, timeout_s, max_output_chars=None, max_stored_bytes=None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

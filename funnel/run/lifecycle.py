@@ -240,6 +240,7 @@ class RunLifecycle:
         """Open the trace and the workspace of a run, and yield the `Run`."""
         asker, fresh = how.asker, how.fresh
         ledger, events = Ledger(record.limits, parent=how.ledger), Events(record.run)
+        journal.count_with(ledger.count_stored)
         cache = self._cache.of(asker, fresh=fresh)
         root, sub = self._models.meters(ledger, events, cache=cache, journal=journal)
         findings = FindingStore(
@@ -259,7 +260,13 @@ class RunLifecycle:
             with events.open(begun, parent=None) as opened:
                 async with (
                     self._mailbox(record.run, asker),
-                    Workspace(self._memory, run=record.run, asker=asker, ttl_s=self._keep_s) as workspace,
+                    Workspace(
+                        self._memory,
+                        run=record.run,
+                        asker=asker,
+                        ttl_s=self._keep_s,
+                        may_store=ledger.take_stored,
+                    ) as workspace,
                 ):
                     documents = ReadableDocuments(
                         self._audience.source.for_asker(

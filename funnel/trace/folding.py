@@ -7,7 +7,7 @@ gets one more dollar sign: `{"$text": 1}` becomes `{"$$text": 1}`, which in turn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -28,6 +28,14 @@ class Texts:
         """Return `value` with references instead of long strings, and the strings that are new, by hash."""
         new: dict[str, str] = {}
         return self._fold(value, new), new
+
+    def know(self, name: str) -> None:
+        """Count the text with this hash as seen."""
+        self._known.add(name)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget texts that were new and are not stored after all."""
+        self._known.difference_update(names)
 
     def _fold(self, value: Any, new: dict[str, str]) -> Any:
         if isinstance(value, str):

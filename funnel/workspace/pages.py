@@ -15,6 +15,9 @@ from funnel.memory.base import Memory, Namespace
 Fetch = Callable[[int, int], Awaitable[str]]
 """(start, stop) → those characters of a document, from its source."""
 
+MayStore = Callable[[int], bool]
+"""(bytes) → whether they may be stored; if so, they are counted."""
+
 COMPLETE = "complete"
 _WRITE_PAGES = 16
 
@@ -45,12 +48,19 @@ class Pages:
     """
 
     def __init__(
-        self, memory: Memory, *, page_chars: int, cache_bytes: int, ttl_s: float | None = None
+        self,
+        memory: Memory,
+        *,
+        page_chars: int,
+        cache_bytes: int,
+        ttl_s: float | None = None,
+        may_store: MayStore | None = None,
     ) -> None:
         self._memory = memory
         self._ttl_s = ttl_s
         self._page_chars = page_chars
         self._cache_bytes = cache_bytes
+        self._may_store = may_store
         self._cached: OrderedDict[tuple[Namespace, str], str] = OrderedDict()
         self._cached_bytes = 0
 
@@ -133,12 +143,15 @@ class Pages:
     async def _fetched(
         self, where: Namespace, pagination: Pagination, pages: range, fetch: Fetch
     ) -> dict[int, str]:
-        """Fetch these pages, store them and return their texts."""
+        """Fetch these pages, store them if that is allowed, and return their texts."""
         size = pagination.page_chars
         text = await fetch(pages.start * size, min(pages.stop * size, pagination.n_chars))
         texts = dict(zip(pages, _cut([text], size), strict=True))
         encoded = {pagination.key(page): cut.encode("utf-8", "surrogatepass") for page, cut in texts.items()}
-        await self._memory.put_many(where, encoded, ttl_s=None if self._ttl_s is None else 2 * self._ttl_s)
+        # A page that is not stored is fetched again when it is read again.
+        if self._may_store is None or self._may_store(sum(map(len, encoded.values()))):
+            ttl_s = None if self._ttl_s is None else 2 * self._ttl_s
+            await self._memory.put_many(where, encoded, ttl_s=ttl_s)
         return texts
 
     def _cache_of(self, where: Namespace, key: str) -> str | None:

@@ -18,7 +18,7 @@ from funnel.memory import layout, terms, text_search
 from funnel.memory.base import Memory, Namespace
 from funnel.workspace import full_text
 from funnel.workspace.grep import Grepper, Match, Search
-from funnel.workspace.pages import Fetch, Pages, Pagination
+from funnel.workspace.pages import Fetch, MayStore, Pages, Pagination
 from funnel.workspace.passages import Excerpt, best_passage
 from funnel.workspace.values import (
     DocumentLike,
@@ -47,10 +47,11 @@ class Workspace:
 
     An async context manager: leaving it ends the process that greps. The memory stays open; its owner closes
     it. `page_chars`: the characters of one stored page. `reach`: the longest match that is found exactly.
-    Values are kept for `ttl_s` seconds, pages of documents twice as long.
+    Values are kept for `ttl_s` seconds, pages of documents twice as long. `may_store`: asked before a page is
+    stored that can be fetched again, and told of notes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - sizes that tests make small, and what a run brings
         self,
         memory: Memory,
         *,
@@ -61,11 +62,15 @@ class Workspace:
         cache_bytes: int = 16 * 1024 * 1024,
         grep_piece_s: float = 3.0,
         ttl_s: float | None = None,
+        may_store: MayStore | None = None,
     ) -> None:
         self._memory = memory
         self._asker = asker
         self._here = layout.run(asker, run)
-        self._pages = Pages(memory, page_chars=page_chars, cache_bytes=cache_bytes, ttl_s=ttl_s)
+        self._pages = Pages(
+            memory, page_chars=page_chars, cache_bytes=cache_bytes, ttl_s=ttl_s, may_store=may_store
+        )
+        self._may_store = may_store
         self._full_text = full_text.FullText(memory, self._pages, ttl_s=ttl_s)
         self._ttl_s = ttl_s
         self._reach = reach
@@ -224,6 +229,8 @@ class Workspace:
     async def note(self, key: str, text: str) -> None:
         """Store a note of this run under `key`, in place of any earlier one."""
         written = {_NOTE + key: text.encode("utf-8", "surrogatepass")}
+        if self._may_store is not None:
+            self._may_store(sum(len(key) + len(value) for key, value in written.items()))
         await self._memory.put_many(self._here, written, ttl_s=self._ttl_s)
 
     async def notes(self) -> dict[str, str]:

@@ -68,7 +68,7 @@ async def test_an_answer_holds_exactly_the_documented_fields(tmp_path):
     assert set(answer["citations"][0]) == {"document_id", "title", "uri", "start", "stop", "quote"}
     assert set(answer["usage"]) == {
         "model_calls", "input_tokens", "output_tokens", "cost_usd", "wall_s", "cached_calls",
-        "replayed_calls", "turns", "depth", "output_chars", "cached_input_tokens", "tier",
+        "replayed_calls", "turns", "depth", "output_chars", "stored_bytes", "cached_input_tokens", "tier",
     }  # fmt: skip
 
 

@@ -87,6 +87,8 @@ class Host:
             with self._run.events.open(started, parent=self._report.parent) as host_call:
                 tool.bounds.check(tool.name, args, kwargs)
                 bound = _bound(tool, args, kwargs)
+                if self._run.ledger.remaining_stored_bytes() == 0:
+                    raise HostError(f"{self._run.ledger.out_of_storage()} Submit what you have")
                 if tool.counts is not None:
                     tool.counts()
                 site = {"site": CallSite(host_call.id, path)} if tool.sited else {}
@@ -138,18 +140,29 @@ class Host:
             isinstance(r, dict) and not r.get("ok", True) for r in result
         )
         if failed or tool.replayed(arguments):
-            self._keep(step(), Kept(result, None, tuple(self.remarks[before:]), failed))
+            kept = Kept(result, None, tuple(self.remarks[before:]), failed)
+            if not self._keep(step(), kept, at_most=self._run.ledger.remaining_stored_bytes()):
+                reason = (
+                    f"{tool.name}() returned more than this run may still store "
+                    f"({self._run.ledger.out_of_storage()}) Ask for less, or submit what you have"
+                )
+                self._run.ledger.end_storage()
+                self._keep(step(), Kept(None, reason, failed=True))
+                raise HostError(reason)
         if tool.durable:
             await journal.flush()
         return result
 
-    def _keep(self, step: StepId, kept: Kept) -> None:
-        """Journal a result, after the record of the documents whose text it may hold."""
+    def _keep(self, step: StepId, kept: Kept, *, at_most: int | None = None) -> bool:
+        """Journal a result, after the record of the documents whose text it may hold.
+
+        Returns: whether it takes `at_most` that many bytes; if not, it is not journalled.
+        """
         journal, documents = self._run.journal, self._documents
         new = documents.view.exposed_since(len(journal.exposed))
         if new or documents.all_exposed != journal.all_exposed:
             journal.expose(new, everything=documents.all_exposed)
-        journal.keep(step, kept)
+        return journal.keep(step, kept, at_most=at_most)
 
     def _expose(self, tool: Tool, result: Any) -> None:
         """Record which documents a result may hold text of."""
