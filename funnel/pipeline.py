@@ -171,7 +171,7 @@ class Funnel:
         prepared = replace(prepared, notices=(*hits.notes, *prepared.notices))
         decision = self._route(prepared, hits)
         run = replace(prepared.run, shape=decision.shape)
-        await asyncio.gather(run.root.look(), run.sub.look())
+        await run.root.look()
         stage = self._reader if decision.route == "lookup" else self._inspector
         draft = await verification.checked(run, await stage.answer(run, hits))
         await _keep_findings(run, draft)

@@ -243,6 +243,7 @@ class Meter:
 
         Raises: `ContextTooLong` if the prompt must be cut, as `_paid` otherwise.
         """
+        await self.look()
         sent = replace(request, max_output_tokens=self._window.granted(request))
         for _ in range(MAX_SHORTER):
             if self._window.overfull(sent):

@@ -73,6 +73,13 @@ def _with_all_tiers(tariff: Tariff, found: Listing | None) -> Tariff:
     return Tariff(tariff.standard, flex, tariff.priority or tariff.standard.times(PRIORITY_FACTOR))
 
 
+def is_published(url: str) -> bool:
+    """Whether this is the base URL of a provider that publishes its prices."""
+    from funnel.llm.published import listing_at  # noqa: PLC0415 - as below
+
+    return listing_at(url) is not None
+
+
 @cache
 def listing(model: str, endpoint: str = "") -> Listing | None:
     """Return what is published of a model at an endpoint; None if it is not listed."""

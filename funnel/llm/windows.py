@@ -94,10 +94,10 @@ class Window:
     def granted(self, request: Request) -> int:
         """Return how long a reply to ask for, as far as it is known what fits beside this prompt."""
         wanted = self.reply(request.max_output_tokens)
-        if self.tokens is None or self._ratio is None:
+        if self.tokens is None:
             return wanted  # the endpoint will say what fits
-        left = self.tokens - math.ceil(request.estimated_input_tokens() * self._ratio)
-        return min(wanted, max(left, MIN_REPLY))
+        left = self.tokens - math.ceil(request.estimated_input_tokens() * self.ratio)
+        return min(wanted, max(left, self.tokens // 4 if self._ratio is None else MIN_REPLY))
 
     def overfull(self, request: Request) -> bool:
         """Whether the endpoint would cut this prompt without saying so."""

@@ -42,13 +42,12 @@ class Beside:
         """Whether the host is this machine or in a private network, where such servers are."""
         parts = urlsplit(self.base_url)
         host = parts.hostname or ""
-        if parts.port == OLLAMA_PORT or host == "localhost" or "." not in host.strip("."):
+        if parts.port == OLLAMA_PORT:
             return True
         try:
-            address = ipaddress.ip_address(host)
+            return ipaddress.ip_address(host).is_private
         except ValueError:
-            return host.endswith((".local", ".internal", ".lan", ".home.arpa"))
-        return address.is_private or address.is_loopback
+            return "." not in host or host.endswith((".local", ".internal", ".lan", ".home.arpa"))
 
     async def get(self, path: str) -> Any:
         """Return the JSON at a path; None if there is none within a second."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Self
@@ -15,7 +14,7 @@ from funnel.llm.openai.extras import Extras
 from funnel.llm.openai.failures import CHECK_KEY, failed_attempt
 from funnel.llm.openai.listing import Listed, listed_models, named, nearest
 from funnel.llm.openai.redaction import Redactor
-from funnel.llm.prices import listing
+from funnel.llm.prices import is_published, listing
 
 NO_EXTRAS = Extras()
 SHOWN = 5
@@ -50,6 +49,7 @@ class Probe:
         connection = Connection(base_url, api_key, extras)
         self._where = connection.shown
         self._advice = connection.advice
+        self._is_ones_own = not is_published(connection.url)
         self._redactor = Redactor(connection.secrets)
         self._client = client("any model", connection)
         self._beside = Beside(self._client, connection.url)
@@ -91,23 +91,24 @@ class Probe:
             available = False
         if own is not None and own.ends is not None and (told := end(own.ends, datetime.now(UTC).date())):
             said.append(told)
-        said += [told async for told in self._windows(model, own, None if at is None else at.window_tokens)]
+        if told := await self._window(model, own, None if at is None else at.window_tokens):
+            said.append(told)
         return Endpoint(available=available, detail="; ".join(said), models=endpoint.models)
 
-    async def _windows(self, model: str, own: Listed | None, published: int | None) -> AsyncIterator[str]:
-        """Yield what is known of a model's window."""
-        stated = None if own is None else own.window_tokens
-        if published is None and (version := await self._beside.ollama_version()) is not None:
-            ollama = await self._beside.ollama_window(model)
-            certain = "" if ollama.certain else " unless its settings say otherwise"
-            yield f"Ollama {version} gives it {ollama.tokens:,} tokens{certain}. {ollama.advice}"
-            return
-        # What a list states may be what the model was trained with, rather than what is served.
-        served = None if published is not None else await self._beside.served_window(model)
-        if (tokens := served or stated or published) is None:
-            return
-        small = ", too few for programs" if tokens < TOO_SMALL_FOR_PROGRAMS else ""
-        yield f"window {tokens:,} tokens{small}"
+    async def _window(self, model: str, own: Listed | None, published: int | None) -> str:
+        """Return what is known of a model's window; "" if nothing is."""
+        stated = (None if own is None else own.window_tokens) or published
+        if self._is_ones_own:
+            if (version := await self._beside.ollama_version()) is not None:
+                ollama = await self._beside.ollama_window(model)
+                certain = "" if ollama.certain else " unless its settings say otherwise"
+                return f"Ollama {version} gives it {ollama.tokens:,} tokens{certain}. {ollama.advice}"
+            # What a list states may be what the model was trained with, rather than what is served.
+            stated = await self._beside.served_window(model) or stated
+        if stated is None:
+            return ""
+        small = ", too few for programs" if stated < TOO_SMALL_FOR_PROGRAMS else ""
+        return f"window {stated:,} tokens{small}"
 
 
 def end(day: date, today: date) -> str:

@@ -10,6 +10,7 @@ from chat_server import Reply
 from typer.testing import CliRunner
 
 from funnel.cli import app
+from funnel.llm.openai.probing import Probe
 
 
 def checks(server, **env):
@@ -78,6 +79,12 @@ def test_ollama_is_recognised_and_what_to_set_is_told(chat_server):
     detail = checks(chat_server)["root-1"]["detail"]
     assert "; Ollama 0.12.6 gives it 4,096 tokens unless its settings say otherwise. Ollama cuts" in detail
     assert "OLLAMA_CONTEXT_LENGTH=32768" in detail
+
+
+@pytest.mark.parametrize("url", [None, "https://api.openai.com/v1", "https://openrouter.ai/api/v1"])
+def test_a_known_provider_is_asked_for_nothing_but_its_list(url):
+    assert not Probe(url, "sk-x")._is_ones_own
+    assert Probe("http://gpu:8000/v1", None)._is_ones_own
 
 
 @pytest.mark.parametrize(

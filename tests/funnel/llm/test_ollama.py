@@ -8,6 +8,7 @@ from narrow_models import NarrowModel
 from second_stage import doc, reading
 
 from funnel.factory import build, limits
+from funnel.llm import windows
 from funnel.llm.openai.beside import Beside
 from funnel.llm.openai.chat import OpenAIChat
 from funnel.pipeline import Options
@@ -75,6 +76,8 @@ async def test_odd_answers_of_ollama_leave_its_usual_window(chat_server, odd):
         ("https://api.openai.com/v1", False),
         ("https://openrouter.ai/api/v1", False),
         ("http://8.8.8.8/v1", False),
+        ("http://[::1]:8000/v1", True),
+        ("http://[2001:4860:4860::8888]:8000/v1", False),
     ],
 )
 def test_only_servers_that_may_be_ollama_are_asked(url, near):
@@ -104,6 +107,17 @@ async def test_no_prompt_is_longer_than_the_window_of_ollama_and_the_answer_says
         told.startswith("The window of m has 4,096 tokens, so that prompts were kept short. Ollama cuts")
         for told in answer.notices
     )
+
+
+async def test_only_the_model_that_is_called_is_looked_up(tmp_path):
+    with ChatServer() as server:
+        server.default = NarrowModel(reader)
+        named = {"named_model": "m", "named_sub_model": "part", "base_url": server.url}
+        settings = Settings(**named, memory="memory://", trace_dir=tmp_path)
+        async with build(RawDocuments(LEASES).as_owner(), settings) as funnel:
+            await funnel.ask("How is the garden?", Options(mode="lookup"))
+        asked = [key[1] for key, window in windows._KNOWN.items() if window.asked]
+    assert asked == ["m"]
 
 
 async def test_a_window_that_was_only_assumed_is_looked_up_once_the_model_is_loaded(tmp_path):

@@ -13,6 +13,12 @@ def request(n_bytes, output=8_000, purpose="turn"):
     return Request((Message("user", "x" * (n_bytes - 16)),), purpose, max_output_tokens=output)
 
 
+def test_a_reply_is_kept_within_a_known_window_before_anything_is_learnt():
+    window = Window(8_192)
+    assert window.granted(request(12_000)) == 8_192 - 4_000
+    assert window.granted(request(40_000)) == 8_192 // 4
+
+
 def refusal(window=None, prompt=None, output=None):
     numbers = {"window_tokens": window, "prompt_tokens": prompt, "max_output_tokens": output}
     return ContextTooLong("m", "e", "too long", advice="", **numbers)
