@@ -22,6 +22,7 @@ from typing import Any
 from inspector_scripts import prompt_texts, reply
 
 ENCODING = "o200k_base"
+CHARS_A_TOKEN = 4
 TOKENS_A_MESSAGE = 4
 """Role and separators, as in OpenAI's chat format."""
 
@@ -108,30 +109,52 @@ class Connection(asyncio.Protocol):
         calls.at_once += 1
         calls.most_at_once = max(calls.most_at_once, calls.at_once)
         usage = {"prompt_tokens": len(body) // 4, "completion_tokens": len(text) // 4}
-        answer = {
-            "id": f"call-{len(calls.seen)}", "object": "chat.completion", "created": 0,
-            "model": asked["model"],
-            "choices": [
-                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-            ],
-            "usage": {**usage, "total_tokens": sum(usage.values())},
-        }  # fmt: skip
+        usage["total_tokens"] = sum(usage.values())
+        about = {"id": f"call-{len(calls.seen)}", "created": 0, "model": asked["model"]}
+        if asked.get("stream"):
+            answer = events(about, text, usage)
+        else:
+            message = {"role": "assistant", "content": text}
+            choices = [{"index": 0, "finish_reason": "stop", "message": message}]
+            whole = {**about, "object": "chat.completion", "choices": choices, "usage": usage}
+            answer = b"application/json", json.dumps(whole).encode()
         # The delay runs from the arrival, so that it includes the server's own work.
         if calls.delay_s:
             asyncio.get_running_loop().call_at(arrived + calls.delay_s, self._finish, call, answer)
         else:
             self._finish(call, answer)
 
-    def _finish(self, call: dict[str, Any], answer: dict[str, Any]) -> None:
+    def _finish(self, call: dict[str, Any], answer: tuple[bytes, bytes]) -> None:
         self._calls.at_once -= 1
         call["replied_s"] = time.monotonic()
-        self._send(answer)
+        self._write(*answer)
 
     def _send(self, answer: dict[str, Any]) -> None:
-        body = json.dumps(answer).encode()
-        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        self._write(b"application/json", json.dumps(answer).encode())
+
+    def _write(self, kind: bytes, body: bytes) -> None:
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (kind, len(body))
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(head.encode() + body)
+            self._transport.write(head + body)
+
+
+def events(about: dict[str, Any], text: str, usage: dict[str, int]) -> tuple[bytes, bytes]:
+    """Return a reply as a stream with an event for each token, for a client that asks for one.
+
+    It is written at once: what is measured is how long a client takes to read it.
+    """
+    about = {**about, "object": "chat.completion.chunk"}
+    words = [text[at : at + CHARS_A_TOKEN] for at in range(0, len(text), CHARS_A_TOKEN)]
+    deltas = [{"role": "assistant", "content": ""}, *({"content": word} for word in words), {}]
+    reasons = [None] * (len(deltas) - 1) + ["stop"]
+    choices = [
+        [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]
+        for delta, reason in zip(deltas, reasons, strict=True)
+    ]
+    pieces = [{**about, "choices": each, "usage": None} for each in choices]
+    pieces.append({**about, "choices": [], "usage": usage})
+    lines = [f"data: {json.dumps(piece)}\n\n" for piece in pieces]
+    return b"text/event-stream", "".join([*lines, "data: [DONE]\n\n"]).encode()
 
 
 async def main() -> None:

@@ -67,6 +67,8 @@ def asked_wait_s(headers: Mapping[str, str], message: str = "") -> float | None:
 def stated_limits(headers: Mapping[str, str]) -> dict[Kind, Stated]:
     """Return what is stated to be left of requests and tokens, as far as both amount and time are stated."""
     found: dict[Kind, Stated] = {}
+    if not any("ratelimit" in name.lower() for name in headers):
+        return found  # as most endpoints answer: looking up each name takes longer
     for kind, names in _NAMES.items():
         for left_name, reset_name, limit_name in names:
             left, whole_in_s = _number(headers.get(left_name)), _span_s(headers.get(reset_name), headers)

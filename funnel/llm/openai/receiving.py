@@ -19,7 +19,7 @@ from funnel.llm.base import MAX_REPLY_CHARS
 from funnel.llm.openai.client import TRANSPORT_ERRORS
 from funnel.llm.openai.failures import CHECK_LATER, FailedAttempt, failed_reply
 from funnel.llm.openai.repetition import Repetition
-from funnel.llm.openai.reply import ReplyBuilder
+from funnel.llm.openai.reply import ReplyBuilder, plain_words
 from funnel.llm.openai.sse import DONE, EventReader, Garbled, parsed
 
 MAX_THOUGHT_CHARS = 1_000_000
@@ -170,7 +170,14 @@ class Received:
         return head
 
     def _read(self, values: list[Any]) -> None:
+        plain: list[str] = []
         for value in values:
+            if (words := plain_words(value)) is not None:
+                plain.append(words)
+                continue
+            if plain:
+                self._say_plain(plain)
+                plain = []
             if self._is_over:
                 return
             if value is DONE:
@@ -179,6 +186,16 @@ class Received:
                 self._say(*self.reply.add(value))
             elif isinstance(value, Garbled) and value.text.startswith(("{", "[")):
                 self._garbled = value.text
+
+        if plain:
+            self._say_plain(plain)
+
+    def _say_plain(self, plain: list[str]) -> None:
+        """Take the words of pieces that came together and bring nothing else."""
+        words = "".join(plain)
+        if words and not self._is_over:
+            self.reply.add_words(words)
+            self._say(words, "")
 
     def _say(self, words: str, thoughts: str) -> None:
         reply = self.reply

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from funnel.llm.base import Completion, Request, estimated_tokens
+from funnel.llm.base import MAX_REPLY_CHARS, Completion, Request, estimated_tokens
 from funnel.llm.openai.server_error import stated_error
 from funnel.llm.openai.usage import Stated, stated
 
@@ -48,6 +48,12 @@ class ReplyBuilder:
         self._model = ""
         self._tier = ""
 
+    def add_words(self, words: str) -> None:
+        """Take words that came in plain pieces."""
+        self._text.append(words)
+        self.text_chars += len(words)
+        self.names_choices = self.has_choices = self.began = True
+
     def add(self, piece: Mapping[str, Any]) -> tuple[str, str]:
         """Take a piece of a stream, or a whole body; return its words and its thoughts."""
         if (error := stated_error(piece)) is not None:
@@ -57,7 +63,7 @@ class ReplyBuilder:
         choices = piece.get("choices")
         self.names_choices = self.names_choices or "choices" in piece
         choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, Mapping) or _is_another(choice.get("index")):
+        if not isinstance(choice, dict) or _is_another(choice.get("index")):
             return "", ""
         self.has_choices = True
         reason = choice.get("finish_reason")
@@ -70,7 +76,7 @@ class ReplyBuilder:
 
     def _book(self, piece: Mapping[str, Any]) -> None:
         usage = piece.get("usage")
-        if usage is None and isinstance(groq := piece.get("x_groq"), Mapping):
+        if usage is None and isinstance(groq := piece.get("x_groq"), dict):
             usage = groq.get("usage")
         if usage is not None and (found := stated(usage)).anything:
             self._usage = found
@@ -81,11 +87,11 @@ class ReplyBuilder:
 
     def _said(self, choice: Mapping[str, Any]) -> tuple[str, str]:
         said, whole = choice.get("delta"), False
-        if not isinstance(said, (Mapping, str)) or not said:
+        if not isinstance(said, (dict, str)) or not said:
             said, whole = choice.get("message"), True
         if isinstance(said, str):
             said = {"content": said}
-        if not isinstance(said, Mapping):
+        if not isinstance(said, dict):
             said = {"content": choice.get("text")}
         words, thoughts = _content(said.get("content"))
         thoughts += next((found for name in THOUGHTS_FIELDS if (found := _plain(said.get(name)))), "")
@@ -110,6 +116,8 @@ class ReplyBuilder:
         for.
         """
         text, thoughts = _sound("".join(self._text)), _sound("".join(self._thoughts))
+        if self.cut == "size":
+            text = text[:MAX_REPLY_CHARS]
         refusal = "".join(self._refusal)
         given, produced = self._usage.input_tokens, self._usage.output_tokens
         if produced == 0 and (text or thoughts):
@@ -137,9 +145,28 @@ def _is_another(index: Any) -> bool:
     return isinstance(index, int) and index > 0
 
 
+def plain_words(piece: Any) -> str | None:
+    """Return the words of a piece that brings nothing else, as most do; None if there is more to it."""
+    try:
+        (choice,) = piece["choices"]
+        delta = choice["delta"]
+        words = delta["content"]
+        is_plain = (
+            len(delta) == 1
+            and words.__class__ is str
+            and choice["finish_reason"] is None
+            and choice["index"] == 0
+            and piece.get("usage") is None
+            and "error" not in piece
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    return words if is_plain else None
+
+
 def _finish_reason(reason: Any) -> str:
     """Return the reason as OpenAI would word it, whatever its type."""
-    if isinstance(reason, Mapping):
+    if isinstance(reason, dict):
         reason = reason.get("type") or reason.get("reason") or "stop"
     if isinstance(reason, list):
         reason = reason[0] if reason else "stop"
@@ -156,7 +183,7 @@ def _content(content: Any) -> tuple[str, str]:
     if isinstance(content, list):
         pairs = [_content(part) for part in content]
         return "".join(words for words, _ in pairs), "".join(thoughts for _, thoughts in pairs)
-    return _part(content) if isinstance(content, Mapping) else (str(content), "")
+    return _part(content) if isinstance(content, dict) else (str(content), "")
 
 
 def _part(content: Mapping[str, Any]) -> tuple[str, str]:
@@ -177,8 +204,8 @@ def _plain(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        return "".join(_plain(part.get("text") if isinstance(part, Mapping) else part) for part in value)
-    return _plain(value.get("value") or value.get("content")) if isinstance(value, Mapping) else ""
+        return "".join(_plain(part.get("text") if isinstance(part, dict) else part) for part in value)
+    return _plain(value.get("value") or value.get("content")) if isinstance(value, dict) else ""
 
 
 def _sound(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import from_json
 
@@ -26,6 +26,8 @@ class Garbled:
 
 
 DONE = Done()
+_BETWEEN = b"\n\n"
+_BETWEEN_DATA = b"\n\ndata: "
 _DONE_SPELLINGS = frozenset({b"[DONE]", b"DONE"})
 _OPENS_JSON = frozenset({b"{", b"["})
 
@@ -40,6 +42,8 @@ class EventReader:
 
     def feed(self, data: bytes) -> list[Any]:
         """Return the JSON values, `Garbled` data and `DONE` that these bytes complete."""
+        if not self._rest and not self._data and (found := _plain_events(data)) is not None:
+            return found
         self._rest += data
         # The line feed that belongs to a carriage return may come with the next bytes.
         end = len(self._rest) - self._rest.endswith(b"\r")
@@ -89,6 +93,27 @@ class EventReader:
             text = self._data.decode("utf-8", "replace")
             found.append({"error": text} if self._error else Garbled(text))
         self._data, self._error = b"", False
+
+
+def _plain_events(data: bytes) -> list[Any] | None:
+    """Return the values of whole events of one line each, read in one go; None if there is anything else."""
+    if not (data.startswith(b"data: {") and data.endswith(_BETWEEN)):
+        return None
+    *payloads, last = data[6:-2].split(_BETWEEN_DATA)
+    is_done = last == b"[DONE]"
+    if not is_done:
+        payloads.append(last)
+    if data.count(b"\n") != 2 * (len(payloads) + is_done):
+        return None
+    try:
+        found = from_json(b"[%b]" % b",".join(payloads))
+    except ValueError:
+        return None
+    if len(found) != len(payloads):
+        return None  # two values on one line
+    if is_done:
+        found.append(DONE)
+    return cast("list[Any]", found)
 
 
 def _names_error(value: Any) -> bool:

@@ -39,7 +39,7 @@ class Stated:
 
 def stated(usage: Any) -> Stated:
     """Return what a `usage` says. A part that is missing follows from the total, if that is stated."""
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return Stated()
     given, produced = _first(usage, INPUT_NAMES), _first(usage, OUTPUT_NAMES)
     total = tokens(usage.get("total_tokens"))
@@ -56,7 +56,7 @@ def stated(usage: Any) -> Stated:
 
 def _cached(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
     for details in (*(usage.get(name) for name in DETAILS_NAMES), usage):
-        if isinstance(details, Mapping) and (found := _first(details, names)) is not None:
+        if isinstance(details, dict) and (found := _first(details, names)) is not None:
             return found
     return 0
 

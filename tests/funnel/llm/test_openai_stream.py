@@ -33,7 +33,8 @@ async def chat(chat_server: ChatServer):
 
 
 async def test_the_words_of_a_stream_are_heard_one_by_one_and_joined(chat, chat_server):
-    chat_server.script(streamed(piece("", role="assistant"), piece("Hill "), piece("House"), *END))
+    pieces = piece("", role="assistant"), piece("Hill "), piece("House"), *END
+    chat_server.script(streamed(*pieces, drip_s=0.1))
     heard: list[str] = []
     completion = await chat.complete(ASK, CallOptions(on_delta=heard.append))
     assert heard == ["Hill ", "House"]
