@@ -157,6 +157,7 @@ def condition(name: str, operator: str, value: object) -> Filter:
         case "in" | "nin":
             if isinstance(value, str) or not isinstance(value, Collection) or isinstance(value, Mapping):
                 raise BadFilter("takes a list of values", field=name, operator=operator)
+            _check("values", len(value), MAX_VALUES)
             found = _one_of(name, operator, value)
         case "exists":
             if not isinstance(value, bool):
@@ -254,7 +255,9 @@ def _order(atom: Atom) -> tuple[str, Atom]:
 def _parsed(form: object, depth: int) -> Filter:
     if depth > MAX_DEPTH:
         raise BadFilter(f"is nested more than {MAX_DEPTH} deep")
-    if not isinstance(form, Mapping):
+    if isinstance(form, Mapping):
+        _check("conditions", len(form), MAX_CONDITIONS)
+    else:
         raise BadFilter(f'is an object like {{"year": {{"gte": 2020}}}}, not {_shown(form)}')
     return _every([_entry(name, value, depth) for name, value in form.items()])
 
@@ -265,6 +268,7 @@ def _entry(name: str, value: object, depth: int) -> Filter:
     if name in {"and", "or"}:
         if not isinstance(value, (list, tuple)):
             raise BadFilter("takes a list of filters", operator=name)
+        _check("conditions", len(value), MAX_CONDITIONS)
         parts = tuple(_parsed(part, depth + 1) for part in value)
         return AllOf(parts) if name == "and" else AnyOf(parts)
     if not isinstance(value, Mapping):
@@ -293,9 +297,13 @@ def _bounded(where: Filter) -> Filter:
         ("levels", max((depth for depth, _ in sizes), default=0), MAX_DEPTH),
         ("values", sum(values for _, values in sizes), MAX_VALUES),
     ):
-        if found > most:
-            raise BadFilter(f"has {found} {what}; at most {most} are allowed")
+        _check(what, found, most)
     return where
+
+
+def _check(what: str, found: int, most: int) -> None:
+    if found > most:
+        raise BadFilter(f"has {found} {what}; at most {most} are allowed")
 
 
 def _sizes(where: Filter, depth: int) -> Iterator[tuple[int, int]]:

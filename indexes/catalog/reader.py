@@ -52,6 +52,8 @@ FROM passages p JOIN documents d ON d.number = p.document WHERE p.key >= ? ORDER
 """
 _FIRST_KEY = "SELECT key FROM passages WHERE added > ? ORDER BY added, key LIMIT 1"
 _NO_KEY = (1 << 63) - 1
+_LONGEST = 1 << 62
+"""No text is longer, and SQLite takes no larger number."""
 _READABLE = "{column} IN (SELECT document FROM readers WHERE principal IN (SELECT value FROM json_each(?)))"
 
 
@@ -170,7 +172,7 @@ class CatalogReader:
 
     def text(self, number: int, start: int, stop: int) -> str:
         """Return the characters [start, stop) of a document, reading only the pages that hold them."""
-        start = max(start, 0)
+        start, stop = min(max(start, 0), _LONGEST), min(stop, _LONGEST)
         first = start // PAGE_CHARS
         pages = self._db.execute(
             "SELECT text FROM pages WHERE document = ? AND ordinal BETWEEN ? AND ? ORDER BY ordinal",

@@ -202,3 +202,27 @@ def test_the_deepest_filter_is_one_that_sqlite_takes(db):
     for i in range(15):
         deepest = not_(deepest & condition("a", "gt", i))
     found(db, deepest)
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: field("x").is_in(range(10_001)), "has 10001 values; at most 10000 are allowed"),
+        (lambda: parse({"x": {"nin": list(range(10_001))}}), "has 10001 values; at most 10000 are allowed"),
+        (lambda: parse({f"f{i}": 1 for i in range(501)}), "has 501 conditions; at most 500 are allowed"),
+        (lambda: parse({"or": [{"x": 1}] * 501}), "has 501 conditions; at most 500 are allowed"),
+    ],
+)
+def test_a_filter_of_one_part_has_the_same_limits(make, line):
+    with pytest.raises(BadFilter, match=line):
+        make()
+
+
+def test_a_filter_of_a_million_parts_is_refused_before_they_are_read():
+    class Unread(list):
+        def __iter__(self):
+            raise AssertionError("read although there are too many")
+
+    for form in ({"or": Unread([{}] * 501)}, {"x": {"in": Unread([1] * 10_001)}}):
+        with pytest.raises(BadFilter, match="are allowed"):
+            parse(form)

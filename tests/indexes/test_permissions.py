@@ -81,3 +81,18 @@ def test_an_engine_that_lags_behind_shows_nothing_that_was_closed_since(tmp_path
         monkeypatch.setattr(kb._retrievers, "_catch_up", lambda *_: None)
         kb.upsert([Document("d", "cat", readers=frozenset({"bob"}))])
         assert kb.for_asker(Access.of("alice")).search("cat") == []
+
+
+def test_an_asker_with_more_principals_than_a_query_takes_finds_the_same(tmp_path):
+    many = Access.of("alice", *(f"group:{i}" for i in range(20_000)))
+    with Collection.create(tmp_path / "kb") as kb:
+        kb.upsert(Document(f"d{i}", f"cat number{i}") for i in range(50))
+        kb.upsert([Document("a", "cat and dog", readers=frozenset({"alice"}))])
+        assert kb.for_asker(many).search("cat", 5) == kb.for_asker(Access.of("alice")).search("cat", 5)
+
+
+def test_a_reading_may_start_and_stop_anywhere(tmp_path):
+    with Collection.create(tmp_path / "kb") as kb:
+        kb.upsert([Document("a", "cat and dog")])
+        assert kb.as_owner().read("a", -(10**30), 10**30) == "cat and dog"
+        assert kb.as_owner().read("a", 10**30, 10**31) == ""
