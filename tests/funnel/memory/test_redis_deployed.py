@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 from services.redis_deployments import NAME, RedisProcess, Watched
 from services.redis_server import PASSWORD
+from services.server import free_port
 
 from funnel.errors import MemoryFailed
 from funnel.memory import open_memory
@@ -211,7 +212,7 @@ async def test_a_read_only_replica_is_told_in_one_line_and_can_be_read(redis_ser
 
 @pytest.mark.parametrize("with_slots", [False, True], ids=["empty", "all slots"])
 async def test_a_cluster_is_refused_in_one_line_before_anything_is_written(opened, with_slots):
-    node = RedisProcess("--cluster-enabled", "yes")
+    node = RedisProcess("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     try:
         with node.client() as admin:
             if with_slots:
