@@ -10,6 +10,7 @@ from typing import Any
 
 from funnel.errors import BadAnswer
 from funnel.schema.short_repr import json_path
+from funnel.text.thoughts import part
 
 MAX_VALUE_CHARS = 100_000
 MAX_VALUE_PARTS = 50_000
@@ -28,12 +29,12 @@ def as_json(value: Any) -> Any:
 def first_json(reply: str) -> Any:
     """Return the first JSON value of a reply: all of it, its first code fence, or an object or list in it.
 
-    Raises: `BadAnswer` if there is none.
+    What a model thought before is not looked at. Raises: `BadAnswer` if there is none.
     """
     if len(reply) > MAX_VALUE_CHARS:
         raise BadAnswer([f"$: the reply has {len(reply):,} characters; at most {MAX_VALUE_CHARS:,} are read"])
     decoder = json.JSONDecoder(parse_constant=_refuse)
-    for text in _candidates(reply):
+    for text in _candidates(part(reply).text):
         try:
             return decoder.raw_decode(text)[0]
         except (ValueError, RecursionError):

@@ -213,6 +213,7 @@ def test_any_value_can_be_read_out_of_a_reply(value):
         ('{"a": 1} is what I found', {"a": 1}),
         ("```json\n[1]\n```\nor {}", [1]),
         ("{not json} but [3]", [3]),
+        ('<think>{"a": 1}</think>{"a": 2}', {"a": 2}),
         (" 42\n", 42),
         ('"Berlin"', "Berlin"),
         ("null", None),
