@@ -568,7 +568,11 @@ def test_a_run_that_is_stopped_leaves_a_trace_to_read(kb, tmp_path, chat_server,
         assert chat_server.called.wait(120)
         ask.send_signal(sent)
         shown, errors = ask.communicate(timeout=120)
-    assert (ask.returncode, shown, errors) == (code, "", told)
+    *resume, last = ["", *errors.splitlines(keepends=True)]
+    assert (ask.returncode, shown, last) == (code, "", told)
+    assert [line.partition(" --resume ")[0] for line in resume if line] == (
+        ["To continue where it stopped: funnel ask"] if told else []
+    )
     assert "model call turn m" in done("trace", tmp_path / "t.jsonl")
 
 
