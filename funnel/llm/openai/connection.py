@@ -68,9 +68,16 @@ class Connection:
         return any(is_secret(name, value) for name, value in self.headers.items())
 
     @property
+    def unsent(self) -> str:
+        """What of the URL is not sent, in a few words; "" if all of it is."""
+        if self.api_key is None or self.password is None:
+            return ""
+        return "the password in the URL is not sent, as OPENAI_API_KEY takes its header"
+
+    @property
     def advice(self) -> str:
         """What to do if the endpoint refuses the caller."""
-        if self.api_key is not None and self.password is not None:
+        if self.unsent:
             return (
                 f"{CHECK_KEY} The password in OPENAI_BASE_URL was not sent, as it takes the key's header: "
                 "unset OPENAI_API_KEY to send it; a key beside it can go by FUNNEL_EXTRA_HEADERS."

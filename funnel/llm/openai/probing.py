@@ -49,6 +49,7 @@ class Probe:
         connection = Connection(base_url, api_key, extras)
         self._where = connection.shown
         self._advice = connection.advice
+        self._unsent = connection.unsent
         self._is_ones_own = not is_published(connection.url)
         self._redactor = Redactor(connection.secrets)
         self._client = client("any model", connection)
@@ -82,6 +83,8 @@ class Probe:
     async def examined(self, model: str, endpoint: Endpoint) -> Endpoint:
         """Return what there is to say of one model at an endpoint that has answered."""
         said, available = [endpoint.detail], endpoint.available
+        if self._unsent:
+            said.append(self._unsent)
         at = listing(model, self._where)
         own = named(endpoint.models, model)
         if endpoint.models and own is None and (at is None or at.provider not in _DEPLOYMENTS):

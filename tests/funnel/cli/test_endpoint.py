@@ -134,6 +134,14 @@ def test_the_doctor_asks_with_the_same_headers_and_shows_no_secret(env, chat_ser
     assert HEADER not in told.output
 
 
+def test_the_doctor_says_that_a_password_gives_way_to_the_key(env, chat_server):
+    chat_server.default = lambda _body: Reply(body={"data": [{"id": "m"}]})
+    told = " ".join(run("doctor", **env).stdout.split())
+    assert "the password in the URL is not sent, as OPENAI_API_KEY takes its header" in told
+    without_key = {name: value for name, value in env.items() if name != "OPENAI_API_KEY"}
+    assert "is not sent" not in " ".join(run("doctor", **without_key).stdout.split())
+
+
 @pytest.mark.parametrize("command", [("ask", QUESTION, "--docs", "docs"), ("doctor",)])
 def test_settings_that_are_no_json_are_one_line(docs, env, monkeypatch, tmp_path, command):
     monkeypatch.chdir(tmp_path)
