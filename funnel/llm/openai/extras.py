@@ -102,9 +102,9 @@ def _secrets(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _public(value: Any, name: str = "") -> Any:
-    """Return a value with its secrets hidden."""
+    """Return a value without what its names call secret. What only looks like a key cannot be guessed."""
     if isinstance(value, Mapping):
         return {key: _public(inner, key) for key, inner in value.items()}
     if isinstance(value, list):
         return [_public(inner, name) for inner in value]
-    return HIDDEN if isinstance(value, str) and is_secret(name, value) else value
+    return HIDDEN if isinstance(value, str) and is_sensitive(name) else value

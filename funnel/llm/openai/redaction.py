@@ -49,6 +49,7 @@ class Redactor:
         forms = sorted(found, key=len, reverse=True)
         self._forms = tuple(dict.fromkeys(form.casefold() for form in forms))
         self._found = re.compile("|".join(map(_pattern, forms)), re.IGNORECASE) if forms else None
+        self._shortest = min(map(len, forms), default=0)
         self._longest = max((len(form) + 1 + _is_word(form) * _LABEL_CHARS for form in forms), default=0)
 
     @property
@@ -58,7 +59,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text with each secret replaced by `***`."""
-        if self._found is None or not self._may_hold(text):
+        if len(text) < self._shortest or self._found is None or not self._may_hold(text):
             return text
         return self._found.sub(_hidden, text)
 

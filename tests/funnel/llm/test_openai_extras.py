@@ -97,6 +97,8 @@ def test_answers_are_cached_apart_by_what_is_added_but_not_by_its_secrets(open_c
     assert len({plain, endpoint({"top_p": 1}), endpoint({"top_p": 0.9}), endpoint((), {"x-route": "a"})}) == 4
     assert endpoint((), {"api-key": "one-key-or"}) == endpoint((), {"API-Key": "another-one"})
     assert endpoint({"a": {"token": "t1"}}) == endpoint({"a": {"token": "t2"}})
+    betas = [endpoint((), {"anthropic-beta": f"output-128k-2025-02-{day}"}) for day in (18, 19)]
+    assert betas[0] != betas[1]
 
 
 def test_another_key_in_a_header_is_another_account(open_chat):
