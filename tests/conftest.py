@@ -16,11 +16,9 @@ from chat_server import ChatServer
 from event_loops import ledgers_in_loop_time
 from hypothesis import HealthCheck, settings
 from services.fixtures import (
-    endless_llama,
     llama_server,
     postgres_server,
     redis_server,
-    running_endless_llama,
     running_llama,
     running_postgres,
     running_redis,
@@ -31,12 +29,10 @@ from services.fixtures import (
 from funnel.llm import windows
 
 __all__ = [
-    "endless_llama",
     "ledgers_in_loop_time",
     "llama_server",
     "postgres_server",
     "redis_server",
-    "running_endless_llama",
     "running_llama",
     "running_postgres",
     "running_redis",

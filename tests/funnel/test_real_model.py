@@ -33,7 +33,11 @@ pytestmark = pytest.mark.timeout(900)
 @pytest.fixture
 def settings(llama_server: LlamaServer, tmp_path: Path) -> Settings:
     return Settings(
-        model=llama_server.model, base_url=llama_server.url, memory="memory://", trace_dir=tmp_path / "traces"
+        model=llama_server.model,
+        base_url=llama_server.url,
+        memory="memory://",
+        trace_dir=tmp_path / "traces",
+        max_output_tokens=96,
     )
 
 
@@ -80,20 +84,18 @@ async def test_a_deep_question_comes_to_an_answer_within_its_limits(settings):
 
 
 async def test_a_run_whose_server_is_killed_ends_in_one_line_and_goes_on_when_it_is_back(
-    settings, endless_llama, tmp_path
+    settings, llama_server, tmp_path
 ):
-    settings = settings.model_copy(
-        update={"base_url": endless_llama.url, "memory": f"sqlite:///{tmp_path / 'memory.sqlite'}"}
-    )
+    settings = settings.model_copy(update={"memory": f"sqlite:///{tmp_path / 'memory.sqlite'}"})
     seen = []
     async with build(DOCUMENTS.as_owner(), settings) as funnel:
         asked = asyncio.create_task(funnel.ask(LOOKUP, Options(mode="lookup"), on_event=seen.append))
-        await asyncio.to_thread(endless_llama.wait_until_busy, 1)
-        endless_llama.end()
+        await asyncio.to_thread(llama_server.wait_until_busy, 1)
+        llama_server.end()
         with pytest.raises(LLMUnavailable) as caught:
             await asked
         assert "\n" not in str(caught.value)
-        await asyncio.to_thread(endless_llama.start)
+        await asyncio.to_thread(llama_server.start)
         answer = await funnel.resume(seen[0].run)
     assert answer.text
     assert answer.usage.model_calls >= 2

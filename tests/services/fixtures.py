@@ -61,23 +61,9 @@ def running_llama() -> Iterator[LlamaServer]:
     server.remove()
 
 
-@pytest.fixture(scope="session")
-def running_endless_llama() -> Iterator[LlamaServer]:
-    server = LlamaServer(longest_reply=-1)
-    yield server
-    server.remove()
-
-
 @pytest.fixture
 def llama_server(running_llama: LlamaServer) -> LlamaServer:
-    """A real language model behind a real server, with nothing to do."""
+    """A real language model behind a real server, with nothing to do. A test may end it."""
+    running_llama.start()
     running_llama.wait_until_idle()
     return running_llama
-
-
-@pytest.fixture
-def endless_llama(running_endless_llama: LlamaServer) -> LlamaServer:
-    """The same with no limit to a reply, for tests that let it talk, or end it."""
-    running_endless_llama.start()
-    running_endless_llama.wait_until_idle()
-    return running_endless_llama

@@ -40,7 +40,6 @@ def serve(model: Path, options: argparse.Namespace) -> xllamacpp.Server:
     params.model_alias = {MODEL}
     params.hostnames, params.port = ["127.0.0.1"], options.port
     params.n_parallel, params.n_ctx = options.slots, options.window * options.slots
-    params.n_predict = options.longest_reply
     # Threads wait for each other in loops: where another process needs a processor, all stand still.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options.threads
     params.sampling.temp, params.sampling.seed = 0.0, 1
@@ -55,7 +54,6 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
     parser.add_argument("--window", type=int, default=8192, help="tokens of a slot (%(default)s)")
     parser.add_argument("--slots", type=int, default=2, help="calls that are served at once (%(default)s)")
-    parser.add_argument("--longest-reply", type=int, default=-1, help="tokens (default: no limit)")
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1) // 2))
     parser.add_argument("--verbosity", type=int, default=0)
     parser.add_argument("command", nargs="*", help="what to run; without it the server stays")

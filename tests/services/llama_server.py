@@ -22,10 +22,7 @@ class LlamaServer(Server):
 
     name = "llama"
     model = MODEL
-
-    def __init__(self, *, window: int = 2048, slots: int = 2, longest_reply: int = 96) -> None:
-        self.window, self.slots, self.longest_reply = window, slots, longest_reply
-        super().__init__()
+    window, slots = 2048, 2
 
     def prepare(self) -> None:
         if weights() is None:
@@ -35,7 +32,7 @@ class LlamaServer(Server):
 
     def command(self) -> list[str]:
         options = {"port": self.port, "window": self.window, "slots": self.slots}
-        options |= {"longest-reply": self.longest_reply, "verbosity": 3, "threads": 1}
+        options |= {"verbosity": 3, "threads": 1}
         given = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         return [sys.executable, str(Path(__file__).with_name("llama_serve.py")), *given]
 

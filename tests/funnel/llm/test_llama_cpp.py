@@ -40,13 +40,6 @@ async def chat(llama_server: LlamaServer):
     await llm.close()
 
 
-@pytest.fixture
-async def talking(endless_llama: LlamaServer):
-    llm = OpenAIChat(endless_llama.model, base_url=endless_llama.url)
-    yield llm
-    await llm.close()
-
-
 async def test_the_tokens_are_those_that_the_server_counted(chat):
     completion = await chat.complete(ASK)
     assert completion.text
@@ -72,14 +65,14 @@ async def test_an_endpoint_that_is_asked_for_a_whole_reply_counts_the_same_token
     await whole.close()
 
 
-async def test_a_reply_that_says_the_same_over_and_over_is_stopped_and_frees_its_slot(endless_llama):
+async def test_a_reply_that_says_the_same_over_and_over_is_stopped_and_frees_its_slot(llama_server):
     forced = Extras(body={"grammar": f'root ::= ("{AGAIN}")+', "ignore_eos": True})
-    llm = OpenAIChat(endless_llama.model, base_url=endless_llama.url, extras=forced)
+    llm = OpenAIChat(llama_server.model, base_url=llama_server.url, extras=forced)
     asked = Request((Message("user", AGAIN * 8),), "query", max_output_tokens=2_000)
     completion = await llm.complete(asked)
     assert (completion.cut, completion.finish_reason) == ("repetition", "length")
     assert completion.text.startswith(AGAIN * 10)
-    await asyncio.to_thread(endless_llama.wait_until_idle)
+    await asyncio.to_thread(llama_server.wait_until_idle)
     await llm.close()
 
 
@@ -109,37 +102,37 @@ async def test_a_key_of_one_letter_does_not_garble_what_the_server_says(llama_se
     await llm.close()
 
 
-async def test_a_call_that_is_cancelled_frees_its_slot(talking, endless_llama):
-    call = asyncio.create_task(talking.complete(WITHOUT_END))
-    await asyncio.to_thread(endless_llama.wait_until_busy, 1)
+async def test_a_call_that_is_cancelled_frees_its_slot(chat, llama_server):
+    call = asyncio.create_task(chat.complete(WITHOUT_END))
+    await asyncio.to_thread(llama_server.wait_until_busy, 1)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    await asyncio.to_thread(endless_llama.wait_until_idle)
+    await asyncio.to_thread(llama_server.wait_until_idle)
 
 
-async def test_a_call_that_ran_out_of_time_frees_its_slot(talking, endless_llama):
+async def test_a_call_that_ran_out_of_time_frees_its_slot(chat, llama_server):
     with pytest.raises(LLMUnavailable, match="no answer within 1 s"):
-        await talking.complete(WITHOUT_END, CallOptions(timeout_s=1))
-    await asyncio.to_thread(endless_llama.wait_until_idle)
+        await chat.complete(WITHOUT_END, CallOptions(timeout_s=1))
+    await asyncio.to_thread(llama_server.wait_until_idle)
 
 
-async def test_a_server_that_is_killed_ends_its_calls_in_one_line(endless_llama):
-    llm = OpenAIChat(endless_llama.model, base_url=endless_llama.url, max_retries=1, backoff_s=0.01)
+async def test_a_server_that_is_killed_ends_its_calls_in_one_line(llama_server):
+    llm = OpenAIChat(llama_server.model, base_url=llama_server.url, max_retries=1, backoff_s=0.01)
     calls = [asyncio.create_task(llm.complete(WITHOUT_END)) for _ in range(3)]
-    await asyncio.to_thread(endless_llama.wait_until_busy, 2)
-    endless_llama.end()
+    await asyncio.to_thread(llama_server.wait_until_busy, 2)
+    llama_server.end()
     for failed in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(failed, LLMUnavailable)
         assert "\n" not in str(failed)
-        assert endless_llama.url in str(failed)
+        assert llama_server.url in str(failed)
     await llm.close()
 
 
-async def test_a_call_waits_for_a_server_that_is_started_again(talking, endless_llama):
-    endless_llama.end()
-    call = asyncio.create_task(talking.complete(ASK))
-    await asyncio.to_thread(endless_llama.start)
+async def test_a_call_waits_for_a_server_that_is_started_again(chat, llama_server):
+    llama_server.end()
+    call = asyncio.create_task(chat.complete(ASK))
+    await asyncio.to_thread(llama_server.start)
     assert (await call).text
 
 
