@@ -17,13 +17,13 @@ SAID = re.compile(
     | maximum\ allowed\ (?:input|prompt)\ length
     | context\ (?:length|window|limit|size)\ of\ (?:only\ )?\d
     | (?:exceed\w*|longer\ than|larger\ than|greater\ than|overflow\w*|beyond|fit\ (?:in|into|within)|
-         too\ (?:long|large)\ for)\b .{0,60}? \b(?:context|window|n_ctx|max_seq_len|model\ token\ limit)
+         too\ (?:long|large)\ for)\b .{0,60}? \b(?:context|n_ctx|max_seq_len|model\ token\ limit)
     | \bcontext\b .{0,20}? \b(?:overflow|exceed)
     | context\ length\ is\ only
     | (?:prompt|input)(?:\ length)?\ (?:is|was)\ too\ long
     | (?:prompt|input)(?:\ \w+)?\ (?:\(?(?:length\ )?\d+\)?\ )?exceeds\ (?:the\ )?max
     | (?:input|prompt)\ token\ count .{0,20} exceeds
-    | too\ many\ (?:input\ )?tokens
+    | too\ many\ (?:input\ )?tokens(?!\ per|,\ please\ wait)
     | `?inputs`?\ (?:tokens\ \+\ `?max_new_tokens`?\ must\ be|must\ have\ less\ than)
     | input\ tokens\ exceed
     | range\ of\ input\ length\ should\ be
