@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 MAX_REMEMBERED_CHARS = 4_000_000
 """The latest texts are remembered, up to this many characters together."""
+MAX_REMEMBERED = 5_000
+"""The latest texts that are remembered, however short they are."""
+MAX_SEARCHED_CHARS = 500_000_000
+"""What is searched in all for texts that are part of another; half a second's work."""
 MIN_TEXT_CHARS = 20
 """A shorter text is not looked up, since it may occur in many documents."""
 
@@ -25,6 +29,7 @@ class Provenance:
     def __init__(self) -> None:
         self._texts: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._n_chars = 0
+        self._searched_chars = 0
 
     def add(self, span: TextSpan) -> None:
         """Remember where a text begins in its document."""
@@ -33,7 +38,7 @@ class Provenance:
             return
         self._texts[text] = (span.document_id, span.start)
         self._n_chars += len(text)
-        while self._n_chars > MAX_REMEMBERED_CHARS:
+        while self._n_chars > MAX_REMEMBERED_CHARS or len(self._texts) > MAX_REMEMBERED:
             self._n_chars -= len(self._texts.popitem(last=False)[0])
 
     def find(self, text: str) -> tuple[str, int] | None:
@@ -43,6 +48,11 @@ class Provenance:
         if text in self._texts:
             return self._texts[text]
         for known, (document_id, start) in reversed(self._texts.items()):
+            if len(known) < len(text):
+                continue
+            if self._searched_chars > MAX_SEARCHED_CHARS:
+                return None
+            self._searched_chars += len(known)
             if (offset := known.find(text)) >= 0:
                 return document_id, start + offset
         return None

@@ -37,6 +37,8 @@ MAX_SOURCES = 20
 MAX_VERSIONS = 1_000
 """Maximum number of document versions whose findings are searched."""
 MAX_FOUND = 200
+MAX_QUERY_CHARS, MAX_QUERY_TERMS = 10_000, 64
+"""What of a query is searched for: a finding has 2,000 characters at most."""
 MAX_EXPOSED = 500
 """Findings of a run that saw text of more documents are not stored."""
 _FINDING, _OPENING = "fact/", "opening/"
@@ -177,7 +179,7 @@ class FindingStore:
         return found[:MAX_VERSIONS]
 
     async def find(self, query: str, versions: Collection[Version]) -> AsyncIterator[Finding]:
-        """Yield the findings about these versions that match a query, best first.
+        """Yield the findings about these versions that match the first words of a query, best first.
 
         Raises: `MemoryFailed`.
         """
@@ -189,7 +191,9 @@ class FindingStore:
 
         spaces = [self._where(version) for version in sorted(set(versions))]
         counts = {where: n for where, n in await asyncio.gather(*map(count, spaces)) if n}
-        ranked = await text_search.search(self._memory, counts, query, k=MAX_FOUND)
+        ranked = await text_search.search(
+            self._memory, counts, query[:MAX_QUERY_CHARS], k=MAX_FOUND, max_terms=MAX_QUERY_TERMS
+        )
         seen: set[str] = set()
         for first in range(0, len(ranked), _READ):
             some = ranked[first : first + _READ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from funnel.errors import BudgetTooSmall
@@ -22,7 +22,7 @@ FENCE_TOKENS = 40
 """An upper limit for the tags of a fence, whose key may be long."""
 _KEEP_WHOLE = 3
 _DROPPED_CELL = "```python\n# dropped: an earlier cell, already run\n```"
-_FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+_OPENING = re.compile(r"[ \t]*```[ \t]*([\w+-]*)")
 _ANY_FENCE = re.compile(r"^[ \t]*```.*?(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _STATEMENT = re.compile(r"[A-Za-z_]\w* = .*\(|import \w+$|from \w+ import |(?:for|if|while|def|with) .*:$")
 _CALL = re.compile(r"(?:await )?(\w+)\(")
@@ -51,8 +51,7 @@ def parse(reply: str, *, cut: bool = False) -> Code | Malformed:
             f"Your reply has {len(reply):,} characters; at most {MAX_REPLY_CHARS:,} are read, so nothing "
             "was run. Write one short block, and build long texts in variables."
         )
-    text = reply if reply.endswith("\n") else reply + "\n"
-    blocks = [body for language, body in _FENCE.findall(text) if language.lower() in _PYTHON]
+    blocks = [body for language, body in _blocks(reply) if language.lower() in _PYTHON]
     if len(blocks) == 1 and blocks[0].strip():
         return Code(blocks[0])
     if len(blocks) > 1:
@@ -69,6 +68,19 @@ def parse(reply: str, *, cut: bool = False) -> Code | Malformed:
         "Your reply has no ```python block, so nothing was run. Prose is not an answer: "
         "write one block, and when you know the answer call submit(...) in it."
     )
+
+
+def _blocks(reply: str) -> Iterator[tuple[str, str]]:
+    """Yield language and body of each fenced block that ends, in time linear in the reply."""
+    lines = reply.split("\n")
+    language, begun = "", -1
+    last = max((i for i, line in enumerate(lines) if line.strip(" \t") == "```"), default=-1)
+    for i, line in enumerate(lines[: last + 1]):
+        if begun >= 0 and line.strip(" \t") == "```":
+            yield language, "".join(f"{each}\n" for each in lines[begun:i])
+            begun = -1
+        elif begun < 0 and i < last and (opening := _OPENING.match(line)):
+            language, begun = opening[1], i + 1
 
 
 def prose(reply: str, tools: Collection[str]) -> str:

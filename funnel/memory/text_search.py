@@ -112,13 +112,21 @@ def rank(matched: Sequence[Matched], idf: Sequence[float], *, k: int) -> list[Ra
     return nsmallest(k, ranked, key=lambda text: (-text.score, text.where, text.key))
 
 
-async def search(memory: Memory, spaces: Mapping[Namespace, int], query: str, *, k: int) -> list[Ranked]:
+async def search(
+    memory: Memory, spaces: Mapping[Namespace, int], query: str, *, k: int, max_terms: int | None = None
+) -> list[Ranked]:
     """Return the best `k` texts for a query; `spaces` has the number of texts of each namespace.
+
+    `max_terms`: how many different terms of the query count, the first ones.
 
     Raises: `MemoryFailed`.
     """
-    asked = terms.tokens(query)
+    asked = terms.tokens(query)[:max_terms]
     if not asked or k < 1:
         return []
     matched = await matches(memory, spaces, asked)
-    return rank(matched, weights(matched, n_tokens=len(asked), n_texts=sum(spaces.values())), k=k)
+    return await asyncio.to_thread(_ranked, matched, len(asked), sum(spaces.values()), k)
+
+
+def _ranked(matched: Sequence[Matched], n_tokens: int, n_texts: int, k: int) -> list[Ranked]:
+    return rank(matched, weights(matched, n_tokens=n_tokens, n_texts=n_texts), k=k)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from funnel.memory.terms import token
@@ -13,6 +13,7 @@ from funnel.text.sentences import sentences
 from indexes.retrieval.analysis import analyse
 
 PASSAGE_CHARS = 600
+MANY_PIECES, SHORT_CHARS = 2_000, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ def best_passage(text: str, idf: Mapping[str, float]) -> Excerpt | None:
 
     The score is that of BM25 for texts of equal length. Ties go to the shortest, then to the first.
     """
-    pieces = [(start, stop, _counted(text[start:stop], idf)) for start, stop in _pieces(text)]
+    pieces = [(start, stop, _counted(text[start:stop], idf)) for start, stop in _joined(_pieces(text))]
     best: Excerpt | None = None
     for first, (start, _, counts) in enumerate(pieces):
         if not counts:
@@ -45,6 +46,23 @@ def best_passage(text: str, idf: Mapping[str, float]) -> Excerpt | None:
             if best is None or _order(found) < _order(best):
                 best = found
     return best
+
+
+def _joined(pieces: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the pieces; if there are very many, neighbours are joined until none is very short.
+
+    So the runs of pieces that fit into a passage stay few, even in a text of one-word sentences.
+    """
+    listed = list(pieces)
+    if len(listed) <= MANY_PIECES:
+        return listed
+    joined = [listed[0]]
+    for start, stop in listed[1:]:
+        if joined[-1][1] - joined[-1][0] < SHORT_CHARS and stop - joined[-1][0] <= PASSAGE_CHARS:
+            joined[-1] = joined[-1][0], stop
+        else:
+            joined.append((start, stop))
+    return joined
 
 
 def _order(passage: Excerpt) -> tuple[float, int, int]:
