@@ -245,7 +245,7 @@ class Meter:
         """
         await self.look()
         sent = replace(request, max_output_tokens=self._window.granted(request))
-        for _ in range(MAX_SHORTER):
+        for left in reversed(range(MAX_SHORTER)):
             if self._window.overfull(sent):
                 raise self._too_long()
             try:
@@ -253,7 +253,7 @@ class Meter:
             except ContextTooLong as error:
                 self._window.refused(sent, error)
                 shorter = self._window.shorter(sent, error)
-                if shorter is None:
+                if shorter is None or not left:
                     raise
                 sent = replace(sent, max_output_tokens=shorter)
             else:
@@ -262,12 +262,12 @@ class Meter:
                 if self._window.used(sent, completion):
                     self._notices[CUT_SILENTLY] = CUT_SILENTLY.format(self.name, completion.input_tokens)
                 return completion
-        raise self._too_long()
+        raise AssertionError("the last try returns or raises")
 
     def _too_long(self) -> ContextTooLong:
         return ContextTooLong(
             self.name,
-            self._endpoint or "its endpoint",
+            next((part for part in self._endpoint.split() if "://" in part), "its endpoint"),
             f"the prompt does not fit its window of {self._window.tokens} tokens",
             advice="Shorten it.",
             window_tokens=self._window.tokens,

@@ -31,7 +31,7 @@ CUT_FROM, CUT_CHARS = 512, 7.5
 CUT_AT, CUT_AT_CHARS = 1024, 4.8
 """The same for a number of tokens that is a multiple of the first, as windows are."""
 COUNTED_ON = 16
-"""A prompt of at most so many tokens above the window: the server may have stopped counting there."""
+"""With at most so many tokens above the window, the server may have stopped counting there."""
 UNDERESTIMATED = 1.3
 """What the ratio is multiplied by if a prompt was refused that should have fitted."""
 KEPT = 1_000
@@ -53,6 +53,7 @@ class Window:
         self.stated: StatedWindow | None = None
         self.asked = False
         self._ratio: float | None = None
+        self._guessed = False
 
     @property
     def ratio(self) -> float:
@@ -115,10 +116,11 @@ class Window:
             self.tokens = error.window_tokens
         elif self.tokens is None or sent <= self.tokens:
             self.tokens = max(SMALLEST, sent * 3 // 4)  # nothing was said but that it is too much
-        if told and not 0 < size - self.tokens <= COUNTED_ON:
+        if told:
             self._learn(size / max(1, request.estimated_input_tokens()), whole=True)
         elif sent <= self.tokens:
             self._learn(self.ratio * UNDERESTIMATED, whole=True)
+            self._guessed = True
 
     def shorter(self, request: Request, error: ContextTooLong) -> int | None:
         """Return a shorter reply that would fit beside the same prompt; None if the prompt must be cut.
@@ -135,10 +137,15 @@ class Window:
     def _size(self, request: Request, error: ContextTooLong) -> tuple[int, bool]:
         """Return the tokens of a refused prompt, and whether the endpoint told them rather than we guess."""
         estimated = request.estimated_input_tokens()
+        told, guessed = error.prompt_tokens, math.ceil(estimated * self.ratio)
+        if told is None:
+            return guessed, False
         # Some count only until the limit is passed: "your prompt contains at least 1 input tokens".
-        if (told := error.prompt_tokens) is not None and told >= estimated * RATIO_LEAST:
-            return told, True
-        return math.ceil(estimated * self.ratio), False
+        window = error.window_tokens or 0
+        over = (told - window, told + request.max_output_tokens - window)
+        if told < estimated * RATIO_LEAST or any(0 < more <= COUNTED_ON for more in over):
+            return guessed, False
+        return told, True
 
     def used(self, request: Request, completion: Completion) -> bool:
         """Learn from what the endpoint reported. Returns: whether it seems to have cut the prompt."""
@@ -162,8 +169,8 @@ class Window:
         if not RATIO_LEAST <= ratio <= RATIO_MOST:
             return
         known = self._ratio
-        if whole or known is None or ratio >= known:
-            self._ratio = ratio
+        if whole or known is None or ratio >= known or self._guessed:
+            self._ratio, self._guessed = ratio, False
         else:
             self._ratio = known + _CALM * (ratio - known)
 

@@ -59,6 +59,18 @@ def test_a_prompt_of_which_the_server_counted_only_the_first_tokens_teaches_no_r
     assert stopped.ratio == RATIO_UNKNOWN
 
 
+def test_a_server_that_counts_until_the_limit_is_passed_is_believed_only_that_it_was():
+    window, shorter = refused(request(12_000, output=5_000), window=8_192, prompt=8_193 - 5_000)
+    assert window.ratio == RATIO_UNKNOWN
+    assert shorter == 8_192 - 4_000
+
+
+def test_a_ratio_that_was_only_guessed_is_replaced_by_the_first_that_is_reported():
+    window, _ = refused(request(12_000, output=1_000), window=8_192)
+    report(window, request(12_000), 3_000)
+    assert window.ratio == 0.5
+
+
 def test_a_refusal_without_numbers_makes_the_window_a_quarter_smaller():
     window, _ = refused(request(12_000))
     assert window.tokens == (4_000 + 8_000) * 3 // 4

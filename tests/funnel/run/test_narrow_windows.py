@@ -78,6 +78,17 @@ async def test_a_program_runs_to_its_end_within_a_small_window(tmp_path, refuse,
     assert answer.usage.model_calls == len(model.taken) == 8
 
 
+@pytest.mark.parametrize("refuse", [vllm, vllm_latest, llama_cpp])
+@pytest.mark.parametrize("bytes_per_token", [2.0, 6.0])
+async def test_text_that_is_denser_or_lighter_than_english_fits_as_well(tmp_path, refuse, bytes_per_token):
+    for mode, says in (("lookup", reader), ("deep", program(5))):
+        with ChatServer() as server:
+            how = {"window": 8_192, "refuse": refuse, "bytes_per_token": bytes_per_token}
+            model = server.default = NarrowModel(says, **how)
+            answer = await ask(server, tmp_path, mode)
+        assert (answer.status, model.refused <= 5) == ("complete", True)
+
+
 async def test_the_window_is_used_and_not_left_half_empty(tmp_path):
     with ChatServer() as server:
         model = server.default = NarrowModel(program(), window=8_192)
