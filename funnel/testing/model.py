@@ -80,6 +80,11 @@ class ModelContract:
         options = CallOptions(timeout_s=ANSWER_S, on_retry=lambda _retry: None)
         assert isinstance((await model.complete(ASK, options)).text, str)
 
+    async def test_words_that_are_heard_are_those_of_the_text(self, model: LLM) -> None:
+        heard: list[str] = []
+        completion = await model.complete(ASK, CallOptions(timeout_s=ANSWER_S, on_delta=heard.append))
+        assert not heard or "".join(heard).strip() == completion.text.strip()
+
     async def test_every_field_of_a_request_is_accepted(self, model: LLM) -> None:
         schema = {
             "type": "object",
