@@ -19,7 +19,7 @@ from funnel.backoff import pauses
 from funnel.errors import ContextTooLong, LLMBadResponse, LLMError, LLMRefused, LLMUnavailable
 from funnel.llm.base import CallOptions, Completion, Request, Retry, StatedWindow, Wait
 from funnel.llm.openai.beside import Beside
-from funnel.llm.openai.client import CALL_ERRORS, HTTP_RESPONSE, client
+from funnel.llm.openai.client import CALL_ERRORS, client
 from funnel.llm.openai.connection import Connection
 from funnel.llm.openai.extras import Extras
 from funnel.llm.openai.failures import (
@@ -34,6 +34,7 @@ from funnel.llm.openai.parameters import Form, Parameters
 from funnel.llm.openai.rates import all_headers, stated_limits
 from funnel.llm.openai.receiving import PAGE, OnWords, Received
 from funnel.llm.openai.redaction import Redactor
+from funnel.llm.openai.sending import Sender
 from funnel.llm.openai.status import TOO_MANY
 from funnel.llm.openai.wire import request_body
 from funnel.llm.openai.words import Words
@@ -42,8 +43,6 @@ from funnel.llm.pacing import TooSlow, Turn, pacer_of
 from funnel.types import Tier
 
 STALL_S = 60.0
-_UNUSED = openai.AsyncStream[object]
-"""The library's class for streams must be named; the response itself is what it returns."""
 LONGEST_PAUSE_S = 60.0
 """The longest pause after a failure, unless the endpoint asks for a longer one."""
 PATIENCE_S = 600.0
@@ -97,6 +96,7 @@ class OpenAIChat:
         self._model = model
         connection = Connection(base_url, api_key, extras)
         self._client = client(model, connection)
+        self._sender = Sender(self._client)
         self._beside = Beside(self._client, connection.url)
         self._redactor = Redactor(connection.secrets)
         self._endpoint = connection.shown
@@ -266,11 +266,7 @@ class OpenAIChat:
     ) -> Completion | FailedAttempt:
         words = None if on_delta is None else Words(self._redactor.stream(), on_delta)
         try:
-            # Not `chat.completions.create`, which validates the types of every message and every piece: that
-            # took longer than everything else in a turn.
-            response: Any = await self._client.post(
-                "/chat/completions", body=body, cast_to=HTTP_RESPONSE, stream=True, stream_cls=_UNUSED
-            )
+            response = await self._sender.send(body)
             turn.hear(stated_limits(response.headers))
             received = Received(response, stall_s=self._stall_s, on_words=words.add if words else None)
             await received.receive()

@@ -30,8 +30,9 @@ CANONICAL = {name.casefold(): name for name in _CANONICAL}
 """Names as the library writes them. It compares them with their case, and would send both."""
 CONNECT_S = 10.0
 TIMEOUT = openai.Timeout(None, connect=CONNECT_S)
+HTTP_REQUEST: Any = _HTTPX.Request
 HTTP_RESPONSE: Any = _HTTPX.Response
-"""The class of responses of the HTTP library that the `openai` library uses."""
+"""The classes of the HTTP library that the `openai` library uses."""
 _LIMITS: Any = type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=0)
 """0 means no limit to aiohttp; `max_parallel` limits the calls in flight instead."""
 

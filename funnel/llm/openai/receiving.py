@@ -95,9 +95,11 @@ class Received:
     @property
     def _is_empty_stream(self) -> bool:
         """Whether a stream was begun and nothing was said in it."""
+        if self.reply.has_choices:
+            return False
         kind = self._response.headers.get("content-type", "")
         streamed = self.streamed or (not self._body and "event-stream" in kind)
-        return streamed and not self.reply.has_choices
+        return bool(streamed)
 
     @property
     def no_completion(self) -> str | None:
