@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,6 +27,7 @@ from funnel.llm.openai.chat import OpenAIChat
 
 ALL = (*BODIES, *STREAMS, *THOUGHTS, *REFUSALS, *FOR_NOW, *ERRORS_INSIDE, *PARAMETERS, *SLOW)
 LONGEST_MESSAGE = 900
+SERVERS = itertools.count()
 
 
 @pytest.fixture(params=["aiohttp", "own"])
@@ -38,7 +40,9 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @asynccontextmanager
 async def asking(key: str, url: str, stall_s: float = 20.0) -> AsyncIterator[OpenAIChat]:
-    llm = OpenAIChat("m", api_key=key, base_url=url, max_retries=2, backoff_s=0.001, stall_s=stall_s)
+    # What an endpoint asks callers to wait is kept by its URL, and a later server may have the same port.
+    own_url = url.replace("/v1", f"/{next(SERVERS)}/v1")
+    llm = OpenAIChat("m", api_key=key, base_url=own_url, max_retries=2, backoff_s=0.001, stall_s=stall_s)
     try:
         yield llm
     finally:

@@ -11,10 +11,8 @@ from chat_server import DONE, Reply, piece
 from quirks.quirk import OK, TEXT, UNAVAILABLE, Quirk, fails, plain, worded
 from quirks.streams import BILL, END, WHOLE, A, B, stream
 
-SHORT_S, LONG_S = 0.3, 1.0
+SHORT_S, LONG_S = 1.0, 2.0
 PING = b": keep-alive\n\n"
-WAITING = "sk-of-one-who-has-to-wait"
-"""What an endpoint asks for is kept for the key, and the next server may come by the same port."""
 SENTENCE = "The refund takes 14 days, as the policy says. "
 
 
@@ -72,8 +70,8 @@ SILENT = (
     Quirk(
         "signs of life and no words for long",
         "OpenRouter, DeepSeek",
-        paused(A, *[0.2, PING] * 5, B, END, BILL, DONE),
-        stall_s=0.6,
+        paused(A, *[0.4, PING] * 4, B, END, BILL, DONE),
+        stall_s=SHORT_S,
     ),
     Quirk(
         "silence in the middle of a reply, once",
@@ -88,7 +86,7 @@ SILENT = (
         paused(A, LONG_S) * 3,
         stall_s=SHORT_S,
         error=UNAVAILABLE,
-        says=("no word for 0.3 s", "FUNNEL_STALL_S"),
+        says=("no word for 1 s", "FUNNEL_STALL_S"),
         requests=3,
     ),
     Quirk("it does not close after the mark of the end", "gateways", paused(A, B, END, BILL, DONE, 3.0)),
@@ -101,7 +99,7 @@ SILENT = (
     Quirk(
         "one token at a time, slowly",
         "CPUs",
-        paused(*itertools.chain.from_iterable((piece(c), 0.02) for c in TEXT), END, BILL, DONE),
+        paused(*itertools.chain.from_iterable((piece(c), 0.05) for c in TEXT), END, BILL, DONE),
         stall_s=SHORT_S,
     ),
     Quirk(
@@ -153,7 +151,6 @@ RATES = (
         "a wait of an hour",
         "free tiers",
         (fails(429, b"", Retry_After="3600"),),
-        key=WAITING,
         timeout_s=30,
         error=UNAVAILABLE,
         says=("HTTP 429", "3,600 s"),
@@ -169,7 +166,6 @@ RATES = (
                 code="rate_limit_exceeded",
             ),
         ),
-        key=WAITING,
         timeout_s=30,
         error=UNAVAILABLE,
         says=("tokens per day", "3,600 s"),
