@@ -13,7 +13,8 @@ help:  ## List the targets
 demo: $(VENV)/core  ## Index Python's own documentation and ask it four questions
 	@$(BIN)/funnel demo --dir .demo
 
-# The limits keep a small model on two processors within minutes.
+# The limits keep a small model on two processors within minutes, unless they have other work.
+demo-model: export FUNNEL_TIMEOUT_S ?= 900
 demo-model: export FUNNEL_MAX_CALLS ?= 6
 demo-model: export FUNNEL_MAX_PROMPT_TOKENS ?= 6000
 demo-model: export FUNNEL_MAX_OUTPUT_TOKENS ?= 200
