@@ -97,8 +97,11 @@ class Connection(asyncio.Protocol):
             self._send({})
         elif path == b"/log":
             self._send(self._calls.log())
-        else:
+        elif path.partition(b"?")[0].endswith(b"/chat/completions"):
             self._complete(body)
+        else:
+            # A client may look for what else the endpoint can do.
+            self._write(b"application/json", b"{}", b"404 Not Found")
 
     def _complete(self, body: bytes) -> None:
         arrived = time.monotonic()
@@ -132,8 +135,9 @@ class Connection(asyncio.Protocol):
     def _send(self, answer: dict[str, Any]) -> None:
         self._write(b"application/json", json.dumps(answer).encode())
 
-    def _write(self, kind: bytes, body: bytes) -> None:
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (kind, len(body))
+    def _write(self, kind: bytes, body: bytes, status: bytes = b"200 OK") -> None:
+        about = b"content-type: %b\r\ncontent-length: %d" % (kind, len(body))
+        head = b"HTTP/1.1 %b\r\n%b\r\n\r\n" % (status, about)
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(head + body)
 
