@@ -15,6 +15,7 @@ from funnel.inspector.tools.registry import names
 from funnel.inspector.transcript import Turn, middle_out, prose
 from funnel.llm.base import Completion, Message, Request, StepId, estimated_tokens
 from funnel.llm.budget import Reservation
+from funnel.llm.hearing import unusable
 from funnel.prompts import fence, render
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
@@ -68,6 +69,8 @@ async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Dr
     value: Any = None
     try:
         completion = await _ask(run, notes, ended.turns)
+        if wrong := unusable(completion):
+            notices.append(f"The call for what is known so far did not come to an end: {wrong}.")
         text, value = _read(completion.text, run.schema, names(run.tools))
     except (BudgetExceeded, LLMError) as error:
         stopped = WorkStopped(reason=str(error), end_reason=EndReason.of(error))

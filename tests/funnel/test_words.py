@@ -206,6 +206,13 @@ async def test_a_model_that_only_thinks_is_told_of_with_what_to_set(funnels, cha
     assert "FUNNEL_MAX_OUTPUT_TOKENS" in " ".join(answer.notices)
 
 
+async def test_a_last_call_that_only_thinks_is_told_of(funnels, chat_server):
+    thinking = streamed(piece(reasoning_content="hm"), piece(finish="length"), usage_piece(10, 4000), DONE)
+    chat_server.script(Reply(cell("print(1)")), thinking)
+    answer, _ = await asked(funnels(chat(chat_server)), mode="deep", limits=Limits(max_turns=1))
+    assert "4,000 tokens of output with thinking" in answer.notices[1]
+
+
 async def test_a_reply_that_goes_round_in_circles_is_told_of(funnels, chat_server):
     chat_server.default = lambda _body: streamed(*[piece("The lease ends in the spring of the year. ")] * 500)
     answer, _ = await asked(funnels(chat(chat_server)))
