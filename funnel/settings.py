@@ -153,7 +153,10 @@ class Settings(BaseSettings):
     prices: dict[str, tuple[Dollars, Dollars] | tuple[Dollars, Dollars, Dollars]] = Field(
         {},
         validation_alias="FUNNEL_PRICES",
-        description='JSON such as {"my-model": [0.25, 2.0]}: dollars per million input and output tokens',
+        description=(
+            'JSON such as {"my-model": [0.25, 2.0]}: dollars per million input and output tokens, and a '
+            "third number for cached input if it has a price of its own"
+        ),
     )
     trace_dir: Path = Field(
         default_factory=_trace_dir, validation_alias="FUNNEL_TRACE_DIR", description="the path of a directory"

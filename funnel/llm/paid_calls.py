@@ -18,11 +18,12 @@ from funnel.llm.bill import Bill
 from funnel.llm.budget import Ledger, Reservation
 from funnel.llm.hearing import Hearing, Listener, without_thoughts
 from funnel.llm.limiter import Place
-from funnel.llm.tariff import Tariff
+from funnel.llm.tariff import Tariff, name_of
 from funnel.trace.events import Events
 from funnel.trace.kinds import ModelCallEnded, ModelCallStarted
 from funnel.types import Tier
 
+TIER_OTHER = "The endpoint of {} served calls that asked for the {} tier at the standard tier."
 TIER_UNKNOWN = (
     "The endpoint of {} does not say that it served the {} tier: it may not know it, so the dearest price "
     "that a call can have had is counted."
@@ -135,7 +136,8 @@ class PaidCalls:
             if error.may_be_billed and self._ledger.remaining_s == 0:
                 raise self._ledger.out_of_time() from error
             raise
-        if self._asked != "standard" and not completion.tier and FELL_BACK not in self._notices:
-            self._notices[TIER_UNKNOWN] = TIER_UNKNOWN.format(self._llm.name, self._asked)
+        if self._asked not in {"standard", name_of(completion.tier)} and FELL_BACK not in self._notices:
+            kind = TIER_OTHER if completion.tier else TIER_UNKNOWN
+            self._notices[kind] = kind.format(self._llm.name, self._asked)
         hearing.end(completion, request)
         return completion
