@@ -13,7 +13,13 @@ from funnel.llm.openai.overflow import Overflow, overflow
 from funnel.llm.openai.rates import all_headers, asked_wait_s
 from funnel.llm.openai.server_error import NOTHING, ServerError, server_error
 from funnel.llm.openai.status import MISSING, PAYMENT, TOO_LARGE, TOO_MANY, amounts_to, wants_money
-from funnel.llm.openai.unreached import CHECK_ENDPOINT, CHECK_PORT, speaks_no_http, unreached
+from funnel.llm.openai.unreached import (
+    CHECK_ENDPOINT,
+    CHECK_PORT,
+    redirects_without_end,
+    speaks_no_http,
+    unreached,
+)
 
 # The names are the same in httpx and in httpx2, which newer versions of the library use.
 NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
@@ -94,6 +100,8 @@ def failed_attempt(exc: Exception) -> FailedAttempt:
     request = getattr(exc, "request", None)
     if not sent and (why := unreached(exc, str(request.url) if request else "")) is not None:
         return FailedAttempt(why.reason, why.advice, retry=why.retry)
+    if redirects_without_end(exc):
+        return FailedAttempt("it redirects without end", CHECK_URL)
     if speaks_no_http(exc):
         reason = "the connection was lost (what answers there speaks no HTTP)"
         return FailedAttempt(reason, CHECK_PORT, retry=True, may_be_billed=True)

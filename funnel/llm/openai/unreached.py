@@ -58,6 +58,11 @@ def speaks_no_http(exc: BaseException) -> bool:
     )
 
 
+def redirects_without_end(exc: BaseException) -> bool:
+    """Whether each redirect led to another one, as to the page of a login that nobody answers."""
+    return any(type(cause).__name__ == "TooManyRedirects" for cause in _causes(exc))
+
+
 def proxy_of(url: str) -> tuple[str, str] | None:
     """Return the variable that sends calls to `url` through a proxy, and its URL without credentials."""
     parts = urlsplit(url)

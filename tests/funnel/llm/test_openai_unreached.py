@@ -144,6 +144,22 @@ async def test_a_refused_connection_is_tried_again_and_says_what_to_check():
     assert len(heard) == 1
 
 
+async def test_an_endpoint_that_redirects_without_end_is_told_and_not_tried_again():
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    failed, heard = await failing(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+    server.close()
+    assert "it redirects without end. Check that OPENAI_BASE_URL" in str(failed)
+    assert heard == []
+
+
 @pytest.mark.parametrize(
     ("variable", "scheme"), [("HTTP_PROXY", "http"), ("HTTPS_PROXY", "https"), ("ALL_PROXY", "http")]
 )
