@@ -273,6 +273,37 @@ async def test_the_master_is_found_by_its_sentinels_and_its_failover_loses_nothi
     assert (await memory.get_many(HERE, ["n"]))["n"] == b"200"
 
 
+async def test_a_master_that_was_cut_off_is_not_believed(watched, opened):
+    memory = opened(watched.url(), max_connections=1)
+    await used(memory)
+    old, new, other = watched.servers
+    for server, master in ((new, ("NO", "ONE")), (other, ("127.0.0.1", new.port))):
+        with server.client() as admin:
+            admin.execute_command("REPLICAOF", *master)
+    for sentinel in watched.sentinels:
+        with sentinel.client() as admin:
+            admin.sentinel_remove(NAME)
+            admin.sentinel_monitor(NAME, "127.0.0.1", new.port, 2)
+            admin.sentinel_set(NAME, "auth-pass", new.password)
+    await memory.put_many(HERE, {"late": b"1"})
+    with old.client() as before, new.client() as after:
+        item = f"funnel:item:{len(HERE)}:{HERE}:late"
+        assert (before.get(item), after.get(item)) == (b"1", b"1"), "the old one is still there, and was left"
+    assert await memory.get_many(HERE, ["late", "a"]) == {"late": b"1", "a": b"2"}
+
+
+async def test_a_master_whose_replicas_are_gone_goes_on(watched, opened):
+    memory = opened(watched.url())
+    await used(memory)
+    for server in watched.servers[1:]:
+        server.end()
+    began = time.monotonic()
+    for n in range(20):
+        await memory.put_many(HERE, {f"{n}": b"1"})
+    assert time.monotonic() - began < 15  # not a second for each
+    assert len(await memory.scan(HERE)) == 22
+
+
 async def test_what_sentinels_can_be_asked_wrongly_is_one_line_each(watched, opened):
     sentinel = watched.sentinels[0]
     url = watched.url()

@@ -17,7 +17,7 @@ Command = tuple[bytes | str | int, ...]
 
 _COPIED_MS = 1_000
 """How long a write waits for a replica to have it, if there are Sentinels, which may make it the master."""
-_ALONE_S = 30.0
+_ALONE_S = 5.0
 """How long a master is taken to have no replica after none had a write in time."""
 
 
@@ -70,10 +70,14 @@ class Client:
     async def wait_for_replica(self) -> None:
         """Wait until a replica has what was written, if there are Sentinels and it has any.
 
-        Else a write that was acknowledged would be gone if the master died at once.
+        Else a write that was acknowledged would be gone if the master died at once. If none has it in time,
+        the master may have been cut off, and another may be in its place.
+
+        Raises: `RedisError` if that is so, or no Sentinel answers.
         """
         asked = self._server.address.sentinels and monotonic() >= self._alone_until
         if asked and not await self._ask("WAIT", 1, _COPIED_MS):
+            await self._server.require_master(self._connection)
             self._alone_until = monotonic() + _ALONE_S
 
     def drop(self) -> None:

@@ -42,6 +42,13 @@ class RedisServer:
             await connection.disconnect(nowait=True)
             raise
 
+    async def require_master(self, connection: AbstractConnection) -> None:
+        """Check that the Sentinels name the server of this connection. Raises: `RedisError` if not."""
+        host, port = await self._master()
+        # Both classes of a connection by TCP have these.
+        if (connection.host, connection.port) != (host, port):  # type: ignore[attr-defined]
+            raise LostConnection("another server has become the master")
+
     async def _greet(self, connection: AbstractConnection) -> None:
         try:
             await connection.send_command("HELLO", check_health=False)
