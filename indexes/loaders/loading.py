@@ -143,7 +143,10 @@ def _read_file(source: SourceFile, isolation: Isolation) -> Document:
     else:
         text = read_text(source.path)
         try:
-            parsed = parse_text(source.suffix, text)
+            if source.suffix in kinds.HTML and len(text) > _MARKUP_AT_ONCE:
+                parsed = isolation.parse(source.path, source.suffix)
+            else:
+                parsed = parse_text(source.suffix, text)
         except ValueError as exc:
             raise BadFile(source.path, str(exc)) from exc
     # The title of a file of code is its path, because a name such as `__init__.py` says little.
@@ -157,6 +160,9 @@ def _read_file(source: SourceFile, isolation: Isolation) -> Document:
         sections=parsed.sections,
     )
 
+
+_MARKUP_AT_ONCE = 20_000
+"""Malformed HTML can take the square of its length. A longer page is parsed where a time limit holds."""
 
 _PROSE = kinds.MARKDOWN | kinds.RST | kinds.HTML | kinds.DELIMITED | {".txt", ".text"}
 

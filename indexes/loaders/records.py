@@ -20,6 +20,9 @@ from indexes.loaders.decoding import encoding_of, undecodable, unreadable, with_
 from indexes.loaders.discovery import SourceFile
 from indexes.types import MAX_ID_CHARS, Document, DocumentId, Metadata, Scalar
 
+MAX_LINE_CHARS = 50_000_000
+"""The length of a record. A few kilobytes of gzip can hold a line of gigabytes."""
+
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -86,8 +89,10 @@ def _lines(path: Path) -> Iterator[tuple[str, int]]:
         with opener(path, "rb") as head:
             encoding = encoding_of(head.read(4))
         with opener(path, "rt", encoding=encoding) as file:
-            for text in file:
+            while text := file.readline(MAX_LINE_CHARS + 1):
                 line += 1
+                if len(text) > MAX_LINE_CHARS:
+                    raise BadFile(path, f"it has more than {MAX_LINE_CHARS:,} characters", line=line)
                 if text.strip():
                     yield text, line
     except UnicodeDecodeError as exc:

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from indexes.errors import PlugInFailed
-from indexes.loaders.assembly import Unreadable
+from indexes.loaders.assembly import Parsed, Unreadable
+from indexes.loaders.decoding import read_text
+from indexes.loaders.discovery import HTML
 from indexes.loaders.documents import format_of
+from indexes.loaders.texts import parse_text
 
 MAX_FILE_BYTES = 1 << 30
 MAX_TEXT_CHARS = 50_000_000
@@ -85,6 +88,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def _parse(path: Path, suffix: str) -> dict[str, Any]:
     reader = format_of(suffix)
+    if reader is None and suffix in HTML:
+        return _markup(path, suffix).as_json()
     if reader is None:
         raise Unreadable(f"nothing reads {suffix} files")
     with path.open("rb") as file:
@@ -95,3 +100,10 @@ def _parse(path: Path, suffix: str) -> dict[str, Any]:
     if len(parsed.text) > MAX_TEXT_CHARS:
         raise Unreadable(f"its text is longer than the limit of {MAX_TEXT_CHARS:,} characters")
     return parsed.as_json()
+
+
+def _markup(path: Path, suffix: str) -> Parsed:
+    try:
+        return parse_text(suffix, read_text(path))
+    except ValueError as exc:
+        raise Unreadable(str(exc)) from exc

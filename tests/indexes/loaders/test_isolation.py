@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import subprocess
@@ -205,3 +206,27 @@ def test_without_the_extra_a_folder_of_nothing_else_says_why(tmp_path):
     write(tmp_path / "a.pdf", SAMPLES[".pdf"])
     with pytest.raises(NothingToIndex, match=r"reading its 1 \.pdf file needs an optional package"):
         list(load([tmp_path]))
+
+
+# Formats that are text, and still take more than they weigh
+
+
+def test_markup_that_its_parser_never_finishes_ends_at_the_time_limit(tmp_path):
+    with Isolation(limit_s=3) as isolation, pytest.raises(BadFile, match="longer than 3 s"):
+        isolation.parse(write(tmp_path / "a.html", b'<a b="' * 200_000), ".html")
+
+
+def test_a_long_page_is_read_by_the_worker_as_a_short_one_is_here(tmp_path, monkeypatch):
+    page = "<title>Leases</title><h1>Hill House</h1>" + "<p>The lease ends in May.</p>" * 2_000
+    path = write(tmp_path / "a.html", page.encode())
+    [found] = load([path])
+    monkeypatch.setattr("indexes.loaders.loading._MARKUP_AT_ONCE", len(page))
+    assert [found] == list(load([path]))
+
+
+def test_a_few_kilobytes_of_gzip_that_hold_a_line_of_gigabytes_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("indexes.loaders.records.MAX_LINE_CHARS", 1_000)
+    record = b'{"id": "a", "text": "' + b"a" * 1_000 + b'"}\n'
+    path = write(tmp_path / "a.jsonl.gz", gzip.compress(b'{"id": "b", "text": "words"}\n' + record))
+    with pytest.raises(BadFile, match=r"line 2: it has more than 1,000 characters"):
+        list(load([path]))
