@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ SMALL = "The lease of Hill House ends in May 2026. Ada Roth signed it. w1 w2 w3.
 DEEP = "[" * 24 + '"x"' + "]" * 24
 """A reply that takes an intricate schema its longest."""
 MAX_ADDED_MB, MAX_LATE_S = 300, 1.0
+WARM_S = 120.0
+"""The deadline of the ordinary run before, which starts the sandbox."""
 LINE = (
     "{sandbox:10} {program:50} {added_mb:5} MB  wall {wall_s:6} s  late {late_s:5} s  "
     "stalled {stalled_s:5} s  disk {disk_mb:6} MB  {status}"
@@ -105,11 +108,11 @@ async def run_one(sandbox: str, name: str, seconds: float, folder: Path) -> dict
         trace_dir=folder,
         router=Router(),
     )
-    options = Options(
-        mode="deep", tools=[own], limits=Limits(max_calls=1_000, max_turns=3, timeout_s=seconds)
-    )
+    limits = Limits(max_calls=1_000, max_turns=3, timeout_s=WARM_S)
+    options = Options(mode="deep", tools=[own], limits=limits)
     model.program = "for d in context: print(cite(d, 0, 1), search('lease'), recall('lease'), grep('lease'))"
     await funnel.ask("What is said about the lease?", options)
+    options = replace(options, limits=replace(limits, timeout_s=seconds))
     base, loop_stalls = peak_mb(), [0.0]
     forget_peak()
     base = min(base, peak_mb())
@@ -131,7 +134,7 @@ def measured(sandbox: str, name: str, seconds: float) -> dict[str, Any]:
     """Return the figures of one program, run in a process of its own."""
     command = [sys.executable, __file__, "--one", name, "--sandbox", sandbox, "--seconds", str(seconds)]
     began = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20 * seconds + 60)  # noqa: S603 - itself
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20 * seconds + WARM_S)  # noqa: S603 - itself
     if done.returncode:
         raise RuntimeError(f"{sandbox}, {name}: {done.stderr[-2_000:]}")
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -106,6 +106,14 @@ async def test_an_engine_that_keeps_nothing_apart_fails_the_contract(given, test
             lambda r: replace(r, stdout=r.stdout.replace("bytes", "characters")),
             "test_output_is_counted_in_bytes",
         ),
+        (
+            lambda r: replace(r, reclaimed=(("echo", ""),)),
+            "test_a_name_inside_a_function_is_its_own",
+        ),
+        (
+            lambda r: replace(r, reclaimed=()),
+            "test_a_built_in_function_comes_back_where_nothing_was_made_of_it",
+        ),
     ],
 )
 async def test_an_engine_with_wrong_results_fails_the_contract(given, change, test):
