@@ -99,7 +99,7 @@ class Usage:
     answered from the journal of an interrupted run: they were not made again, but are counted in all sums
     here, since they had been paid for. `depth` is the depth of the deepest inspector that took a turn, 0 for
     the root. `output_chars` counts the characters that all cells printed and noted, `stored_bytes` what the
-    run wrote into its memory. Of `input_tokens`,
+    run wrote into its memory and its trace. Of `input_tokens`,
     `cached_input_tokens` were in the endpoint's cache, and are billed as such. `tier` names the service tiers
     that were asked for or served, if any was: "flex", or "flex, standard" if some calls fell back.
     """

@@ -18,7 +18,7 @@ class Limits:
     """Limits of a run, its children included. None means no limit of that kind.
 
     `max_turns` applies to each inspector, `max_output_chars` to what all cells print and note together,
-    `max_stored_bytes` to what the run writes into its memory: its journal, its notes, pages of documents.
+    `max_stored_bytes` to what the run writes: its journal, its notes, pages of documents, its trace.
     `max_prompt_tokens` bounds the estimated size of every prompt, whatever the documents' size; but a prompt
     that a program writes only if it is not the usual one. `max_output_tokens`: how long each reply may be,
     instead of the usual length for its purpose.

@@ -246,7 +246,7 @@ class RunLifecycle:
         findings = FindingStore(
             self._memory, asker=asker, ttl_s=self._keep_s, steady=root.cached and not fresh
         )
-        with JsonlSink(how.trace) as file:
+        with JsonlSink(how.trace, count=ledger.count_stored) as file:
             events.subscribe(file)
             for each in self._sinks:
                 events.subscribe(each)

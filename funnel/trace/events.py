@@ -146,12 +146,14 @@ class JsonlSink:
 
     A long text is written once, in a line of its own before the first event that holds it, since every model
     call repeats the transcript so far. Only the owner may read the file, which holds text of documents.
+    `count` is called with the length of what is written.
 
     Raises: `BadSetting` if the file cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, count: Callable[[int], None] | None = None) -> None:
         self.path = path
+        self._count = count
         self._texts = Texts()
         try:
             self._file = create_private(path)
@@ -169,7 +171,9 @@ class JsonlSink:
         shown["data"], new = self._texts.fold(shown["data"])
         lines = [{"text": name, "value": text} for name, text in new.items()]
         for line in (*lines, shown):
-            self._file.write(_ENCODE(line) + "\n")
+            written = self._file.write(_ENCODE(line) + "\n")
+            if self._count is not None:
+                self._count(written)
         self._file.flush()
 
     def close(self) -> None:

@@ -65,6 +65,8 @@ class Tool:
     """Counts a call, also one that the journal answers. Raises: `HostError` over a limit."""
     bounds: Bounds = DEFAULT
     """The most that the arguments of a call may hold."""
+    last: bool = False
+    """Whether it may be called even if the run may store no more, to end with what it has."""
     durable: bool = False
     """Whether the code goes on only after the result is written, so that it is not called again."""
 
@@ -78,6 +80,7 @@ def tool(
     then: Callable[[Any, Arguments, Any], None] | None = None,
     refused: Callable[[Any, Arguments, HostError], None] | None = None,
     bounds: Bounds = DEFAULT,
+    last: bool = False,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Tool]:
     """Declare a method as the tool of its name."""
 
@@ -93,6 +96,7 @@ def tool(
             then=then,
             refused=refused,
             bounds=bounds,
+            last=last,
             sited="site" in inspect.signature(function).parameters,
         )
 

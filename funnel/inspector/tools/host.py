@@ -27,6 +27,9 @@ from funnel.schema import AnswerSchema
 from funnel.trace.kinds import HostCallEnded, HostCallStarted
 from indexes.fingerprint import joint_fingerprint
 
+MAX_REFUSED = 10
+"""How many calls are refused, after nothing more may be stored, before the cell ends."""
+
 
 @dataclass
 class Host:
@@ -44,6 +47,7 @@ class Host:
     path: tuple[int, ...] = ()
     remarks: list[str] = field(default_factory=list)
     _made: int = 0
+    _refused: int = 0
 
     def __post_init__(self) -> None:
         """Make the tools; by default they grep what this inspector was given."""
@@ -87,8 +91,8 @@ class Host:
             with self._run.events.open(started, parent=self._report.parent) as host_call:
                 tool.bounds.check(tool.name, args, kwargs)
                 bound = _bound(tool, args, kwargs)
-                if self._run.ledger.remaining_stored_bytes() == 0:
-                    raise HostError(f"{self._run.ledger.out_of_storage()} Submit what you have")
+                if not tool.last:
+                    self._check_storage()
                 if tool.counts is not None:
                     tool.counts()
                 site = {"site": CallSite(host_call.id, path)} if tool.sited else {}
@@ -109,6 +113,17 @@ class Host:
             return result
 
         return call
+
+    def _check_storage(self) -> None:
+        """Refuse a call if the run may store no more, since its trace is stored, too.
+
+        Raises: `HostError`; `EndCell` for code that goes on calling, whatever it catches.
+        """
+        if self._run.ledger.remaining_stored_bytes() == 0:
+            self._refused += 1
+            if self._refused > MAX_REFUSED:
+                raise EndCell
+            raise HostError(f"{self._run.ledger.out_of_storage()} Submit what you have")
 
     async def _replayed(
         self, tool: Tool, arguments: Arguments, path: tuple[int, ...], work: Callable[[], Awaitable[Any]]

@@ -138,6 +138,7 @@ class ReportTools:
         exposes=Exposes.NOTHING,
         refused=_note_refusal,
         bounds=Bounds(chars=4 * MAX_ANSWER_CHARS, parts=MAX_ANSWER_PARTS),
+        last=True,
     )
     async def submit(self, answer: Any, citations: Any = None, *, found: bool = True) -> None:
         """End the run with this answer."""
