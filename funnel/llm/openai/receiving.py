@@ -180,22 +180,23 @@ class Received:
             if plain:
                 self._say_plain(plain)
                 plain = []
-            if self._is_over:
+            if self._is_over or self._done:
                 return
             if value is DONE:
                 self._done = True
+            elif isinstance(value, list):
+                self._read(value)
             elif isinstance(value, dict):
                 self._say(*self.reply.add(value))
             elif isinstance(value, Garbled) and value.text.startswith(("{", "[")):
                 self._garbled = value.text
-
         if plain:
             self._say_plain(plain)
 
     def _say_plain(self, plain: list[str]) -> None:
         """Take the words of pieces that came together and bring nothing else."""
         words = "".join(plain)
-        if words and not self._is_over:
+        if words and not self._is_over and not self._done:
             self.reply.add_words(words)
             self._say(words, "")
 

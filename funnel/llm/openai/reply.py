@@ -13,7 +13,7 @@ from funnel.llm.base import MAX_REPLY_CHARS, Completion, Request, estimated_toke
 from funnel.llm.openai.server_error import stated_error
 from funnel.llm.openai.usage import Stated, stated
 
-THOUGHTS_FIELDS = ("reasoning_content", "reasoning")
+THOUGHTS_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 """The names under which servers send thoughts beside the text; some send both, with the same words."""
 THOUGHT_PARTS = ("thinking", "reasoning", "thought")
 FINISHED = {

@@ -26,6 +26,8 @@ class Garbled:
 
 
 DONE = Done()
+MAX_EVENT_BYTES = 4 * 2**20
+"""No piece of a reply is as long; reading on would take longer with each byte."""
 _BETWEEN = b"\n\n"
 _BETWEEN_DATA = b"\n\ndata: "
 _DONE_SPELLINGS = frozenset({b"[DONE]", b"DONE"})
@@ -49,7 +51,10 @@ class EventReader:
         end = len(self._rest) - self._rest.endswith(b"\r")
         end = max(self._rest.rfind(b"\n", 0, end), self._rest.rfind(b"\r", 0, end)) + 1
         lines, self._rest = self._rest[:end].splitlines(), self._rest[end:]
-        return self._read(lines)
+        found = self._read(lines)
+        if len(self._rest) + len(self._data) > MAX_EVENT_BYTES:
+            found.append(Garbled("{… an event without end"))
+        return found
 
     def finish(self) -> list[Any]:
         """Return what the end of the body completes."""

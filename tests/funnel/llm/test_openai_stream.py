@@ -444,3 +444,20 @@ async def test_a_reply_that_was_cut_is_booked_at_all_that_was_asked_for(chat, ch
     chat_server.script(streamed(*[piece("The lease ends in the spring of the year. ")] * 3_700))
     completion = await chat.complete(request)
     assert (completion.output_tokens, completion.estimated) == (9_000, True)
+
+
+async def test_what_comes_after_done_is_not_read(chat, chat_server):
+    chat_server.script(streamed(piece("House"), *END, DONE, b"data: {bad\n\n", piece(" and garden")))
+    assert (await chat.complete(ASK)).text == "House"
+    assert len(chat_server.seen) == 1
+
+
+async def test_pieces_in_a_list_are_read(chat, chat_server):
+    listed = event([json.loads(piece(word)[6:]) for word in ("Hill ", "House")])
+    chat_server.script(streamed(listed, *END))
+    assert (await chat.complete(ASK)).text == "Hill House"
+
+
+async def test_an_event_without_end_is_not_read_for_ever(chat, chat_server):
+    chat_server.script(streamed(b"data: {", *[b"x" * 2**20] * 6), Reply("whole"))
+    assert (await chat.complete(ASK)).text == "whole"
