@@ -21,6 +21,8 @@ from funnel.sandbox.values import MAX_PARTS
 
 _LENGTH = struct.Struct(">I")
 _CHUNK_BYTES = 256 * 1024
+_LARGE_BYTES = 256 * 1024
+"""A larger frame is parsed in a thread, step by step, so that the event loop goes on meanwhile."""
 _MAX_DRAINED = 64
 """Chunks: more than the kernel buffers, and a bound if the other side keeps writing."""
 
@@ -53,15 +55,7 @@ class Wire:
         if size > MAX_FRAME_BYTES:
             raise BadFrame
         data = await self._take(size)
-        if _parts(data) > 2 * MAX_PARTS:
-            raise BadFrame
-        try:
-            message = json.loads(data)
-        except (ValueError, RecursionError) as exc:
-            raise BadFrame from exc
-        if not isinstance(message, dict):
-            raise BadFrame
-        return message
+        return await asyncio.to_thread(_message, data) if size > _LARGE_BYTES else _message(data)
 
     async def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:
@@ -105,6 +99,19 @@ class Wire:
             yield
         finally:
             loop.remove_reader(self._output)
+
+
+def _message(data: bytes) -> dict[str, Any]:
+    """Return the message of a frame. Raises: `BadFrame`."""
+    if _parts(data) > 2 * MAX_PARTS:
+        raise BadFrame
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise BadFrame from exc
+    if not isinstance(message, dict):
+        raise BadFrame
+    return message
 
 
 def _parts(data: bytes) -> int:
