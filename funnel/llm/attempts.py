@@ -21,13 +21,17 @@ from funnel.trace.kinds import CallRetried, CallWaits
 FELL_BACK = "Some calls were made at the {} tier: {}."
 MARGIN_S = 0.05
 """A wait ends so much before the run's deadline, to say what was waited for."""
+SPARE_SHARE, SPARE_S = 0.1, 15.0
+"""The share of a run's time, and its upper limit in seconds, that is left when sub-calls stop waiting."""
 
 
 @dataclass(slots=True)
 class Attempts:
     """The attempts of one call. `event`: the id of the call's event. `step`: its step in the journal.
 
-    `notices` takes what whoever reads the answer should know, once for each kind.
+    `notices` takes what whoever reads the answer should know, once for each kind. `spares_time`: whether its
+    waits end a while before the run's deadline, so that a program that waits for many calls has time to go on
+    with those that were answered.
     """
 
     bill: Bill
@@ -37,6 +41,7 @@ class Attempts:
     journal: CallJournal | None
     step: StepId | None
     notices: dict[str, str]
+    spares_time: bool = False
     event: int = 0
 
     async def announce(self, reservation: Reservation) -> None:
@@ -79,9 +84,8 @@ class Attempts:
         """
         with self.events.open(CallWaits(reason=wait.reason, wait_s=wait.wait_s), parent=self.event):
             self._let_go()
-            left_s = self.ledger.remaining_s
             try:
-                async with asyncio.timeout(None if left_s is None else left_s - MARGIN_S) as deadline:
+                async with asyncio.timeout(self._patience_s()) as deadline:
                     yield
             except TimeoutError:
                 if not deadline.expired():
@@ -92,6 +96,14 @@ class Attempts:
         except BaseException:
             self._let_go()
             raise
+
+    def _patience_s(self) -> float | None:
+        """Return how long the call may wait; None if the run has no deadline."""
+        left_s = self.ledger.remaining_s
+        if left_s is None:
+            return None
+        spare_s = min(SPARE_S, SPARE_SHARE * (self.ledger.elapsed_s + left_s)) if self.spares_time else 0.0
+        return left_s - max(MARGIN_S, spare_s)
 
     def _let_go(self) -> None:
         self.bill.release()

@@ -71,7 +71,16 @@ class PaidCalls:
             max_output_tokens=granted.max_output_tokens,
         )
         bill = Bill(self._ledger, reservation, self._tariff, self._asked)
-        attempts = Attempts(bill, taken, self._ledger, self._events, self._journal, place, self._notices)
+        attempts = Attempts(
+            bill,
+            taken,
+            self._ledger,
+            self._events,
+            self._journal,
+            place,
+            self._notices,
+            spares_time=request.purpose == "query",
+        )
         try:
             await attempts.announce(reservation)
             with self._events.open(begun, parent=parent) as model_call:

@@ -12,6 +12,7 @@ from second_stage import a_run, cell, last
 from funnel.errors import LLMUnavailable
 from funnel.inspector import Inspector
 from funnel.inspector.lost import LostCalls
+from funnel.llm.budget import Limits
 from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.scripted import ScriptedLLM
 from funnel.sandbox.monty.engine import MontySandbox
@@ -21,10 +22,10 @@ DOWN = LLMUnavailable("sub", "http://sub/v1", "HTTP 500, boom, after 5 attempts"
 SUBMIT = "submit(str(sum(r['ok'] for r in rs)), citations=[])"
 
 
-async def inspected(*cells: str, sub):
+async def inspected(*cells: str, sub, limits: Limits | None = None):
     """The draft of an inspector that replies with these cells, and its model."""
     root, sandbox = ScriptedLLM(list(cells)), MontySandbox()
-    async with a_run(root, sub=sub) as bench:
+    async with a_run(root, sub=sub, limits=limits) as bench:
         draft = await Inspector(sandbox).answer(bench.run, bench.hits())
     await sandbox.close()
     return draft, root
@@ -132,3 +133,14 @@ async def test_of_forty_sub_calls_where_twenty_a_minute_are_taken_none_is_lost(c
     draft, _ = await inspected(cell(batch, SUBMIT), sub=sub)
     await sub.close()
     assert (draft.text, draft.status, limit.served) == ("40", "complete", 40)
+
+
+async def test_a_batch_that_is_too_large_for_the_rate_leaves_its_program_what_was_answered(chat_server):
+    chat_server.default = RateLimit(5, 600, reply=lambda _body: Reply("yes"))
+    sub = OpenAIChat("sub", base_url=chat_server.url)
+    batch = "rs = llm_query_batched([f'part {i}' for i in range(12)])"
+    draft, _ = await inspected(cell(batch, SUBMIT), sub=sub, limits=Limits(timeout_s=10))
+    await sub.close()
+    assert (draft.text, draft.status) == ("5", "partial")
+    assert draft.notices[-1].startswith("7 of 12 sub-calls failed")
+    assert "too many requests" in draft.notices[-1]

@@ -147,6 +147,14 @@ async def test_without_a_time_to_wait_the_run_waits_until_its_own_time_is_up_and
     assert (usage.model_calls, usage.input_tokens) == (0, 0)
 
 
+async def test_sub_calls_stop_waiting_while_their_program_still_has_time_to_go_on(caller, chat_server):
+    chat_server.default = RateLimit(5, 60)
+    run = caller(Limits(timeout_s=8))
+    ended = await asyncio.gather(*(run.ask() for _ in range(12)), return_exceptions=True)
+    assert sum(isinstance(each, BudgetExceeded | LLMUnavailable) for each in ended) == 7
+    assert run.ledger.remaining_s > 0
+
+
 async def test_calls_that_wait_for_one_model_hold_up_no_other_model_of_the_account(caller, chat_server):
     chat_server.default = RateLimit(1, 60, only="limited")
     run, other = caller(model="limited", at_once=2), caller(model="other", at_once=2)
@@ -158,7 +166,7 @@ async def test_calls_that_wait_for_one_model_hold_up_no_other_model_of_the_accou
 
 async def test_calls_that_wait_hold_no_money(caller, chat_server):
     chat_server.default = RateLimit(1, 60, only="limited")
-    job = Ledger(Limits.only(max_calls=4), name="job")
+    job = Ledger(Limits.only(max_calls=5), name="job")  # one each for what is served, and for who tries
     run = caller(model="limited", ledger=Ledger(Limits(), parent=job))
     other = caller(model="other", ledger=Ledger(Limits(), parent=job))
     waiting = [asyncio.create_task(run.ask()) for _ in range(3)]
