@@ -180,18 +180,26 @@ class Received:
             if plain:
                 self._say_plain(plain)
                 plain = []
-            if self._is_over or self._done:
-                return
-            if value is DONE:
-                self._done = True
-            elif isinstance(value, list):
-                self._read(value)
-            elif isinstance(value, dict):
-                self._say(*self.reply.add(value))
-            elif isinstance(value, Garbled) and value.text.startswith(("{", "[")):
-                self._garbled = value.text
+            self._read_one(value)
         if plain:
             self._say_plain(plain)
+
+    def _read_one(self, value: Any) -> None:
+        """Take what an event holds."""
+        if self._is_over:
+            return
+        if self._done:
+            # Some servers state the usage after the end; words no longer count.
+            if isinstance(value, dict):
+                self.reply.book(value)
+        elif value is DONE:
+            self._done = True
+        elif isinstance(value, list):
+            self._read(value)
+        elif isinstance(value, dict):
+            self._say(*self.reply.add(value))
+        elif isinstance(value, Garbled) and value.text.startswith(("{", "[")):
+            self._garbled = value.text
 
     def _say_plain(self, plain: list[str]) -> None:
         """Take the words of pieces that came together and bring nothing else."""

@@ -59,7 +59,7 @@ class ReplyBuilder:
         if (error := stated_error(piece)) is not None:
             self.error = error
             return "", ""
-        self._book(piece)
+        self.book(piece)
         choices = piece.get("choices")
         self.names_choices = self.names_choices or "choices" in piece
         choice = choices[0] if isinstance(choices, list) and choices else None
@@ -74,7 +74,8 @@ class ReplyBuilder:
             self.finish_reason = _finish_reason(reason)
         return self._said(choice)
 
-    def _book(self, piece: Mapping[str, Any]) -> None:
+    def book(self, piece: Mapping[str, Any]) -> None:
+        """Take what a piece says of the call: its usage, model and tier."""
         usage = piece.get("usage")
         if usage is None and isinstance(groq := piece.get("x_groq"), dict):
             usage = groq.get("usage")
