@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 T = TypeVar("T")
+_REPLACED = b"\\ufffd"
 
 
 class Stored(Generic[T]):
@@ -31,12 +32,14 @@ class Stored(Generic[T]):
 
     def dump(self, value: T) -> bytes:
         """Return the value as JSON, in ASCII."""
-        try:
-            return self._adapter.dump_json(value, ensure_ascii=True, by_alias=True, warnings=False)
-        except PydanticSerializationError:
-            # For lone surrogates, which only the json module writes.
-            plain = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
-            return json.dumps(plain).encode()
+        with contextlib.suppress(PydanticSerializationError):
+            dumped = self._adapter.dump_json(value, ensure_ascii=True, by_alias=True, warnings=False)
+            if _REPLACED not in dumped:
+                return dumped
+        # For lone surrogates, which only the json module writes: pydantic refuses them in values, and replaces
+        # them in names of members.
+        plain = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
+        return json.dumps(plain).encode()
 
     def load(self, stored: bytes) -> T:
         """Return the value that was dumped. Raises: `ValueError`, in one line, if there is none."""

@@ -68,6 +68,12 @@ def test_what_is_loaded_is_what_was_dumped(record):
     assert RunRecord.load(record.dump()) == record
 
 
+@pytest.mark.parametrize("label", ["\ud800", "\ufffd", "\ufffd\ud800"])
+def test_a_label_of_half_a_character_stays_what_it_is(label):
+    kept = RunRecord("r", "q", "auto", 1, Limits(), OWNER, None, "m", "m", "s", "now", labels={label: label})
+    assert RunRecord.load(kept.dump()) == kept
+
+
 @given(filters)
 def test_a_number_a_word_and_a_truth_value_stay_what_they_are(where):
     kept = RunRecord("r", "q", "auto", 1, Limits(), OWNER, where, "m", "m", "s", "now")
