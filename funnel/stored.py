@@ -9,10 +9,15 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 T = TypeVar("T")
 _REPLACED = b"\\ufffd"
+
+
+def _plain(value: object) -> object:
+    """Return what is no JSON type as one, as pydantic does. Raises: `TypeError`."""
+    return list(value) if isinstance(value, set | frozenset) else to_jsonable_python(value)
 
 
 class Stored(Generic[T]):
@@ -36,10 +41,10 @@ class Stored(Generic[T]):
             dumped = self._adapter.dump_json(value, ensure_ascii=True, by_alias=True, warnings=False)
             if _REPLACED not in dumped:
                 return dumped
-        # For lone surrogates, which only the json module writes: pydantic refuses them in values, and replaces
-        # them in names of members.
-        plain = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
-        return json.dumps(plain).encode()
+        # For lone surrogates, which only the json module writes. pydantic refuses them in values, and
+        # replaces them in the names of members, unless it makes Python's types rather than JSON's.
+        python = self._adapter.dump_python(value, mode="python", by_alias=True, warnings=False)
+        return json.dumps(python, default=_plain).encode()
 
     def load(self, stored: bytes) -> T:
         """Return the value that was dumped. Raises: `ValueError`, in one line, if there is none."""

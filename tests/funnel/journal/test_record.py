@@ -68,7 +68,7 @@ def test_what_is_loaded_is_what_was_dumped(record):
     assert RunRecord.load(record.dump()) == record
 
 
-@pytest.mark.parametrize("label", ["\ud800", "\ufffd", "\ufffd\ud800"])
+@pytest.mark.parametrize("label", ["\ud800", "\ufffd\ud800", "whole"])
 def test_a_label_of_half_a_character_stays_what_it_is(label):
     kept = RunRecord("r", "q", "auto", 1, Limits(), OWNER, None, "m", "m", "s", "now", labels={label: label})
     assert RunRecord.load(kept.dump()) == kept
