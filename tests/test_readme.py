@@ -59,6 +59,7 @@ def test_the_commands_of_the_readme_run(block: str, folder: Path, chat_server: C
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="other versions of Python document other things")
 def test_the_session_in_the_readme_is_what_the_demo_prints(folder: Path) -> None:
     printed = run(["bash", "-c", "funnel demo --dir .demo"], folder).stdout
-    quoted = [line for line in blocks("text")[0].splitlines() if line.startswith("- ")]
+    # Builds of 3.11 document some other functions, so that two equally good ones change places.
+    quoted = [re.sub(r" \[\d+\]$", "", line) for line in blocks("text")[0].splitlines() if line[:2] == "- "]
     assert quoted
     assert [line for line in quoted if line not in printed] == []

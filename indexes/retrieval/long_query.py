@@ -1,6 +1,8 @@
 """Bounds what a long query costs: its text by size, its terms by how much they tell; knows no engine.
 
-A query within the bounds is searched as it is. Figures: docs/decisions/0031.
+A query within the bounds is searched as it is.
+
+Figures: docs/decisions/0031-long-queries-and-visible-statistics.md.
 """
 
 from __future__ import annotations

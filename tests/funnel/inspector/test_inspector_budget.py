@@ -200,6 +200,9 @@ class Connection:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                if head.startswith("get "):  # whether it is Ollama
+                    writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
+                    continue
                 body = json.loads(await reader.readexactly(int(re.search(r"content-length: (\d+)", head)[1])))
                 text = self.model(body)
                 if text is None:

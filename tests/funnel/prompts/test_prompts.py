@@ -52,5 +52,5 @@ def test_the_same_text_gives_the_same_tags():
 
 
 def test_a_prompt_with_a_hole_never_leaves():
-    with pytest.raises(KeyError, match="reason"):
+    with pytest.raises(KeyError, match="typed"):
         render("reader_repair")
