@@ -62,8 +62,7 @@ class Catalog:
         try:
             schema.check_file(path)
             with catalog._connection() as db:
-                writable = not isinstance(db, ReadOnlyConnection) and may_write(path.parent)
-                schema.upgrade(db, path.parent, writable=writable)
+                schema.upgrade(db, path.parent, writable=not isinstance(db, ReadOnlyConnection))
         except PermissionError as exc:
             raise CollectionNotReadable(path.parent) from exc
         except BaseException:

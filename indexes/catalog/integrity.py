@@ -21,10 +21,10 @@ def problems(reader: CatalogReader) -> Iterator[str]:
             yield f"catalog: {line}"
     for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
         yield f"catalog: row {row} of {table} belongs to a row of {parent} that does not exist"
-    for number, id_, version, fingerprint in connection.execute(
-        "SELECT number, id, version, fingerprint FROM documents"
+    for number, id_, version, fingerprint, n_chars in connection.execute(
+        "SELECT number, id, version, fingerprint, n_chars FROM documents"
     ):
-        if too_long := _too_long(connection, number):
+        if too_long := _too_long(connection, number, n_chars):
             yield f"document {id_[:80]!r}: {too_long}"
             continue
         try:
@@ -47,9 +47,8 @@ def problems(reader: CatalogReader) -> Iterator[str]:
         yield from _span_problems(spans, document, whole if is_intact else None, len(whole))
 
 
-def _too_long(connection: sqlite3.Connection, number: int) -> str:
+def _too_long(connection: sqlite3.Connection, number: int, n_chars: object) -> str:
     """Return what is wrong if a document's pages hold more than its text, so that it is not read; or ""."""
-    (n_chars,) = connection.execute("SELECT n_chars FROM documents WHERE number = ?", (number,)).fetchone()
     pages, longest = connection.execute(
         "SELECT count(*), coalesce(max(length(text)), 0) FROM pages WHERE document = ?", (number,)
     ).fetchone()

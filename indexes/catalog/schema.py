@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 
 from indexes.errors import CollectionDamaged, CollectionNotFound, CollectionNotWritable, CollectionTooNew
 from indexes.filters import atoms
 from indexes.storage import faults
+from indexes.storage.definitions import defined_by, definitions
 from indexes.types import Metadata
 
 APPLICATION_ID = 0x46554E4C
@@ -101,9 +101,6 @@ MIGRATIONS: tuple[str, ...] = (_FIRST, _ATTRIBUTES)
 """Step n turns format n into format n + 1. A released step is never changed."""
 
 _SHOWN = 3
-_OBJECTS = """
-SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'
-"""
 _FILLED_AT = 2
 """The format that introduced attributes; a migration to it adds the attributes of older documents."""
 
@@ -168,7 +165,7 @@ def foreign_objects(connection: sqlite3.Connection) -> list[str]:
     A file from elsewhere may define a trigger or a view that changes documents when others are read or
     written.
     """
-    found = dict(connection.execute(_OBJECTS).fetchall())
+    found = definitions(connection)
     expected = _objects(_format(connection))
     known = expected.items() | _objects(len(MIGRATIONS)).items()
     return sorted({name for name, _ in found.items() - known} | (expected.keys() - found))
@@ -177,10 +174,7 @@ def foreign_objects(connection: sqlite3.Connection) -> list[str]:
 @cache
 def _objects(number: int) -> dict[str, str]:
     """Return the names and definitions of the objects of a catalog of format `number`."""
-    with closing(sqlite3.connect(":memory:")) as connection:
-        for step in MIGRATIONS[:number]:
-            connection.executescript(step)
-        return dict(connection.execute(_OBJECTS).fetchall())
+    return defined_by(MIGRATIONS[:number])
 
 
 def put_attributes(connection: sqlite3.Connection, number: int, metadata: Metadata) -> None:

@@ -19,6 +19,7 @@ from indexes.dense.base import Vectors
 from indexes.errors import CollectionError
 from indexes.storage import faults
 from indexes.storage.connecting import ReadOnlyConnection, connect, may_write
+from indexes.storage.definitions import defined_by, definitions
 from indexes.storage.permissions import create_beside_catalog
 
 VECTORS = "vectors.sqlite"
@@ -32,7 +33,6 @@ CREATE TABLE IF NOT EXISTS vectors (
     PRIMARY KEY (embedder, digest)
 )
 """
-_OBJECTS = "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_master"
 _FIND = """
 SELECT digest, vector FROM vectors WHERE embedder = ? AND digest IN (SELECT value FROM json_each(?))
 """
@@ -65,11 +65,9 @@ def scrub(path: Path, digests: Iterable[bytes]) -> None:
 
 def problem(path: Path) -> str | None:
     """Return what is wrong with a file from elsewhere; None if it holds vectors and nothing else."""
-    with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(":memory:")) as own:
+    with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA trusted_schema = OFF")
-        own.execute(_TABLE)
-        known = set(own.execute(_OBJECTS).fetchall())
-        foreign = sorted(name for name, _ in set(db.execute(_OBJECTS).fetchall()) - known)
+        foreign = sorted(name for name, _ in definitions(db).items() - defined_by([_TABLE]).items())
         if foreign:
             return f"they define {', '.join(foreign[:3])}"
         (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
