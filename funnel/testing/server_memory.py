@@ -135,9 +135,14 @@ class ServerMemoryContract(LastingMemoryContract):
     async def through(
         self, server: MemoryServer, memory_class: MemoryClass, proxy: Proxy
     ) -> AsyncIterator[Memory]:
-        """Open a memory that reaches its server through the proxy and has already connected."""
+        """Open a memory that reaches its server through the proxy and has already connected.
+
+        It has also compared and set once: a server may not know the program for it yet, and then the reply
+        that a test loses would say so, and nothing would have been written.
+        """
         memory = memory_class(server.url_at(proxy.port), retry_s=20, max_connections=1)
         await memory.put_many(HERE, {"warm": b"up"})
+        await memory.compare_and_set(HERE, "warm", expected=b"up", value=b"set")
         await memory.delete_many(HERE, ["warm"])
         yield memory
         await memory.close()
