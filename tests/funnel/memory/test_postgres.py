@@ -9,6 +9,7 @@ import uuid
 
 import psycopg
 import pytest
+from opened_memories import opener
 
 from funnel.errors import MemoryFailed
 from funnel.memory import namespace
@@ -41,18 +42,7 @@ class TestPostgres(ServerMemoryContract):
         return PostgresMemory
 
 
-@pytest.fixture
-async def opened():
-    """Opens memories by their URLs, and closes them in the end."""
-    memories = []
-
-    def open_one(url, **options):
-        memories.append(PostgresMemory(url, **options))
-        return memories[-1]
-
-    yield open_one
-    for memory in memories:
-        await memory.close()
+opened = opener(PostgresMemory)
 
 
 @pytest.fixture

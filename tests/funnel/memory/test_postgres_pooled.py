@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from opened_memories import opener
 from services.pgbouncer import PgBouncer
 
 from funnel.errors import MemoryFailed
@@ -52,18 +53,7 @@ def one_session(postgres_server):
         pooler.remove()
 
 
-@pytest.fixture
-async def opened():
-    """Opens memories by their URLs, and closes them in the end."""
-    memories = []
-
-    def open_one(url, **options):
-        memories.append(PostgresMemory(url, **options))
-        return memories[-1]
-
-    yield open_one
-    for memory in memories:
-        await memory.close()
+opened = opener(PostgresMemory)
 
 
 @pytest.fixture
@@ -197,7 +187,7 @@ async def test_what_was_acknowledged_is_there_when_the_pooler_is_killed(pooler, 
     writing = [asyncio.create_task(write(task)) for task in range(4)]
     for _ in range(3):
         before = len(acknowledged)
-        while len(acknowledged) < before + 20:  # noqa: ASYNC110
+        while len(acknowledged) < before + 20:  # noqa: ASYNC110 - other tasks write it
             await asyncio.sleep(0.001)
         await asyncio.to_thread(pooler.end)
         await asyncio.to_thread(pooler.start)

@@ -8,6 +8,7 @@ import time
 from urllib.parse import quote
 
 import pytest
+from opened_memories import opener
 from redis import Redis
 from services.redis_deployments import NAME, RedisProcess, Watched
 from services.redis_server import PASSWORD
@@ -54,18 +55,7 @@ class TestRedisWithAPrefix(ServerMemoryContract):
         return RedisMemory
 
 
-@pytest.fixture
-async def opened():
-    """Opens memories by their URLs, and closes them in the end."""
-    memories = []
-
-    def open_one(url, **options):
-        memories.append(RedisMemory(url, **options))
-        return memories[-1]
-
-    yield open_one
-    for memory in memories:
-        await memory.close()
+opened = opener(RedisMemory)
 
 
 @pytest.fixture
@@ -199,7 +189,7 @@ async def test_a_read_only_replica_is_told_in_one_line_and_can_be_read(redis_ser
     try:
         memory = opened(replica.url(), retry_s=0.5)
         with Redis(host="127.0.0.1", port=replica.port, password=replica.password) as client:
-            while client.info("replication")["master_link_status"] != "up":  # noqa: ASYNC110
+            while client.info("replication")["master_link_status"] != "up":  # noqa: ASYNC110 - the server sends no notice
                 await asyncio.sleep(0.05)
         assert await memory.get_many(HERE, ["a"]) == {"a": b"2"}
         with pytest.raises(MemoryFailed) as failed:
@@ -217,7 +207,7 @@ async def test_a_cluster_is_refused_in_one_line_before_anything_is_written(opene
         with node.client() as admin:
             if with_slots:
                 admin.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-                while admin.execute_command("CLUSTER INFO")["cluster_state"] != "ok":  # noqa: ASYNC110
+                while admin.execute_command("CLUSTER INFO")["cluster_state"] != "ok":  # noqa: ASYNC110 - the server sends no notice
                     await asyncio.sleep(0.05)
             memory = opened(node.url())
             calls = (memory.put_many(HERE, {"a": b"1"}), memory.get_many(HERE, ["a"]), memory.scan(HERE))
@@ -260,11 +250,11 @@ async def test_the_master_is_found_by_its_sentinels_and_its_failover_loses_nothi
 
     writing = [asyncio.create_task(write(task)) for task in range(4)]
     counting = asyncio.create_task(count(200))
-    while len(acknowledged) < 50:  # noqa: ASYNC110
+    while len(acknowledged) < 50:  # noqa: ASYNC110 - other tasks write it
         await asyncio.sleep(0.001)
     await asyncio.to_thread(watched.fail_over)
     before = len(acknowledged)
-    while len(acknowledged) < before + 50:  # noqa: ASYNC110
+    while len(acknowledged) < before + 50:  # noqa: ASYNC110 - other tasks write it
         await asyncio.sleep(0.001)
     ending.set()
     await asyncio.gather(*writing)

@@ -34,7 +34,7 @@ class RedisServer:
         """
         if self.address.sentinels:
             # Both classes of a connection by TCP have these.
-            connection.host, connection.port = await self._master()  # type: ignore[attr-defined]
+            connection.host, connection.port = await self._master()  # type: ignore[attr-defined]  # TCP only
         await connection.connect()  # type: ignore[no-untyped-call]  # redis-py's
         try:
             await self._greet(connection)
@@ -46,7 +46,7 @@ class RedisServer:
         """Check that the Sentinels name the server of this connection. Raises: `RedisError` if not."""
         host, port = await self._master()
         # Both classes of a connection by TCP have these.
-        if (connection.host, connection.port) != (host, port):  # type: ignore[attr-defined]
+        if (connection.host, connection.port) != (host, port):  # type: ignore[attr-defined]  # TCP only
             raise LostConnection("another server has become the master")
 
     async def _greet(self, connection: AbstractConnection) -> None:
@@ -72,7 +72,7 @@ class RedisServer:
         """Return the address of the master, as the first Sentinel that answers knows it."""
         address = self.address
         options = address.sentinel_options(timeout_s=_SENTINEL_S)
-        sentinels = Sentinel(address.sentinels, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+        sentinels = Sentinel(address.sentinels, sentinel_kwargs=options)  # type: ignore[no-untyped-call]  # redis-py's
         try:
             host, port = await sentinels.discover_master(address.master)
         except MasterNotFoundError:
