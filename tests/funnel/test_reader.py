@@ -11,7 +11,8 @@ from funnel.errors import BudgetTooSmall, LLMUnavailable
 from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from funnel.prompts import fenced
-from funnel.reader import MAX_CHARS, MAX_PASSAGES, Reader, choose
+from funnel.reader import Reader
+from funnel.reader.passages import MAX_CHARS, MAX_PASSAGES, choose
 from indexes import Document, DocumentId, RawDocuments
 
 DOWN = LLMUnavailable("scripted", "http://localhost", "connection refused")
@@ -214,7 +215,7 @@ def test_no_more_than_twenty_passages_are_chosen_however_short():
 
 
 def test_one_passage_is_chosen_however_long(monkeypatch):
-    monkeypatch.setattr("funnel.reader.MAX_CHARS", 10)
+    monkeypatch.setattr("funnel.reader.passages.MAX_CHARS", 10)
     assert len(choose(hits_of(*SHOP, query="refund"))) == 1
 
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate, count
+from itertools import count
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
@@ -17,14 +17,15 @@ from funnel.llm.base import MAX_REPLY_CHARS, Completion, Message, Request, StepI
 from funnel.llm.hearing import unusable
 from funnel.llm.meter import Meter
 from funnel.prompts import fence, render
-from funnel.reader_words import AnswerInReply
+from funnel.reader.passages import choose, fitting, source_of
+from funnel.reader.words import AnswerInReply
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import MARKER, CitableText, cite, renumber, renumber_value
 from funnel.trace.kinds import ReplyRejected
 from funnel.types import Citation, EndReason
 from indexes.fingerprint import joint_fingerprint
-from indexes.types import DocumentHit, Hit
+from indexes.types import DocumentHit
 
 _QUOTE = {
     "type": "object",
@@ -44,10 +45,6 @@ FIRST, REPAIR = (0,), (1,)
 OUTPUT_TOKENS = 4_096
 MIN_PASSAGE_TOKENS = 150
 """With less room for passages there is nothing to read."""
-LABEL_TOKENS = 60
-"""An upper limit for the number and the title of a passage."""
-MAX_PASSAGES = 20
-MAX_CHARS = 24_000
 MIN_REPEATED_CHARS, MAX_REPEATED_CHARS = 200, 8_000
 """Least and greatest length of a malformed reply when it is shown to the model again."""
 
@@ -82,7 +79,7 @@ class Reader:
         if not hits:
             nothing = "Nothing in the collection matches the question."
             return Draft(nothing, "declined", end_reason=EndReason.NOT_FOUND)
-        every = [_source(hit, document) for document, hit in choose(hits)]
+        every = [source_of(hit, document) for document, hit in choose(hits)]
         request, sources, completion = await _ask(run, every)
         draft = await self._read(run, request, sources, completion)
         if len(sources) == len(every):
@@ -175,16 +172,6 @@ def _too_small(run: Run, limit: int, needed: int) -> BudgetTooSmall:
     return run.root.window_too_small(needed, OUTPUT_TOKENS, "a lookup")
 
 
-def fitting(sources: Sequence[CitableText], tokens: int) -> Sequence[CitableText]:
-    """Return the first passages that have so many estimated tokens together; of the first, its beginning."""
-    sizes = accumulate(estimated_tokens(source.text) + LABEL_TOKENS for source in sources)
-    fit = [source for source, size in zip(sources, sizes, strict=True) if size <= tokens]
-    if fit:
-        return fit
-    text = sources[0].text
-    return [replace(sources[0], text=text[: len(text) * (tokens - LABEL_TOKENS) // estimated_tokens(text)])]
-
-
 def _again(run: Run, request: Request, said: str, wrong: str) -> Request:
     """Return the same call with the rejected reply, as far as it fits, and the reason for its rejection."""
     member = ', "value": what the schema asks for' if run.schema is not None else ""
@@ -208,25 +195,6 @@ def _unformed(
     # Its markers name passages, not citations, so they are removed.
     text = renumber(said[:MAX_REPLY_CHARS], {})[0] or "The model returned nothing."
     return Draft(text, "partial", notices=(notice, *more), end_reason=EndReason.MALFORMED)
-
-
-def choose(hits: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Hit]]:
-    """Return the best passages of all documents, best first, as many as fit one prompt; at least one."""
-    pairs = [(document, hit) for document in hits for hit in document.passages]
-    pairs.sort(key=lambda pair: (-pair[1].score, pair[1].passage.id))
-    chosen: list[tuple[DocumentHit, Hit]] = []
-    size = 0
-    for document, hit in pairs[:MAX_PASSAGES]:
-        size += len(hit.passage.text)
-        if chosen and size > MAX_CHARS:
-            break
-        chosen.append((document, hit))
-    return chosen
-
-
-def _source(hit: Hit, document: DocumentHit) -> CitableText:
-    passage, info = hit.passage, document.document
-    return CitableText(info.id, info.title, info.uri, passage.start, passage.text)
 
 
 def _prompt(question: str, sources: Sequence[CitableText]) -> str:
