@@ -72,6 +72,15 @@ class CellResult:
     reclaimed: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a session: the name of its type, and its length (`size`), None if it has none."""
+
+    name: str
+    kind: str
+    size: int | None = None
+
+
 class Session(Protocol):
     """A namespace that lasts from cell to cell; what a cell assigned before it raised is kept.
 
@@ -85,6 +94,13 @@ class Session(Protocol):
 
         Raises: `SandboxDied` if the process is gone; any exception of a host function other than `HostError`
         and `EndCell`, after which the session is as it was before the cell.
+        """
+
+    async def variables(self) -> tuple[Variable, ...]:
+        """Return what was given and what the cells assigned, by name; changes nothing.
+
+        Left out are modules, the host functions, and names that begin with an underscore.
+        Raises: `SandboxDied` if the process is gone.
         """
 
 

@@ -7,8 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from funnel.sandbox.base import CellError, HostError, HostFunction, SandboxLimits
-from funnel.sandbox.values import NotPlain, copy_from_host, text_bytes, truncate_middle
+from funnel.sandbox.base import CellError, HostError, HostFunction, SandboxLimits, Variable
+from funnel.sandbox.values import (
+    MAX_KIND,
+    MAX_NAME,
+    MAX_VARIABLES,
+    NotPlain,
+    copy_from_host,
+    text_bytes,
+    truncate_middle,
+)
 
 MAX_HELD_BYTES = 32 * 1024 * 1024
 
@@ -142,6 +150,20 @@ async def answer_call(
         return HostAnswer(
             error="RuntimeError", message=f"{name}() gave a result that cannot be passed: {exc}"
         )
+
+
+def variables_of(found: Any) -> tuple[Variable, ...]:
+    """Return the variables in a list of [name, type, length] from inside, without what is not that."""
+    variables = []
+    for each in found[:MAX_VARIABLES] if isinstance(found, list) else ():
+        match each:
+            case [str(name), str(kind), (int() | None) as size] if (
+                name.isidentifier() and len(name) <= MAX_NAME and kind not in {"", "module"}
+            ):
+                variables.append(Variable(name, " ".join(kind.split())[:MAX_KIND], size))
+            case _:
+                pass
+    return tuple(variables)
 
 
 def time_limit_error(limits: SandboxLimits) -> CellError:

@@ -19,6 +19,9 @@ MAX_INTEGER_BITS = 4_096
 MAX_ARGUMENTS = 64
 MAX_NAME = 200
 """Characters of the name of an argument."""
+MAX_KIND = 60
+"""Characters of the name of a type."""
+MAX_VARIABLES = 500
 MAX_MESSAGE = 2_000
 _OBJECT_REPR = re.compile(
     r"dict_(keys|values|items)\(\[|range\(\d+, -?\d+|deque\(\[|<(function|built-in|re\.Match|class) "

@@ -70,6 +70,24 @@ class Names:
         back = f"_back_{self.token}"
         return "\n".join([f"{back} = []", *(self._given_back(name, back) for name in self.copied), back])
 
+    def listing(self, given: Iterable[str]) -> str:
+        """Return code that lists [name, type, length or None] of the cells' variables and the `given`."""
+        found = f"_found_{self.token}"
+        kind, length = self._built_in("type"), self._built_in("len")
+        names = sorted(name for name in self.used.union(given) if not name.startswith("_"))
+        lines = [f"{found} = []"]
+        for name in names:
+            if name not in self.functions:
+                put = f"{found}.append(['{name}', {kind}({name}).__name__, %s])"
+                lines.append(
+                    f"try:\n    {put % f'{length}({name})'}\n"
+                    f"except NameError:\n    pass\nexcept TypeError:\n    {put % 'None'}"
+                )
+        return "\n".join([*lines, found])
+
+    def _built_in(self, name: str) -> str:
+        return self._ours(name) if name in self.copied else name
+
     def _given_back(self, name: str, back: str) -> str:
         ours, free = self._ours(name), f"{name}_"
         while free in self.used:

@@ -25,13 +25,14 @@ from pydantic_monty import (
 )
 
 from funnel.errors import SandboxDied, SandboxUnavailable
-from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
+from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits, Variable
 from funnel.sandbox.calls import (
     HostCallLimit,
     HostFunctionRaised,
     Output,
     memory_limit_error,
     time_limit_error,
+    variables_of,
 )
 from funnel.sandbox.monty.calls import MontyHostCalls
 from funnel.sandbox.monty.hints import hint_for
@@ -130,6 +131,24 @@ class MontySession:
             await self._restore()
         reclaimed = () if restored else self._reclaimed
         return CellResult(stdout=out.text, error=error, restored=restored, reclaimed=reclaimed)
+
+    async def variables(self) -> tuple[Variable, ...]:
+        """Return what was given and what the cells assigned, by name.
+
+        Raises: `SandboxDied` if the process died and its state cannot be restored.
+        """
+        code = Cell(self._names.listing(self._variables), "")
+        for _ in range(2):
+            if self._stale:
+                await self._restore()
+            self._stale = True
+            try:
+                found = await self._feed(code, Output(0), MontyHostCalls({}, self._limits.host_calls))
+            except MontyCrashedError:
+                continue
+            self._stale = False
+            return variables_of(found)
+        raise SandboxDied(_NAME, "its process ends again and again")
 
     async def _attempt(self, cell: Cell, out: Output, calls: MontyHostCalls) -> CellError | None:
         """Run the cell and return its error. Clears `_stale` only if the worker's state is worth keeping."""

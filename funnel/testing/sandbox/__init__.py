@@ -12,11 +12,12 @@ from funnel.sandbox.base import CellResult, HostFunction, Sandbox, SandboxLimits
 from funnel.testing.sandbox.fixtures import FUNCTIONS, TIGHT
 from funnel.testing.sandbox.isolation import IsolationContract
 from funnel.testing.sandbox.names import NamesContract
+from funnel.testing.sandbox.variables import VariablesContract
 
 __all__ = ["FUNCTIONS", "TIGHT", "SandboxContract"]
 
 
-class SandboxContract(IsolationContract, NamesContract):
+class SandboxContract(IsolationContract, NamesContract, VariablesContract):
     """What every `funnel.sandbox.base.Sandbox` must do.
 
         class TestMine(SandboxContract):

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import builtins
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
+
+from funnel.sandbox.values import MAX_VARIABLES
 
 _ALWAYS = "print"
 """The built-in function without which nothing can be seen."""
+
+_SIZED = frozenset(
+    {str, bytes, list, tuple, dict, set, frozenset, range, deque, Counter, defaultdict, OrderedDict}
+)
+"""Types whose length is told."""
 
 
 class Names:
@@ -41,6 +50,20 @@ class Names:
         }
         vars(builtins).update(changed)
         return [*taken, *((name, "") for name in changed if not name.startswith("_"))]
+
+    def listing(self) -> list[tuple[str, str, int | None]]:
+        """Return name, type and length of each variable; runs no method of the code."""
+        names = sorted(
+            name
+            for name in self._namespace
+            if type(name) is str and not name.startswith("_") and name not in self._functions
+        )
+        values = [(name, self._namespace[name]) for name in names]
+        mine = [(name, value) for name, value in values if type(value) is not ModuleType]
+        return [
+            (name, type(value).__name__, len(value) if type(value) in _SIZED else None)
+            for name, value in mine[:MAX_VARIABLES]
+        ]
 
     def _moved(self, name: str) -> str:
         value = self._namespace.get(name)

@@ -100,6 +100,9 @@ class Worker:
         try:
             cell = self._channel.receive()
             self._calls.begin(number)
+            if "code" not in cell:
+                self._channel.send({"do": "done", "cell": number, "variables": self._names.listing()})
+                return
             sys.stdout = sys.stderr = self._output
             error = self._run(cell["code"], {(start, stop) for start, stop in cell["awaited"]}, number)
             back = self._names.reclaim()

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, Final, Literal, TypeVar
 
 from funnel.errors import SandboxDied, SandboxUnavailable
-from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits
+from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits, Variable
 from funnel.sandbox.bubblewrap.host.calls import BubblewrapHostCalls
 from funnel.sandbox.bubblewrap.host.dialect import hint_for
 from funnel.sandbox.bubblewrap.host.launch import NAME, ForkServer, unavailable
@@ -22,6 +22,7 @@ from funnel.sandbox.calls import (
     Output,
     memory_limit_error,
     time_limit_error,
+    variables_of,
 )
 from funnel.sandbox.monty.source import awaited_calls, normalised
 from funnel.sandbox.values import copy_from_host
@@ -71,6 +72,7 @@ class BubblewrapSession:
         self._cell = 0
         self._dead: set[int] = set()
         self._reclaimed: tuple[tuple[str, str], ...] = ()
+        self._found: Any = None
         self._left_s = self._patience_s = 0.0
         self._control: socket.socket
         self._wire: Wire
@@ -153,6 +155,23 @@ class BubblewrapSession:
             out.text, error, ended, restored=not keep, reclaimed=self._reclaimed if keep else ()
         )
 
+    async def variables(self) -> tuple[Variable, ...]:
+        """Return what was given and what the cells assigned, by name.
+
+        Raises: `SandboxDied` if the process died and its state with it.
+        """
+        await self._ensure_ready()
+        calls = BubblewrapHostCalls({}, 0)
+        self._found = None
+        self._begin()
+        try:
+            with self._wire.taking_output(Output(0)):
+                await self._attempt({}, calls)
+        finally:
+            self._command(_DROP)
+        await self._resolve()
+        return variables_of(self._found)
+
     async def _attempt(
         self, cell: dict[str, Any], calls: BubblewrapHostCalls
     ) -> tuple[CellError | None, bool]:
@@ -184,6 +203,7 @@ class BubblewrapSession:
                     if error is not None and error.kind == "MemoryError":
                         return memory_limit_error(self._limits), False
                     self._reclaimed = _reclaimed(frame.get("reclaimed", []))
+                    self._found = frame.get("variables")
                     return error, True
                 case "died" if frame.get("cell") == self._cell:
                     return self._died(frame.get("status")), False
