@@ -15,6 +15,7 @@ from funnel.memory import open_memory
 from funnel.memory.swap.hot_swap import HotSwap
 from funnel.pipeline import Funnel
 from funnel.prompts import addenda
+from funnel.prompts.forms import Forms
 from funnel.router import Router
 from funnel.sandbox import open_sandbox
 from funnel.sandbox.room import room_of_process
@@ -65,6 +66,7 @@ def build(
         trace_dir=settings.trace_dir,
         router=Router(),
         prompts=prompts,
+        forms=Forms(settings.prompt_form),
         keep_s=settings.keep_days * DAY_S,
         learn=settings.learn,
         daily=daily(settings),

@@ -21,6 +21,7 @@ from funnel.llm.budget import Ledger, Limits
 from funnel.llm.models import Models
 from funnel.memory.base import Memory
 from funnel.prompts.addenda import Prompts, shipped
+from funnel.prompts.forms import Form, Forms
 from funnel.reader import Reader
 from funnel.router import Router
 from funnel.run.context import Draft, Run
@@ -39,6 +40,7 @@ from indexes.types import DocumentHit, Hits
 
 _NOT_ASKED = "the documents were still being searched, and the model was never asked"
 _DECISIONS: Stored[Decision] = Stored(Decision)
+_FORMS: Stored[tuple[Form, Form]] = Stored(tuple[Form, Form])
 _DIVERGED = "From some step on, earlier results no longer fitted; from there the work was done again."
 
 
@@ -62,6 +64,7 @@ class Funnel:
         trace_dir: Path,
         router: Router,
         prompts: Prompts | None = None,
+        forms: Forms | None = None,
         keep_s: float | None = None,
         learn: bool = True,
         daily: Limits | None = None,
@@ -81,6 +84,7 @@ class Funnel:
             reserved=RESERVED,
             trace_dir=trace_dir,
             prompts=prompts or shipped(),
+            forms=forms or Forms(),
             keep_s=keep_s,
             learn=learn,
             daily=daily,
@@ -170,8 +174,8 @@ class Funnel:
         hits = await self._retrieve(prepared)
         prepared = replace(prepared, notices=(*hits.notes, *prepared.notices))
         decision = self._route(prepared, hits)
-        run = replace(prepared.run, shape=decision.shape)
-        await run.root.look()
+        await prepared.run.root.look()
+        run = _with_forms(replace(prepared.run, shape=decision.shape))
         stage = self._reader if decision.route == "lookup" else self._inspector
         draft = await verification.checked(run, await stage.answer(run, hits))
         await _keep_findings(run, draft)
@@ -256,6 +260,15 @@ class Funnel:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _with_forms(run: Run) -> Run:
+    """Return the run with the forms of its prompts: those that it began with, if it is resumed."""
+    if (forms := run.journal.value_of("forms", _FORMS)) is None:
+        root, sub = (run.forms.form_for(meter.name, meter.window_tokens) for meter in (run.root, run.sub))
+        forms = (root, sub)
+        run.journal.set_value("forms", list(forms))
+    return replace(run, form=forms[0], sub_form=forms[1])
 
 
 async def _keep_findings(run: Run, draft: Draft) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -170,6 +170,9 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         validation_alias="FUNNEL_KEEP_DAYS",
         description="a number of days above 0",
+    )
+    prompt_form: Literal["auto", "full", "simple"] = Field(
+        "auto", validation_alias="FUNNEL_PROMPT_FORM", description="auto, full or simple"
     )
     learn: bool = Field(True, validation_alias="FUNNEL_LEARN", description="1 or 0")
     sandbox: str = Field("monty", validation_alias="FUNNEL_SANDBOX", description="the name of a sandbox")

@@ -11,6 +11,7 @@ from funnel.journal import Journal
 from funnel.llm.budget import Ledger
 from funnel.llm.meter import Meter
 from funnel.prompts.addenda import Prompts, shipped
+from funnel.prompts.forms import Form, Forms
 from funnel.run.words import ProvisionalWords
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools
@@ -28,7 +29,9 @@ class Run:
     `shape`: the kind of work that the router expects. `schema`: the form of the answer, if it must be typed.
     `prompts`: the prompts of each model. `findings`: those of earlier runs and of this one; None if neither
     are wanted. `tools`: the caller's own functions that the model's code may call. `event`: the id of the
-    run's own event, which contains all others.
+    run's own event, which contains all others. `form` and `sub_form`: the form of the prompts for the root
+    model and for that of sub-calls, chosen when the run began. `forms`: what is told of malformed replies, so
+    that later runs choose by them.
     """
 
     id: str
@@ -47,6 +50,9 @@ class Run:
     findings: FindingStore | None = None
     tools: RunTools = field(default_factory=RunTools)
     words: ProvisionalWords | None = None
+    forms: Forms = field(default_factory=Forms)
+    form: Form = "full"
+    sub_form: Form = "full"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from funnel.llm.shared import SharedLedger
 from funnel.memory.base import Memory
 from funnel.memory.swap.hot_swap import HotSwap
 from funnel.prompts.addenda import Prompts
+from funnel.prompts.forms import Forms
 from funnel.run.audience import Audience
 from funnel.run.context import Run
 from funnel.run.options import Options, ResumeOptions
@@ -90,6 +91,7 @@ class RunLifecycle:
         reserved: Collection[str],
         trace_dir: Path,
         prompts: Prompts,
+        forms: Forms,
         keep_s: float | None,
         learn: bool,
         daily: Limits | None,
@@ -101,6 +103,7 @@ class RunLifecycle:
         self._reserved = reserved
         self._trace_dir = trace_dir
         self._prompts = prompts
+        self._forms = forms
         self._keep_s = keep_s
         self._learn = learn
         self._sinks: list[Sink] = []
@@ -289,6 +292,7 @@ class RunLifecycle:
                         event=opened.id,
                         schema=how.schema,
                         prompts=self._prompts,
+                        forms=self._forms,
                         findings=findings if self._learn and record.learn else None,
                         tools=RunTools(how.tools),
                         words=ProvisionalWords(events, opened.id) if self._sinks or how.sink else None,
