@@ -57,9 +57,8 @@ def ls(memory: MemoryOption = None, as_json: JsonOption = False) -> None:
             return
         table = Table("run", "status", "calls", "question", box=None)
         for run in found["runs"]:
-            table.add_row(
-                run["run"], run["status"], str(run["model_calls"]), escape(run["question"][:QUESTION_CHARS])
-            )
+            calls = "?" if run["model_calls"] is None else str(run["model_calls"])
+            table.add_row(run["run"], run["status"], calls, escape(run["question"][:QUESTION_CHARS]))
         show.OUT.print(table)
         show.OUT.print(f"[dim]{escape(found['url'])}: {_holds(found['holds'])}[/]")
 
@@ -183,7 +182,7 @@ async def _listed(url: str | None) -> dict[str, Any]:
                 "started_at": listed.record.started_at,
                 "end_reason": listed.record.end_reason,
                 "status": "unfinished" if listed.answer is None else listed.answer.status,
-                "model_calls": 0 if listed.answer is None else listed.answer.usage.model_calls,
+                "model_calls": listed.model_calls,
             }
             async for listed in runs(memory, asker=LOCAL_OWNER)
         ]

@@ -135,24 +135,39 @@ class Journal:
         `MemoryFailed`.
         """
         self._attempt = await self._lease.take()
+        await self._load_entries()
+        await self._load_texts()
+        # Results of an earlier version, which kept no such record, may hold any text.
+        self.all_exposed |= bool(self._kept) and not self.exposed
+
+    async def model_calls(self) -> int:
+        """Return how many calls the run's attempts so far are booked for, as a resume counts them.
+
+        Needs no lease, so it also tells of a run that a process is working on. Raises: `RunUnknown` if an
+        entry cannot be read; `MemoryFailed`.
+        """
+        reader = Journal(self._memory, self._run, asker=self._asker)
+        await reader._load_entries()
+        return sum(outcome.calls for outcome in reader.spent if not outcome.cached)
+
+    async def _load_entries(self) -> None:
         asked: dict[tuple[int, tuple[int, ...]], Outcome] = {}
         after = ENTRY
         while keys := await self._memory.scan(self._where, ENTRY, after=after, limit=_LOADED):
             found = await self._memory.get_many(self._where, keys)
             for key in keys:
-                self._counted(len(found[key]))
+                if (stored := found.get(key)) is None:
+                    continue  # removed meanwhile, with its run
+                self._counted(len(stored))
                 attempt = int(key.removeprefix(ENTRY).partition("/")[0])
                 try:
-                    entry = entries.load(found[key])
+                    entry = entries.load(stored)
                 except ValueError as error:
                     reason = f"its entry {key} cannot be read ({error})"
                     raise RunUnknown(self._run, self._memory.url, reason) from error
                 self._take(entry, attempt, asked)
             after = keys[-1]
-        await self._load_texts()
         self.spent += asked.values()
-        # Results of an earlier version, which kept no such record, may hold any text.
-        self.all_exposed |= bool(self._kept) and not self.exposed
 
     async def _load_texts(self) -> None:
         after = TEXT

@@ -19,10 +19,15 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class ListedRun:
-    """A run and its answer; the answer is None if there is none yet."""
+    """A run and its answer; the answer is None if there is none yet.
+
+    `model_calls`: those that the answer reports, or that are booked for the run so far; a call in flight
+    counts, since it may be billed. None if a later version wrote the run's journal.
+    """
 
     record: RunRecord
     answer: Answer | None
+    model_calls: int | None
 
 
 async def runs(memory: Memory, *, asker: Asker) -> AsyncIterator[ListedRun]:
@@ -40,7 +45,16 @@ async def runs(memory: Memory, *, asker: Asker) -> AsyncIterator[ListedRun]:
                 return
             journal = Journal(memory, unquote(where.removeprefix(prefix)), asker=asker)
             try:
-                yield ListedRun(await journal.record(), await journal.answer())
+                record, answer = await journal.record(), await journal.answer()
             except RunUnknown:
                 continue  # what is left of a run whose record has expired, or somebody else's run
+            calls = await _calls_so_far(journal) if answer is None else answer.usage.model_calls
+            yield ListedRun(record, answer, calls)
         after = found[-1]
+
+
+async def _calls_so_far(journal: Journal) -> int | None:
+    try:
+        return await journal.model_calls()
+    except RunUnknown:
+        return None

@@ -120,7 +120,8 @@ def going_on(chat_server, model, docs, url):
     with another(chat_server, *asked) as process:
         assert model.asked.wait(120)
         [found] = json.loads(done("memory", "ls", "--memory", url, "--json"))["runs"]
-        assert found["status"] == "unfinished"
+        # Two turns have ended, and the part of the second is under way.
+        assert (found["status"], found["model_calls"]) == ("unfinished", 3)
         yield process, found["run"]
     no_secret_in(trace.read_text())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -285,6 +286,35 @@ async def test_runs_are_listed_by_name_with_their_answers_and_without_what_has_e
         await journal.begin(record("z"))
     found = [(listed.record.run, listed.answer) async for listed in listing.runs(memory, asker=LOCAL_OWNER)]
     assert found == [("a", answer("a")), ("c", answer("c"))]
+
+
+async def calls_listed(memory):
+    return [listed.model_calls async for listed in listing.runs(memory, asker=LOCAL_OWNER)]
+
+
+async def test_a_run_that_somebody_works_on_is_listed_with_the_calls_of_all_its_attempts(memory):
+    async with await begun(memory) as journal:
+        await journal.asked(StepId((0, 1), "c"), WORST)
+        await journal.ended(StepId((0, 1), "c"), said("paid"))
+        await journal.ended(StepId((0, 2), "c"), said("from the cache", cached=True))
+        await journal.asked(StepId((0, 3), "c"), WORST)
+    async with await resumed(memory) as again:
+        await again.asked(StepId((0, 3), "c"), WORST)
+        assert await calls_listed(memory) == [1 + 2]
+
+
+async def test_an_answered_run_is_listed_with_the_calls_of_its_answer(memory):
+    async with await begun(memory) as journal:
+        await journal.ended(StepId((0, 1), "c"), said("paid"))
+        await journal.finish(replace(answer("y"), usage=replace(answer("y").usage, model_calls=7)))
+    assert await calls_listed(memory) == [7]
+
+
+async def test_a_run_with_an_entry_of_a_later_version_is_listed_without_calls(memory):
+    async with await begun(memory) as journal:
+        await journal.ended(StepId((0, 1), "c"), said("paid"))
+    await memory.put_many(HERE, {"journal/000000/000000009": b'{"ended": "later"}'})
+    assert await calls_listed(memory) == [None]
 
 
 async def test_a_run_that_there_is_not_is_unknown(memory):
