@@ -26,7 +26,7 @@ _OPENING = re.compile(r"[ \t]*```[ \t]*([\w+-]*)")
 _ANY_FENCE = re.compile(r"^[ \t]*```.*?(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _STATEMENT = re.compile(r"[A-Za-z_]\w* = .*\(|import \w+$|from \w+ import |(?:for|if|while|def|with) .*:$")
 _CALL = re.compile(r"(?:await )?(\w+)\(")
-_TAG = re.compile(r"^<[a-z]+ \d{3,60}\b", re.MULTILINE)
+_TAG = re.compile(r"^<[a-z]+ [a-z]{3,60}\b", re.MULTILINE)
 _PYTHON = {"", "python", "py", "python3", "repl"}
 
 

@@ -10,7 +10,13 @@ from importlib.resources import files
 from itertools import count
 from string import Template
 
-_OPENING = re.compile(r"<(?P<kind>[a-z]+) (?P<key>[0-9]{3,60})(?P<attributes>[^>\n]*)>\n")
+_KEY_LETTERS = "bcdfghjkmp"
+"""Letters, since models take a number in the tags of a passage for its number; without vowels, no words."""
+_AS_LETTERS = str.maketrans("0123456789", _KEY_LETTERS)
+_KEY_CHARS, _LONGEST_KEY = 3, 60
+_OPENING = re.compile(
+    rf"<(?P<kind>[a-z]+) (?P<key>[{_KEY_LETTERS}]{{{_KEY_CHARS},{_LONGEST_KEY}}})(?P<attributes>[^>\n]*)>\n"
+)
 _ATTRIBUTE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -51,9 +57,10 @@ def fence(kind: str, text: str, **attributes: object) -> str:
 
 
 def _key(text: str, attempt: int) -> str:
-    # Three digits are one token. That matters because each turn repeats the tags of all earlier turns.
+    # Short, because each turn repeats the tags of all earlier turns.
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass") + b"." * attempt).digest()
-    return f"{int.from_bytes(digest):060d}"[-3 - 3 * attempt :]
+    digits = f"{int.from_bytes(digest):0{_LONGEST_KEY}d}"[-_KEY_CHARS * (1 + attempt) :]
+    return digits.translate(_AS_LETTERS)
 
 
 def fenced(kind: str, prompt: str) -> list[tuple[dict[str, str], str]]:
