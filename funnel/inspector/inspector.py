@@ -60,14 +60,10 @@ class Inspector:
                 await run.documents.restore()
             documents = await run.documents.add(hit.document for hit in hits)
         shared = Shared.of(run)
-        best = {
-            str(hit.document.id): (hit.passages[0].passage.start, hit.passages[0].passage.stop)
-            for hit in hits
-        }
         kept = await extraction.reserve(run)
         try:
             with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S):
-                ended = await self._inspect(shared, Task(run.question, documents, 0, run.event, ROOT, best))
+                ended = await self._inspect(shared, Task(run.question, documents, 0, run.event, ROOT, hits))
         finally:
             if kept is not None:
                 run.ledger.release(kept)

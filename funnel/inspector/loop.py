@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from funnel.errors import (
@@ -34,13 +34,14 @@ from funnel.inspector.transcript import (
     shorten,
     transcript,
 )
-from funnel.llm.base import MAX_REPLY_CHARS, Completion, Request, StepId
+from funnel.llm.base import MAX_REPLY_CHARS, Completion, Request, StepId, estimated_tokens
 from funnel.llm.hearing import unusable
 from funnel.prompts import fence, render
 from funnel.sandbox.base import CellResult, Sandbox, SandboxLimits, Session
 from funnel.trace.kinds import CellEnded, CellStarted, ReplyRejected, TurnStarted, WorkStopped
 from funnel.types import EndReason
 from indexes.fingerprint import joint_fingerprint
+from indexes.types import DocumentHit
 
 MAX_REPAIRS = 3
 PRELUDE = f"import {', '.join(MODULES)}"
@@ -56,8 +57,8 @@ TURN_OUTPUT_TOKENS = 8_192
 class Task:
     """A question over some documents at some depth. `parent`: the event that contains its events.
 
-    `path`: its path in the tree of the run, as in the journal. `best`: the span of the best passage in each
-    document that stage one found.
+    `path`: its path in the tree of the run, as in the journal. `hits`: what a search for the question found
+    in the documents.
     """
 
     question: str
@@ -65,7 +66,7 @@ class Task:
     depth: int
     parent: int
     path: tuple[int, ...]
-    best: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    hits: Sequence[DocumentHit] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +106,25 @@ class Inspection:
             run.root.name, "inspector", tools=described(run.tools), dialect=sandbox.dialect
         )
         context = await context_variable(task.documents, run.documents)
-        opening = await describe_context(
+        typed = ""
+        if self._schema is not None:
+            typed = render("inspector_typed", schema=fence("schema", self._schema.text))
+        room = run.root.prompt_room(TURN_OUTPUT_TOKENS) - estimated_tokens(system) - estimated_tokens(typed)
+        first = await describe_context(
             task.question,
             [document["id"] for document in context],
             run.documents,
-            task.best,
+            task.hits,
+            room=room,
             shape=run.shape if task.depth == 0 else None,
         )
-        if findings := await self._shared.recall.opening(task.question, task.documents):
-            opening = f"{opening}\n\n{findings}"
-        if self._schema is not None:
-            wanted = render("inspector_typed", schema=fence("schema", self._schema.text))
-            opening = f"{opening}\n\n{wanted}"
+        findings = await self._shared.recall.opening(task.question, task.documents)
+        opening = "\n\n".join(part for part in (first.text, findings, typed) if part)
         self._measure(system, opening)
         self._shared.recorder.texts(
             TextSpan(each["id"], 0, each["text"]) for each in context if each["text"] is not None
         )
+        self._shared.recorder.texts(TextSpan(each.document_id, each.start, each.text) for each in first.shown)
         variables = {
             "context": context,
             "question": task.question,

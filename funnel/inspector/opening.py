@@ -1,36 +1,40 @@
-"""The beginning of a task: the `context` variable, and the first message, which describes it.
+"""The beginning of a task: the `context` variable, and the first message, which shows the best of it.
 
 Both are bounded in size, however large the documents are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from funnel.inspector.shown import Shown, shown_texts, trimmed
+from funnel.llm.base import estimated_tokens
 from funnel.prompts import advice, fence
 from funnel.sandbox.base import HostError
-from funnel.text.sentences import sentences
 from funnel.types import Shape
 from funnel.workspace.documents import ReadableDocuments
-from indexes.retrieval.analysis import analyse
-from indexes.types import DocumentInfo
+from indexes.types import DocumentHit, DocumentInfo
 
 INLINE_CHARS = 100_000
 INLINE_TOTAL_CHARS = 4_000_000
-LISTED = 4
-LISTING_CHARS = 2_000
+LISTED = 20
+LISTING_CHARS = 3_000
 LABEL_CHARS = 80
 TITLE_CHARS = 200
 """Longer titles are cut wherever they are shown: one may be a whole page."""
-SHOWN = 2
-"""Number of documents with an excerpt. Every turn repeats the excerpts; a cell can print the rest."""
-WHOLE_CHARS = 500
-MATCH_CHARS = 220
-HEAD_CHARS, TAIL_CHARS = 100, 60
-ALONE_HEAD_CHARS, ALONE_TAIL_CHARS = 300, 100
-"""The same for a document without a best passage."""
+
+
+_INTRODUCTION = "From them, blank lines left out:"
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The first message, and the texts of documents in it."""
+
+    text: str
+    shown: tuple[Shown, ...]
 
 
 async def context_variable(names: Sequence[str], documents: ReadableDocuments) -> list[dict[str, Any]]:
@@ -58,55 +62,54 @@ async def describe_context(
     question: str,
     names: Sequence[str],
     documents: ReadableDocuments,
-    best: Mapping[str, tuple[int, int]],
+    hits: Sequence[DocumentHit],
     *,
+    room: int,
     shape: Shape | None = None,
-) -> str:
-    """Return the first message: the question, what `context` holds, and advice for its shape.
+) -> Opening:
+    """Return the first message: the question, what `context` holds, the best texts, advice for its shape.
 
-    `best`: the span of the best passage in each document that stage one found.
+    `hits`: what a search for the question found. `room`: how many estimated tokens the prompt may still have.
+    The texts get half of what is free, since every turn repeats them; the other half is for the turns.
     """
     infos = [documents.info(name) for name in names]
-    lines = [fence("question", question), *await _described(question, infos, documents, best)]
+    lines = [fence("question", question), *await _described(infos, documents)]
+    free = room - sum(map(estimated_tokens, lines))
+    shown = await shown_texts(infos, documents, hits, tokens=free // 2)
+    if shown:
+        lines.append(_INTRODUCTION)
+    places = {name: place for place, name in enumerate(names)}
+    for each in shown:
+        # Named by its place, since an id is foreign text, too.
+        chars = "all" if each.whole else f"{each.start} to {each.stop}"
+        of = f"context[{places[each.document_id]}]"
+        lines.append(fence("passage", trimmed(each.text), of=of, chars=chars))
     if shape is not None:
         lines.append(advice(shape))
-    return "\n".join(lines)
+    return Opening("\n".join(lines), tuple(shown))
 
 
-async def _described(
-    question: str,
-    infos: Sequence[DocumentInfo],
-    documents: ReadableDocuments,
-    best: Mapping[str, tuple[int, int]],
-) -> list[str]:
+async def _described(infos: Sequence[DocumentInfo], documents: ReadableDocuments) -> list[str]:
     whole = await documents.count()
     if not infos:
         none = f"context is empty: a first search found none of the {whole:,} documents."
         return [f"{none} Search with other words."]
     total = sum(info.n_chars for info in infos)
     large = any(info.n_chars > INLINE_CHARS for info in infos) or total > INLINE_TOTAL_CHARS
-    what = f"{len(infos)} of {whole:,} documents, these with {total:,} characters, best first"
-    lines = [
-        f"context: {what} (id, title, n_chars):",
+    what = f"{len(infos)} of {whole:,} documents, best first (place: id, title, n_chars)"
+    return [
+        f"context: {what}{'; large ones have text None: read() and grep() them' if large else ''}",
         fence("documents", "\n".join(_listed(infos))),
-        *(["Large ones have text None: read() and grep() them."] if large else []),
     ]
-    terms = frozenset(analyse(question))
-    for i, info in enumerate(infos[:SHOWN]):
-        # A document may be changed or deleted at any moment; then it is not shown.
-        with suppress(HostError):
-            what, text = await _excerpt(info, documents, best.get(info.id), terms)
-            # Named by its place, since an id is foreign text, too.
-            lines.append(fence("excerpt", text, of=f"context[{i}]", what=what))
-    return lines
 
 
 def _listed(infos: Sequence[DocumentInfo]) -> list[str]:
     """Return a line for each document, as many as there is room for."""
     lines: list[str] = []
     room = LISTING_CHARS
-    for info in infos[:LISTED]:
-        line = f"{info.id[:LABEL_CHARS]!r}, {info.title[:LABEL_CHARS]!r}, {info.n_chars}"
+    for place, info in enumerate(infos[:LISTED]):
+        title = "" if info.title == info.id else f" {info.title[:LABEL_CHARS]!r}"
+        line = f"{place}: {info.id[:LABEL_CHARS]!r}{title} {info.n_chars}"
         room -= _weight(line)
         if room < 0:
             break
@@ -119,42 +122,3 @@ def _listed(infos: Sequence[DocumentInfo]) -> list[str]:
 def _weight(text: str) -> int:
     """Return the length of an ASCII text that is estimated at the same number of tokens."""
     return max(len(text), len(text.encode("utf-8", "replace")) // 2)
-
-
-async def _excerpt(
-    info: DocumentInfo, documents: ReadableDocuments, best: tuple[int, int] | None, terms: frozenset[str]
-) -> tuple[str, str]:
-    """Return what is shown and its text: a short document whole, else beginning, best match and end."""
-    end = info.n_chars
-    if end <= WHOLE_CHARS:
-        return "whole", await documents.read(info.id)
-    if best is None:
-        spans, what = [(0, ALONE_HEAD_CHARS), (end - ALONE_TAIL_CHARS, end)], "beginning and end"
-    else:
-        start, stop = await _match(info, documents, best, terms)
-        spans = [(0, HEAD_CHARS), (start, stop), (end - TAIL_CHARS, end)]
-        what = f"beginning, {start} to {stop}, end"
-    parts = [await documents.read(info.id, start, stop) for start, stop in _joined(spans)]
-    return what, "\n[…]\n".join(parts)
-
-
-async def _match(
-    info: DocumentInfo, documents: ReadableDocuments, best: tuple[int, int], terms: frozenset[str]
-) -> tuple[int, int]:
-    """Return a span of the best passage that starts at the sentence with most terms of the question."""
-    start, stop = best
-    text = await documents.read(info.id, start, stop)
-    held = [(len(terms.intersection(analyse(text[a:b]))), -a) for a, b in sentences(text)]
-    first = start - max(held, default=(0, 0))[1]
-    return first, min(first + MATCH_CHARS, stop)
-
-
-def _joined(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the spans in order, with touching ones joined, so that nothing is shown twice."""
-    joined: list[tuple[int, int]] = []
-    for start, stop in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
-        else:
-            joined.append((start, stop))
-    return joined

@@ -1,4 +1,4 @@
-"""What the inspector is told first: bounded, whatever the documents are called and however long they are."""
+"""What the inspector is shown first: the best texts, bounded, whatever the documents hold and are called."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnel.inspector.opening import describe_context
+from funnel.inspector.shown import trimmed
 from funnel.llm.base import estimated_tokens
 from funnel.prompts import advice, fenced
+from funnel.reader.passages import MAX_CHARS, MAX_PASSAGES
+from funnel.text.locating import locate
 from funnel.types import Shape
-from indexes.types import DocumentId, DocumentInfo
+from indexes.types import DocumentHit, DocumentId, DocumentInfo, Hit, Passage, PassageId
 
-MOST_TOKENS = 4_000
-"""Of a whole opening but for the question."""
+ROOM = 28_000
+"""Estimated tokens that the rest of a prompt has by default."""
 
 
 @dataclass
@@ -40,66 +43,116 @@ class Texts:
         self.n_read += len(part)
         return part
 
-
-def opened(documents, best=None, question="Why?", **how):
-    return asyncio.run(describe_context(question, list(documents.texts), documents, best or {}, **how))
-
-
-def excerpts(documents, best=None, **how):
-    return [(about["what"], text) for about, text in fenced("excerpt", opened(documents, best, **how))]
-
-
-LONG = "".join(f"{n:04d}," for n in range(2_000))
-
-
-def test_a_short_document_is_shown_whole():
-    assert excerpts(Texts({"a": "Refunds take 14 days."})) == [("whole", "Refunds take 14 days.")]
+    def hits(self, found):
+        """Hits on these spans, best first: each a document with one passage."""
+        hits = []
+        for rank, (name, (start, stop)) in enumerate(found, start=1):
+            text = self.texts[name][start:stop]
+            passage = Passage(PassageId(f"{rank:04d}"), DocumentId(name), "v", start, stop, text)
+            hit = Hit(passage, 1 / rank, rank, {})
+            hits.append(DocumentHit(self.info(name), 1 / rank, rank, {}, (hit,)))
+        return hits
 
 
-def test_a_long_document_is_shown_with_beginning_best_match_and_end():
-    [(what, text)] = excerpts(Texts({"a": LONG}), {"a": (5_000, 5_220)})
-    assert what == "beginning, 5000 to 5220, end"
-    assert text.split("\n[…]\n") == [LONG[:100], LONG[5_000:5_220], LONG[-60:]]
+def opened(documents, found=(), question="Why?", room=ROOM, **how):
+    names, hits = list(documents.texts), documents.hits(found)
+    return asyncio.run(describe_context(question, names, documents, hits, room=room, **how)).text
 
 
-@pytest.mark.parametrize(
-    ("best", "shown"),
-    [
-        ((50, 250), [LONG[:250], LONG[-60:]]),
-        ((0, 50), [LONG[:100], LONG[-60:]]),
-        ((100, 200), [LONG[:200], LONG[-60:]]),
-        ((9_800, 10_000), [LONG[:100], LONG[9_800:]]),
-        ((5_000, 9_000), [LONG[:100], LONG[5_000:5_220], LONG[-60:]]),
-    ],
-)
-def test_nothing_is_shown_twice_and_a_match_is_cut(best, shown):
-    [(_, text)] = excerpts(Texts({"a": LONG}), {"a": best})
-    assert text.split("\n[…]\n") == shown
+def passages(documents, found=(), **how):
+    opening = opened(documents, found, **how)
+    return [(about["of"], about["chars"], text) for about, text in fenced("passage", opening)]
 
 
-def test_of_the_best_passage_the_sentence_with_the_most_of_the_question_is_shown():
-    passage = f"{'Filler stands here. ' * 40}The refund window is thirty days. {'More filler. ' * 40}"
-    [(_, text)] = excerpts(
-        Texts({"a": passage}), {"a": (0, len(passage))}, question="How long is the refund window?"
-    )
-    assert text.split("\n[…]\n")[1].startswith("The refund window is thirty days. More filler.")
+LONG = "".join(f"{n:05d}," for n in range(6_000))
 
 
-def test_only_the_first_two_documents_are_shown():
-    assert len(excerpts(Texts(dict.fromkeys("abcd", LONG)))) == 2
-
-
-def test_a_long_document_that_was_not_found_is_shown_by_beginning_and_end():
-    assert excerpts(Texts({"a": LONG})) == [
-        ("beginning and end", f"{LONG[:300]}\n[…]\n{LONG[-100:]}"),
+def test_short_documents_are_shown_whole_whatever_was_found():
+    texts = Texts({"a": "Refunds take 14 days.", "b": "Leases end in May."})
+    assert passages(texts, [("b", (0, 6))]) == [
+        ("context[0]", "all", "Refunds take 14 days."),
+        ("context[1]", "all", "Leases end in May."),
     ]
 
 
-def test_of_many_documents_the_rest_are_counted():
-    documents = Texts({f"d{n}": "" for n in range(50)})
+def test_of_long_documents_the_passages_that_the_reader_would_see_are_shown_best_first():
+    texts = Texts(dict.fromkeys("abcd", LONG))
+    assert passages(texts, [("c", (5_000, 6_000)), ("a", (0, 600))]) == [
+        ("context[2]", "5000 to 6000", LONG[5_000:6_000]),
+        ("context[0]", "0 to 600", LONG[:600]),
+    ]
+
+
+def test_a_short_document_among_long_ones_is_shown_whole():
+    texts = Texts({"a": LONG, "b": "x" * 900, "c": LONG, "d": LONG})
+    assert passages(texts, [("b", (100, 200))]) == [("context[1]", "all", "x" * 900)]
+
+
+def test_near_passages_of_a_document_are_shown_as_one():
+    texts = Texts(dict.fromkeys("abcd", LONG))
+    found = [("a", (1_000, 2_000)), ("a", (9_000, 9_500)), ("a", (2_100, 3_000)), ("a", (500, 1_200))]
+    assert [chars for _, chars, _ in passages(texts, found)] == ["500 to 3000", "9000 to 9500"]
+
+
+def test_of_a_few_long_documents_the_beginnings_are_shown_too():
+    texts = Texts({"a": LONG, "b": LONG})
+    shown = passages(texts, [("b", (6_000, 6_600))])
+    assert [(of, chars) for of, chars, _ in shown] == [
+        ("context[1]", "0 to 300"),
+        ("context[1]", "6000 to 6600"),
+        ("context[0]", "0 to 300"),
+    ]
+
+
+def test_as_much_is_shown_as_the_reader_gets():
+    texts = Texts({f"d{n}": LONG for n in range(30)})
+    shown = passages(texts, [(name, (600, 1_800)) for name in texts.texts])
+    assert len(shown) == min(MAX_PASSAGES, MAX_CHARS // 1_200)
+
+
+def test_a_small_prompt_shows_less_and_at_least_the_beginning_of_the_best():
+    texts = Texts({f"d{n}": LONG for n in range(30)})
+    found = [(name, (600, 1_800)) for name in texts.texts]
+    few = passages(texts, found, room=4_000)
+    assert 1 <= len(few) < len(passages(texts, found))
+    [(_, chars, text)] = passages(texts, found, room=1_400)
+    assert text
+    assert LONG[600:1_800].startswith(text)
+    assert chars == f"600 to {600 + len(text)}"
+
+
+def test_without_room_nothing_is_shown_but_what_there_is():
+    opening = opened(Texts({"a": LONG}), [("a", (0, 600))], room=0)
+    assert fenced("passage", opening) == []
+    assert fenced("documents", opening) == [({}, "0: 'a' '' 36000")]
+
+
+def test_twenty_titles_are_listed_and_the_rest_counted():
+    documents = Texts({f"d{n}": "" for n in range(50)}, {"d0": "Leases", "d1": "d1"})
     [(_, listed)] = fenced("documents", opened(documents))
-    assert listed.splitlines()[0] == "'d0', '', 0"
-    assert listed.splitlines()[4:] == ["… and 46 more"]
+    assert listed.splitlines()[:3] == ["0: 'd0' 'Leases' 0", "1: 'd1' 0", "2: 'd2' '' 0"]
+    assert listed.splitlines()[20:] == ["… and 30 more"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("a\n\n \n\u00a0\nb  \n", "a\nb"),
+        ("Revenue          7,966           10,997", "Revenue  7,966  10,997"),
+        ("def f():\n        return 1", "def f():\n        return 1"),
+        (f"{' ' * 90}Total", f"{' ' * 24}Total"),
+        ("---\ntitle: Leases\ntags:\n  - a\n---\nThe lease ends.", "The lease ends."),
+        ("---\nThe lease ends.\n---\n", "---\nThe lease ends.\n---"),
+    ],
+)
+def test_blank_lines_wide_gaps_and_front_matter_are_left_out(stored, shown):
+    assert trimmed(stored) == shown
+
+
+@given(st.text(alphabet=st.sampled_from("ab,. \n\t\u00a0"), max_size=300))
+def test_a_line_that_is_shown_is_found_where_it_is_stored(stored):
+    for line in trimmed(stored).splitlines():
+        assert locate(stored, line) is not None or len(line.split()) < 2
 
 
 @pytest.mark.parametrize("shape", get_args(Shape))
@@ -128,13 +181,16 @@ DOCUMENTS = st.dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
-@given(DOCUMENTS, st.booleans())
-def test_the_opening_is_bounded_whatever_titles_ids_and_documents(documents, found):
+@given(DOCUMENTS, st.booleans(), st.integers(0, 30_000))
+def test_the_opening_is_bounded_whatever_titles_ids_and_documents(documents, found, room):
     texts = Texts(
         {name: (filler * n)[:n] for name, (_, filler, n) in documents.items()},
         {name: title for name, (title, _, _) in documents.items()},
     )
-    best = {name: (n // 3, n // 2) for name, (_, _, n) in documents.items()} if found else {}
-    opening = opened(texts, best, shape="scan")
-    assert estimated_tokens(opening) <= MOST_TOKENS
-    assert len(opening) <= 6_000
+    spans = [(name, (n // 3, n // 2)) for name, (_, _, n) in documents.items() if n > 6]
+    bare = estimated_tokens(opened(texts, room=0, shape="scan"))
+    assert bare <= 4_000
+    opening = opened(texts, spans if found else (), room=room, shape="scan")
+    assert estimated_tokens(opening) <= bare + max(0, room // 2)
+    assert len(opening) <= MAX_CHARS + 6_000
+    assert texts.n_read <= 4 * MAX_CHARS
