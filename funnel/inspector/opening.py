@@ -98,7 +98,7 @@ async def _described(infos: Sequence[DocumentInfo], documents: ReadableDocuments
     large = any(info.n_chars > INLINE_CHARS for info in infos) or total > INLINE_TOTAL_CHARS
     what = f"{len(infos)} of {whole:,} documents, best first (place: id, title, n_chars)"
     return [
-        f"context: {what}{'; large ones have text None: read() and grep() them' if large else ''}",
+        f"context: {what}.{' Large ones have text None: read() and grep() them.' if large else ''}",
         fence("documents", "\n".join(_listed(infos))),
     ]
 

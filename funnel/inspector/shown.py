@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from funnel.llm.base import estimated_tokens
-from funnel.reader.passages import LABEL_TOKENS, MAX_CHARS, choose
+from funnel.reader.passages import LABEL_TOKENS, MAX_CHARS, MAX_PASSAGES, choose
 from funnel.sandbox.base import HostError
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentHit, DocumentId, DocumentInfo
@@ -48,7 +48,7 @@ async def shown_texts(
 ) -> list[Shown]:
     """Return what is shown of these documents, best first, in at most `tokens` estimated tokens.
 
-    All of them whole if they are short together; else the passages that the reader would be shown, with short
+    All of them whole if they are few and short together; else the passages that the reader would be shown, with short
     documents whole. A document that was changed or deleted meanwhile is left out.
     """
     shown: list[Shown] = []
@@ -69,7 +69,7 @@ async def shown_texts(
 
 def _wanted(infos: Sequence[DocumentInfo], hits: Sequence[DocumentHit]) -> Iterator[tuple[DocumentId, Span]]:
     """Yield what should be shown, best first."""
-    if sum(info.n_chars for info in infos) <= MAX_CHARS:
+    if len(infos) <= MAX_PASSAGES and sum(info.n_chars for info in infos) <= MAX_CHARS:
         yield from ((info.id, (0, info.n_chars)) for info in infos)
         return
     sizes = {info.id: info.n_chars for info in infos}
