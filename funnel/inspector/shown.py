@@ -48,8 +48,8 @@ async def shown_texts(
 ) -> list[Shown]:
     """Return what is shown of these documents, best first, in at most `tokens` estimated tokens.
 
-    All of them whole if they are few and short together; else the passages that the reader would be shown, with short
-    documents whole. A document that was changed or deleted meanwhile is left out.
+    All of them whole if they are few and short together; else the passages that the reader would be shown,
+    with short documents whole. A document that was changed or deleted meanwhile is left out.
     """
     shown: list[Shown] = []
     for info, span in _joined(infos, _wanted(infos, hits)):
