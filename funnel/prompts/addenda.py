@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from funnel.errors import BadSetting
 from funnel.prompts import render
+from funnel.prompts.forms import Form
 
 MAX_TEXT_CHARS = 4_000
 """Limit of an addendum, which is added to every prompt of its purpose."""
@@ -47,13 +48,16 @@ class Prompts:
 
     addenda: tuple[Addendum, ...] = ()
 
-    def render_for(self, model: str, name: str, **values: object) -> str:
+    def render_for(self, model: str, name: str, *, form: Form = "full", **values: object) -> str:
         """Return the prompt file `name`.md with its placeholders filled, and with the addenda for `model`.
+
+        The simple form of it is in the file `name`_simple.md.
 
         Raises: `KeyError` as `render` does.
         """
         added = [addendum.text for addendum in self.addenda if addendum.applies_to(model, name)]
-        return "\n\n".join([render(name, **values), *added])
+        file = name if form == "full" else f"{name}_simple"
+        return "\n\n".join([render(file, **values), *added])
 
 
 @cache

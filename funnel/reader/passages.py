@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from funnel.llm.base import estimated_tokens
+from funnel.prompts.forms import Form
 from funnel.text.citations import CitableText
 from indexes.types import DocumentHit, Hit
 
@@ -14,17 +15,23 @@ LABEL_TOKENS = 60
 """An upper limit for the number and the title of a passage."""
 MAX_PASSAGES = 20
 MAX_CHARS = 24_000
+FEW_PASSAGES, FEW_CHARS = 5, 4_000
+"""The same for a small model, which loses the answer among more: about 1,000 tokens."""
 
 
-def choose(hits: Sequence[DocumentHit]) -> list[tuple[DocumentHit, Hit]]:
-    """Return the best passages of all documents, best first, as many as fit one prompt; at least one."""
+def choose(hits: Sequence[DocumentHit], form: Form = "full") -> list[tuple[DocumentHit, Hit]]:
+    """Return the best passages of all documents, best first, as many as fit one prompt; at least one.
+
+    A prompt of the simple form holds few.
+    """
+    most, most_chars = (FEW_PASSAGES, FEW_CHARS) if form == "simple" else (MAX_PASSAGES, MAX_CHARS)
     pairs = [(document, hit) for document in hits for hit in document.passages]
     pairs.sort(key=lambda pair: (-pair[1].score, pair[1].passage.id))
     chosen: list[tuple[DocumentHit, Hit]] = []
     size = 0
-    for document, hit in pairs[:MAX_PASSAGES]:
+    for document, hit in pairs[:most]:
         size += len(hit.passage.text)
-        if chosen and size > MAX_CHARS:
+        if chosen and size > most_chars:
             break
         chosen.append((document, hit))
     return chosen
