@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 HostFunction = Callable[..., Awaitable[Any]]
 """A function that code in the sandbox can call. Its arguments are JSON values of limited depth; it may
-return any JSON value."""
+return any JSON value. A compiled regular expression arrives as its repr, which
+`funnel.sandbox.values.compiled_pattern` reads."""
 
 
 class HostError(Exception):

@@ -7,10 +7,11 @@ counts against the limits.
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_DEPTH = 32
 MAX_PARTS = 200_000
@@ -25,6 +26,7 @@ MAX_VARIABLES = 500
 MAX_MESSAGE = 2_000
 _OBJECT_REPR = re.compile(
     r"dict_(keys|values|items)\(\[|range\(\d+, -?\d+|deque\(\[|<(function|built-in|re\.Match|class) "
+    r"|<[A-Za-z_][\w.]* object[ >]"
 )
 """The Monty engine passes some objects as their repr, which could be mistaken for a prompt or a name."""
 
@@ -36,7 +38,8 @@ class NotPlain(TypeError):
 def bounded_arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """Copy all arguments of one call into str, int, float, bool, None, list and dict.
 
-    Tuples and sets become lists. One set of limits applies to all arguments together.
+    Tuples and sets become lists, and a compiled regular expression its repr (`compiled_pattern` reads it).
+    One set of limits applies to all arguments together.
     Raises: `NotPlain` if there is anything else among them or they exceed one of the limits above.
     """
     if len(args) + len(kwargs) > MAX_ARGUMENTS:
@@ -56,6 +59,36 @@ def refuse_objects(values: Iterable[Any]) -> None:
             raise NotPlain(
                 f"{value[:60]!r} is the repr of an object; pass list(...) of it, or the text that you mean"
             )
+
+
+class Compiled(NamedTuple):
+    """A compiled regular expression as it crosses to the host."""
+
+    pattern: str
+    flags: int
+
+
+def compiled_pattern(value: Any) -> Compiled | None:
+    """Return pattern and flags of a compiled regular expression that the code passed; None for another value.
+
+    It crosses as text, its whole repr: `re.compile('a b', re.IGNORECASE)`.
+    """
+    if not (isinstance(value, str) and value.startswith("re.compile(") and value.endswith(")")):
+        return None
+    try:
+        call = ast.parse(value, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    match call:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="re"), attr="compile"),
+            args=[ast.Constant(value=str(pattern)), *rest],
+            keywords=[],
+        ):
+            names = [node.attr for each in rest for node in ast.walk(each) if isinstance(node, ast.Attribute)]
+            flags = [getattr(re, name, 0) for name in names]
+            return Compiled(pattern, sum(int(flag) for flag in flags if isinstance(flag, re.RegexFlag)))
+    return None
 
 
 def copy_from_host(value: Any) -> Any:
@@ -95,6 +128,13 @@ def _base(value: Any) -> type:
     return kind if kind in _BASES else next((base for base in _BASES if isinstance(value, base)), kind)
 
 
+def _repr_of(pattern: re.Pattern[str]) -> str:
+    """Return the repr of a regular expression, whole; Python's own ends after 200 characters."""
+    flags = re.RegexFlag(pattern.flags & ~re.UNICODE)
+    names = [f"re.{flag.name}" for flag in re.RegexFlag if flag & flags and flag.name is not None]
+    return f"re.compile({pattern.pattern!r}{', ' if names else ''}{'|'.join(names)})"
+
+
 class _Copier:
     """Copies values and counts their parts and characters against limits; None means no limit."""
 
@@ -124,6 +164,8 @@ class _Copier:
             return [self.copy(item, depth + 1) for item in value]
         if kind is dict:
             return {self._key(key): self.copy(item, depth + 1) for key, item in value.items()}
+        if kind is re.Pattern and type(value.pattern) is str:
+            return self._text(_repr_of(value))
         raise NotPlain(
             f"a value of type {type(value).__name__} cannot be passed; pass str, int, float, bool, None, "
             "or lists and dicts of these"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any, NoReturn
 
 import pytest
 
 from funnel.errors import BudgetExceeded
 from funnel.sandbox.base import CellResult, HostFunction, Sandbox, SandboxLimits
+from funnel.sandbox.values import Compiled, compiled_pattern
 from funnel.testing.sandbox.fixtures import FUNCTIONS, TIGHT
 from funnel.testing.sandbox.isolation import IsolationContract
 from funnel.testing.sandbox.names import NamesContract
@@ -259,6 +261,26 @@ class SandboxContract(IsolationContract, NamesContract, VariablesContract):
         assert repr(seen[0]) == repr(
             {"n": None, "t": True, "i": 1, "big": 2**70, "f": 1.0, "s": "é\U0001f600", "l": [[], {}]}
         )
+
+    @pytest.mark.parametrize(
+        ("written", "crosses"),
+        [
+            ("re.compile(r'a \\d+')", Compiled(r"a \d+", 0)),
+            ("re.compile('it\\'s \"x\"\\n', re.I)", Compiled('it\'s "x"\n', re.IGNORECASE)),
+            ("re.compile('é' * 300, re.M | re.S)", Compiled("é" * 300, re.MULTILINE | re.DOTALL)),
+        ],
+    )
+    async def test_a_compiled_pattern_crosses_with_its_flags(
+        self, sandbox: Sandbox, written: str, crosses: Compiled
+    ) -> None:
+        seen: list[Any] = []
+
+        async def take(value: Any, *, also: Any) -> None:
+            seen.extend([value, also])
+
+        result = await self.one(sandbox, f"import re\np = {written}\ntake(p, also=p)", take=take)
+        assert result.error is None
+        assert [compiled_pattern(value) for value in seen] == [crosses, crosses]
 
     async def test_nothing_inside_changes_a_value_of_the_host(self, sandbox: Sandbox) -> None:
         given, kept = {"context": ["a"]}, ["a"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from enum import StrEnum
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from funnel.sandbox.values import (
     MAX_NAME,
     NotPlain,
     bounded_arguments,
+    compiled_pattern,
     copy_from_host,
     refuse_objects,
     text_bytes,
@@ -136,3 +138,31 @@ def test_a_lone_surrogate_of_ours_becomes_one_character():
 
 def test_the_size_of_text_is_counted_in_bytes_of_utf_8():
     assert text_bytes({"é": ["ab", 1, None]}) == 2 + 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a",
+        "re.compile('a'",
+        "re.compile(a)",
+        "re.compile(1)",
+        "x.compile('a')",
+        "re.compile('a', flags=2)",
+        3,
+    ],
+)
+def test_what_is_not_the_repr_of_a_pattern_is_not_taken_for_one(text):
+    assert compiled_pattern(text) is None
+
+
+@given(
+    st.text(max_size=400),
+    st.sampled_from(
+        [0, re.IGNORECASE, re.MULTILINE, re.DOTALL, re.VERBOSE, re.ASCII, re.IGNORECASE | re.VERBOSE]
+    ),
+)
+def test_any_pattern_crosses_whole(text, flags):
+    pattern = re.compile(re.escape(text), flags)
+    (crossed,), _ = bounded_arguments([pattern], {})
+    assert compiled_pattern(crossed) == (re.escape(text), flags)
