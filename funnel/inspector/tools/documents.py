@@ -123,7 +123,7 @@ class DocumentTools:
         return await self._documents.read(doc, start, stop)
 
     @tool(
-        prompt="- `grep(regex, docs=None, context=80, ignore_case=False)` -> dicts id, title, start, stop, "
+        prompt="- `grep(pattern, docs=None, context=80, ignore_case=False)` -> dicts id, title, start, stop, "
         'text, before, after, line (print this), 200 at most (a remark tells of more); docs: ids, "all", '
         "None (context and what search found).",
         replayed=_over_everything,
@@ -176,7 +176,7 @@ class DocumentTools:
 
     @tool(
         prompt="- `recall(query, k=10)` -> dicts text, asked, id, start, stop of what earlier runs found; "
-        "check and cite(it).",
+        "check, then cite() one.",
         replayed=always,
         exposes=Exposes.RECORDED,
         bounds=Bounds(chars=MAX_RECALL_CHARS),

@@ -66,8 +66,8 @@ class ReportTools:
         return self.shared.run
 
     @tool(
-        prompt='- `cite(match)` (the sentence around it), `cite(doc, start, stop)`, `cite(doc, quote="exact '
-        'words")` (spaces aside) -> "[3]".',
+        prompt='- `cite(doc, start=None, stop=None, quote=None)` -> "[3]": doc alone is a match (the '
+        "sentence around it); quote: exact words of doc, spaces aside.",
         exposes=Exposes.RECORDED,
         bounds=DOCUMENT,
     )
