@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from funnel.errors import BadAnswer, BudgetExceeded, ContextTooLong, LLMError
 from funnel.inspector.citations import CitationRegistry
 from funnel.inspector.loop import Unfinished
+from funnel.inspector.replies import prose
 from funnel.inspector.tools.registry import names
-from funnel.inspector.transcript import Turn, middle_out, prose
+from funnel.inspector.transcript import Turn, middle_out
 from funnel.llm.base import Completion, Message, Request, StepId, estimated_tokens
 from funnel.llm.budget import Reservation
 from funnel.llm.hearing import unusable

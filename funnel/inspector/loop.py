@@ -18,18 +18,17 @@ from funnel.errors import (
 )
 from funnel.findings.provenance import TextSpan
 from funnel.inspector.opening import context_variable, describe_context
+from funnel.inspector.replies import Code, parse
 from funnel.inspector.shared import Shared
 from funnel.inspector.tools.host import Host
 from funnel.inspector.tools.models import Recurse
-from funnel.inspector.tools.registry import MODULES, described
+from funnel.inspector.tools.registry import MODULES, described, names
 from funnel.inspector.tools.report import Submission
 from funnel.inspector.transcript import (
     MIN_TURNS_TOKENS,
-    Code,
     Turn,
     compact,
     feedback,
-    parse,
     room_for_turns,
     shorten,
     transcript,
@@ -158,7 +157,9 @@ class Inspection:
                 if not self._turns:
                     raise
                 return self._unfinished(str(error), EndReason.of(error))
-            code = parse(completion.text, cut=completion.finish_reason == "length")
+            code = parse(
+                completion.text, cut=completion.finish_reason == "length", tools=names(self._run.tools)
+            )
             if not isinstance(code, Code):
                 return self._rejected(completion, code.reason, turn.id)
             self._repairs = 0
@@ -169,7 +170,8 @@ class Inspection:
             except SandboxDied as error:
                 return self._unfinished(str(error), EndReason.BROKEN)
             self._host.printed(result.stdout)
-            self._tell(Turn(completion.text, feedback(result, self._host.remarks)))
+            remarks = [*([code.remark] if code.remark else []), *self._host.remarks]
+            self._tell(Turn(completion.text, feedback(result, remarks)))
             used_up = self._used_up(result.stdout) if self._host.submission is None else None
             if used_up is not None:
                 return self._unfinished(str(used_up), EndReason.BUDGET)

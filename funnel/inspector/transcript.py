@@ -1,13 +1,13 @@
-"""The text that passes between model and sandbox: code, feedback, and a bounded transcript; no I/O."""
+"""The text that passes from the sandbox to the model: feedback, and a bounded transcript; no I/O."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from funnel.errors import BudgetTooSmall
-from funnel.llm.base import MAX_REPLY_CHARS, Message, estimated_tokens
+from funnel.llm.base import Message, estimated_tokens
 from funnel.prompts import fence
 from funnel.sandbox.base import CellError, CellResult
 
@@ -22,77 +22,7 @@ FENCE_TOKENS = 40
 """An upper limit for the tags of a fence, whose key may be long."""
 _KEEP_WHOLE = 3
 _DROPPED_CELL = "```python\n# dropped: an earlier cell, already run\n```"
-_OPENING = re.compile(r"[ \t]*```[ \t]*([\w+-]*)")
-_ANY_FENCE = re.compile(r"^[ \t]*```.*?(?:^[ \t]*```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_STATEMENT = re.compile(r"[A-Za-z_]\w* = .*\(|import \w+$|from \w+ import |(?:for|if|while|def|with) .*:$")
-_CALL = re.compile(r"(?:await )?(\w+)\(")
 _TAG = re.compile(r"^<[a-z]+ [a-z]{3,60}\b", re.MULTILINE)
-_PYTHON = {"", "python", "py", "python3", "repl"}
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """The code of a reply."""
-
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A reply without exactly one block: what was wrong with it, and what to do."""
-
-    reason: str
-
-
-def parse(reply: str, *, cut: bool = False) -> Code | Malformed:
-    """Return the code of a reply: its one fenced python block. `cut`: the model ran out of tokens."""
-    if len(reply) > MAX_REPLY_CHARS:
-        return Malformed(
-            f"Your reply has {len(reply):,} characters; at most {MAX_REPLY_CHARS:,} are read, so nothing "
-            "was run. Write one short block, and build long texts in variables."
-        )
-    blocks = [body for language, body in _blocks(reply) if language.lower() in _PYTHON]
-    if len(blocks) == 1 and blocks[0].strip():
-        return Code(blocks[0])
-    if len(blocks) > 1:
-        return Malformed(
-            f"Your reply has {len(blocks)} python blocks; nothing was run. Write all code in one block."
-        )
-    if cut:
-        return Malformed(
-            "Your reply was cut off before its python block ended; nothing was run. Write less code."
-        )
-    if not reply.strip():
-        return Malformed("Your reply was empty. Write one ```python block.")
-    return Malformed(
-        "Your reply has no ```python block, so nothing was run. Prose is not an answer: "
-        "write one block, and when you know the answer call submit(...) in it."
-    )
-
-
-def _blocks(reply: str) -> Iterator[tuple[str, str]]:
-    """Yield language and body of each fenced block that ends, in time linear in the reply."""
-    lines = reply.split("\n")
-    language, begun = "", -1
-    last = max((i for i, line in enumerate(lines) if line.strip(" \t") == "```"), default=-1)
-    for i, line in enumerate(lines[: last + 1]):
-        if begun >= 0 and line.strip(" \t") == "```":
-            yield language, "".join(f"{each}\n" for each in lines[begun:i])
-            begun = -1
-        elif begun < 0 and i < last and (opening := _OPENING.match(line)):
-            language, begun = opening[1], i + 1
-
-
-def prose(reply: str, tools: Collection[str]) -> str:
-    """Return what a reply says in words: the text outside its fences; "" if that begins like code.
-
-    `tools`: the names of what the model's code may call, since a call of one of them is not prose.
-    """
-    text = _ANY_FENCE.sub("", reply[:MAX_REPLY_CHARS]).strip()
-    line = text.partition("\n")[0].rstrip()
-    called = _CALL.match(line)
-    is_code = _STATEMENT.match(line) or (called and called[1] in {"print", *tools})
-    return "" if is_code else text
 
 
 def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str:

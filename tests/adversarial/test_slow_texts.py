@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from funnel.errors import BadAnswer
 from funnel.findings.provenance import MAX_REMEMBERED, Provenance, TextSpan
-from funnel.inspector.transcript import Code, _blocks, parse, prose
+from funnel.inspector.fences import blocks
+from funnel.inspector.replies import Code, parse, prose
 from funnel.schema.json_values import first_json
 from funnel.text.citations import uncited
 from funnel.text.sentences import sentences, statements
@@ -22,7 +23,9 @@ SOON_S = 3.0
 """What each took before, where it took long, is more than ten times as much."""
 REPLIES = [
     "```a\n" * 20_000, "```python\nx\n" * 8_000, " " * LIMIT, "\n ```" * 20_000, "```\n" * 25_000,
-    "`" * LIMIT, "\t" * 50_000 + "```\n" + "\t" * 49_000, "[" * LIMIT, "{" * 50 + "x" * 90_000,
+    "```python\ns = '''\n```\n" * 5_000, "```python\n'''\n" + '```python\n"""x"""\n```\n' * 4_000,
+    "<code>" * 16_000, "print(\n" * 14_000, "x = 1\n" * 16_000, "`" * LIMIT,
+    "\t" * 50_000 + "```\n" + "\t" * 49_000, "[" * LIMIT, "{" * 50 + "x" * 90_000,
     '{"a":' * 20_000,
     "[1," * 30_000, '"' * LIMIT, "a. " * 30_000, "\n" * LIMIT, "\n " * 50_000 + "x",
     ". " + " " * 90_000 + "a",
@@ -58,10 +61,20 @@ def test_no_reply_takes_long_to_read(read):
     assert time.thread_time() - began < SOON_S
 
 
-@given(st.lists(st.sampled_from(["```", "```python", " ```py x", "\t``` ", "x", "", "````", "a ```"])))
-def test_the_blocks_of_a_reply_are_those_of_the_pattern(lines):
-    reply = "\n".join(lines)
-    assert list(_blocks(reply)) == FENCE.findall(reply + "\n")
+@given(st.lists(st.sampled_from([("```python", "x = 1"), (" ```py", "y"), ("```", ""), ("```json a", "{}")])))
+def test_the_blocks_of_a_reply_are_those_of_the_pattern(parts):
+    reply = "".join(f"{opening}\n{body}\n``` \nwords\n" for opening, body in parts)
+    assert [(block.label, block.body) for block in blocks(reply)] == FENCE.findall(reply)
+
+
+@given(
+    st.lists(st.sampled_from(["```", "```python", "~~~", "````", "x = 1", "s = '''", "a ```", "", "``` b c"]))
+)
+def test_the_blocks_of_any_reply_follow_one_another(lines):
+    reply, at = "\n".join(lines), 0
+    for block in blocks(reply):
+        assert at <= block.start < block.stop <= len(reply) + 1
+        at = block.stop
 
 
 def test_a_reply_of_unclosed_fences_before_a_block_still_has_its_code():

@@ -8,9 +8,9 @@ import pytest
 from second_stage import a_run, cell
 
 from funnel.inspector import Inspector
+from funnel.inspector.replies import prose
 from funnel.inspector.tools.declaration import Exposes, declared
 from funnel.inspector.tools.registry import OWNERS, TOOLS, described, names
-from funnel.inspector.transcript import prose
 from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from funnel.prompts import render
