@@ -16,19 +16,20 @@ import json
 import math
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from funnel.errors import BadPattern, MemoryFailed
+from funnel.workspace.patterns import understood
 
 _WORKER = Path(__file__).with_name("grep_worker.py")
 _START_S = 30.0
 _GRACE_S = 30
 """How much later than this process the worker itself gives up, in case this process is gone."""
 _MAX_PATTERN_CHARS = 100_000
-_MAX_MATCHES = 2**32 - 1  # the most that a frame can say
+_MAX_NUMBER = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A pattern and how to search for it. `reach`: characters of the longest match that is found exactly."""
+    """A pattern and how to search for it. `reach`: characters of the longest match that is found exactly.
+
+    A space in the pattern matches any white space, and a word also where it is divided by a hyphen.
+    """
 
     pattern: str
     ignore_case: bool
@@ -118,8 +122,10 @@ class Scan:
     async def prepare(self) -> None:
         """Compile the pattern. Raises: `BadPattern`."""
         search = self._search
+        found = await asyncio.to_thread(understood, search.pattern, ignore_case=search.ignore_case)
         asked = {
             "pattern": search.pattern, "ignore_case": search.ignore_case,
+            "spaced": found.spaced, "literals": found.literals, "folded": found.ignore_case,
             "reach": search.reach, "context": search.context, "late_s": math.ceil(self._piece_s) + _GRACE_S,
         }  # fmt: skip
         # The worker may just have been started, on a busy machine.
@@ -130,12 +136,26 @@ class Scan:
         await self._ask(b"N", timeout_s=_START_S)
 
     async def feed(
-        self, document_id: str, piece: bytes, *, last: bool, limit: int
+        self, document_id: str, piece: bytes, *, last: bool, limit: int, skip: int = 0
     ) -> tuple[int, list[Match]]:
-        """Return how many matches the next piece (UTF-8) completes, and the first `limit` of them."""
-        request = (b"L" if last else b"T") + min(limit, _MAX_MATCHES).to_bytes(4, "big") + piece
+        """Return how many matches the next piece (UTF-8) completes, and `limit` of them after `skip`."""
+        request = (b"L" if last else b"T") + _number(limit) + _number(skip) + piece
         answer = await self._ask(request, timeout_s=self._piece_s)
         return answer["count"], [Match(document_id, *found) for found in answer["found"]]
+
+    async def batch(
+        self, documents: Sequence[tuple[str, bytes, int]], *, limit: int
+    ) -> tuple[dict[str, int], list[Match]]:
+        """Search whole documents (id, UTF-8, how many matches to leave out) as one piece of text.
+
+        Returns: the number of matches in each document that has any, and `limit` matches.
+        """
+        sizes = json.dumps([(len(text), skip) for _, text, skip in documents]).encode()
+        texts = (text for _, text, _ in documents)
+        request = b"".join([b"B", _number(limit), _number(len(sizes)), sizes, *texts])
+        answer = await self._ask(request, timeout_s=self._piece_s)
+        counts = {documents[place][0]: count for place, count in answer["counts"]}
+        return counts, [Match(documents[place][0], *found) for place, found in answer["found"]]
 
     async def _ask(self, request: bytes, *, timeout_s: float) -> dict[str, Any]:
         pattern = self._search.pattern
@@ -163,3 +183,8 @@ class Scan:
                 pattern, answer["error"], advice=f"{advice} (re.escape).", position=answer.get("position")
             )
         return answer
+
+
+def _number(value: int) -> bytes:
+    """Return a number as the worker reads it, or the largest that it can read."""
+    return min(value, _MAX_NUMBER).to_bytes(4, "big")

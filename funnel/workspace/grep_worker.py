@@ -1,37 +1,76 @@
 """The process that runs regular expressions, started by path; knows pieces of text, nothing of funnel.
 
 A frame is four bytes of length and a body, in both directions. Requests are `P` and JSON (a pattern), `N` (a
-new document), and `T` or `L`, the number of matches to return and UTF-8 (the next or last piece of its text).
-The answer to each is one frame of JSON.
+new document), `T` or `L`, two numbers and UTF-8 (the next or last piece of its text), and `B`, a number, JSON
+(for each of several whole documents its size in bytes, and how many of its matches to leave out) and UTF-8
+(their texts). The numbers are of four bytes: how many matches to return, how many to leave out before. The
+answer to each is one frame of JSON.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
 import sys
 import warnings
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 _MEMORY_BYTES = 1 << 30
 _PR_SET_PDEATHSIG = 1
 
+_DIVIDED = re.compile(r"(?<=[^\W\d_])(?:\u00ad[ \t]*(?:\r?\n[ \t]*)?|[-\u2010][ \t]*\r?\n[ \t]*)(?=[^\W\d_])")
+"""Where a word is divided: at a soft hyphen, or at a hyphen that ends a line."""
+_MAYBE_DIVIDED = re.compile(rb"(?:\xc2\xad|(?:-|\xe2\x80\x90)[ \t]*\r?\n)[ \t\r\n]*")
+"""All that `_DIVIDED` finds, in UTF-8, and some more."""
+_ODD_CASES = ("\u0130".encode(), "\u0131".encode(), "\u017f".encode(), "\u212a".encode())
+"""The characters that match an ASCII letter if case is ignored: of i, i, s and k."""
+
+Span = tuple[int, int]
+Found = tuple[int, int, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Literals of which a text with a match holds one, in UTF-8, and in lower case if case is `folded`."""
+
+    literals: tuple[bytes, ...] = ()
+    folded: bool = False
+
+    def may_match(self, text: bytes) -> bool:
+        """Return whether a text may hold a match; False is sure."""
+        if not self.literals or self._holds_one(text):
+            return True
+        if _MAYBE_DIVIDED.search(text) and self._holds_one(_MAYBE_DIVIDED.sub(b"", text)):
+            return True
+        return self.folded and not text.isascii() and any(odd in text for odd in _ODD_CASES)
+
+    def _holds_one(self, text: bytes) -> bool:
+        searched = text.lower() if self.folded else text
+        return any(literal in searched for literal in self.literals)
+
 
 @dataclass(slots=True)
 class Scanner:
-    """Finds in pieces of a document what `re.finditer` finds in the whole.
+    """Finds in pieces of a document what `re.finditer` finds in the whole, and in words that are divided.
 
     A match is reported once `reach` and `context` characters after its start have arrived. So a pattern that
     looks at no more than `reach` characters before and after a match's start finds it exactly. A longer
     match is truncated to `reach` characters, or to less at the end of a piece, or missed.
+
+    Text in which words are divided is also searched with the words put together. What is found only there,
+    across such a place, is a match too, with its span in the text as it is.
     """
 
     pattern: re.Pattern[str]
     reach: int
     context: int
     late_s: int = 0
+    needed: Needed = field(default_factory=Needed)
     text: str = field(default="", init=False)
     base: int = field(default=0, init=False)  # where `text` begins in the document
     at: int = field(default=0, init=False)  # where the search goes on, in `text`
@@ -40,21 +79,18 @@ class Scanner:
         """Begin another document."""
         self.text, self.base, self.at = "", 0, 0
 
-    def feed(self, piece: str, *, last: bool, limit: int) -> dict[str, Any]:
-        """Return how many matches the next piece completes, and the first `limit` of them."""
+    def feed(self, piece: str, *, last: bool, limit: int, skip: int = 0) -> dict[str, Any]:
+        """Return how many matches the next piece completes, and `limit` of them after the first `skip`."""
         self.text += piece
         frontier = len(self.text) + 1 if last else len(self.text) - self.reach - self.context
         count = 0
-        found: list[tuple[int, int, str, str, str]] = []
+        found: list[Found] = []
         if frontier > self.at:
             resume = frontier
-            for match in self.pattern.finditer(self.text, self.at):
-                start, stop = match.span()
-                if start >= frontier:
-                    break
+            for start, stop in self._spans(frontier):
                 count += 1
-                resume = max(frontier, stop)
-                if len(found) < limit:
+                resume = max(resume, stop)
+                if count > skip and len(found) < limit:
                     found.append(self._found(start, min(stop, start + self.reach)))
             # The text that the next match may look back at is kept, one character at least: without any, \A
             # and ^ would match here.
@@ -62,30 +98,140 @@ class Scanner:
             self.text, self.base, self.at = self.text[keep:], self.base + keep, resume - keep
         return {"count": count, "found": found}
 
-    def _found(self, start: int, stop: int) -> tuple[int, int, str, str, str]:
+    def _spans(self, frontier: int) -> Iterator[Span]:
+        """Yield the spans of the matches that start before `frontier`, in order."""
+        plain = self._of(self.text, self.at, frontier)
+        divided = [match.span() for match in _DIVIDED.finditer(self.text)]
+        if not divided:
+            yield from plain
+            return
+        spans = list(plain)
+        for keep_hyphen in (False, True):
+            joined = _Joined(self.text, divided, keep_hyphen=keep_hyphen)
+            more = [
+                span
+                for found in self._of(joined.text, joined.place(self.at), joined.place(frontier))
+                if (span := joined.span(found)) is not None and _free(span, spans)
+            ]
+            spans = sorted([*spans, *more])
+        yield from spans
+
+    def _of(self, text: str, at: int, frontier: int) -> Iterator[Span]:
+        for match in self.pattern.finditer(text, at):
+            if match.start() >= frontier:
+                break
+            yield match.span()
+
+    def _found(self, start: int, stop: int) -> Found:
         before = self.text[max(0, start - self.context) : start]
         after = self.text[stop : stop + self.context]
         return self.base + start, self.base + stop, self.text[start:stop], before, after
 
 
+class _Joined:
+    """A text in which divided words are put together, and the way back to the text as it is."""
+
+    def __init__(self, text: str, divided: Sequence[Span], *, keep_hyphen: bool) -> None:
+        self._cuts: list[Span] = []
+        """What was left out."""
+        self._at: list[int] = []
+        """Where in the joined text that was."""
+        parts: list[str] = []
+        end = length = 0
+        for start, stop in divided:
+            cut = start + (keep_hyphen and text[start] != "\u00ad")
+            parts.append(text[end:cut])
+            length += cut - end
+            self._cuts.append((cut, stop))
+            self._at.append(length)
+            end = stop
+        self.text = "".join([*parts, text[end:]])
+
+    def place(self, at: int) -> int:
+        """Return where a place of the text is in the joined text."""
+        left = 0
+        for start, stop in self._cuts[: bisect_left(self._cuts, (at, 0))]:
+            left += min(stop, at) - start
+        return at - left
+
+    def span(self, found: Span) -> Span | None:
+        """Return the span in the text, or None if nothing was left out within it."""
+        start, stop = found
+        first, last = bisect_right(self._at, start), bisect_left(self._at, stop)
+        if first >= last:
+            return None
+        return self._back(start, first), self._back(stop, last)
+
+    def _back(self, at: int, n_cuts: int) -> int:
+        if not n_cuts:
+            return at
+        return self._cuts[n_cuts - 1][1] + at - self._at[n_cuts - 1]
+
+
+def _free(span: Span, others: Sequence[Span]) -> bool:
+    """Return whether a span touches none of the others, which are in order and do not overlap."""
+    after = bisect_left(others, (span[1], 0))
+    return all(stop <= span[0] and start < span[0] for start, stop in others[max(0, after - 1) : after])
+
+
+def _batch(scanner: Scanner, body: bytes) -> dict[str, Any]:
+    """Search whole documents. Returns `counts`, by place, and `found`: of each match its place and itself."""
+    limit = int.from_bytes(body[:4], "big")
+    size = int.from_bytes(body[4:8], "big")
+    documents: list[tuple[int, int]] = json.loads(body[8 : 8 + size])
+    texts = memoryview(body)[8 + size :]
+    counts: list[tuple[int, int]] = []
+    found: list[tuple[int, Found]] = []
+    if not scanner.needed.may_match(bytes(texts)):
+        return {"counts": counts, "found": found}
+    at = 0
+    for place, (length, skip) in enumerate(documents):
+        data = bytes(texts[at : at + length])
+        at += length
+        if not scanner.needed.may_match(data):
+            continue
+        scanner.start()
+        answer = scanner.feed(
+            data.decode("utf-8", "surrogatepass"), last=True, limit=limit - len(found), skip=skip
+        )
+        counts += [(place, answer["count"])] if answer["count"] else []
+        found += [(place, each) for each in answer["found"]]
+    return {"counts": counts, "found": found}
+
+
+def _prepared(asked: dict[str, Any]) -> tuple[dict[str, Any], Scanner | None]:
+    """Compile a pattern as it was written, whose errors are those of its author, then as it is searched."""
+    flags = re.IGNORECASE if asked["ignore_case"] else 0
+    try:
+        pattern = re.compile(asked["pattern"], flags)
+    except re.error as error:
+        return {"error": error.msg, "position": error.pos}, None
+    except RecursionError:
+        return {"error": "maximum recursion depth exceeded"}, None
+    except (OverflowError, ValueError) as error:
+        return {"error": str(error)}, None
+    # What compiles only as it was written is searched so, such as some look-behinds.
+    with contextlib.suppress(re.error, OverflowError, RecursionError, ValueError):
+        pattern = re.compile(asked["spaced"], flags)
+    literals = tuple(literal.encode("utf-8", "surrogatepass") for literal in asked["literals"])
+    needed = Needed(literals, asked["folded"])
+    return {}, Scanner(pattern, asked["reach"], asked["context"], asked["late_s"], needed)
+
+
 def _answer(request: bytes, scanner: Scanner | None) -> tuple[dict[str, Any], Scanner | None]:
     kind, body = request[:1], request[1:]
     if kind == b"P":
-        asked = json.loads(body)
-        try:
-            pattern = re.compile(asked["pattern"], re.IGNORECASE if asked["ignore_case"] else 0)
-        except re.error as error:
-            return {"error": error.msg, "position": error.pos}, None
-        except (OverflowError, RecursionError, ValueError) as error:
-            return {"error": str(error)}, None
-        return {}, Scanner(pattern, asked["reach"], asked["context"], asked["late_s"])
+        return _prepared(json.loads(body))
     assert scanner is not None, "text came before a pattern"  # noqa: S101 - of the parent, which is our own
     if kind == b"N":
         scanner.start()
         return {}, scanner
+    if kind == b"B":
+        return _batch(scanner, body), scanner
     limit = int.from_bytes(body[:4], "big")
-    text = body[4:].decode("utf-8", "surrogatepass")
-    return scanner.feed(text, last=kind == b"L", limit=limit), scanner
+    skip = int.from_bytes(body[4:8], "big")
+    text = body[8:].decode("utf-8", "surrogatepass")
+    return scanner.feed(text, last=kind == b"L", limit=limit, skip=skip), scanner
 
 
 def main() -> None:

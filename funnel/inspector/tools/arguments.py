@@ -6,13 +6,17 @@ Knows no tool. Every function here raises `HostError`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from funnel.sandbox.base import HostError
+from funnel.sandbox.values import compiled_pattern
 from funnel.text.citations import MARKER
 
+_INLINE = {"a": re.ASCII, "i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE}
+"""The letters of the flags that a regular expression may begin with."""
 SHOWN_ARGUMENTS = 10
 SHOWN_DEPTH = 3
 """How much of a call a trace shows."""
@@ -40,6 +44,15 @@ def require_numbers(**values: object) -> None:
     for name, value in values.items():
         if value is None:
             raise HostError(f"{name} must be an int, not None")
+
+
+def as_pattern(text: str) -> str:
+    """Return a regular expression with its flags in it, `(?im)a`, if the code passed a compiled one."""
+    compiled = compiled_pattern(text)
+    if compiled is None:
+        return text
+    letters = "".join(letter for letter, flag in _INLINE.items() if compiled.flags & flag)
+    return f"(?{letters}){compiled.pattern}" if letters else compiled.pattern
 
 
 def as_list(value: object, *, at_most: int | None = None) -> list[Any]:

@@ -10,7 +10,13 @@ from funnel.errors import BadPattern
 from funnel.findings.provenance import TextSpan
 from funnel.inspector.opening import TITLE_CHARS
 from funnel.inspector.shared import Shared
-from funnel.inspector.tools.arguments import as_list, require_integers, require_numbers, require_text
+from funnel.inspector.tools.arguments import (
+    as_list,
+    as_pattern,
+    require_integers,
+    require_numbers,
+    require_text,
+)
 from funnel.inspector.tools.bounds import DOCUMENT, DOCUMENTS, Bounds
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
 from funnel.sandbox.base import HostError
@@ -141,6 +147,7 @@ class DocumentTools:
         """Return the matches of a regular expression with their spans."""
         require_text(pattern=pattern)
         require_numbers(context=context)
+        pattern = as_pattern(pattern)
         ids = await self._scope(docs)
         try:
             found = await self._documents.grep(

@@ -69,6 +69,11 @@ def submitted(expression):
         ("grep('Heron', context=8)[0]['before']", "Project "),
         ("grep('Heron', context=0)[0]['after']", ""),
         ("[grep('Heron')[0]['start'], grep('Heron')[0]['stop']]", [21, 26]),
+        ("grep('Heron. The board')[0]['text']", "Heron. The board"),
+        ("[m['doc'] for m in grep(re.compile('HERON', re.IGNORECASE))]", ["roth"]),
+        ("[m['doc'] for m in grep(re.compile(r'^ada\\b', re.I | re.M))]", ["roth"]),
+        ("[m['doc'] for m in grep(re.compile('(?i)HERON'))]", ["roth"]),
+        ("len(grep(re.compile('HERON')))", 0),
         ("search('grant', k=1)[0]['doc']", "roth"),
         ("search('grant', k=1)[0]['text'][:8]", "Ada Roth"),
         ("len(search('grant', k=2))", 2),
@@ -470,3 +475,17 @@ async def test_a_cell_that_takes_the_names_of_functions_is_told_and_can_still_su
     assert "`search` is a function here, and is one again from the next cell on" in told
     assert "what you assigned to it is in `search_`." in told
     assert "`submit` is a function here" in told
+
+
+async def test_a_compiled_pattern_is_searched_with_its_flags(engine):
+    sandbox = open_sandbox(engine)
+    found = "grep(re.compile(r'''HERON\\.\\s\"?'? THE  # board''', re.I | re.M))"
+    model = ScriptedLLM(
+        [cell(f"submit([len({found}), grep(re.compile(\"ada ro'?th\", re.I))[0]['text']], citations=[])")]
+    )
+    try:
+        async with a_run(model) as bench:
+            draft = await Inspector(sandbox).answer(bench.run, bench.hits())
+    finally:
+        await sandbox.close()
+    assert draft.value == [0, "Ada Roth"]

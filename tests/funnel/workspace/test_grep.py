@@ -97,6 +97,64 @@ async def test_a_workspace_finds_what_finditer_finds(page):
             ]
 
 
+@settings(max_examples=400, deadline=None)
+@given(
+    pattern=st.sampled_from(["ab", "aa?b", r"\w{2,4}", r"\bab\b", "a-b", "(?m)^a", "b{2}", "a|ab"]),
+    text=st.text(alphabet="aab-\u00ad\n ", max_size=40),
+    page=st.integers(1, 20),
+)
+def test_pages_give_the_spans_of_the_whole_text_in_divided_words_too(pattern, text, page):
+    found, count = scanned(pattern, text, page=page, reach=16)
+    whole, _ = scanned(pattern, text, page=1_000, reach=16)
+    assert found == whole
+    assert count == len(found)
+    plain = [match.span() for match in re.finditer(pattern, text)]
+    assert [(start, stop) for start, stop, *_ in found if (start, stop) in plain] == plain
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "match"),
+    [
+        ("agreement", "an agree-\nment of", "agree-\nment"),
+        ("agreement", "an agree-  \r\n  ment of", "agree-  \r\n  ment"),
+        ("agreement", "an agree\u00adment of", "agree\u00adment"),
+        ("agreement", "an agree\u00ad\nment of", "agree\u00ad\nment"),
+        ("agreement", "an ag\u00adree\u00adment of", "ag\u00adree\u00adment"),
+        ("agreement", "an agree\u2010\nment of", "agree\u2010\nment"),
+        ("well-known", "a well-\nknown man", "well-\nknown"),
+        ("an agreement", "an\nagree-\nment", "an\nagree-\nment"),
+        (r"\bagree\b", "an agree-\nment of", "agree"),
+        ("(?i)AGREEMENT", "an agree-\nment of", "agree-\nment"),
+    ],
+)
+async def test_a_word_is_found_where_it_is_divided(pattern, text, match):
+    async with Workspace(InMemory(), run="1", asker=LOCAL_OWNER) as workspace:
+        await workspace.add_document(Info("d"), text)
+        (found,) = (await workspace.grep(pattern, context=3)).matches
+        assert (found.text, await workspace.read("d", found.start, found.stop)) == (match, match)
+        assert text[found.start - len(found.before) : found.stop + len(found.after)] == (
+            found.before + found.text + found.after
+        )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"), [("ab", "a-b"), ("ab", "a- b"), ("12", "1-\n2"), ("ab", "a-\n\nb")]
+)
+async def test_a_hyphen_within_a_line_divides_no_word(workspace, pattern, text):
+    await workspace.add_document(Info("d"), text)
+    assert (await workspace.grep(pattern)).total == 0
+
+
+async def test_a_phrase_is_found_across_lines_with_its_exact_span(workspace):
+    text = "The tenant\n   shall\u00a0not sublet. The tenant shall not."
+    await workspace.add_document(Info("d"), text)
+    found = await workspace.grep("tenant shall not")
+    assert [text[m.start : m.stop] for m in found.matches] == [
+        "tenant\n   shall\u00a0not",
+        "tenant shall not",
+    ]
+
+
 def test_a_match_longer_than_reach_is_cut_into_pieces_no_longer_than_reach():
     found, _ = scanned("x+", "." + "x" * 100 + ".", page=10)
     assert all(stop - start <= 8 for start, stop, *_ in found)
@@ -238,8 +296,11 @@ async def test_a_bad_pattern_says_what_where_and_what_to_do(workspace, pattern, 
 
 @pytest.mark.skipif(not hasattr(signal, "alarm"), reason="this system has no alarm")
 def test_a_worker_whose_parent_is_gone_ends_itself():
-    asked = {"pattern": "(a+)+$", "ignore_case": False, "reach": 8, "context": 0, "late_s": 1}
-    frames = [b"P" + json.dumps(asked).encode(), b"L" + bytes(4) + b"a" * 39 + b"b"]
+    asked = {
+        "pattern": "(a+)+$", "spaced": "(a+)+$", "ignore_case": False, "literals": [], "folded": False,
+        "reach": 8, "context": 0, "late_s": 1,
+    }  # fmt: skip
+    frames = [b"P" + json.dumps(asked).encode(), b"L" + bytes(8) + b"a" * 39 + b"b"]
     sent = b"".join(len(frame).to_bytes(4, "big") + frame for frame in frames)
     command = [sys.executable, "-I", "-S", grep_worker.__file__]
     ended = subprocess.run(command, input=sent, capture_output=True, timeout=60, check=False)
