@@ -111,6 +111,19 @@ def report_sources(judged: LabelledShapes, predicted: Shapes) -> None:
                 print(f"{source:24}{shape:11}{group.sum():6}{right:8.3f}   {instead}")
 
 
+def report_sure(judged: LabelledShapes, predicted: Shapes, sure: NDArray[np.bool_]) -> None:
+    """Print how often the shapes are right that the model is told, whatever the label."""
+    print("\nShapes that are told, and how often they are right, whatever the question's label")
+    for shape in (*DEEP, ""):
+        told = sure & ((predicted == shape) | (shape == ""))
+        if told.any():
+            by_source = Counter(judged.source[told].tolist())
+            right = np.mean(predicted[told] == judged.y[told])
+            print(f"  {shape or 'all':11}{right:.3f} of {told.sum()}: {dict(by_source.most_common())}")
+    lookups = judged.y == "lookup"
+    print(f"  told for {np.sum(sure & lookups)} of {np.sum(lookups)} lookups")
+
+
 def fit_pulled(x: Floats, y: Shapes, w: Floats, names: list[str], pull: float) -> tuple[Floats, Floats]:
     """Fit softmax weights (4, k) and intercepts (4,), pulled towards the points and keeping their sign.
 
@@ -180,7 +193,9 @@ def report_others(data: Path, rows: list[dict[str, Any]], predicted: Shapes) -> 
     for name, path, field, wanted in UNSEEN_LOOKUPS:
         questions = [str(row[field]) for row in read(data / path) if wanted(row)]
         shapes = [Router().decide(question, []).shape for question in questions]
-        print(f"  {name:14} {shapes.count('lookup') / len(shapes):.3f} of {len(shapes)}")
+        told = sum(Router().decide(question, [], mode="deep").shape_sure for question in questions)
+        share = shapes.count("lookup") / len(shapes)
+        print(f"  {name:14} {share:.3f} of {len(shapes)}; told a shape, pinned deep: {told}")
     print("\nQuestions without a label, and what is predicted for them")
     unlabelled = [i for i, row in enumerate(rows) if not label(row)]
     for kind in sorted({f"{rows[i]['source']} {rows[i]['note']}" for i in unlabelled}):
@@ -196,9 +211,11 @@ def main() -> None:
     print(f"python {platform.python_version()}, scikit-learn {sklearn.__version__}, numpy {np.__version__}")
     rows = read(data / "router" / "router.jsonl")
     table = load_questions(data)
-    sent_deep = held_out(table) > 0
+    log_odds = held_out(table)
+    sent_deep = log_odds > 0
     questions = list(table.question)
-    by_points = np.array([deep_shape(question, text_signals(question))[0] for question in questions])
+    shaped = [deep_shape(question, text_signals(question)) for question in questions]
+    by_points = np.array([each.shape for each in shaped])
     predicted = np.where(sent_deep, by_points, "lookup")
     labels = np.array([label(row) for row in rows])
     known = labels != ""
@@ -209,6 +226,9 @@ def main() -> None:
     right = capped(judged.source[both], judged.y[both]) @ (predicted[known] == judged.y)[both] / len(DEEP)
     print(f"Labelled deep and sent deep: the shape is right for {right:.3f} of {both.sum()}, balanced")
     report_sources(judged, predicted[known])
+    probability = 1 / (1 + np.exp(-log_odds))
+    sure = [each.is_sure(float(p)) for each, p in zip(shaped, probability, strict=True)]
+    report_sure(judged, predicted[known], np.array(sure)[known] & judged.deep)
     names = sorted({name for points in POINTS.values() for name in points})
     signals = [text_signals(question) | shape_signals(question) for question in questions]
     x = np.array([[found[name].value if name in found else 0.0 for name in names] for found in signals])

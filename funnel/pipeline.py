@@ -175,7 +175,7 @@ class Funnel:
         prepared = replace(prepared, notices=(*hits.notes, *prepared.notices))
         decision = self._route(prepared, hits)
         await prepared.run.root.look()
-        run = _with_forms(replace(prepared.run, shape=decision.shape))
+        run = _with_forms(replace(prepared.run, shape=decision.shape if decision.shape_sure else None))
         stage = self._reader if decision.route == "lookup" else self._inspector
         draft = await verification.checked(run, await stage.answer(run, hits))
         await _keep_findings(run, draft)

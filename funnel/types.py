@@ -124,6 +124,7 @@ class Decision:
     """What the router decided: the route, how probable it is that depth is needed, and why in plain words.
 
     `shape` is its guess at the kind of work that the question asks for, and `shape_reason` the reason for it.
+    `shape_sure`: whether the model is told, which it is only where the guess is nearly always right.
     `pinned`: the caller chose the route.
     """
 
@@ -133,6 +134,7 @@ class Decision:
     pinned: bool = False
     shape: Shape | None = None
     shape_reason: str = ""
+    shape_sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

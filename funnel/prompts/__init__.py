@@ -39,7 +39,7 @@ def _advice() -> dict[str, str]:
 
 
 def advice(shape: str) -> str:
-    """Return the advice for questions of a shape. Raises: `KeyError` if there is no such shape."""
+    """Return the advice for questions of a shape. Raises: `KeyError` if the shape has none."""
     return _advice()[shape]
 
 

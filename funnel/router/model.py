@@ -97,16 +97,18 @@ class Router:
         likely: Route = "deep" if probability >= self.threshold else "lookup"
         reasons = _reasons(likely, weighed, MAX_REASONS)
         shape: Shape = "lookup"
-        why = reasons[0]
+        why, sure = reasons[0], False
         if "deep" in {likely, mode}:
-            deep, cue = deep_shape(question, wording)
+            deep = deep_shape(question, wording)
             # If a pinned question shows no cue, the user may want a single fact, searched thoroughly.
-            if likely == "deep" or cue != NO_CUE:
-                shape, why = deep, cue
-        if mode == "auto":
-            return Decision(likely, probability, reasons, shape=shape, shape_reason=why)
-        reasons = (f"pinned by --mode {mode}", *_reasons(likely, weighed, MAX_REASONS - 1))
-        return Decision(mode, probability, reasons, pinned=True, shape=shape, shape_reason=why)
+            if likely == "deep" or deep.reason != NO_CUE:
+                shape, why, sure = deep.shape, deep.reason, deep.is_sure(probability)
+        route: Route = likely if mode == "auto" else mode
+        if mode != "auto":
+            reasons = (f"pinned by --mode {mode}", *_reasons(likely, weighed, MAX_REASONS - 1))
+        return Decision(
+            route, probability, reasons, pinned=mode != "auto", shape=shape, shape_reason=why, shape_sure=sure
+        )
 
     def _weigh(self, signals: Mapping[str, Signal]) -> list[tuple[float, Signal]]:
         """Return (contribution, signal) for every signal with a weight, largest contribution first."""

@@ -1,13 +1,16 @@
 """The shape of a question: signals in, a shape with its reason out; knows no fitted weights and no engine.
 
-The shape tells the answering model how to proceed; it restricts nothing. The points are set by hand, because
-fitted ones transferred worse between sources of questions (docs/decisions/0011-shape-of-a-question.md).
+The shape tells the answering model how to proceed, where it is sure; it restricts nothing. The points are set
+by hand, because fitted ones transferred worse between sources of questions
+(docs/decisions/0011-shape-of-a-question.md).
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from funnel.router.features import Signal, readable
 from funnel.types import Shape
@@ -29,6 +32,12 @@ POINTS: Mapping[Shape, Mapping[str, float]] = {
 
 PRIOR: Mapping[Shape, float] = {"multi-hop": 0.5}
 """Points a shape starts with: most questions that need depth but show no cue are multi-hop."""
+
+SURE: Mapping[Shape, tuple[float, float]] = {"aggregate": (2.0, 0.92), "multi-hop": (4.0, 0.5)}
+"""What makes a shape sure: its lead in points over the next one, and the probability of the deep route.
+
+Measured by `benchmarks/shape.py`; other shapes are never sure.
+"""
 
 NO_CUE = "several passages are needed, and nothing in the wording says how"
 
@@ -53,8 +62,22 @@ _SHAPE_CUES = {
 """Cues besides the router's: they distinguish deep shapes from each other, not deep from lookup."""
 
 
-def deep_shape(question: str, signals: Mapping[str, Signal]) -> tuple[Shape, str]:
-    """Return the shape of a question that one passage does not answer, and the reason in words.
+@dataclass(frozen=True, slots=True)
+class DeepShape:
+    """The shape of a question, the reason in words, and its lead in points over the next shape."""
+
+    shape: Shape
+    reason: str
+    lead: float
+
+    def is_sure(self, probability: float) -> bool:
+        """Return whether such a guess was right 95 times of 100 where the deep route has a probability."""
+        lead, least = SURE.get(self.shape, (math.inf, 1.0))
+        return self.lead >= lead and probability >= least
+
+
+def deep_shape(question: str, signals: Mapping[str, Signal]) -> DeepShape:
+    """Return the shape of a question that one passage does not answer.
 
     `signals` are those of `features.text_signals`; others are ignored. The shape is never "lookup".
     """
@@ -65,10 +88,11 @@ def deep_shape(question: str, signals: Mapping[str, Signal]) -> tuple[Shape, str
     }
     # Ties go to the first in POINTS: its way of working reads most, including what the others would read.
     shape = max(points, key=lambda each: points[each])
+    lead = points[shape] - max(points[each] for each in points if each != shape)
     strongest = max(POINTS[shape], key=lambda name: POINTS[shape][name] * _value(signals, name))
     if _value(signals, strongest) == 0:
-        return shape, NO_CUE
-    return shape, signals[strongest].deep
+        return DeepShape(shape, NO_CUE, lead)
+    return DeepShape(shape, signals[strongest].deep, lead)
 
 
 def _value(signals: Mapping[str, Signal], name: str) -> float:

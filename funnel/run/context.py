@@ -26,7 +26,7 @@ class Run:
     """One question and all that its work needs. `root` calls the root model, `sub` that of sub-calls.
 
     `documents`: what the asker may read within the run's filter; nothing else is searched, read or cited.
-    `shape`: the kind of work that the router expects. `schema`: the form of the answer, if it must be typed.
+    `shape`: the kind of work, if the router is sure. `schema`: the form of the answer, if it must be typed.
     `prompts`: the prompts of each model. `findings`: those of earlier runs and of this one; None if neither
     are wanted. `tools`: the caller's own functions that the model's code may call. `event`: the id of the
     run's own event, which contains all others. `form` and `sub_form`: the form of the prompts for the root

@@ -311,6 +311,7 @@ class RouteDecided(Happened):
     pinned: bool = False
     shape: Shape | None = None
     shape_reason: str = ""
+    shape_sure: bool = False
 
     @classmethod
     def of(cls, decision: Decision) -> RouteDecided:

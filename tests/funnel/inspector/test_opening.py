@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +15,7 @@ from funnel.llm.base import estimated_tokens
 from funnel.prompts import advice, fenced
 from funnel.reader.passages import MAX_CHARS, MAX_PASSAGES
 from funnel.text.locating import locate
-from funnel.types import Shape
+from funnel.router.shape import SURE
 from indexes.types import DocumentHit, DocumentId, DocumentInfo, Hit, Passage, PassageId
 
 ROOM = 28_000
@@ -155,7 +154,7 @@ def test_a_line_that_is_shown_is_found_where_it_is_stored(stored):
         assert locate(stored, line) is not None or len(line.split()) < 2
 
 
-@pytest.mark.parametrize("shape", get_args(Shape))
+@pytest.mark.parametrize("shape", SURE)
 def test_the_last_line_is_the_advice_for_the_shape(shape):
     assert opened(Texts({"a": "x"}), shape=shape).splitlines()[-1] == advice(shape)
 
@@ -165,9 +164,9 @@ def test_without_a_shape_nothing_is_guessed():
 
 
 def test_an_empty_context_gets_its_advice_too():
-    assert opened(Texts({}), shape="lookup").splitlines()[-2:] == [
+    assert opened(Texts({}), shape="aggregate").splitlines()[-2:] == [
         "context is empty: a first search found none of the 0 documents. Search with other words.",
-        advice("lookup"),
+        advice("aggregate"),
     ]
 
 
@@ -188,9 +187,9 @@ def test_the_opening_is_bounded_whatever_titles_ids_and_documents(documents, fou
         {name: title for name, (title, _, _) in documents.items()},
     )
     spans = [(name, (n // 3, n // 2)) for name, (_, _, n) in documents.items() if n > 6]
-    bare = estimated_tokens(opened(texts, room=0, shape="scan"))
+    bare = estimated_tokens(opened(texts, room=0, shape="aggregate"))
     assert bare <= 4_000
-    opening = opened(texts, spans if found else (), room=room, shape="scan")
+    opening = opened(texts, spans if found else (), room=room, shape="aggregate")
     assert estimated_tokens(opening) <= bare + max(0, room // 2)
     assert len(opening) <= MAX_CHARS + 6_000
     assert texts.n_read <= 4 * MAX_CHARS

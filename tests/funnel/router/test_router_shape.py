@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from funnel.router import Router
 from funnel.router.features import text_signals
-from funnel.router.shape import NO_CUE, POINTS, deep_shape
+from funnel.router.shape import NO_CUE, POINTS, SURE, deep_shape
 from funnel.types import Shape
 
 SHAPED = {
@@ -62,7 +62,7 @@ def test_the_points_of_a_shape_are_summed():
     signals = text_signals("Why does it matter, and what themes recur?")
     assert (signals["why"].value, signals["theme"].value, signals["compares"].value) == (1, 1, 0)
     # scan 2.0 + 2.0 against multi-hop 0.5
-    assert deep_shape("", signals)[0] == "scan"
+    assert deep_shape("", signals).shape == "scan"
 
 
 def test_the_strongest_cue_is_the_reason_of_the_shape():
@@ -82,7 +82,8 @@ def test_a_pinned_route_does_not_change_the_shape():
 
 
 def test_depth_without_a_cue_is_said_to_rest_on_none():
-    assert deep_shape("blue paint", text_signals("blue paint")) == ("multi-hop", NO_CUE)
+    found = deep_shape("blue paint", text_signals("blue paint"))
+    assert (found.shape, found.reason) == ("multi-hop", NO_CUE)
 
 
 def test_what_one_hit_cannot_hold_is_no_lookup():
@@ -109,3 +110,24 @@ def test_a_pinned_deep_route_is_told_what_the_wording_shows_though_a_lookup_was_
     decision = Router().decide("Which contract in the collection has the earliest date?", [], mode="deep")
     assert decision.probability < 0.5
     assert (decision.route, decision.shape) == ("deep", "aggregate")
+
+
+@pytest.mark.parametrize(
+    ("question", "sure"),
+    [
+        ("List all contracts governed by New York law that contain a non-compete clause", True),
+        ("How many of the contracts in the collection were signed in 2019, and how many in 2020?", True),
+        ("What is our refund policy?", False),
+        ("Which came first, the treaty of Arlen or the siege of Morrow?", False),
+        ("What themes run through the interviews with nurses?", False),
+        ("Who is the father of the director of the film that won the prize?", False),
+    ],
+)
+def test_only_a_shape_that_leads_far_is_sure(question, sure):
+    assert Router().decide(question, [], mode="deep").shape_sure is sure
+
+
+@given(st.text(max_size=80))
+def test_a_sure_shape_is_one_that_was_measured(question):
+    decision = Router().decide(question, [], mode="deep")
+    assert not decision.shape_sure or decision.shape in SURE
