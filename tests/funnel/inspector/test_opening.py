@@ -14,8 +14,8 @@ from funnel.inspector.shown import trimmed
 from funnel.llm.base import estimated_tokens
 from funnel.prompts import advice, fenced
 from funnel.reader.passages import MAX_CHARS, MAX_PASSAGES
-from funnel.text.locating import locate
 from funnel.router.shape import SURE
+from funnel.text.locating import locate
 from indexes.types import DocumentHit, DocumentId, DocumentInfo, Hit, Passage, PassageId
 
 ROOM = 28_000
