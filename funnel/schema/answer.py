@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from funnel.errors import BadAnswer, BadSchema
 from funnel.schema.json_values import as_json, first_json
 from funnel.schema.short_repr import json_path
+from funnel.schema.taking import MAX_TRIED, readings
 from funnel.schema.validation import MAX_PROBLEMS, MAX_SCHEMA_CHARS, VettedSchema
 from funnel.schema.walk import as_definition, subschemas
 
@@ -88,8 +91,47 @@ class AnswerSchema:
         """
         return self.check(first_json(reply))
 
+    def take(self, reply: str) -> Any:
+        """Return the value that a reply holds in whatever form, as words or almost as JSON.
+
+        Raises: `BadAnswer` with what is wrong with its first JSON value, if no reading meets the schema.
+        """
+        try:
+            return self.parse(reply)
+        except BadAnswer as error:
+            problem = error
+        for value in islice(readings(reply, self.json_schema), MAX_TRIED):
+            with suppress(BadAnswer):
+                return self.check(value)
+        raise problem
+
+    def wrapped(self, name: str) -> dict[str, Any]:
+        """Return the schema of an object whose only member, `name`, is this value.
+
+        Some endpoints accept no other root than an object.
+        """
+        inner, outside = self._inside(name)
+        return {
+            "type": "object",
+            "properties": {name: inner},
+            "required": [name],
+            "additionalProperties": False,
+            **outside,
+        }
+
     def member(self, name: str, others: Mapping[str, Any]) -> dict[str, Any]:
         """Return the schema of an object with the members `others`, and this answer or null as `name`."""
+        inner, outside = self._inside(name)
+        return {
+            "type": "object",
+            "properties": {**others, name: {"anyOf": [inner, {"type": "null"}]}},
+            "required": [*others, name],
+            "additionalProperties": False,
+            **outside,
+        }
+
+    def _inside(self, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a reference to this schema for use in another, and the definitions that this one needs."""
         own = name
         while own in self.json_schema.get("$defs", ()):
             own += "_"
@@ -97,14 +139,7 @@ class AnswerSchema:
         inner.pop("$schema", None)
         lifted: dict[str, Any] = {key: inner.pop(key) for key in ("$defs", "definitions") if key in inner}
         definitions = {**lifted.pop("$defs", {}), own: inner}
-        return {
-            "type": "object",
-            "properties": {**others, name: {"anyOf": [{"$ref": f"#/$defs/{own}"}, {"type": "null"}]}},
-            "required": [*others, name],
-            "additionalProperties": False,
-            "$defs": definitions,
-            **lifted,
-        }
+        return {"$ref": f"#/$defs/{own}"}, {"$defs": definitions, **lifted}
 
 
 def _schema_of(model: type[BaseModel]) -> dict[str, Any]:

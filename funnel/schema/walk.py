@@ -17,6 +17,8 @@ _IN_PLACE_KEYWORDS = (
 )  # fmt: skip
 _SUBSCHEMA_KEYWORDS = (*_LIST_KEYWORDS, *_MAP_KEYWORDS, *_SINGLE_KEYWORDS)
 """Keywords whose subschemas apply to the value itself, not to a part of it."""
+_MAX_REFERENCES = 8
+"""How many references are followed one after another."""
 
 
 def subschemas(root: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -39,6 +41,20 @@ def as_definition(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
         if inner.get("$ref") == "#":
             inner["$ref"] = f"#/$defs/{name}"
     return moved
+
+
+def resolved(schema: Any, root: Mapping[str, Any]) -> Any:
+    """Return what a schema refers to, or the schema itself; a reference that leads nowhere gives {}."""
+    for _ in range(_MAX_REFERENCES):
+        ref = schema.get("$ref") if isinstance(schema, Mapping) else None
+        if not isinstance(ref, str):
+            return schema
+        if ref == "#":
+            schema = root
+        else:
+            _, keyword, name = [*ref.split("/"), "", ""][:3]
+            schema = dict(object_items(root.get(keyword))).get(name, {})
+    return {}
 
 
 def _inner(schema: Mapping[str, Any], keywords: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -16,10 +16,10 @@ from funnel.inspector.tools.sub_calls import (
     FOUND_NOTHING,
     CallSite,
     SubCallResult,
+    sub_ask,
     sub_call,
-    sub_request,
-    sub_schema,
 )
+from funnel.inspector.tools.typed import SubForms
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
 from funnel.trace.kinds import BatchEnded, BatchStarted
@@ -46,12 +46,35 @@ CHILD_LOST = "the recursive call"
 
 def _asked(arguments: Arguments) -> list[tuple[Any, Any]]:
     """Return what each call asks, and over which text or documents."""
-    if "prompts" in arguments or "questions" in arguments:
-        asked = as_list(arguments.get("prompts", arguments.get("questions")))
-        over = arguments.get("texts", arguments.get("documents"))
+    if "prompts" in arguments:
+        return paired(arguments["prompts"], arguments.get("texts"))
+    if "questions" in arguments:
+        asked = as_list(arguments["questions"])
+        over = arguments.get("documents")
         return list(zip(asked, [None] * len(asked) if over is None else as_list(over), strict=True))
     asks = arguments.get("prompt", arguments.get("question"))
     return [(asks, arguments.get("text", arguments.get("documents")))]
+
+
+def paired(prompts: object, texts: object) -> list[tuple[Any, Any]]:
+    """Return the prompt and the text of each sub-call; a single prompt goes with every text, and the reverse.
+
+    Raises: `HostError` if both are lists of different lengths.
+    """
+    asked = as_list(prompts)
+    if texts is None:
+        return [(prompt, None) for prompt in asked]
+    if isinstance(texts, str):
+        return [(prompt, texts) for prompt in asked]
+    given = as_list(texts)
+    if isinstance(prompts, str):
+        return [(prompts, text) for text in given]
+    if len(given) != len(asked):
+        raise HostError(
+            f"{len(asked)} prompts but {len(given)} texts; give one text for each prompt, or a single prompt "
+            'for all texts: llm_query_batched("the prompt", texts)'
+        )
+    return list(zip(asked, given, strict=True))
 
 
 def _key(asked: object, over: object) -> str:
@@ -139,22 +162,21 @@ class ModelTools:
         refused=_count_lost,
         bounds=Bounds(chars=1_000_000, parts=MAX_SCHEMA_PARTS),
     )
-    async def llm_query(
-        self, prompt: str, text: str | None = None, schema: Any = None, *, site: CallSite
-    ) -> Any:
+    async def llm_query(self, prompt: str, text: Any = None, schema: Any = None, *, site: CallSite) -> Any:
         """Return a sub-model's answer: text, or with a schema a value that meets it.
 
         A failed call raises, so that no error text passes for an answer.
         """
-        form = await sub_schema(schema)
-        result = await sub_call(self.run, sub_request(self.run, prompt, text, form), site.part(0), form)
+        ask = await sub_ask(self.run, prompt, text, await SubForms.of(schema))
+        result = await sub_call(self.run, ask, site.part(0))
         if not result["ok"]:
             code = None if result["error"] == FOUND_NOTHING else LOST
             raise HostError(f"llm_query failed, and nothing was answered: {result['error']}", code=code)
         return result["value"]
 
     @tool(
-        prompt="`llm_query_batched(prompts, texts=None, schema=None)`: at once -> dicts ok, value, error.",
+        prompt="`llm_query_batched(prompts, texts=None, schema=None)`: at once, one prompt may serve all "
+        "texts -> dicts ok, value, error.",
         exposes=Exposes.NOTHING,
         records=_record_answers,
         then=_count_answers,
@@ -164,16 +186,12 @@ class ModelTools:
         self, prompts: Any, texts: Any = None, schema: Any = None, *, site: CallSite
     ) -> list[SubCallResult]:
         """Make many sub-calls at once and return their results in order, each with ok, value and error."""
-        asked = as_list(prompts)
-        given = [None] * len(asked) if texts is None else as_list(texts)
-        if len(given) != len(asked):
-            raise HostError(f"{len(asked)} prompts but {len(given)} texts; give one text for each prompt")
-        if len(asked) > MAX_BATCH:
-            raise HostError(f"at most {MAX_BATCH} prompts a call, not {len(asked)}; split the list")
-        form = await sub_schema(schema)
-        pairs = zip(asked, given, strict=True)
-        requests = [sub_request(self.run, prompt, text, form) for prompt, text in pairs]
-        works = [partial(sub_call, self.run, asks, site.part(i), form) for i, asks in enumerate(requests)]
+        pairs = paired(prompts, texts)
+        if len(pairs) > MAX_BATCH:
+            raise HostError(f"at most {MAX_BATCH} prompts a call, not {len(pairs)}; split the list")
+        forms = await SubForms.of(schema)
+        asks = [await sub_ask(self.run, prompt, text, forms) for prompt, text in pairs]
+        works = [partial(sub_call, self.run, ask, site.part(i)) for i, ask in enumerate(asks)]
         # Twice as many, so that some look into the cache meanwhile; further tasks would only wait.
         return await self._batch("prompts", site, works, at_once=2 * self.run.sub.at_once)
 

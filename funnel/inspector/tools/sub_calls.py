@@ -5,19 +5,21 @@ Knows no sandbox and no document.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from funnel.errors import BadAnswer, BadSchema, BudgetExceeded, ContextTooLong, LLMError
+from funnel.errors import BadAnswer, BudgetExceeded, ContextTooLong, LLMError, LLMRefused
 from funnel.inspector.tools.arguments import require_text
 from funnel.inspector.tools.checking import checked
-from funnel.llm.base import Message, Request, StepId, estimated_tokens
+from funnel.inspector.tools.lines import numbered
+from funnel.inspector.tools.typed import SubForm, SubForms
+from funnel.llm.base import Completion, Message, Request, StepId, estimated_tokens
 from funnel.llm.hearing import unusable
 from funnel.prompts import fence, render
 from funnel.run.context import Run
 from funnel.sandbox.base import HostError
-from funnel.schema import AnswerSchema
 from funnel.trace.kinds import ReplyRejected
 from indexes.fingerprint import joint_fingerprint
 
@@ -30,6 +32,9 @@ NONE = "NONE"
 """The reply that the prompt asks for if the text holds no answer."""
 
 FOUND_NOTHING = "the sub-model found nothing in the text (NONE)"
+
+_OF_SCHEMA = re.compile(r"schema|grammar|response.?format|structured.?output", re.IGNORECASE)
+"""A refusal that is about the schema."""
 
 SubCallResult = dict[str, Any]
 """The result of one call among several: ok, value, error."""
@@ -47,60 +52,53 @@ class CallSite:
         return CallSite(self.event, (*self.path, number))
 
 
-async def sub_schema(schema: object) -> AnswerSchema | None:
-    """Return the schema that the model's code passed. Raises: `HostError`."""
-    if schema is None:
-        return None
-    if not isinstance(schema, dict):
-        raise HostError(f"schema must be a JSON Schema as a dict, not {type(schema).__name__}")
-    try:
-        return await checked(partial(AnswerSchema, schema, trusted=False))
-    except BadSchema as error:
-        raise HostError(str(error)) from error
+@dataclass(frozen=True, slots=True)
+class SubAsk:
+    """One sub-call: its request, and the form of its value; None if the reply's text is the value."""
+
+    request: Request
+    form: SubForm | None
+    forms: SubForms
 
 
-def sub_request(run: Run, prompt: object, text: object, schema: AnswerSchema | None) -> Request:
-    """Return the request that asks `prompt` about `text`. Raises: `HostError`."""
+async def sub_ask(run: Run, prompt: object, text: object, forms: SubForms) -> SubAsk:
+    """Return the call that asks `prompt` about `text`, which may be a list of lines. Raises: `HostError`."""
     require_text(prompt=prompt)
-    if text is not None:
-        require_text(text=text)
-    size = len(str(prompt)) + len(str(text or ""))
+    as_lines = isinstance(text, (list, tuple))
+    shown = numbered(text) if isinstance(text, (list, tuple)) else text
+    if shown is not None:
+        require_text(text=shown)
+        shown = str(shown)
+    size = len(str(prompt)) + len(shown or "")
     if size > MAX_SUB_CALL_CHARS:
         raise HostError(
             f"{size:,} characters are too many for one sub-call (at most {MAX_SUB_CALL_CHARS:,}); "
             "slice the text and use llm_query_batched"
         )
+    form = await forms.form(str(prompt), shown, given_as_lines=as_lines)
     parts = [str(prompt)]
-    if schema is not None:
-        parts.append(render("sub_call_typed", schema=fence("schema", schema.text)))
-    if text is not None:
-        parts.append(fence("text", str(text)))
+    if form is not None:
+        parts.append(form.words)
+    if shown is not None:
+        parts.append(fence("text", shown))
     system = run.prompts.render_for(run.sub.name, "sub_call")
     messages = (Message("system", system), Message("user", "\n\n".join(parts)))
-    return Request(
-        messages,
-        "query",
-        max_output_tokens=OUTPUT_TOKENS,
-        schema=None if schema is None else _enforceable(schema),
-    )
+    schema = None if form is None else form.enforceable
+    return SubAsk(Request(messages, "query", max_output_tokens=OUTPUT_TOKENS, schema=schema), form, forms)
 
 
-def _enforceable(schema: AnswerSchema) -> dict[str, Any] | None:
-    """Return the schema if endpoints accept it; after one refusal, an endpoint is sent no schema again."""
-    return schema.json_schema if schema.json_schema.get("type") == "object" else None
-
-
-async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSchema | None) -> SubCallResult:
-    """Return the reply's text, or with a schema its checked value; a failed call never passes for a reply."""
-    result, asked = await _complete(run, request, site), request
+async def sub_call(run: Run, ask: SubAsk, site: CallSite) -> SubCallResult:
+    """Return the reply's text, or its checked value if it has a form; a failed call is never a reply."""
+    request, form = ask.request, ask.form
+    result, asked = await _complete(run, ask, request, site), request
     for number in range(1, MAX_REPAIRS + 2):
-        if schema is None or not result["ok"]:
+        if form is None or not result["ok"]:
             break
         reply = str(result["value"])
         if reply.strip() == NONE:
             return _failed(FOUND_NOTHING)
         try:
-            return {"ok": True, "value": await checked(partial(schema.parse, reply)), "error": None}
+            return {"ok": True, "value": await checked(partial(form.take, reply)), "error": None}
         except BadAnswer as error:
             reason = str(error)
         if number > MAX_REPAIRS:
@@ -109,16 +107,16 @@ async def sub_call(run: Run, request: Request, site: CallSite, schema: AnswerSch
         repair = Message("user", render("sub_call_repair", reason=fence("problem", reason)))
         said = Message("assistant", reply[:MAX_REPEATED_CHARS])
         asked = replace(request, messages=(*request.messages, said, repair))
-        result = await _complete(run, asked, site.part(number))
+        result = await _complete(run, ask, asked, site.part(number))
     return result
 
 
-async def _complete(run: Run, request: Request, site: CallSite) -> SubCallResult:
+async def _complete(run: Run, ask: SubAsk, request: Request, site: CallSite) -> SubCallResult:
     if (too_long := _too_long(request, run.ledger.limits.max_sub_prompt_tokens)) is not None:
         return too_long
     step = StepId(site.path, joint_fingerprint(*(message.content for message in request.messages)))
     try:
-        completion = await run.sub.complete(request, parent=site.event, place=step)
+        completion = await _sent(run, ask, request, site.event, step)
     except ContextTooLong as error:
         # What was just refused does not fit, whatever the estimate.
         size, room = request.estimated_input_tokens(), run.sub.window_room(OUTPUT_TOKENS)
@@ -129,6 +127,21 @@ async def _complete(run: Run, request: Request, site: CallSite) -> SubCallResult
     if wrong := unusable(completion, "the sub-model"):
         return _failed(wrong)
     return {"ok": True, "value": completion.text, "error": None}
+
+
+async def _sent(run: Run, ask: SubAsk, request: Request, event: int, step: StepId) -> Completion:
+    """Return the completion; if the endpoint refuses the schema, of this and all later calls without it."""
+    if request.schema is None or not ask.forms.enforced:
+        return await run.sub.complete(replace(request, schema=None), parent=event, place=step)
+    try:
+        return await run.sub.complete(request, parent=event, place=step)
+    except ContextTooLong:
+        raise
+    except LLMRefused as error:
+        if _OF_SCHEMA.search(error.reason) is None:
+            raise
+        ask.forms.enforced = False
+        return await run.sub.complete(replace(request, schema=None), parent=event, place=step)
 
 
 def _too_long(request: Request, room: int | None) -> SubCallResult | None:

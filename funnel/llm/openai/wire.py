@@ -7,6 +7,14 @@ from typing import Any
 
 from funnel.llm.base import Request
 
+_KINDS = frozenset({"type", "enum", "const", "anyOf", "$ref"})
+"""Strict mode wants one of these in every schema."""
+_STRICT_KEYWORDS = _KINDS | {
+    "properties", "required", "additionalProperties", "items", "$defs", "definitions", "description", "title",
+    "pattern", "format", "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+    "minItems", "maxItems",
+}  # fmt: skip
+
 
 def request_body(model: str, request: Request) -> dict[str, Any]:
     """Return the body for a request to an endpoint that accepts everything."""
@@ -33,13 +41,17 @@ def _sendable(text: str) -> str:
 
 
 def _is_strict(schema: Any) -> bool:
-    """Whether every object in the schema lists all its properties as required and allows no other."""
-    if isinstance(schema, list):
-        return all(_is_strict(item) for item in schema)
-    if not isinstance(schema, Mapping):
-        return True
+    """Whether strict mode accepts a schema: with these keywords only, all members required, and no others."""
+    if not isinstance(schema, Mapping) or not schema.keys() <= _STRICT_KEYWORDS:
+        return False
+    if schema.keys().isdisjoint(_KINDS):
+        return False
+    properties = schema.get("properties", {})
     if "properties" in schema or schema.get("type") == "object":
-        names = set(schema.get("properties", {}))
-        if set(schema.get("required", ())) != names or schema.get("additionalProperties") is not False:
+        required = set(schema.get("required", ()))
+        if required != set(properties) or schema.get("additionalProperties") is not False:
             return False
-    return all(_is_strict(value) for value in schema.values())
+    inner = [*properties.values(), *schema.get("anyOf", ())]
+    inner += [each for name in ("$defs", "definitions") for each in schema.get(name, {}).values()]
+    inner += [schema["items"]] if "items" in schema else []
+    return all(_is_strict(each) for each in inner)
