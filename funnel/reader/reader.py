@@ -17,7 +17,7 @@ from funnel.llm.base import MAX_REPLY_CHARS, Completion, Message, Request, StepI
 from funnel.llm.hearing import unusable
 from funnel.llm.meter import Meter
 from funnel.prompts import fence, render
-from funnel.reader.passages import choose, fitting, source_of
+from funnel.reader.passages import BUDGETS, fitting, gathered, unread
 from funnel.reader.words import AnswerInReply
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
@@ -79,13 +79,12 @@ class Reader:
         if not hits:
             nothing = "Nothing in the collection matches the question."
             return Draft(nothing, "declined", end_reason=EndReason.NOT_FOUND)
-        every = [source_of(hit, document) for document, hit in choose(hits)]
+        every = await gathered(run.documents.view, run.question, hits, BUDGETS[run.form])
         request, sources, completion = await _ask(run, every)
         draft = await self._read(run, request, sources, completion)
-        if len(sources) == len(every):
+        if not (n_unread := unread(every, sources)):
             return draft
-        unread = len(every) - len(sources)
-        notice = f"{unread} of {len(every)} passages did not fit the prompt and were not read."
+        notice = f"{n_unread} of {len(every)} passages did not fit the prompt and were not read."
         return replace(draft, notices=(*draft.notices, notice))
 
     async def _read(
@@ -155,7 +154,7 @@ async def _ask(run: Run, every: Sequence[CitableText]) -> tuple[Request, Sequenc
         try:
             completion = await _heard(run).complete(request, parent=run.event, place=_step(path, request))
         except ContextTooLong:
-            size = sum(estimated_tokens(source.text) for source in sources)
+            size = sum(estimated_tokens(source.shown) for source in sources)
             if size * 3 // 4 < MIN_PASSAGE_TOKENS:
                 raise
             if run.root.prompt_room(OUTPUT_TOKENS) - bare >= size:
@@ -199,7 +198,7 @@ def _unformed(
 
 def _prompt(question: str, sources: Sequence[CitableText]) -> str:
     passages = [
-        fence("passage", source.text, n=number, title=source.title or source.document_id)
+        fence("passage", source.shown, n=number, title=source.title or source.document_id)
         for number, source in enumerate(sources, start=1)
     ]
     return "\n\n".join([fence("question", question), *passages])

@@ -19,19 +19,50 @@ _SPACED_MARKER = re.compile(r"(?<! )( *)\[(\d{1,3})\]")
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier run found out, with the span of the document that it rests on."""
+
+    text: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
 class CitableText:
-    """Part of a stored document to search quotes in. `start` is the offset of `text` in the document."""
+    """Part of a stored document to search quotes in. `start` is the offset of `text` in the document.
+
+    `header`: the rows that name the columns, if `text` begins inside a table. `known`: what earlier runs
+    found out from spans in `text`.
+    """
 
     document_id: str
     title: str
     uri: str
     start: int
     text: str
+    header: str = ""
+    known: tuple[Known, ...] = ()
+
+    @property
+    def stop(self) -> int:
+        """The offset in the document at which `text` ends."""
+        return self.start + len(self.text)
+
+    @property
+    def shown(self) -> str:
+        """The text as a model is shown it: what is known, the header of its table, then the text itself."""
+        parts = [f"(Found out earlier: {each.text})" for each in self.known]
+        if self.header:
+            parts.append(f"{self.header}\n…")
+        return "\n".join([*parts, self.text])
 
 
 def cite(source: CitableText, quote: str) -> Citation | None:
-    """Return the citation of `quote` in `source`; None if its words are not there."""
-    span = locate(source.text, quote)
+    """Return the citation of `quote` in `source`; None if its words are not there.
+
+    A quote of what is known from an earlier run is cited where that run found it.
+    """
+    span = locate(source.text, quote) or _of_known(source, quote)
     if span is None:
         return None
     start, stop = span
@@ -43,6 +74,14 @@ def cite(source: CitableText, quote: str) -> Citation | None:
         stop=source.start + stop,
         quote=source.text[start:stop],
     )
+
+
+def _of_known(source: CitableText, quote: str) -> tuple[int, int] | None:
+    """Return the span in `source.text` of the finding that a quote repeats; None if it repeats none."""
+    for known in source.known:
+        if locate(known.text, quote):
+            return known.start - source.start, known.stop - source.start
+    return None
 
 
 def renumber(text: str, numbered: Mapping[int, Iterable[Citation]]) -> tuple[str, tuple[Citation, ...]]:

@@ -1,0 +1,206 @@
+"""Finds the tables in a text: their rows, and the rows at their head that name the columns; pure.
+
+Loaders store tables as they stand in Markdown and plain text, and those of HTML, Word and slides with tabs
+between the cells. Four kinds are told by what separates the cells of a line: a bar, a tab, a run of spaces,
+or a comma. A line of prose is no row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["|", "\t", " ", ","]
+
+MAX_HEADER_CHARS = 600
+MAX_HEADER_ROWS = 6
+MAX_ROW_CHARS = 1_000
+"""A longer line is not taken for a row."""
+
+_LEAST_ROWS = 2
+_LEAST_COMMA_ROWS = 3
+_MAX_CELL_CHARS = 60
+"""Cells between commas or runs of spaces are no longer than this; prose is."""
+_MAX_BLANK_LINES: dict[Kind, int] = {"|": 0, ",": 0, "\t": 1, " ": 3}
+"""How many blank lines there may be between two rows."""
+_MAX_LABELS: dict[Kind, int] = {"|": 0, ",": 0, "\t": 2, " ": 2}
+"""How many lines that are no rows, such as "Operating expenses:", there may be between two rows."""
+_MAX_LABEL_CHARS = 120
+
+_RULE = re.compile(r"[\s|:+=_\-\u2014\u2500]*[-=_\u2014\u2500][\s|:+=_\-\u2014\u2500]*")
+_GAP = re.compile(r"[ \u00a0]{2,}")
+_NUMBER = re.compile(r"[($\u20ac\u00a3\u00a5~+\u2212\u2013-]*\d[\d.,\u00a0' ]*\)?\s*(?:%|\w{1,3})?\)?")
+_YEAR = re.compile(r"(?:FY\s?|Q[1-4]\s?)?(?:19|20)\d\d[EA]?")
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: the spans of its lines, rules among them, and how many lines at its top name the columns."""
+
+    lines: tuple[tuple[int, int], ...]
+    n_header: int
+
+    @property
+    def start(self) -> int:
+        """Where the table begins."""
+        return self.lines[0][0]
+
+    @property
+    def stop(self) -> int:
+        """Where the table ends."""
+        return self.lines[-1][1]
+
+    @property
+    def header(self) -> tuple[int, int] | None:
+        """The span of the lines that name the columns; None if no line does."""
+        return (self.lines[0][0], self.lines[self.n_header - 1][1]) if self.n_header else None
+
+
+def tables(text: str) -> list[Table]:
+    """Return the tables of a text, in order."""
+    found: list[Table] = []
+    block = _Block(text)
+    for start, stop in _lines(text):
+        if not block.takes(start, stop):
+            found += block.tables()
+            block = _Block(text)
+            block.takes(start, stop)
+    return [*found, *block.tables()]
+
+
+def row_at(text: str, start: int, stop: int) -> tuple[int, int] | None:
+    """Return the span of the table rows that `text[start:stop]` is in; None if it is not in one table."""
+    table = _table_at(text, start, stop)
+    if table is None:
+        return None
+    inside = [(first, last) for first, last in table.lines if first < stop and last > start]
+    return min(start, inside[0][0]), max(stop, inside[-1][1])
+
+
+def header_at(
+    text: str, start: int, stop: int, found: Sequence[Table] | None = None
+) -> tuple[int, int] | None:
+    """Return the span of the header of the table that `text[start:stop]` begins in, above `start`.
+
+    Returns None if it begins in no table, or in the header, or if no row names the columns. `found`: the
+    tables of the text, if they are known.
+    """
+    begins = start + len(text[start:stop]) - len(text[start:stop].lstrip())
+    table = next((t for t in (tables(text) if found is None else found) if t.start <= begins < t.stop), None)
+    if table is None or (header := table.header) is None or header[1] > start:
+        return None
+    return header
+
+
+def _table_at(text: str, start: int, stop: int) -> Table | None:
+    return next((t for t in tables(text) if t.start <= start and stop <= t.stop), None)
+
+
+def _lines(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of all lines, without their ends and without white space on the right."""
+    at = 0
+    for line in text.split("\n"):
+        yield at, at + len(line.rstrip())
+        at += len(line) + 1
+
+
+def _kind(line: str) -> Kind | None:
+    """Return what separates the cells of a line; None if it does not look like a row."""
+    if not 0 < len(line) <= MAX_ROW_CHARS:
+        return None
+    stripped = line.strip()
+    if stripped.count("|") > 1 or (stripped.count("|") == 1 and " | " in stripped):
+        return "|"
+    if "\t" in stripped:
+        return "\t"
+    wide = _GAP.split(stripped)
+    if len(wide) > 1 and all(len(cell) <= _MAX_CELL_CHARS for cell in wide[1:]) and _LETTER.search(line):
+        return " "
+    cells = stripped.split(",")
+    if len(cells) > 1 and all(len(cell) <= _MAX_CELL_CHARS and cell[:1] != " " for cell in cells):
+        return ","
+    return None
+
+
+class _Block:
+    """Lines that follow one another and may form one table."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lines: list[tuple[int, int]] = []
+        self._rows: list[str] = []
+        self._kind: Kind | None = None
+        self._between: list[tuple[int, int]] = []
+        self._n_blank = 0
+        self._has_figures = False
+
+    def takes(self, start: int, stop: int) -> bool:
+        """Take the next line of the text; return False if it does not belong to what was taken before."""
+        line = self._text[start:stop]
+        if not line.strip():
+            self._n_blank += 1
+            return self._kind is None or self._n_blank <= _MAX_BLANK_LINES[self._kind]
+        kind = _kind(line)
+        if self._kind is None:
+            if kind is not None:
+                self._kind = kind
+                self._add(line, [(start, stop)])
+            return kind is not None
+        if kind == self._kind or _RULE.fullmatch(line):
+            is_apart = self._n_blank or self._between
+            if is_apart and self._has_figures and not self._figures(line):
+                return False  # the header of another table
+            self._add(line, [*self._between, (start, stop)])
+            return True
+        self._between.append((start, stop))
+        return _is_label(line) and len(self._between) <= _MAX_LABELS[self._kind]
+
+    def _add(self, line: str, lines: Sequence[tuple[int, int]]) -> None:
+        self._rows += [self._text[start:stop] for start, stop in lines]
+        self._lines += lines
+        self._between, self._n_blank = [], 0
+        self._has_figures = self._has_figures or self._figures(line)
+
+    def _figures(self, line: str) -> bool:
+        return self._kind is not None and any(map(_is_figure, _cells(line, self._kind)))
+
+    def tables(self) -> list[Table]:
+        """Return the table that the lines form, if they are enough to be one."""
+        if self._kind is None or len(self._rows) < (_LEAST_COMMA_ROWS if self._kind == "," else _LEAST_ROWS):
+            return []
+        if self._kind == "," and len({row.count(",") for row in self._rows}) > 1:
+            return []
+        n_header = self._n_header()
+        if n_header and self._lines[n_header - 1][1] - self._lines[0][0] > MAX_HEADER_CHARS:
+            n_header = 0
+        return [Table(tuple(self._lines), n_header)]
+
+    def _n_header(self) -> int:
+        """Return how many lines at the top name the columns.
+
+        A rule below the first lines ends them. Without one they end before the first line that holds a number
+        that is no year; if that is the first, there is no header.
+        """
+        top = self._rows[: MAX_HEADER_ROWS + 1]
+        for n, row in enumerate(top):
+            if n and _RULE.fullmatch(row):
+                return n
+        return next((n for n, row in enumerate(top) if self._figures(row)), 1)
+
+
+def _is_label(line: str) -> bool:
+    """Return whether a line can stand between the rows of a table, such as "Operating expenses:"."""
+    plain = line.strip()
+    return len(plain) <= _MAX_LABEL_CHARS and plain[-1] not in ".!?" and plain[0] != "#"
+
+
+def _cells(row: str, kind: Kind) -> list[str]:
+    parts = _GAP.split(row.strip()) if kind == " " else row.strip().strip("|").split(kind)
+    return [cell.strip() for cell in parts]
+
+
+def _is_figure(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None and _YEAR.fullmatch(cell) is None
