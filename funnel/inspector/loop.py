@@ -17,6 +17,7 @@ from funnel.errors import (
     WindowTooSmall,
 )
 from funnel.findings.provenance import TextSpan
+from funnel.inspector import canonical
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.replies import Code, parse
 from funnel.inspector.shared import Shared
@@ -93,6 +94,7 @@ class Inspection:
         self._repairs = 0
         self._room = 0
         self._prelude: asyncio.Task[CellResult] | None = None
+        self._canonical = run.prompts.is_canonical(run.root.name)
 
     async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
         """Take turn after turn, and return the answer or why there is none.
@@ -128,7 +130,7 @@ class Inspection:
             "context": context,
             "question": task.question,
             "n_documents": await run.documents.count(),
-        }
+        } | (canonical.VARIABLES if self._canonical else {})
         async with AsyncExitStack() as stack:
             async with run.ledger.in_time("no sandbox was free, and the model was never asked"):
                 session = await stack.enter_async_context(
@@ -157,9 +159,8 @@ class Inspection:
                 if not self._turns:
                     raise
                 return self._unfinished(str(error), EndReason.of(error))
-            code = parse(
-                completion.text, cut=completion.finish_reason == "length", tools=names(self._run.tools)
-            )
+            said = canonical.translated(completion.text) if self._canonical else completion.text
+            code = parse(said, cut=completion.finish_reason == "length", tools=names(self._run.tools))
             if not isinstance(code, Code):
                 return self._rejected(completion, code.reason, turn.id)
             self._repairs = 0

@@ -29,6 +29,8 @@ class Addendum(BaseModel):
     match: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(min_length=1)
     purpose: Literal["inspector", "sub_call", "reader"]
     text: _Text
+    canonical: bool = False
+    """Whether these models were trained on the prompt of the RLM authors, and end their work as it asks."""
 
     def applies_to(self, model: str, purpose: str) -> bool:
         """Return whether this addendum belongs to the prompts of a purpose for a model."""
@@ -58,6 +60,10 @@ class Prompts:
         added = [addendum.text for addendum in self.addenda if addendum.applies_to(model, name)]
         file = name if form == "full" else f"{name}_simple"
         return "\n\n".join([render(file, **values), *added])
+
+    def is_canonical(self, model: str) -> bool:
+        """Return whether a model's replies are read as those of one trained on the RLM authors' prompt."""
+        return any(each.canonical and each.applies_to(model, each.purpose) for each in self.addenda)
 
 
 @cache
