@@ -25,7 +25,7 @@ _DEFINED = re.compile(r"\bdef FINAL(?:_VAR)?\(")
 
 
 def translated(reply: str) -> str:
-    """Return the reply with what ends the work as a call of `submit`, in its code or as a block at its end."""
+    """Return the reply with what ends the work as a call of `submit`: in its code, or as a last block."""
     parts: list[str] = []
     prose: list[str] = []
     at = 0
