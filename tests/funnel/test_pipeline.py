@@ -65,7 +65,7 @@ async def test_an_answer_holds_exactly_the_documented_fields(tmp_path):
     async with a_funnel(tmp_path, READ) as funnel:
         answer = (await funnel.ask(QUESTION, LOOKUP)).as_dict()
     assert set(answer) == set(ORDER)
-    assert set(answer["citations"][0]) == {"document_id", "title", "uri", "start", "stop", "quote"}
+    assert set(answer["citations"][0]) == {"document_id", "title", "uri", "start", "stop", "quote", "header"}
     assert set(answer["usage"]) == {
         "model_calls", "input_tokens", "output_tokens", "cost_usd", "wall_s", "cached_calls",
         "replayed_calls", "turns", "depth", "output_chars", "stored_bytes", "cached_input_tokens", "tier",
