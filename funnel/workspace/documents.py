@@ -13,10 +13,15 @@ from collections.abc import Iterable, Sequence
 from funnel.sandbox.base import HostError
 from funnel.workspace.values import GrepResult
 from funnel.workspace.workspace import Workspace
+from indexes.code.languages import Language, language_of
+from indexes.code.reading import CodeReader
 from indexes.source import Documents
-from indexes.types import DocumentId, DocumentInfo, Hits
+from indexes.types import Document, DocumentId, DocumentInfo, Hits
 
 MAX_READ_CHARS = 200_000
+MAX_WHOLE_CHARS = 20_000_000
+MAX_HOLDING = 100_000
+"""Matches that are looked at to tell which documents hold a pattern."""
 
 
 class ReadableDocuments:
@@ -134,6 +139,16 @@ class ReadableDocuments:
         self.expose([name])
         return self._found[name]
 
+    def language(self, name: str) -> Language | None:
+        """Return the programming language of a found document by its URI, title or id; None for a text."""
+        info = self._found[name]
+        return language_of(info.uri, info.title, info.id)
+
+    @property
+    def code_reader(self) -> CodeReader:
+        """The process that parses source code for this run."""
+        return self._workspace.code
+
     def titles_with(self, text: str, names: Iterable[str], *, at_most: int) -> list[str]:
         """Return the first titles of found documents that contain a text, ignoring case."""
         wanted = text.lower()
@@ -184,6 +199,29 @@ class ReadableDocuments:
             pattern, names, context=context, limit=limit, ignore_case=ignore_case
         )
         self.expose(dict.fromkeys(match.document_id for match in found.matches))
+        return found
+
+    async def holding(self, pattern: str, names: Sequence[str]) -> list[str]:
+        """Return the found documents in which a regular expression matches. Raises: as `grep`."""
+        found = await self.grep(pattern, names, context=0, limit=MAX_HOLDING, ignore_case=False)
+        return list(dict.fromkeys(match.document_id for match in found.matches))
+
+    async def whole(self, document: object) -> Document:
+        """Return a document with its sections.
+
+        Raises: `HostError` if the asker may not read it now, it has changed since it was found, or it is too
+        long.
+        """
+        name = await self.readable(document)
+        info = self.info(name)
+        if info.n_chars > MAX_WHOLE_CHARS:
+            raise HostError(
+                f"{name} has {info.n_chars:,} characters, and at most {MAX_WHOLE_CHARS:,} are read at once: "
+                "use grep() and read()"
+            )
+        found = await asyncio.to_thread(self._unrecorded.document, name)
+        if found is None or found.version != info.version:
+            raise _gone(name)
         return found
 
     async def quoted(self, name: str, version: str, start: int, stop: int) -> str | None:

@@ -30,6 +30,7 @@ from funnel.workspace.values import (
     entry_of,
     known_of,
 )
+from indexes.code.reading import CodeReader
 
 FetchDocument = Callable[[str, int, int], Awaitable[str]]
 """(document id, start, stop) → those characters of the registered version."""
@@ -75,6 +76,7 @@ class Workspace:
         self._ttl_s = ttl_s
         self._reach = reach
         self._grepper = Grepper(piece_s=grep_piece_s)
+        self.code = CodeReader()
         self._page_chars = page_chars
         self._fetch: FetchDocument | None = None
         self._known: dict[str, KnownDocument] = {}
@@ -86,7 +88,8 @@ class Workspace:
         await self.close()
 
     async def close(self) -> None:
-        """End the process that greps; a second call does nothing."""
+        """End the processes that grep and parse; a second call does nothing."""
+        await asyncio.to_thread(self.code.close)
         await self._grepper.close()
 
     async def add_document(self, info: DocumentLike, text: str | Iterable[str]) -> WorkspaceDocument:
