@@ -42,7 +42,7 @@ class ReadableDocuments:
         self._everything = everything
         self._all_exposed = False
         self._found: dict[str, DocumentInfo] = {}
-        workspace.fetch_with(self._fetch)
+        workspace.fetch_with(self._fetch, self._fetch_texts)
 
     # finding
 
@@ -75,10 +75,9 @@ class ReadableDocuments:
 
     async def add_everything(self, at_most: int) -> tuple[str, ...] | None:
         """Register every document of the view as found and return the ids; None if there are too many."""
-        names = await asyncio.to_thread(self._unrecorded.ids)
-        if len(names) > at_most:
+        if await asyncio.to_thread(self._unrecorded.count) > at_most:
             return None
-        infos = await asyncio.to_thread(self._infos, names)
+        infos = await asyncio.to_thread(self._unrecorded.infos)
         if new := [info for info in infos if self._is_new(info)]:
             await self._register(new)
         return tuple(info.id for info in infos)
@@ -260,6 +259,17 @@ class ReadableDocuments:
         if text is None:
             raise _gone(name)
         return text
+
+    async def _fetch_texts(self, names: Sequence[str]) -> dict[str, str]:
+        """Return the whole texts of documents. Raises: `HostError` if one is not what was found."""
+        found = await asyncio.to_thread(self._unrecorded.texts, names)
+        texts: dict[str, str] = {}
+        for name in names:
+            text = found.get(DocumentId(name))
+            if text is None or text.version != self._found[name].version:
+                raise _gone(name)
+            texts[name] = text.text
+        return texts
 
     # the record
 

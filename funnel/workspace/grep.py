@@ -144,14 +144,14 @@ class Scan:
         return answer["count"], [Match(document_id, *found) for found in answer["found"]]
 
     async def batch(
-        self, documents: Sequence[tuple[str, bytes, int]], *, limit: int
+        self, documents: Sequence[tuple[str, bytes, int, int]], *, limit: int
     ) -> tuple[dict[str, int], list[Match]]:
-        """Search whole documents (id, UTF-8, how many matches to leave out) as one piece of text.
+        """Search whole documents (id, UTF-8, how many matches to leave out and to take) as one piece.
 
-        Returns: the number of matches in each document that has any, and `limit` matches.
+        Returns: the number of matches in each document that has any, and at most `limit` matches.
         """
-        sizes = json.dumps([(len(text), skip) for _, text, skip in documents]).encode()
-        texts = (text for _, text, _ in documents)
+        sizes = json.dumps([(len(text), skip, take) for _, text, skip, take in documents]).encode()
+        texts = (text for _, text, *_ in documents)
         request = b"".join([b"B", _number(limit), _number(len(sizes)), sizes, *texts])
         answer = await self._ask(request, timeout_s=self._piece_s)
         counts = {documents[place][0]: count for place, count in answer["counts"]}

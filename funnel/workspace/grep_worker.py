@@ -2,9 +2,9 @@
 
 A frame is four bytes of length and a body, in both directions. Requests are `P` and JSON (a pattern), `N` (a
 new document), `T` or `L`, two numbers and UTF-8 (the next or last piece of its text), and `B`, a number, JSON
-(for each of several whole documents its size in bytes, and how many of its matches to leave out) and UTF-8
-(their texts). The numbers are of four bytes: how many matches to return, how many to leave out before. The
-answer to each is one frame of JSON.
+(for each of several whole documents its size in bytes, and how many of its matches to leave out and return)
+and UTF-8 (their texts). The numbers are of four bytes: how many matches to return, and how many to leave out
+before. The answer to each is one frame of JSON.
 """
 
 from __future__ import annotations
@@ -178,21 +178,21 @@ def _batch(scanner: Scanner, body: bytes) -> dict[str, Any]:
     """Search whole documents. Returns `counts`, by place, and `found`: of each match its place and itself."""
     limit = int.from_bytes(body[:4], "big")
     size = int.from_bytes(body[4:8], "big")
-    documents: list[tuple[int, int]] = json.loads(body[8 : 8 + size])
+    documents: list[tuple[int, int, int]] = json.loads(body[8 : 8 + size])
     texts = memoryview(body)[8 + size :]
     counts: list[tuple[int, int]] = []
     found: list[tuple[int, Found]] = []
     if not scanner.needed.may_match(bytes(texts)):
         return {"counts": counts, "found": found}
     at = 0
-    for place, (length, skip) in enumerate(documents):
+    for place, (length, skip, take) in enumerate(documents):
         data = bytes(texts[at : at + length])
         at += length
         if not scanner.needed.may_match(data):
             continue
         scanner.start()
         answer = scanner.feed(
-            data.decode("utf-8", "surrogatepass"), last=True, limit=limit - len(found), skip=skip
+            data.decode("utf-8", "surrogatepass"), last=True, limit=min(take, limit - len(found)), skip=skip
         )
         counts += [(place, answer["count"])] if answer["count"] else []
         found += [(place, each) for each in answer["found"]]
