@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from funnel.sandbox.base import HostError
+from funnel.workspace.patterns.literals import Needed
 from funnel.workspace.values import GrepResult
 from funnel.workspace.workspace import Workspace
 from indexes.code.languages import Language, language_of
@@ -260,16 +261,26 @@ class ReadableDocuments:
             raise _gone(name)
         return text
 
-    async def _fetch_texts(self, names: Sequence[str]) -> dict[str, str]:
-        """Return the whole texts of documents. Raises: `HostError` if one is not what was found."""
-        found = await asyncio.to_thread(self._unrecorded.texts, names)
-        texts: dict[str, str] = {}
-        for name in names:
-            text = found.get(DocumentId(name))
-            if text is None or text.version != self._found[name].version:
-                raise _gone(name)
-            texts[name] = text.text
-        return texts
+    async def _fetch_texts(self, names: Sequence[str], needed: Needed) -> dict[str, bytes]:
+        """Return the whole texts of those documents that may hold a match.
+
+        Raises: `HostError` if one is not what was found.
+        """
+        versions = {name: self._found[name].version for name in names}
+
+        def look() -> dict[str, bytes]:
+            found = self._unrecorded.texts(names)
+            texts: dict[str, bytes] = {}
+            for name, version in versions.items():
+                stored = found.get(DocumentId(name))
+                if stored is None or stored.version != version:
+                    raise _gone(name)
+                text = stored.text.encode("utf-8", "surrogatepass")
+                if needed.may_match(text):
+                    texts[name] = text
+            return texts
+
+        return await asyncio.to_thread(look)
 
     # the record
 

@@ -7,17 +7,29 @@ questions to the collection: ten seconds instead of one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from typing import Protocol
 
 from funnel.workspace.grep import Match, Scan
+from funnel.workspace.patterns.literals import Needed
 from funnel.workspace.values import GrepResult, KnownDocument
 
-FetchTexts = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
-"""(document ids) → the whole text of each, in the registered version."""
+FetchTexts = Callable[[Sequence[str], Needed], Awaitable[Mapping[str, bytes]]]
+"""(document ids, what is needed) → the whole texts, as UTF-8, of those that may hold a match."""
 
-_BATCH_DOCUMENTS = 1_000
+_GROUP_CHARS = 1_000_000
+_GROUP_DOCUMENTS = 1_000
 _ANY_NUMBER = 2**31
 
 
@@ -41,82 +53,79 @@ class Texts(Protocol):
     def pieces(self, known: KnownDocument) -> AsyncIterator[bytes]:
         """Yield the text of one document as UTF-8, a piece at a time."""
 
-    async def whole(self, known: Sequence[KnownDocument]) -> Sequence[bytes]:
-        """Return the texts of several small documents as UTF-8."""
+    async def whole(self, known: Sequence[KnownDocument], needed: Needed) -> Mapping[str, bytes]:
+        """Return the texts, as UTF-8, of those of these small documents that may hold a match."""
 
 
 async def grepped(
-    scan: Scan, wanted: Sequence[Wanted], texts: Texts, *, limit: int, batch_chars: int
+    scan: Scan, wanted: Sequence[Wanted], texts: Texts, *, limit: int, piece_chars: int
 ) -> GrepResult:
     """Return the first `limit` of the wanted matches, in the order of the documents, and count all.
 
-    Documents of up to `batch_chars` characters together are one piece for the pattern's time limit.
+    Documents of up to `piece_chars` characters together are one piece for the pattern's time limit.
     """
     matches: list[Match] = []
     counts: dict[str, int] = {}
-    batches = list(_batches(wanted, batch_chars))
-    ahead = _Ahead(texts, batches, batch_chars)
-    try:
-        for batch in batches:
-            room = max(0, limit - len(matches))
-            if (whole := await ahead.next()) is None:
-                found, some = await _large(scan, batch[0], texts, limit=room)
-            else:
-                each = [(one.id, text, one.skip, one.take) for one, text in zip(batch, whole, strict=True)]
-                found, some = await scan.batch(each, limit=room)
-            counts |= found
-            matches += some
-    finally:
-        await ahead.close()
+
+    def take(found: tuple[dict[str, int], list[Match]]) -> None:
+        counts.update(found[0])
+        matches.extend(found[1])
+
+    async with contextlib.aclosing(_groups(wanted, texts, scan.needed, piece_chars)) as groups:
+        async for group, whole in groups:
+            if whole is None:
+                take(await _large(scan, group[0], texts, limit=limit - len(matches)))
+                continue
+            candidates = [one for one in group if one.id in whole]
+            for batch in _neighbours(candidates, piece_chars):
+                each = [(one.id, whole[one.id], one.skip, one.take) for one in batch]
+                take(await scan.batch(each, limit=limit - len(matches)))
     return GrepResult(tuple(matches), sum(counts.values()), counts)
 
 
-class _Ahead:
-    """Reads the texts of the next batch while one is searched. A large document is read piece by piece."""
+async def _groups(
+    wanted: Sequence[Wanted], texts: Texts, needed: Needed, piece_chars: int
+) -> AsyncGenerator[tuple[list[Wanted], Mapping[str, bytes] | None], None]:
+    """Yield neighbours with their texts, or one large document with None; the next texts are read meanwhile.
 
-    def __init__(self, texts: Texts, batches: Iterable[Sequence[Wanted]], batch_chars: int) -> None:
-        self._texts = texts
-        self._batches = iter(batches)
-        self._batch_chars = batch_chars
-        self._task = self._begun()
+    A document that is larger than a piece is large, and is read a piece at a time.
+    """
 
-    async def next(self) -> Sequence[bytes] | None:
-        """Return the texts of the next batch; None if it is one large document."""
-        task, self._task = self._task, None
-        texts = await task if task is not None else None
-        self._task = self._begun()
-        return texts
+    async def read(group: Sequence[Wanted]) -> Mapping[str, bytes] | None:
+        large = group[0].known.stored.n_chars > piece_chars
+        return None if large else await texts.whole([one.known for one in group], needed)
 
-    async def close(self) -> None:
-        """End what is being read."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    def _begun(self) -> asyncio.Task[Sequence[bytes]] | None:
-        batch = next(self._batches, None)
-        if batch is None or batch[0].known.stored.n_chars > self._batch_chars:
-            return None
-        return asyncio.create_task(_read(self._texts, [one.known for one in batch]))
+    groups = list(_neighbours(wanted, _GROUP_CHARS, alone=piece_chars))
+    ahead: asyncio.Task[Mapping[str, bytes] | None] | None = None
+    try:
+        for at, group in enumerate(groups):
+            task = ahead or asyncio.create_task(read(group))
+            ahead = task
+            whole = await task
+            ahead = asyncio.create_task(read(groups[at + 1])) if at + 1 < len(groups) else None
+            yield group, whole
+    finally:
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
 
 
-async def _read(texts: Texts, known: Sequence[KnownDocument]) -> Sequence[bytes]:
-    return await texts.whole(known)
-
-
-def _batches(wanted: Iterable[Wanted], batch_chars: int) -> Iterator[list[Wanted]]:
-    """Yield neighbours that fit into a batch together; a larger document by itself."""
-    batch: list[Wanted] = []
+def _neighbours(
+    wanted: Iterable[Wanted], most_chars: int, *, alone: int | None = None
+) -> Iterator[list[Wanted]]:
+    """Yield neighbours that have so many characters together; one of more than `alone` by itself."""
+    group: list[Wanted] = []
     chars = 0
     for one in wanted:
         n_chars = one.known.stored.n_chars
-        if batch and (chars + n_chars > batch_chars or len(batch) >= _BATCH_DOCUMENTS):
-            yield batch
-            batch, chars = [], 0
-        batch.append(one)
+        large = alone is not None and max(chars if len(group) == 1 else 0, n_chars) > alone
+        if group and (large or chars + n_chars > most_chars or len(group) >= _GROUP_DOCUMENTS):
+            yield group
+            group, chars = [], 0
+        group.append(one)
         chars += n_chars
-    if batch:
-        yield batch
+    if group:
+        yield group
 
 
 async def _large(

@@ -21,6 +21,7 @@ from funnel.workspace.grep import Grepper, Search
 from funnel.workspace.grepping import FetchTexts, Wanted, grepped
 from funnel.workspace.pages import Fetch, MayStore, Pages, Pagination
 from funnel.workspace.passages import Excerpt, best_passage
+from funnel.workspace.patterns.literals import Needed
 from funnel.workspace.values import (
     DocumentLike,
     GrepResult,
@@ -181,25 +182,29 @@ class Workspace:
         return await self._grepped(Search(pattern, ignore_case, self._reach, context), wanted, limit)
 
     async def _grepped(self, search: Search, wanted: Sequence[Wanted], limit: int) -> GrepResult:
-        batch_chars = _GREP_PAGES * self._page_chars
+        piece_chars = _GREP_PAGES * self._page_chars
         async with self._grepper.search(search) as scan:
-            return await grepped(scan, wanted, self, limit=limit, batch_chars=batch_chars)
+            return await grepped(scan, wanted, self, limit=limit, piece_chars=piece_chars)
 
     def pieces(self, known: KnownDocument) -> AsyncIterator[bytes]:
         """Yield the text of one document as UTF-8, a piece at a time. Raises: as `grep`."""
         where = self._where(known.stored.id, known.stored.version)
         return self._pages.stream(where, known.pagination, batch=_GREP_PAGES, fetch=self._fetch_for(known))
 
-    async def whole(self, known: Sequence[KnownDocument]) -> Sequence[bytes]:
-        """Return the texts of several small documents as UTF-8. Raises: as `grep`."""
+    async def whole(self, known: Sequence[KnownDocument], needed: Needed) -> Mapping[str, bytes]:
+        """Return the texts, as UTF-8, of those of these small documents that may hold a match.
+
+        Raises: as `grep`.
+        """
+        fetch = self._fetch_texts
+        apart = [each for each in known if each.whole or fetch is None]
         asked = [each.stored.id for each in known if not each.whole]
-        texts = await self._fetch_texts(asked) if asked and self._fetch_texts is not None else {}
-        return [
-            texts[each.stored.id].encode("utf-8", "surrogatepass")
-            if each.stored.id in texts
-            else b"".join([piece async for piece in self.pieces(each)])
-            for each in known
-        ]
+        texts = dict(await fetch(asked, needed)) if asked and fetch is not None else {}
+        for each in apart:
+            text = b"".join([piece async for piece in self.pieces(each)])
+            if needed.may_match(text):
+                texts[each.stored.id] = text
+        return texts
 
     async def search(self, query: str, k: int = 10) -> tuple[TextHit, ...]:
         """Return the best `k` passages of the documents and notes of this run for a query, best first.
