@@ -1,7 +1,8 @@
-"""Shows the answer in a reader's reply while the reply, a JSON object, is still being written."""
+"""Shows the answer in a reader's reply while the reply, an object or plain words, is still being written."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic_core import from_json
@@ -11,13 +12,16 @@ from funnel.run.words import ProvisionalWords
 
 STEPS = 256
 """A reply is read again when it has grown by one part in so many, so that a long one costs little."""
+_LABELS = ("answer:", "a:", "question:")
+_LABEL = re.compile(r"(?:answer|a)\s*:\s*", re.IGNORECASE)
 
 
 class AnswerInReply:
-    """Hears a reply and shows what its member `answer` says so far."""
+    """Hears a reply and shows what it answers so far: its member `answer`, or all of it if it is `plain`."""
 
-    def __init__(self, words: ProvisionalWords) -> None:
+    def __init__(self, words: ProvisionalWords, *, plain: bool = False) -> None:
         self._words = words
+        self._plain = plain
         self._reply = ""
         self._read = 0
         self._shown = 0
@@ -29,7 +33,8 @@ class AnswerInReply:
         if size - self._read <= self._read // STEPS or size > MAX_REPLY_CHARS:
             return
         self._read = size
-        answer = _answer(self._reply).lstrip()
+        in_words = self._plain and "{" not in self._reply
+        answer = (_plain(self._reply) if in_words else _answer(self._reply)).lstrip()
         if len(answer) > self._shown:
             self._words.show(answer[self._shown :])
             self._shown = len(answer)
@@ -50,3 +55,15 @@ def _answer(reply: str) -> str:
         return ""
     answer = value.get("answer") if isinstance(value, dict) else None
     return answer if isinstance(answer, str) else ""
+
+
+def _plain(reply: str) -> str:
+    """Return the words of a reply; none while they may begin code, a tag or a label."""
+    text = reply.lstrip()
+    if text[:1] in {"`", "<", "[", "~", "*"}:
+        return ""
+    begun = text.casefold()
+    if any(label.startswith(begun) for label in _LABELS) or begun.startswith("question:"):
+        return ""
+    label = _LABEL.match(text)
+    return text if label is None else text[label.end() :]

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from funnel.text.locating import locate
-from funnel.text.sentences import statements, without_code
+from funnel.text.markers import MARKER, markers, replace_markers
+from funnel.text.sentences import statements
 from funnel.types import Citation, Span
-
-MARKER = re.compile(r"\[(\d{1,3})\]")
-"""A reference to a citation in an answer's text: [1], [2], …."""
-
-_SPACED_MARKER = re.compile(r"(?<! )( *)\[(\d{1,3})\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,11 @@ def cite(source: CitableText, quote: str) -> Citation | None:
     span = locate(source.text, quote) or _of_known(source, quote)
     if span is None:
         return None
-    start, stop = span
+    return span_of(source, *span)
+
+
+def span_of(source: CitableText, start: int, stop: int) -> Citation:
+    """Return the citation of a span of `source.text`."""
     return Citation(
         document_id=source.document_id,
         title=source.title,
@@ -100,14 +100,13 @@ def renumber_value(
     """Renumber as `renumber` does, with one count for all strings in a JSON value; keys are left alone."""
     order: dict[Citation, int] = {}
 
-    def replace(match: re.Match[str]) -> str:
-        space, number = match[1], int(match[2])
+    def renumbered(number: int) -> str | None:
         if number not in numbered:
-            return "" if match.start() else space
+            return None
         new_numbers = [order.setdefault(c, len(order) + 1) for c in numbered[number]]
-        return space + "".join(f"[{new_number}]" for new_number in new_numbers)
+        return "".join(f"[{new_number}]" for new_number in new_numbers)
 
-    rewritten = _map_texts(value, lambda text: _SPACED_MARKER.sub(replace, text))
+    rewritten = _map_texts(value, lambda text: replace_markers(text, renumbered))
     for citations in numbered.values():
         for citation in citations:
             order.setdefault(citation, len(order) + 1)
@@ -119,7 +118,7 @@ def markers_in(value: Any) -> list[int]:
     found: list[int] = []
 
     def collect(text: str) -> str:
-        found.extend(int(number) for number in MARKER.findall(text))
+        found.extend(int(marker[1]) for marker in markers(text))
         return text
 
     _map_texts(value, collect)
@@ -144,9 +143,14 @@ def uncited(text: str) -> tuple[Span, ...]:
     """
     if _is_json_data(text):
         return ()
-    plain = without_code(text)
-    found = (span for span in statements(text) if not MARKER.search(plain, *span))
+    cited = [marker.start() for marker in markers(text)]
+    found = (span for span in statements(text) if not _any_within(cited, *span))
     return tuple(Span(start, stop, text[start:stop]) for start, stop in found)
+
+
+def _any_within(places: Sequence[int], start: int, stop: int) -> bool:
+    at = bisect_left(places, start)
+    return at < len(places) and places[at] < stop
 
 
 def _is_json_data(text: str) -> bool:
@@ -165,3 +169,9 @@ def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {key: _map_texts(item, change) for key, item in value.items()}
     return value
+
+
+__all__ = [
+    "MARKER", "CitableText", "Known", "answer_text", "cite", "markers_in", "renumber", "renumber_value",
+    "span_of", "uncited",
+]  # fmt: skip

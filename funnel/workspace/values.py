@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from funnel.workspace.grep import Match
@@ -61,11 +60,10 @@ class KnownDocument:
 
 @dataclass(frozen=True, slots=True)
 class GrepResult:
-    """Matches, the number of all matches, and that of each document that has any, in order."""
+    """The first matches, and the number of all matches."""
 
     matches: tuple[Match, ...]
     total: int
-    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

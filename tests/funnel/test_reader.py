@@ -56,17 +56,27 @@ async def test_a_quote_that_stands_nowhere_is_dropped_and_that_is_said():
     assert draft.notices == ("1 of 2 quotes are not in the documents and were dropped.",)
 
 
-async def test_a_quote_of_another_passage_than_the_one_named_is_dropped():
+async def test_a_quote_is_cited_where_it_stands_and_not_where_its_number_says():
     draft, _ = await read(reading("14 days [2].", (2, "We refund within 14 days.")))
-    assert draft.text == "14 days."
-    assert draft.citations == ()
-    assert draft.notices[1] == "Nothing in this answer is backed by a quote."
+    assert draft.text == "14 days [1]."
+    assert quotes(draft) == [("refunds", 0, 25, "We refund within 14 days.")]
+    assert draft.notices == ()
 
 
-@pytest.mark.parametrize("passage", [0, -1, 99])
-async def test_a_quote_of_a_passage_that_was_never_shown_is_dropped(passage):
+@pytest.mark.parametrize("passage", [0, -1, 99, 276])
+async def test_a_quote_of_a_passage_that_was_never_shown_is_cited_where_it_stands(passage):
     draft, _ = await read(reading("14 days.", (passage, "We refund within 14 days.")))
-    assert draft.citations == ()
+    assert quotes(draft) == [("refunds", 0, 25, "We refund within 14 days.")]
+    assert draft.text == "14 days. [1]"
+
+
+async def test_an_answer_of_which_nothing_is_backed_is_partial_and_says_so():
+    draft, _ = await read(reading("Ada Marsh [1].", (1, "Ada Marsh signs for refunds.")))
+    assert (draft.status, draft.text, draft.citations) == ("partial", "Ada Marsh.", ())
+    assert draft.notices == (
+        "1 of 1 quotes are not in the documents and were dropped.",
+        "Nothing in this answer is backed by a quote.",
+    )
 
 
 async def test_two_quotes_of_one_passage_that_is_named_twice_are_told_apart():
@@ -121,9 +131,7 @@ MALFORMED = [
     "{not json}",
     '{"answer": ""}',
     '{"answer": "  "}',
-    '{"answer": 5}',
-    '{"answer": "x", "quotes": [{"passage": "one", "quote": "x"}]}',
-    '{"answer": "x", "quotes": "x"}',
+    '{"answer": "<your answer> [<number>]."}',
     '{"answer": "\ud800"}',
     "}{",
 ]
@@ -173,7 +181,7 @@ async def test_a_first_call_that_is_impossible_raises():
     with pytest.raises(LLMUnavailable):
         await read(DOWN)
     with pytest.raises(
-        BudgetTooSmall, match="max_tokens = 100 is too small to start: the first call may take 1"
+        BudgetTooSmall, match="max_tokens = 100 is too small to start: the first call may take 8"
     ):
         await read(limits=Limits(max_tokens=100))
 
