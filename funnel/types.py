@@ -64,7 +64,11 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A span of a stored document. When the answer was given, `document.text[start:stop] == quote` held."""
+    """A span of a stored document. When the answer was given, `document.text[start:stop] == quote` held.
+
+    `header`: if the quote begins with a row of a table, the stored text of the rows above it that name the
+    columns; else "".
+    """
 
     document_id: str
     title: str
@@ -72,6 +76,7 @@ class Citation:
     start: int
     stop: int
     quote: str
+    header: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Citation verification: a citation is kept only if the source still holds its quote at its span.
 
-A typed value is kept only if it meets its schema after that. Asks no model.
+A citation of part of a table's row grows to the row, and gets the header of the table: both are read from the
+source, so that neither can say what is not stored. A typed value is kept only if it meets its schema after
+that. Asks no model.
 """
 
 from __future__ import annotations
@@ -13,27 +15,61 @@ from funnel.errors import BadAnswer
 from funnel.run.context import Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import answer_text, renumber_value
+from funnel.text.tables import MAX_ROW_CHARS, header_at, row_at, tables
 from funnel.trace.kinds import Surroundings
 from funnel.types import Citation, EndReason
 
 SURROUNDINGS_CHARS = 500
+TABLE_CHARS = 20_000
+"""How far above a row the header of its table is looked for."""
 
 
 async def checked(run: Run, draft: Draft) -> Draft:
-    """Return the draft without citations that the source no longer supports, and count them in a notice."""
-    kept = {
-        number: [citation]
-        for number, citation in enumerate(draft.citations, start=1)
-        if await _stored(run, citation, citation.start, citation.stop) == citation.quote
-    }
+    """Return the draft with its citations as they are stored now.
+
+    Those that the source no longer supports are left out, and counted in a notice.
+    """
+    kept = {}
+    for number, citation in enumerate(draft.citations, start=1):
+        if (supported := await _supported(run, citation)) is not None:
+            kept[number] = [supported]
     lost = len(draft.citations) - len(kept)
+    if [each for some in kept.values() for each in some] != list(draft.citations):
+        draft = _renumbered(draft, kept)
     if lost:
         notice = (
-            f"{lost} of {len(draft.citations)} citations were dropped: "
+            f"{lost} of {len(draft.citations) + lost} citations were dropped: "
             "the documents no longer say so at these places."
         )
-        draft = replace(_renumbered(draft, kept), notices=(*draft.notices, notice))
+        draft = replace(draft, notices=(*draft.notices, notice))
     return draft if run.schema is None or draft.value is None else await _typed(run.schema, draft)
+
+
+async def _supported(run: Run, citation: Citation) -> Citation | None:
+    """Return a citation with its row and the header of its table; None if the source does not support it."""
+    first = max(0, citation.start - TABLE_CHARS)
+    around = await _stored(run, citation, first, citation.stop + MAX_ROW_CHARS)
+    start, stop = citation.start - first, citation.stop - first
+    if around is None or around[start:stop] != citation.quote:
+        return None
+    return await asyncio.to_thread(_as_row, citation, around, first)
+
+
+def _as_row(citation: Citation, around: str, first: int) -> Citation:
+    found = tables(around, is_cut=first > 0)
+    start, stop = citation.start - first, citation.stop - first
+    row = row_at(found, start, stop)
+    if row is None:
+        return citation
+    grown = row if row[1] - row[0] <= stop - start + MAX_ROW_CHARS else (start, stop)
+    header = header_at(found, grown[0])
+    return replace(
+        citation,
+        start=first + grown[0],
+        stop=first + grown[1],
+        quote=around[slice(*grown)],
+        header="" if header is None else around[slice(*header)].strip(),
+    )
 
 
 def _renumbered(draft: Draft, kept: Mapping[int, Sequence[Citation]]) -> Draft:

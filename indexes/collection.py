@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from indexes.scope import COLLECTION, Scope, Statistics, check_statistics
 from indexes.source import Source
 from indexes.storage.lock import WriterLock
 from indexes.storage.permissions import make_collection_folder
-from indexes.types import Changes, Document, DocumentId, DocumentInfo, Hits
+from indexes.types import Changes, Document, DocumentId, DocumentInfo, Hits, VersionText
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +327,16 @@ class Collection(Source):
         with self._catalog.read() as reader:
             number = reader.number(document_id, scope)
             return None if number is None else reader.text(number, start, stop)
+
+    def infos(self, scope: Scope) -> list[DocumentInfo]:
+        """Return the fields except the text of all documents within `scope`, by id, in one query."""
+        with self._catalog.read() as reader:
+            return reader.infos_within(scope)
+
+    def texts(self, ids: Sequence[str], scope: Scope) -> dict[DocumentId, VersionText]:
+        """Return the texts of those of these documents that are within `scope`, in one query."""
+        with self._catalog.read() as reader:
+            return reader.texts(ids, scope)
 
     def ids(self, scope: Scope) -> list[DocumentId]:
         """Return the ids of the documents within `scope`, sorted."""

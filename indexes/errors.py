@@ -58,6 +58,10 @@ class NothingToIndex(SourceError):
         super().__init__(f"Nothing to index in {path}: {reason}. Name a folder or file with text in it.")
 
 
+class CodeUnread(IndexesError):
+    """Source code could not be parsed, with the reason."""
+
+
 class BadFile(SourceError):
     """A file that is binary, undecodable or malformed. `line` starts at 1."""
 

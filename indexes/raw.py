@@ -7,7 +7,7 @@ folder or a book.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -30,6 +30,7 @@ from indexes.types import (
     Hits,
     Passage,
     RetrieverScore,
+    VersionText,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ class RawDocuments(Source):
         """Return the whole document; None if there is no such document within `scope`."""
         document = self._documents.get(DocumentId(document_id))
         return document if document is not None and scope.admits(document) else None
+
+    def texts(self, ids: Sequence[str], scope: Scope) -> dict[DocumentId, VersionText]:
+        """Return the texts of those of these documents that are within `scope`."""
+        found = (self.document(document_id, scope) for document_id in ids)
+        return {each.id: VersionText(each.version, each.text) for each in found if each is not None}
 
     def _keys(self, scope: Scope) -> Callable[[], Keys]:
         """Return a function that computes the keys of the passages within `scope`."""

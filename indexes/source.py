@@ -6,12 +6,12 @@ Knows no index. Rights are given once, when a view is created; nothing here defa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from threading import Lock
 
 from indexes.filters import Filter
 from indexes.scope import COLLECTION, EVERYTHING, Scope, Statistics
-from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo, Hits
+from indexes.types import Access, Document, DocumentHit, DocumentId, DocumentInfo, Hits, VersionText
 
 DEFAULT_K = 20
 
@@ -92,6 +92,18 @@ class Documents:
             self.expose([DocumentId(document_id)])
         return found
 
+    def infos(self) -> list[DocumentInfo]:
+        """Return title, metadata and length of all documents in this view, by id, and expose them."""
+        found = self._source.infos(self._scope)
+        self.expose(info.id for info in found)
+        return found
+
+    def texts(self, ids: Sequence[str]) -> dict[DocumentId, VersionText]:
+        """Return the texts of those of these documents that are in this view, and expose them."""
+        found = self._source.texts(ids, self._scope)
+        self.expose(found)
+        return found
+
     def ids(self) -> list[DocumentId]:
         """Return the ids of all documents in this view, sorted. Exposes nothing."""
         return self._source.ids(self._scope)
@@ -113,9 +125,9 @@ class Documents:
 class Source(ABC):
     """Documents that can be searched and read. A new source implements `search`, `ids` and `document`.
 
-    Each of these takes a `Scope` and returns nothing outside it. `count`, `info` and `read` are derived from
-    them; override those that can be done more cheaply. Callers use `for_asker` or `as_owner`. A source must
-    pass the tests of `indexes.testing.source.SourceContract`.
+    Each of these takes a `Scope` and returns nothing outside it. `count`, `info`, `infos`, `read` and `texts`
+    are derived from them; override those that can be done more cheaply. Callers use `for_asker` or
+    `as_owner`. A source must pass the tests of `indexes.testing.source.SourceContract`.
     """
 
     def for_asker(
@@ -162,12 +174,32 @@ class Source(ABC):
         found = self.document(document_id, scope)
         return None if found is None else found.text[max(start, 0) : max(stop, 0)]
 
+    def infos(self, scope: Scope) -> list[DocumentInfo]:
+        """Return the fields except the text of all documents within `scope`, by id."""
+        found = (self.info(document_id, scope) for document_id in self.ids(scope))
+        return [info for info in found if info is not None]
+
+    def texts(self, ids: Sequence[str], scope: Scope) -> dict[DocumentId, VersionText]:
+        """Return the texts of those of these documents that are in `scope` and do not change meanwhile."""
+        found: dict[DocumentId, VersionText] = {}
+        for document_id in ids:
+            before = self.info(document_id, scope)
+            text = None if before is None else self.read(document_id, 0, before.n_chars, scope)
+            after = self.info(document_id, scope)
+            if before and after and text is not None and before.version == after.version:
+                found[after.id] = VersionText(after.version, text)
+        return found
+
     def __len__(self) -> int:
         return self.count(EVERYTHING)
 
 
 class SourceWrapper(Source):
-    """A source that forwards every call to another one; a subclass overrides what it does differently."""
+    """A source that forwards every call to another one; a subclass overrides what it does differently.
+
+    Only `infos` and `texts` are not forwarded: they are derived, so that a subclass that changes what `info`
+    or `read` returns changes these too.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source

@@ -111,6 +111,14 @@ class DocumentInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionText:
+    """The whole text of one version of a document."""
+
+    version: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A span of one document version: `document.text[start:stop] == text`, always."""
 

@@ -128,11 +128,16 @@ def _uncited(spans: Sequence[Span]) -> str:
 
 
 def _citation(number: int, citation: Citation) -> str:
-    quote = " ".join(citation.quote.split())
-    if len(quote) > QUOTE_CHARS:
-        quote = f"{quote[:QUOTE_CHARS]}…"
+    quote = _short(citation.quote)
+    if citation.header:
+        quote = f"{_short(citation.header)} … {quote}"
     place = f"{_name(citation.document_id)}, characters {citation.start}-{citation.stop}"
     return rf"[cyan]\[{number}][/] {escape(place)} [dim]“{escape(quote)}”[/]"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= QUOTE_CHARS else f"{line[:QUOTE_CHARS]}…"
 
 
 def _name(document_id: str) -> str:

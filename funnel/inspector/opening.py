@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from funnel.inspector.shown import Shown, shown_texts, trimmed
+from funnel.inspector.shown import Shown, shown_texts
 from funnel.llm.base import estimated_tokens
 from funnel.prompts import advice, fence
 from funnel.sandbox.base import HostError
@@ -69,13 +69,14 @@ async def describe_context(
 ) -> Opening:
     """Return the first message: the question, what `context` holds, the best texts, advice for its shape.
 
-    `hits`: what a search for the question found. `room`: how many estimated tokens the prompt may still have.
-    The texts get half of what is free, since every turn repeats them; the other half is for the turns.
+    `hits`: what a search for the question found; a child has none. `room`: how many estimated tokens the
+    prompt may still have. The texts get half of what is free, since every turn repeats them; the other half
+    is for the turns.
     """
     infos = [documents.info(name) for name in names]
     lines = [fence("question", question), *await _described(infos, documents)]
     free = room - sum(map(estimated_tokens, lines))
-    shown = await shown_texts(infos, documents, hits, tokens=free // 2)
+    shown = await shown_texts(question, infos, documents, hits, tokens=free // 2)
     if shown:
         lines.append(_INTRODUCTION)
     places = {name: place for place, name in enumerate(names)}
@@ -83,7 +84,7 @@ async def describe_context(
         # Named by its place, since an id is foreign text, too.
         chars = "all" if each.whole else f"{each.start} to {each.stop}"
         of = f"context[{places[each.document_id]}]"
-        lines.append(fence("passage", trimmed(each.text), of=of, chars=chars))
+        lines.append(fence("passage", each.readable, of=of, chars=chars))
     if shape is not None:
         lines.append(advice(shape))
     return Opening("\n".join(lines), tuple(shown))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from funnel.llm.base import estimated_tokens
-from funnel.reader.passages import LABEL_TOKENS, MAX_CHARS, MAX_PASSAGES, choose
+from funnel.reader.passages import LABEL_TOKENS, MAX_CHARS, MAX_PASSAGES, gathered, joined
 from funnel.sandbox.base import HostError
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentHit, DocumentId, DocumentInfo
@@ -18,28 +18,34 @@ WHOLE_CHARS = 1_500
 FEW = 3
 """Of so few documents the beginnings are shown, too: they tell what a long document looks like."""
 HEAD_CHARS = 300
-JOINED_CHARS = 200
-"""Passages of a document with at most this much text between them are shown as one."""
 MAX_INDENT = 24
 _WIDE = re.compile(r"(?<=\S)[^\S\n]{3,}(?=\S)")
 _INDENT = re.compile(rf"^[^\S\n]{{{MAX_INDENT},}}")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:[\w.-]+:.*\n|[ \t#-].*\n|\n)*---[ \t]*(?:\n|\Z)")
 
-Span = tuple[int, int]
-
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A span of a document in the first message, its text as it is stored, and whether it is all of it."""
+    """A span of a document in the first message, its text as it is stored, and whether it is all of it.
+
+    `header`: the rows that name the columns, if the text begins inside a table.
+    """
 
     document_id: str
     start: int
     stop: int
     text: str
     whole: bool
+    header: str = ""
+
+    @property
+    def readable(self) -> str:
+        """The text as the model is shown it."""
+        return trimmed(f"{self.header}\n…\n{self.text}" if self.header else self.text)
 
 
 async def shown_texts(
+    question: str,
     infos: Sequence[DocumentInfo],
     documents: ReadableDocuments,
     hits: Sequence[DocumentHit],
@@ -49,56 +55,56 @@ async def shown_texts(
     """Return what is shown of these documents, best first, in at most `tokens` estimated tokens.
 
     All of them whole if they are few and short together; else the passages that the reader would be shown,
-    with short documents whole. A document that was changed or deleted meanwhile is left out.
+    with short documents whole. `hits`: what a search for the question found; if there are none, the documents
+    are searched here. A document that was changed or deleted meanwhile is left out.
     """
     shown: list[Shown] = []
-    for info, span in _joined(infos, _wanted(infos, hits)):
+    for info, start, stop, header in await _wanted(question, infos, documents, hits):
         with suppress(HostError):
-            text = await documents.read(info.id, *span)
+            text = await documents.read(info.id, start, stop)
+            each = Shown(info.id, start, stop, text, whole=(start, stop) == (0, info.n_chars), header=header)
             room = tokens - LABEL_TOKENS
-            if estimated_tokens(trimmed(text)) > room:
+            if estimated_tokens(each.readable) > room:
                 if shown or room <= 0:
                     break
                 text = text[: 2 * room * len(text) // len(text.encode("utf-8", "replace"))]
-            tokens -= estimated_tokens(trimmed(text)) + LABEL_TOKENS
-            stop = span[0] + len(text)
-            if trimmed(text):
-                shown.append(Shown(info.id, span[0], stop, text, whole=(span[0], stop) == (0, info.n_chars)))
+                each = Shown(info.id, start, start + len(text), text, whole=False)
+            tokens -= estimated_tokens(each.readable) + LABEL_TOKENS
+            if each.readable:
+                shown.append(each)
     return shown
 
 
-def _wanted(infos: Sequence[DocumentInfo], hits: Sequence[DocumentHit]) -> Iterator[tuple[DocumentId, Span]]:
-    """Yield what should be shown, best first."""
+async def _wanted(
+    question: str, infos: Sequence[DocumentInfo], documents: ReadableDocuments, hits: Sequence[DocumentHit]
+) -> list[tuple[DocumentInfo, int, int, str]]:
+    """Return the spans that should be shown, by document, the best first, each with its header."""
     if len(infos) <= MAX_PASSAGES and sum(info.n_chars for info in infos) <= MAX_CHARS:
-        yield from ((info.id, (0, info.n_chars)) for info in infos)
-        return
-    sizes = {info.id: info.n_chars for info in infos}
-    for document, hit in choose(hits):
-        name, passage = document.document.id, hit.passage
-        if name in sizes:
-            short = sizes[name] <= WHOLE_CHARS
-            yield name, (0, sizes[name]) if short else (passage.start, min(passage.stop, sizes[name]))
+        return [(info, 0, info.n_chars, "") for info in infos]
+    known = {info.id: info for info in infos}
+    given = [hit for hit in hits if hit.document.id in known]
+    given = given or [DocumentHit(info, 0.0, rank, {}, ()) for rank, info in enumerate(infos, start=1)]
+    found = await gathered(documents.view, question, given)
+    spans: dict[DocumentId, list[tuple[int, int, str]]] = {}
+    for source in joined(found):
+        name = DocumentId(source.document_id)
+        spans.setdefault(name, []).append((source.start, source.stop, source.header))
     if len(infos) <= FEW:
         for info in infos:
-            yield info.id, (0, info.n_chars if info.n_chars <= WHOLE_CHARS else HEAD_CHARS)
+            first = spans.setdefault(info.id, [])
+            if not any(start < HEAD_CHARS for start, _, _ in first):
+                first.insert(0, (0, min(HEAD_CHARS, info.n_chars), ""))
+    return list(_by_document(known, spans))
 
 
-def _joined(
-    infos: Sequence[DocumentInfo], wanted: Iterator[tuple[DocumentId, Span]]
-) -> Iterator[tuple[DocumentInfo, Span]]:
-    """Yield the spans by document, best document first, with near ones joined."""
-    by_name: dict[DocumentId, list[Span]] = {}
-    for name, span in wanted:
-        by_name.setdefault(name, []).append(span)
-    known = {info.id: info for info in infos}
-    for name, spans in by_name.items():
-        joined: list[Span] = []
-        for start, stop in sorted(spans):
-            if joined and start <= joined[-1][1] + JOINED_CHARS:
-                joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
-            else:
-                joined.append((start, stop))
-        yield from ((known[name], span) for span in joined if span[0] < span[1])
+def _by_document(
+    known: dict[DocumentId, DocumentInfo], spans: dict[DocumentId, list[tuple[int, int, str]]]
+) -> Iterator[tuple[DocumentInfo, int, int, str]]:
+    for name, some in spans.items():
+        if known[name].n_chars <= WHOLE_CHARS:
+            yield known[name], 0, known[name].n_chars, ""
+        else:
+            yield from ((known[name], *span) for span in some)
 
 
 def trimmed(text: str) -> str:

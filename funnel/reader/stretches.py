@@ -40,9 +40,9 @@ def stretch_of(view: Documents, info: DocumentInfo, passage: Passage) -> Citable
     start, stop = passage.start - first, passage.stop - first
     if window[start:stop] != passage.text:
         return source
-    found = tables(window)
+    found = tables(window, is_cut=first > 0)
     stop = _completed(window, stop, found)
-    header = header_at(window, start, stop, found)
+    header = header_at(found, start + len(passage.text) - len(passage.text.lstrip()))
     shown = ""
     if header is not None and start - header[1] <= _NEAR_CHARS:
         start = header[0]

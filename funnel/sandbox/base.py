@@ -64,6 +64,8 @@ class CellResult:
 
     `reclaimed`: the names that the cell took from host functions or built-in ones, which mean these again in
     the next cell; each with the name under which the cell's own value is kept, "" if there is none.
+
+    `refused`: nothing of the cell ran, since it holds a construct that the engine does not have.
     """
 
     stdout: str = ""
@@ -71,6 +73,7 @@ class CellResult:
     ended: bool = False
     restored: bool = False
     reclaimed: tuple[tuple[str, str], ...] = ()
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

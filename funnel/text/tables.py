@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["|", "\t", " ", ","]
@@ -27,10 +27,13 @@ _MAX_BLANK_LINES: dict[Kind, int] = {"|": 0, ",": 0, "\t": 1, " ": 3}
 """How many blank lines there may be between two rows."""
 _MAX_LABELS: dict[Kind, int] = {"|": 0, ",": 0, "\t": 2, " ": 2}
 """How many lines that are no rows, such as "Operating expenses:", there may be between two rows."""
+_CUT_LINES = 2
+"""What may be left of a cut table above its first row that looks like one: half a row, and a label."""
 _MAX_LABEL_CHARS = 120
 
 _RULE = re.compile(r"[\s|:+=_\-\u2014\u2500]*[-=_\u2014\u2500][\s|:+=_\-\u2014\u2500]*")
-_GAP = re.compile(r"[ \u00a0]{2,}")
+_GAP = re.compile(r"(?<![.!?])[ \u00a0]{2,}|[ \u00a0]{4,}")
+"""Typists put two spaces after a sentence."""
 _NUMBER = re.compile(r"[($\u20ac\u00a3\u00a5~+\u2212\u2013-]*\d[\d.,\u00a0' ]*\)?\s*(?:%|\w{1,3})?\)?")
 _YEAR = re.compile(r"(?:FY\s?|Q[1-4]\s?)?(?:19|20)\d\d[EA]?")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -59,8 +62,12 @@ class Table:
         return (self.lines[0][0], self.lines[self.n_header - 1][1]) if self.n_header else None
 
 
-def tables(text: str) -> list[Table]:
-    """Return the tables of a text, in order."""
+def tables(text: str, *, is_cut: bool = False) -> list[Table]:
+    """Return the tables of a text, in order.
+
+    `is_cut`: the text is a later part of a longer one, so that the rows at its beginning are of a table whose
+    header is not known.
+    """
     found: list[Table] = []
     block = _Block(text)
     for start, stop in _lines(text):
@@ -68,35 +75,30 @@ def tables(text: str) -> list[Table]:
             found += block.tables()
             block = _Block(text)
             block.takes(start, stop)
-    return [*found, *block.tables()]
+    found += block.tables()
+    if is_cut and found and _n_lines(text[: found[0].start]) <= _CUT_LINES:
+        found[0] = replace(found[0], n_header=0)
+    return found
 
 
-def row_at(text: str, start: int, stop: int) -> tuple[int, int] | None:
-    """Return the span of the table rows that `text[start:stop]` is in; None if it is not in one table."""
-    table = _table_at(text, start, stop)
+def row_at(found: Sequence[Table], start: int, stop: int) -> tuple[int, int] | None:
+    """Return the span of the rows that a span is in; None if it is not in one of the tables."""
+    table = next((t for t in found if t.start <= start and stop <= t.stop), None)
     if table is None:
         return None
     inside = [(first, last) for first, last in table.lines if first < stop and last > start]
-    return min(start, inside[0][0]), max(stop, inside[-1][1])
+    return (min(start, inside[0][0]), max(stop, inside[-1][1])) if inside else None
 
 
-def header_at(
-    text: str, start: int, stop: int, found: Sequence[Table] | None = None
-) -> tuple[int, int] | None:
-    """Return the span of the header of the table that `text[start:stop]` begins in, above `start`.
+def header_at(found: Sequence[Table], start: int) -> tuple[int, int] | None:
+    """Return the span of the header of the table in which `start` is, above it.
 
-    Returns None if it begins in no table, or in the header, or if no row names the columns. `found`: the
-    tables of the text, if they are known.
+    Returns None if it is in none of the tables, or in the header, or if no row names the columns.
     """
-    begins = start + len(text[start:stop]) - len(text[start:stop].lstrip())
-    table = next((t for t in (tables(text) if found is None else found) if t.start <= begins < t.stop), None)
+    table = next((t for t in found if t.start <= start < t.stop), None)
     if table is None or (header := table.header) is None or header[1] > start:
         return None
     return header
-
-
-def _table_at(text: str, start: int, stop: int) -> Table | None:
-    return next((t for t in tables(text) if t.start <= start and stop <= t.stop), None)
 
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:
@@ -112,7 +114,7 @@ def _kind(line: str) -> Kind | None:
     if not 0 < len(line) <= MAX_ROW_CHARS:
         return None
     stripped = line.strip()
-    if stripped.count("|") > 1 or (stripped.count("|") == 1 and " | " in stripped):
+    if stripped[0] == "|" or " | " in stripped:
         return "|"
     if "\t" in stripped:
         return "\t"
@@ -169,14 +171,26 @@ class _Block:
 
     def tables(self) -> list[Table]:
         """Return the table that the lines form, if they are enough to be one."""
-        if self._kind is None or len(self._rows) < (_LEAST_COMMA_ROWS if self._kind == "," else _LEAST_ROWS):
-            return []
-        if self._kind == "," and len({row.count(",") for row in self._rows}) > 1:
+        if self._kind is None or not self._is_table():
             return []
         n_header = self._n_header()
         if n_header and self._lines[n_header - 1][1] - self._lines[0][0] > MAX_HEADER_CHARS:
             n_header = 0
         return [Table(tuple(self._lines), n_header)]
+
+    def _is_table(self) -> bool:
+        if len(self._rows) < _LEAST_ROWS:
+            return False
+        is_ruled = any(map(_RULE.fullmatch, self._rows))
+        match self._kind:
+            case "|":  # a bar is also an operator
+                return is_ruled or self._rows[0].lstrip()[0] == "|"
+            case " ":  # justified text has gaps, too
+                return is_ruled or self._has_figures
+            case ",":
+                return len(self._rows) >= _LEAST_COMMA_ROWS and len({r.count(",") for r in self._rows}) == 1
+            case _:
+                return True
 
     def _n_header(self) -> int:
         """Return how many lines at the top name the columns.
@@ -195,6 +209,10 @@ def _is_label(line: str) -> bool:
     """Return whether a line can stand between the rows of a table, such as "Operating expenses:"."""
     plain = line.strip()
     return len(plain) <= _MAX_LABEL_CHARS and plain[-1] not in ".!?" and plain[0] != "#"
+
+
+def _n_lines(text: str) -> int:
+    return sum(1 for line in text.split("\n") if line.strip())
 
 
 def _cells(row: str, kind: Kind) -> list[str]:

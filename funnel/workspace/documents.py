@@ -11,12 +11,18 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from funnel.sandbox.base import HostError
+from funnel.workspace.patterns.literals import Needed
 from funnel.workspace.values import GrepResult
 from funnel.workspace.workspace import Workspace
+from indexes.code.languages import Language, language_of
+from indexes.code.reading import CodeReader
 from indexes.source import Documents
-from indexes.types import DocumentId, DocumentInfo, Hits
+from indexes.types import Document, DocumentId, DocumentInfo, Hits
 
 MAX_READ_CHARS = 200_000
+MAX_WHOLE_CHARS = 20_000_000
+MAX_HOLDING = 100_000
+"""Matches that are looked at to tell which documents hold a pattern."""
 
 
 class ReadableDocuments:
@@ -37,7 +43,7 @@ class ReadableDocuments:
         self._everything = everything
         self._all_exposed = False
         self._found: dict[str, DocumentInfo] = {}
-        workspace.fetch_with(self._fetch)
+        workspace.fetch_with(self._fetch, self._fetch_texts)
 
     # finding
 
@@ -70,10 +76,9 @@ class ReadableDocuments:
 
     async def add_everything(self, at_most: int) -> tuple[str, ...] | None:
         """Register every document of the view as found and return the ids; None if there are too many."""
-        names = await asyncio.to_thread(self._unrecorded.ids)
-        if len(names) > at_most:
+        if await asyncio.to_thread(self._unrecorded.count) > at_most:
             return None
-        infos = await asyncio.to_thread(self._infos, names)
+        infos = await asyncio.to_thread(self._unrecorded.infos)
         if new := [info for info in infos if self._is_new(info)]:
             await self._register(new)
         return tuple(info.id for info in infos)
@@ -134,6 +139,16 @@ class ReadableDocuments:
         self.expose([name])
         return self._found[name]
 
+    def language(self, name: str) -> Language | None:
+        """Return the programming language of a found document by its URI, title or id; None for a text."""
+        info = self._found[name]
+        return language_of(info.uri, info.title, info.id)
+
+    @property
+    def code_reader(self) -> CodeReader:
+        """The process that parses source code for this run."""
+        return self._workspace.code
+
     def titles_with(self, text: str, names: Iterable[str], *, at_most: int) -> list[str]:
         """Return the first titles of found documents that contain a text, ignoring case."""
         wanted = text.lower()
@@ -186,6 +201,29 @@ class ReadableDocuments:
         self.expose(dict.fromkeys(match.document_id for match in found.matches))
         return found
 
+    async def holding(self, pattern: str, names: Sequence[str]) -> list[str]:
+        """Return the found documents in which a regular expression matches. Raises: as `grep`."""
+        found = await self.grep(pattern, names, context=0, limit=MAX_HOLDING, ignore_case=False)
+        return list(dict.fromkeys(match.document_id for match in found.matches))
+
+    async def whole(self, document: object) -> Document:
+        """Return a document with its sections.
+
+        Raises: `HostError` if the asker may not read it now, it has changed since it was found, or it is too
+        long.
+        """
+        name = await self.readable(document)
+        info = self.info(name)
+        if info.n_chars > MAX_WHOLE_CHARS:
+            raise HostError(
+                f"{name} has {info.n_chars:,} characters, and at most {MAX_WHOLE_CHARS:,} are read at once: "
+                "use grep() and read()"
+            )
+        found = await asyncio.to_thread(self._unrecorded.document, name)
+        if found is None or found.version != info.version:
+            raise _gone(name)
+        return found
+
     async def quoted(self, name: str, version: str, start: int, stop: int) -> str | None:
         """Return a span of a document version for a comparison; it is neither handed out nor recorded.
 
@@ -222,6 +260,27 @@ class ReadableDocuments:
         if text is None:
             raise _gone(name)
         return text
+
+    async def _fetch_texts(self, names: Sequence[str], needed: Needed) -> dict[str, bytes]:
+        """Return the whole texts of those documents that may hold a match.
+
+        Raises: `HostError` if one is not what was found.
+        """
+        versions = {name: self._found[name].version for name in names}
+
+        def look() -> dict[str, bytes]:
+            found = self._unrecorded.texts(names)
+            texts: dict[str, bytes] = {}
+            for name, version in versions.items():
+                stored = found.get(DocumentId(name))
+                if stored is None or stored.version != version:
+                    raise _gone(name)
+                text = stored.text.encode("utf-8", "surrogatepass")
+                if needed.may_match(text):
+                    texts[name] = text
+            return texts
+
+        return await asyncio.to_thread(look)
 
     # the record
 

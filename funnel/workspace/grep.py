@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from funnel.errors import BadPattern, MemoryFailed
-from funnel.workspace.patterns import understood
+from funnel.workspace.patterns import Pattern, understood
+from funnel.workspace.patterns.literals import Needed
 
 _WORKER = Path(__file__).with_name("grep_worker.py")
 _START_S = 30.0
@@ -80,7 +81,8 @@ class Grepper:
         async with self._turn:
             try:
                 process = await self._started()
-                scan = Scan(process, search, self._piece_s)
+                pattern = await asyncio.to_thread(understood, search.pattern, ignore_case=search.ignore_case)
+                scan = Scan(process, search, pattern, self._piece_s)
                 await scan.prepare()
                 yield scan
             except BaseException:
@@ -114,22 +116,26 @@ class Grepper:
 class Scan:
     """Applies one pattern to documents, a piece at a time."""
 
-    def __init__(self, process: Process, search: Search, piece_s: float) -> None:
+    def __init__(self, process: Process, search: Search, pattern: Pattern, piece_s: float) -> None:
         self._process = process
         self._search = search
+        self._pattern = pattern
         self._piece_s = piece_s
 
     async def prepare(self) -> None:
         """Compile the pattern. Raises: `BadPattern`."""
         search = self._search
-        found = await asyncio.to_thread(understood, search.pattern, ignore_case=search.ignore_case)
         asked = {
-            "pattern": search.pattern, "ignore_case": search.ignore_case,
-            "spaced": found.spaced, "literals": found.literals, "folded": found.ignore_case,
+            "pattern": search.pattern, "ignore_case": search.ignore_case, "spaced": self._pattern.spaced,
             "reach": search.reach, "context": search.context, "late_s": math.ceil(self._piece_s) + _GRACE_S,
         }  # fmt: skip
         # The worker may just have been started, on a busy machine.
         await self._ask(b"P" + json.dumps(asked).encode(), timeout_s=_START_S)
+
+    @property
+    def needed(self) -> Needed:
+        """What a text must hold to be worth a search."""
+        return self._pattern.needed
 
     async def document(self) -> None:
         """Begin another document."""
@@ -144,14 +150,14 @@ class Scan:
         return answer["count"], [Match(document_id, *found) for found in answer["found"]]
 
     async def batch(
-        self, documents: Sequence[tuple[str, bytes, int]], *, limit: int
+        self, documents: Sequence[tuple[str, bytes, int, int]], *, limit: int
     ) -> tuple[dict[str, int], list[Match]]:
-        """Search whole documents (id, UTF-8, how many matches to leave out) as one piece of text.
+        """Search whole documents (id, UTF-8, how many matches to leave out and to take) as one piece.
 
-        Returns: the number of matches in each document that has any, and `limit` matches.
+        Returns: the number of matches in each document that has any, and at most `limit` matches.
         """
-        sizes = json.dumps([(len(text), skip) for _, text, skip in documents]).encode()
-        texts = (text for _, text, _ in documents)
+        sizes = json.dumps([(len(text), skip, take) for _, text, skip, take in documents]).encode()
+        texts = (text for _, text, *_ in documents)
         request = b"".join([b"B", _number(limit), _number(len(sizes)), sizes, *texts])
         answer = await self._ask(request, timeout_s=self._piece_s)
         counts = {documents[place][0]: count for place, count in answer["counts"]}

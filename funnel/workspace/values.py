@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from funnel.workspace.grep import Match
@@ -60,10 +61,11 @@ class KnownDocument:
 
 @dataclass(frozen=True, slots=True)
 class GrepResult:
-    """The first matches, and the number of all matches."""
+    """Matches, the number of all matches, and that of each document that has any, in order."""
 
     matches: tuple[Match, ...]
     total: int
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,11 @@ from funnel.errors import UnknownDocument
 from funnel.memory import layout, terms, text_search
 from funnel.memory.base import Memory, Namespace
 from funnel.workspace import full_text
-from funnel.workspace.grep import Grepper, Match, Search
+from funnel.workspace.grep import Grepper, Search
+from funnel.workspace.grepping import FetchTexts, Wanted, grepped
 from funnel.workspace.pages import Fetch, MayStore, Pages, Pagination
 from funnel.workspace.passages import Excerpt, best_passage
+from funnel.workspace.patterns.literals import Needed
 from funnel.workspace.values import (
     DocumentLike,
     GrepResult,
@@ -30,6 +32,7 @@ from funnel.workspace.values import (
     entry_of,
     known_of,
 )
+from indexes.code.reading import CodeReader
 
 FetchDocument = Callable[[str, int, int], Awaitable[str]]
 """(document id, start, stop) → those characters of the registered version."""
@@ -75,8 +78,10 @@ class Workspace:
         self._ttl_s = ttl_s
         self._reach = reach
         self._grepper = Grepper(piece_s=grep_piece_s)
+        self.code = CodeReader()
         self._page_chars = page_chars
         self._fetch: FetchDocument | None = None
+        self._fetch_texts: FetchTexts | None = None
         self._known: dict[str, KnownDocument] = {}
 
     async def __aenter__(self) -> Self:
@@ -86,7 +91,8 @@ class Workspace:
         await self.close()
 
     async def close(self) -> None:
-        """End the process that greps; a second call does nothing."""
+        """End the processes that grep and parse; a second call does nothing."""
+        await asyncio.to_thread(self.code.close)
         await self._grepper.close()
 
     async def add_document(self, info: DocumentLike, text: str | Iterable[str]) -> WorkspaceDocument:
@@ -99,9 +105,9 @@ class Workspace:
         await self._remember([KnownDocument(stored, pagination, whole=True)])
         return stored
 
-    def fetch_with(self, fetch: FetchDocument) -> None:
-        """Set the function that returns text of registered documents."""
-        self._fetch = fetch
+    def fetch_with(self, fetch: FetchDocument, texts: FetchTexts | None = None) -> None:
+        """Set the functions that return text of registered documents, and the whole texts of many."""
+        self._fetch, self._fetch_texts = fetch, texts
 
     async def register(self, infos: Iterable[Registrable]) -> None:
         """Add documents to this run whose text is fetched when it is read, and then stored page by page.
@@ -149,9 +155,10 @@ class Workspace:
     ) -> GrepResult:
         """Return what `re.finditer` finds in these documents, in this order; None: in all, by id.
 
-        The first `limit` matches come with `context` characters before and after. A match that is longer than
-        `reach` characters, including any text that it looks at, is truncated (and may count several times) or
-        missed. The search goes on to the end to count all matches; cancel the call to stop it.
+        A space in the pattern matches any white space. The first `limit` matches come with `context`
+        characters before and after. A match that is longer than `reach` characters, including any text that
+        it looks at, is truncated (and may count several times) or missed. The search goes on to the end to
+        count all matches; cancel the call to stop it.
 
         Raises: `BadPattern`, `UnknownDocument`, `MemoryFailed`; `ValueError` for a number below 0; any
         exception of fetching.
@@ -159,27 +166,45 @@ class Workspace:
         if context < 0 or limit < 0:
             raise ValueError(f"context = {context} and limit = {limit}: neither may be below 0")
         if document_ids is None:
-            found = [stored.id for stored in await self.documents()]
-        else:
-            found = list(document_ids)
-        known = [await self._find(document_id) for document_id in found]
-        matches: list[Match] = []
-        total = 0
-        async with self._grepper.search(Search(pattern, ignore_case, self._reach, context)) as scan:
-            for document in known:
-                await scan.document()
-                stored = document.stored
-                where = self._where(stored.id, stored.version)
-                pieces = self._pages.stream(
-                    where, document.pagination, batch=_GREP_PAGES, fetch=self._fetch_for(document)
-                )
-                async for piece, last in _marked(pieces):
-                    count, some = await scan.feed(
-                        stored.id, piece, last=last, limit=max(0, limit - len(matches))
-                    )
-                    matches += some
-                    total += count
-        return GrepResult(tuple(matches), total)
+            document_ids = [stored.id for stored in await self.documents()]
+        wanted = [Wanted(await self._find(document_id)) for document_id in dict.fromkeys(document_ids)]
+        return await self._grepped(Search(pattern, ignore_case, self._reach, context), wanted, limit)
+
+    async def matches(
+        self, pattern: str, places: Mapping[str, tuple[int, int]], *, context: int, ignore_case: bool
+    ) -> GrepResult:
+        """Return some of the matches in each of these documents: (how many to leave out, how many to take).
+
+        Raises: as `grep`.
+        """
+        wanted = [Wanted(await self._find(name), skip, take) for name, (skip, take) in places.items()]
+        limit = sum(take for _, take in places.values())
+        return await self._grepped(Search(pattern, ignore_case, self._reach, context), wanted, limit)
+
+    async def _grepped(self, search: Search, wanted: Sequence[Wanted], limit: int) -> GrepResult:
+        piece_chars = _GREP_PAGES * self._page_chars
+        async with self._grepper.search(search) as scan:
+            return await grepped(scan, wanted, self, limit=limit, piece_chars=piece_chars)
+
+    def pieces(self, known: KnownDocument) -> AsyncIterator[bytes]:
+        """Yield the text of one document as UTF-8, a piece at a time. Raises: as `grep`."""
+        where = self._where(known.stored.id, known.stored.version)
+        return self._pages.stream(where, known.pagination, batch=_GREP_PAGES, fetch=self._fetch_for(known))
+
+    async def whole(self, known: Sequence[KnownDocument], needed: Needed) -> Mapping[str, bytes]:
+        """Return the texts, as UTF-8, of those of these small documents that may hold a match.
+
+        Raises: as `grep`.
+        """
+        fetch = self._fetch_texts
+        apart = [each for each in known if each.whole or fetch is None]
+        asked = [each.stored.id for each in known if not each.whole]
+        texts = dict(await fetch(asked, needed)) if asked and fetch is not None else {}
+        for each in apart:
+            text = b"".join([piece async for piece in self.pieces(each)])
+            if needed.may_match(text):
+                texts[each.stored.id] = text
+        return texts
 
     async def search(self, query: str, k: int = 10) -> tuple[TextHit, ...]:
         """Return the best `k` passages of the documents and notes of this run for a query, best first.
@@ -301,16 +326,6 @@ def _apart(hits: Sequence[TextHit]) -> list[TextHit]:
         ):
             kept.append(hit)
     return kept
-
-
-async def _marked(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
-    """Yield each piece, with True for the last; for an empty document one empty piece, which `^$` matches."""
-    held = b""
-    async for piece in pieces:
-        if held:
-            yield held, False
-        held = piece
-    yield held, True
 
 
 __all__ = ["DocumentLike", "GrepResult", "Registrable", "TextHit", "Workspace", "WorkspaceDocument"]

@@ -20,7 +20,7 @@ from indexes.catalog.filter_sql import Sql, compiled, joined
 from indexes.catalog.text import PAGE_CHARS, decode, indexed_text
 from indexes.filters import matches
 from indexes.scope import Scope
-from indexes.types import Document, DocumentId, DocumentInfo, Passage, PassageId, Section
+from indexes.types import Document, DocumentId, DocumentInfo, Passage, PassageId, Section, VersionText
 
 _READERS_KEPT = 1024
 
@@ -45,6 +45,11 @@ _PAGES = """
 SELECT p.document, p.ordinal, p.text
 FROM json_each(?) wanted JOIN pages p
 ON p.document = json_extract(wanted.value, '$[0]') AND p.ordinal = json_extract(wanted.value, '$[1]')
+"""
+_TEXTS = """
+SELECT d.id, d.version, d.readers, d.metadata, p.ordinal, p.text
+FROM json_each(?) wanted CROSS JOIN documents d ON d.id = wanted.value
+LEFT JOIN pages p ON p.document = d.number
 """
 _ADDED = """
 SELECT p.key, d.readers, d.metadata
@@ -122,6 +127,33 @@ class CatalogReader:
         sql = _narrowed(scope, "number")
         rows = self._db.execute(f"SELECT id FROM documents WHERE {sql.text} ORDER BY id", sql.parameters)  # noqa: S608 - see `Sql`
         return [DocumentId(i) for (i,) in rows]
+
+    def infos_within(self, scope: Scope) -> list[DocumentInfo]:
+        """Return the fields except the text of all documents within `scope`, by id, in one query."""
+        sql = _narrowed(scope, "number")
+        rows = self._db.execute(
+            "SELECT id, version, title, uri, n_chars, metadata FROM documents "  # noqa: S608 - see `Sql`
+            f"WHERE {sql.text} ORDER BY id",
+            sql.parameters,
+        )
+        return [
+            DocumentInfo(DocumentId(id_), version, title, uri, n_chars, json.loads(metadata))
+            for id_, version, title, uri, n_chars, metadata in rows
+        ]
+
+    def texts(self, ids: Sequence[str], scope: Scope) -> dict[DocumentId, VersionText]:
+        """Return the texts of those of these documents that are within `scope`, in one query."""
+        versions: dict[str, str] = {}
+        pages: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+        for id_, version, readers, metadata, ordinal, text in self._db.execute(_TEXTS, (json.dumps(ids),)):
+            if id_ in versions or _is_within(scope, readers, metadata):
+                versions[id_] = version
+                if text is not None:
+                    pages[id_].append((ordinal, text))
+        return {
+            DocumentId(id_): VersionText(version, "".join(decode(text) for _, text in sorted(pages[id_])))
+            for id_, version in versions.items()
+        }
 
     def count(self, scope: Scope) -> int:
         """Return how many documents are within `scope`."""

@@ -1,18 +1,16 @@
-"""The worker process that parses documents and may crash on one; knows the readers and its own limits.
+"""What the worker process does that parses documents and may crash on one; knows the readers.
 
-Reads one request per line from stdin, `{"path": ..., "suffix": ...}`, and answers on one line of stdout with
-the parsed document or `{"error": reason}`. Only `indexes.loaders.isolation` starts it.
+Answers `{"path": ..., "suffix": ...}` with the parsed document or `{"error": reason}`.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from indexes.errors import PlugInFailed
+from indexes.isolation.serving import serve
 from indexes.loaders.assembly import Parsed, Unreadable
 from indexes.loaders.decoding import read_text
 from indexes.loaders.discovery import HTML
@@ -24,48 +22,8 @@ MAX_TEXT_CHARS = 50_000_000
 
 
 def main() -> None:
-    """Answer requests until stdin ends. Arguments: memory limit (bytes), time limit per request (seconds)."""
-    memory_bytes, limit_s = int(sys.argv[1]), float(sys.argv[2])
-    # The output of a parser must not be mixed with the answers.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    limits = _Limits(memory_bytes, limit_s)
-    for request in sys.stdin.buffer:
-        limits.renew()
-        answer = json.dumps(_answer(json.loads(request)), ensure_ascii=False)
-        # A library's message about a damaged file may contain lone surrogates.
-        answers.write(answer.encode("utf-8", "replace") + b"\n")
-        answers.flush()
-
-
-class _Limits:
-    """Limits that the operating system enforces, if it can. The parent's timer works everywhere."""
-
-    def __init__(self, memory_bytes: int, limit_s: float) -> None:
-        self._limit_s = limit_s
-        try:
-            import resource  # noqa: PLC0415  (not on Windows)
-        except ImportError:
-            self._resource = None
-            return
-        self._resource = resource
-        self._set(resource.RLIMIT_CORE, 0)
-        self._set(resource.RLIMIT_AS, memory_bytes)
-
-    def renew(self) -> None:
-        """Set the CPU time limit for the next request, so that it ends even if the parent is killed."""
-        if self._resource:
-            used = self._resource.getrusage(self._resource.RUSAGE_SELF)
-            self._set(self._resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + self._limit_s) + 2)
-
-    def _set(self, kind: int, value: int) -> None:
-        if self._resource:
-            hard = self._resource.getrlimit(kind)[1]
-            value = value if hard == self._resource.RLIM_INFINITY else min(value, hard)
-            try:
-                self._resource.setrlimit(kind, (value, hard))
-            except (ValueError, OSError):
-                return  # macOS defines the limit but refuses to set it
+    """Answer requests until stdin ends."""
+    serve(_answer)
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +32,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
             Path(os.fsdecode(request["path"].encode("utf-8", "surrogateescape"))), request["suffix"]
         )
     except MemoryError:
-        return {"error": "memory"}
+        raise
     except Unreadable as exc:
         return {"error": " ".join(str(exc).split())}
     except PlugInFailed as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -10,7 +11,7 @@ from indexes.rerank.base import Reranker
 from indexes.retrieval.long_query import MAX_EMBEDDED_CHARS, ends
 from indexes.scope import Scope
 from indexes.source import Source, SourceWrapper
-from indexes.types import DocumentHit, DocumentId, Hit, Hits, RetrieverScore
+from indexes.types import DocumentHit, DocumentId, DocumentInfo, Hit, Hits, RetrieverScore, VersionText
 
 DEPTH = 50
 """How many passages are scored for a query; each costs a run of the model."""
@@ -31,6 +32,14 @@ class Reranked(SourceWrapper):
         super().__init__(source)
         self._reranker = reranker
         self._depth = depth
+
+    def infos(self, scope: Scope) -> list[DocumentInfo]:
+        """Forward to the wrapped source, which may do it in one query."""
+        return self._source.infos(scope)
+
+    def texts(self, ids: Sequence[str], scope: Scope) -> dict[DocumentId, VersionText]:
+        """Forward to the wrapped source, which may do it in one query."""
+        return self._source.texts(ids, scope)
 
     def search(self, query: str, k: int, scope: Scope) -> list[DocumentHit]:
         """Return the best `k` documents within `scope`; ties break by passage id.

@@ -20,7 +20,7 @@ BOB = Access.of("bob", "group:legal")
 NOBODY = Access()
 """An asker without principals."""
 
-_CALLS = ("search", "ids", "count", "info", "read", "document")
+_CALLS = ("search", "ids", "count", "info", "infos", "read", "texts", "document")
 
 
 def _document(name: str, text: str, *readers: str, year: int) -> Document:
@@ -61,6 +61,8 @@ def _reached(view: Documents) -> Mapping[str, Sequence[str]]:
         "info": [name for name in names if view.info(name) is not None],
         "read": [name for name in names if view.read(name, 0, 3) is not None],
         "document": [name for name in names if view.document(name) is not None],
+        "infos": [info.id for info in view.infos()],
+        "texts": sorted(view.texts([*names, "no such document", "\ud800"])),
         "version": [name for name in names if view.version(name) is not None],
         "may_read": [name for name in names if view.may_read([name])],
     }
@@ -68,7 +70,7 @@ def _reached(view: Documents) -> Mapping[str, Sequence[str]]:
 
 def _same(names: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """Return the result of `_reached` if exactly these documents are in the view."""
-    calls = ("search", "ids", "info", "read", "document", "version", "may_read")
+    calls = ("search", "ids", "info", "infos", "read", "texts", "document", "version", "may_read")
     some = [document.id for document in DOCUMENTS][: len(names)]
     return {call: sorted(names) for call in calls} | {"count": list(some)}
 
@@ -145,6 +147,20 @@ class SourceContract:
             assert view.document(document.id) == document
             assert view.info(document.id) == document.info
             assert view.version(document.id) == document.version
+
+    def test_whole_texts_and_facts_are_those_of_the_documents(self, source: Source) -> None:
+        view = source.as_owner()
+        assert view.infos() == [document.info for document in DOCUMENTS]
+        asked = ["terms", "leases", "no such document"]
+        assert {name: (found.version, found.text) for name, found in view.texts(asked).items()} == {
+            document.id: (document.version, document.text) for document in DOCUMENTS if document.id in asked
+        }
+
+    def test_a_long_text_and_an_empty_one_come_back_whole(self, make: Make) -> None:
+        long = "".join(f"{n} é\ud800" for n in range(20_000))
+        documents = [_document("long", long, PUBLIC, year=1), _document("none", "", PUBLIC, year=1)]
+        found = make(documents).for_asker(ALICE).texts(["none", "long"])
+        assert {name: each.text for name, each in found.items()} == {"long": long, "none": ""}
 
     def test_a_span_is_clamped_to_the_text(self, source: Source) -> None:
         view, text = source.as_owner(), DOCUMENTS[0].text

@@ -65,7 +65,7 @@ async def test_an_answer_holds_exactly_the_documented_fields(tmp_path):
     async with a_funnel(tmp_path, READ) as funnel:
         answer = (await funnel.ask(QUESTION, LOOKUP)).as_dict()
     assert set(answer) == set(ORDER)
-    assert set(answer["citations"][0]) == {"document_id", "title", "uri", "start", "stop", "quote"}
+    assert set(answer["citations"][0]) == {"document_id", "title", "uri", "start", "stop", "quote", "header"}
     assert set(answer["usage"]) == {
         "model_calls", "input_tokens", "output_tokens", "cost_usd", "wall_s", "cached_calls",
         "replayed_calls", "turns", "depth", "output_chars", "stored_bytes", "cached_input_tokens", "tier",
@@ -119,8 +119,16 @@ async def test_an_answer_and_its_trace_tell_the_shape_of_the_question(tmp_path):
 async def test_the_inspector_hears_what_the_question_looks_like(tmp_path):
     root = ScriptedLLM([SUBMIT])
     async with a_funnel(tmp_path, root=root) as funnel:
-        await funnel.ask("Compare the leases", DEEP)
-    assert "This may be a comparison: " in root.requests[0].messages[1].content
+        await funnel.ask("List all leases in the collection that contain a clause on renewal", DEEP)
+    assert "This may be about all of something " in root.requests[0].messages[1].content
+
+
+async def test_the_inspector_hears_no_guess_of_which_the_router_is_not_sure(tmp_path):
+    root = ScriptedLLM([SUBMIT])
+    async with a_funnel(tmp_path, root=root) as funnel:
+        answer = await funnel.ask("Compare the leases", DEEP)
+    assert answer.shape == "compare"
+    assert "This may " not in root.requests[0].messages[1].content
 
 
 async def test_what_an_answer_states_without_a_citation_is_named(tmp_path):

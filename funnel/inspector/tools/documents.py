@@ -148,7 +148,7 @@ class DocumentTools:
         require_text(pattern=pattern)
         require_numbers(context=context)
         pattern = as_pattern(pattern)
-        ids = await self._scope(docs)
+        ids = await self.scope(docs)
         try:
             found = await self._documents.grep(
                 pattern,
@@ -206,7 +206,7 @@ class DocumentTools:
         parts += [f"titles that hold it: {', '.join(title[:80] for title in titles)}"] if titles else []
         return f"{'; '.join(parts)}."
 
-    async def _scope(self, docs: Any) -> Sequence[str]:
+    async def scope(self, docs: Any) -> Sequence[str]:
         """Return the ids that `docs` means: None is what was given and found here, "all" the collection."""
         if docs is None:
             return list(self.mine)

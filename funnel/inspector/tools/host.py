@@ -19,6 +19,7 @@ from funnel.inspector.tools.documents import DocumentTools
 from funnel.inspector.tools.models import ModelTools, Recurse
 from funnel.inspector.tools.registry import of_user
 from funnel.inspector.tools.report import ReportTools, Submission
+from funnel.inspector.tools.structure import StructureTools
 from funnel.inspector.tools.sub_calls import CallSite
 from funnel.journal.entries import Kept
 from funnel.llm.base import StepId
@@ -55,7 +56,9 @@ class Host:
         self._run, self._documents = self.shared.run, self.shared.run.documents
         self._report = ReportTools(self.shared, self.left, self.schema)
         self._models = ModelTools(self.shared, self.recurse, self.given, self.remarks)
-        self._owners = DocumentTools(self.shared, mine, self.remarks), self._models, self._report
+        documents = DocumentTools(self.shared, mine, self.remarks)
+        structure = StructureTools(self.shared, documents, self.remarks)
+        self._owners = documents, structure, self._models, self._report
 
     @property
     def submission(self) -> Submission | None:

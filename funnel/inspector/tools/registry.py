@@ -10,11 +10,12 @@ from funnel.inspector.tools.declaration import Tool, always, declared
 from funnel.inspector.tools.documents import DocumentTools
 from funnel.inspector.tools.models import ModelTools
 from funnel.inspector.tools.report import ReportTools
+from funnel.inspector.tools.structure import StructureTools
 from funnel.tools import MAX_ARGUMENT_CHARS, RunTools, UserTool
 
 MODULES = ("re", "json", "math", "collections", "itertools", "datetime")
 """Modules that models use without importing them."""
-OWNERS: tuple[type[Any], ...] = (DocumentTools, ModelTools, ReportTools)
+OWNERS: tuple[type[Any], ...] = (DocumentTools, StructureTools, ModelTools, ReportTools)
 """Classes whose `@tool` methods are the tools, in the order of the prompt."""
 TOOLS: dict[str, Tool] = {each.name: each for owner in OWNERS for each in declared(owner)}
 

@@ -85,6 +85,10 @@ class Names:
                 )
         return "\n".join([*lines, found])
 
+    def lost(self) -> dict[str, str]:
+        """Return the names under which built-in functions are kept whose own names a cell has bound."""
+        return {name: self._ours(name) for name in self.copied if name in _BUILTINS}
+
     def _built_in(self, name: str) -> str:
         return self._ours(name) if name in self.copied else name
 

@@ -36,8 +36,10 @@ from funnel.sandbox.calls import (
 )
 from funnel.sandbox.monty.calls import MontyHostCalls
 from funnel.sandbox.monty.hints import hint_for
+from funnel.sandbox.monty.imports import KNOWN
 from funnel.sandbox.monty.names import Names
-from funnel.sandbox.monty.source import Cell, prepare
+from funnel.sandbox.monty.refusals import Refusal
+from funnel.sandbox.monty.source import Cell, Seen, prepare
 from funnel.sandbox.monty.stdlib import module_source
 from funnel.sandbox.values import copy_from_host, text_bytes, truncate_middle
 
@@ -81,7 +83,8 @@ class MontySession:
         self._stale = False
         self._names = Names(frozenset(functions), secrets.token_hex(6))
         self._reclaimed: tuple[tuple[str, str], ...] = ()
-        self._good = (0, self._modules, self._names)
+        self._aliases: Mapping[str, str] = KNOWN
+        self._good = (0, self._modules, self._names, self._aliases)
 
     async def open(self) -> None:
         """Take a worker and bind the variables. Raises: `SandboxUnavailable`."""
@@ -113,7 +116,9 @@ class MontySession:
         function other than `HostError` and `EndCell`. After such an exception, or a cancellation, the session
         is in its state before the cell.
         """
-        cell = prepare(code)
+        cell = prepare(code, self._seen())
+        if cell.refused is not None:
+            return CellResult(error=_refused(cell, cell.refused), refused=True)
         if self._stale:
             await self._restore()
         out = Output(self._limits.output_bytes)
@@ -149,6 +154,10 @@ class MontySession:
             self._stale = False
             return variables_of(found)
         raise SandboxDied(_NAME, "its process ends again and again")
+
+    def _seen(self) -> Seen:
+        """Return what earlier cells did that a cell's rewriting depends on."""
+        return Seen(self._aliases, self._names.used, self._names.functions)
 
     async def _attempt(self, cell: Cell, out: Output, calls: MontyHostCalls) -> CellError | None:
         """Run the cell and return its error. Clears `_stale` only if the worker's state is worth keeping."""
@@ -194,8 +203,10 @@ class MontySession:
     async def _drive(self, cell: Cell, out: Output, calls: MontyHostCalls) -> None:
         for module in cell.modules:
             if module not in self._modules:
-                await self._feed(Cell(module_source(module), ""), out, calls)
+                source = module_source(module, self._names.lost())
+                await self._feed(Cell(source, ""), out, calls)
                 self._modules |= {module}
+        self._aliases = cell.aliases
         self._names, code = self._names.before(cell.bound)
         if code:
             await self._feed(Cell(code, ""), out, calls)
@@ -246,7 +257,7 @@ class MontySession:
         if self._worker is None:
             raise SandboxDied(_NAME, "it was closed while a cell ran")
         self._dump = await self._worker.dump()
-        self._good = (self._feeds, self._modules, self._names)
+        self._good = (self._feeds, self._modules, self._names, self._aliases)
         self._stale = False
 
     async def _restore(self) -> None:
@@ -267,10 +278,10 @@ class MontySession:
         )
         # Sleeping is pointless here, and a fixed seed makes a run repeatable cell by cell.
         policy = OSPolicy(sleep="zero", random_start={"seed": 0})
-        worker = self._pool.checkout(limits=limits, os_policy=policy)
+        worker = self._pool.checkout(limits=limits, os_policy=policy, assert_message_annotations=False)
         await worker.__aenter__()
         self._worker = worker
-        self._feeds, self._modules, self._names = self._good
+        self._feeds, self._modules, self._names, self._aliases = self._good
         if self._dump is not None:
             await worker.load_session(self._dump)
         else:
@@ -291,3 +302,9 @@ def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell) -> CellError:
     line = here[-1] if here else None
     source_line = truncate_middle(cell.line(line))
     return CellError(kind, message, line, source_line, hint_for(kind, message, source_line))
+
+
+def _refused(cell: Cell, refused: Refusal) -> CellError:
+    return CellError(
+        "NotImplementedError", refused.message, refused.line, cell.line(refused.line), refused.hint
+    )

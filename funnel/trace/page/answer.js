@@ -54,11 +54,12 @@ function markers(text, known) {
   });
 }
 
-function citation({ document_id, title, uri, start, stop, quote }, at, { before, after }) {
+function citation({ document_id, title, uri, start, stop, quote, header }, at, { before, after }) {
   const place = `characters ${count(start)}–${count(stop)}`;
   return h("li", { id: `citation-${at + 1}`, tabindex: -1 },
     h("header", {}, h("b", {}, at + 1), h("span", { title: uri ?? "" }, title || document_id, " ",
       h("span", { class: "faint" }, title && title !== document_id ? `${document_id}, ${place}` : place))),
+    header ? h("pre", { class: "columns", title: "The header of this table" }, header) : "",
     h("blockquote", {}, before, h("mark", {}, quote), after));
 }
 

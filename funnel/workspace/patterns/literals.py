@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,36 @@ from funnel.workspace.patterns.tokens import Kind, Token
 MIN_LITERAL = 2
 _MAX_LITERALS = 16
 _HYPHENS = frozenset("-\u00ad\u2010")
+_ODD_HYPHENS = ("\u00ad".encode(), "\u2010".encode())
+_HYPHEN_AT_END = re.compile(rb"-[ \t]*\r?\n")
+_DIVIDED = re.compile(rb"(?:\xc2\xad|(?:-|\xe2\x80\x90)[ \t]*\r?\n)[ \t\r\n]*")
+"""All places, in UTF-8, at which the worker puts words together, and some more."""
+_ODD_CASES = ("\u0130".encode(), "\u0131".encode(), "\u017f".encode(), "\u212a".encode())
+"""The characters that match an ASCII letter if case is ignored: of i, i, s and k."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Literals of which a text with a match holds one; if `folded`, they are ASCII and in lower case.
+
+    Without literals, any text may hold a match.
+    """
+
+    literals: tuple[bytes, ...] = ()
+    folded: bool = False
+
+    def may_match(self, text: bytes) -> bool:
+        """Return whether a text (UTF-8) may hold a match; False is sure."""
+        if not self.literals or self._holds_one(text):
+            return True
+        divided = _HYPHEN_AT_END.search(text) or any(odd in text for odd in _ODD_HYPHENS)
+        if divided and self._holds_one(_DIVIDED.sub(b"", text)):
+            return True
+        return self.folded and not text.isascii() and any(odd in text for odd in _ODD_CASES)
+
+    def _holds_one(self, text: bytes) -> bool:
+        searched = text.lower() if self.folded else text
+        return any(literal in searched for literal in self.literals)
 
 
 @dataclass(slots=True)

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnel.inspector.opening import describe_context
-from funnel.inspector.shown import trimmed
+from funnel.inspector.shown import Shown, trimmed
 from funnel.llm.base import estimated_tokens
 from funnel.prompts import advice, fenced
 from funnel.reader.passages import MAX_CHARS, MAX_PASSAGES
 from funnel.router.shape import SURE
 from funnel.text.locating import locate
-from indexes.types import DocumentHit, DocumentId, DocumentInfo, Hit, Passage, PassageId
+from indexes import RawDocuments
+from indexes.types import Document, DocumentHit, DocumentId, DocumentInfo, Hit, Passage, PassageId
 
 ROOM = 28_000
 """Estimated tokens that the rest of a prompt has by default."""
@@ -30,12 +31,19 @@ class Texts:
     titles: dict[str, str] = field(default_factory=dict)
     n_read: int = 0
 
+    @property
+    def view(self):
+        found = [Document(DocumentId(n), t, title=self.titles.get(n, "")) for n, t in self.texts.items()]
+        return RawDocuments(found).as_owner()
+
     async def count(self) -> int:
         return len(self.texts)
 
     def info(self, name):
         text = self.texts[name]
-        return DocumentInfo(DocumentId(name), "v", self.titles.get(name, ""), "", len(text), {})
+        return DocumentInfo(
+            DocumentId(name), self.view.version(name), self.titles.get(name, ""), "", len(text), {}
+        )
 
     async def read(self, name, start=0, stop=None):
         part = self.texts[name][start:stop]
@@ -63,7 +71,9 @@ def passages(documents, found=(), **how):
     return [(about["of"], about["chars"], text) for about, text in fenced("passage", opening)]
 
 
-LONG = "".join(f"{n:05d}," for n in range(6_000))
+def long(name, n=1_000):
+    """A text that repeats no other: by its name and its numbers."""
+    return "".join(f"{name.title()} {i} is told of {name}{i * 7919 % 1_000:03d}. " for i in range(n))
 
 
 def test_short_documents_are_shown_whole_whatever_was_found():
@@ -75,55 +85,66 @@ def test_short_documents_are_shown_whole_whatever_was_found():
 
 
 def test_of_long_documents_the_passages_that_the_reader_would_see_are_shown_best_first():
-    texts = Texts(dict.fromkeys("abcd", LONG))
-    assert passages(texts, [("c", (5_000, 6_000)), ("a", (0, 600))]) == [
-        ("context[2]", "5000 to 6000", LONG[5_000:6_000]),
-        ("context[0]", "0 to 600", LONG[:600]),
-    ]
+    texts = Texts({name: long(name) for name in "abcd"})
+    found = [("c", (5_000, 6_000)), ("a", (0, 600))]
+    shown = passages(texts, found)
+    assert [of for of, _, _ in shown] == ["context[2]", "context[0]"]
+    for (name, (start, stop)), (_, chars, text) in zip(found, shown, strict=True):
+        first, last = map(int, chars.split(" to "))
+        assert first <= start < stop <= last
+        assert texts.texts[name][first:last].strip() == text.strip()
 
 
 def test_a_short_document_among_long_ones_is_shown_whole():
-    texts = Texts({"a": LONG, "b": "x" * 900, "c": LONG, "d": LONG})
-    assert passages(texts, [("b", (100, 200))]) == [("context[1]", "all", "x" * 900)]
-
-
-def test_near_passages_of_a_document_are_shown_as_one():
-    texts = Texts(dict.fromkeys("abcd", LONG))
-    found = [("a", (1_000, 2_000)), ("a", (9_000, 9_500)), ("a", (2_100, 3_000)), ("a", (500, 1_200))]
-    assert [chars for _, chars, _ in passages(texts, found)] == ["500 to 3000", "9000 to 9500"]
+    texts = Texts({"a": long("a"), "b": long("b", 30), "c": long("c"), "d": long("d")})
+    [(of, chars, text)] = passages(texts, [("b", (100, 200))])
+    assert (of, chars, text) == ("context[1]", "all", texts.texts["b"].rstrip())
 
 
 def test_of_a_few_long_documents_the_beginnings_are_shown_too():
-    texts = Texts({"a": LONG, "b": LONG})
-    shown = passages(texts, [("b", (6_000, 6_600))])
-    assert [(of, chars) for of, chars, _ in shown] == [
-        ("context[1]", "0 to 300"),
-        ("context[1]", "6000 to 6600"),
-        ("context[0]", "0 to 300"),
-    ]
+    texts = Texts({"a": long("a", 4_000), "b": long("b", 4_000)})
+    shown = passages(texts, [("b", (90_000, 90_600))])
+    assert [of for of, _, _ in shown] == ["context[1]", "context[1]", "context[0]"]
+    assert [chars for _, chars, _ in shown][::2] == ["0 to 300", "0 to 300"]
+
+
+def test_documents_in_which_nothing_was_found_are_searched_for_the_words_of_the_question():
+    texts = Texts({name: long(name) for name in "abcd"})
+    [(of, _, text), *_] = passages(texts, question="What is told of c777?")
+    assert of == "context[2]"
+    assert "is told of c777." in text
 
 
 def test_as_much_is_shown_as_the_reader_gets():
-    texts = Texts({f"d{n}": LONG for n in range(30)})
+    texts = Texts({f"d{n}": long(f"d{n}") for n in range(30)})
     shown = passages(texts, [(name, (600, 1_800)) for name in texts.texts])
-    assert len(shown) == min(MAX_PASSAGES, MAX_CHARS // 1_200)
+    assert len(shown) <= MAX_PASSAGES
+    assert 0.8 * MAX_CHARS <= sum(len(text) for _, _, text in shown) <= MAX_CHARS
 
 
 def test_a_small_prompt_shows_less_and_at_least_the_beginning_of_the_best():
-    texts = Texts({f"d{n}": LONG for n in range(30)})
+    texts = Texts({f"d{n}": long(f"d{n}") for n in range(30)})
     found = [(name, (600, 1_800)) for name in texts.texts]
     few = passages(texts, found, room=4_000)
     assert 1 <= len(few) < len(passages(texts, found))
-    [(_, chars, text)] = passages(texts, found, room=1_400)
+    [(_, chars, text)] = passages(texts, found, room=1_600)
+    first, last = map(int, chars.split(" to "))
     assert text
-    assert LONG[600:1_800].startswith(text)
-    assert chars == f"600 to {600 + len(text)}"
+    assert texts.texts["d0"][first:last].strip() == text.strip()
+
+
+def test_the_header_of_a_table_comes_with_its_rows():
+    shown = Shown(
+        "t", 900, 940, "| Total    | 7,966    | 10,997 |", whole=False, header="| item | 2023 | 2024 |"
+    )
+    assert shown.readable == "| item | 2023 | 2024 |\n…\n| Total  | 7,966  | 10,997 |"
 
 
 def test_without_room_nothing_is_shown_but_what_there_is():
-    opening = opened(Texts({"a": LONG}), [("a", (0, 600))], room=0)
+    text = long("a")
+    opening = opened(Texts({"a": text}), [("a", (0, 600))], room=0)
     assert fenced("passage", opening) == []
-    assert fenced("documents", opening) == [({}, "0: 'a' '' 36000")]
+    assert fenced("documents", opening) == [({}, f"0: 'a' '' {len(text)}")]
 
 
 def test_twenty_titles_are_listed_and_the_rest_counted():

@@ -26,7 +26,7 @@ results = []
 for code in json.load(sys.stdin):
     printed = io.StringIO()
     failed = False
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
             exec(compile(code, "<cell>", "exec", dont_inherit=True), {"__name__": "__main__"})
         except BaseException:

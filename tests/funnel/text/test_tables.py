@@ -38,8 +38,8 @@ def of(text, span):
 def test_a_cell_has_its_row_and_the_header_of_its_table(table, row, header):
     text = f"What was sold is listed below.\n\n{table}\n\nThat is all of it, and it was enough."
     at = text.index(row) + 3
-    assert of(text, row_at(text, at, at + 2)) == row
-    found = of(text, header_at(text, text.index(row), text.index(row) + len(row)))
+    assert of(text, row_at(tables(text), at, at + 2)) == row
+    found = of(text, header_at(tables(text), text.index(row)))
     assert found is not None
     assert header.strip() in found
 
@@ -50,7 +50,10 @@ def test_a_cell_has_its_row_and_the_header_of_its_table(table, row, header):
         "The lease ends in May.\nAda Roth signed it, and so did Bob.\nThey left in June, then came back.",
         "First, we went home.\nThen, we slept.\nAt last, all was well, and good.",
         "One line.  Two spaces after a full stop.\nAnother line that has none of them.",
-        "a | b",
+        "a | b\nc | d",
+        "We came home.  It was late.\nWe slept until ten.  Then we got up.\nIt rained.  We stayed.",
+        "The   lease  of   the    house\nends  in   May,   as   agreed\nwith   the  tenant  in   writing",
+        "    if (a || b) {\n        c = d || e;\n    }",
         "- milk, bread\n- salt, pepper, sugar\n- nothing else",
         "Dear Sir,\nThank you.\nYours,\nAda",
     ],
@@ -67,21 +70,27 @@ def test_a_table_whose_first_row_is_already_data_has_no_header():
 def test_two_tables_one_after_the_other_keep_their_own_headers():
     text = f"{TABS}\n\nCosts\n\n\t2021\t2020\nRent\t1,200\t1,100"
     last = text.index("Rent")
-    assert of(text, header_at(text, last, len(text))) == "\t2021\t2020"
+    assert of(text, header_at(tables(text), last)) == "\t2021\t2020"
+
+
+def test_a_table_at_the_cut_of_a_text_has_no_header_there():
+    text = "\n".join(f"name {i}\tplace {i}" for i in range(9))
+    assert [table.header is None for table in tables(text, is_cut=True)] == [True]
+    assert [table.header is None for table in tables(text)] == [False]
 
 
 def test_the_header_is_not_above_itself():
-    assert header_at(MARKDOWN, 0, 18) is None
+    assert header_at(tables(MARKDOWN), 0) is None
 
 
 def test_a_span_over_two_rows_grows_to_both_of_them():
     first, last = MARKDOWN.index("5,001"), MARKDOWN.index("2022") + 4
-    assert of(MARKDOWN, row_at(MARKDOWN, first, last)) == "| 2023 | 5,001 |\n| 2022 | 4,120 |"
+    assert of(MARKDOWN, row_at(tables(MARKDOWN), first, last)) == "| 2023 | 5,001 |\n| 2022 | 4,120 |"
 
 
 def test_a_span_that_leaves_the_table_is_in_no_row():
     text = f"{MARKDOWN}\n\nAll in crowns."
-    assert row_at(text, text.index("4,120"), len(text)) is None
+    assert row_at(tables(text), text.index("4,120"), len(text)) is None
 
 
 def test_ten_megabytes_of_one_line_are_read_through_once():

@@ -18,6 +18,7 @@ from funnel.errors import BadPattern
 from funnel.memory import InMemory
 from funnel.workspace import grep_worker
 from funnel.workspace.grep_worker import Scanner
+from funnel.workspace.grepping import spread
 from funnel.workspace.workspace import Workspace
 
 LETTERS = st.sampled_from([*"aab ..\n", "\r\n", "É", "é", "e\u0301", "\U0001f600", "\u017f", "字"])
@@ -297,7 +298,7 @@ async def test_a_bad_pattern_says_what_where_and_what_to_do(workspace, pattern, 
 @pytest.mark.skipif(not hasattr(signal, "alarm"), reason="this system has no alarm")
 def test_a_worker_whose_parent_is_gone_ends_itself():
     asked = {
-        "pattern": "(a+)+$", "spaced": "(a+)+$", "ignore_case": False, "literals": [], "folded": False,
+        "pattern": "(a+)+$", "spaced": "(a+)+$", "ignore_case": False,
         "reach": 8, "context": 0, "late_s": 1,
     }  # fmt: skip
     frames = [b"P" + json.dumps(asked).encode(), b"L" + bytes(8) + b"a" * 39 + b"b"]
@@ -350,3 +351,124 @@ def test_a_computing_worker_does_not_outlive_a_parent_that_is_killed():
         parent.kill()
         parent.wait()
         assert gone([worker], 2)
+
+
+# many documents
+
+
+@dataclass(frozen=True)
+class Facts(Info):
+    n_chars: int = 0
+
+
+class Shelf:
+    """Documents that are fetched, many at a time, as a collection's are; notes how they were asked for."""
+
+    def __init__(self, texts):
+        self.texts = texts
+        self.batches = []
+
+    async def fetch(self, name, start, stop):
+        return self.texts[name][start:stop]
+
+    async def fetch_texts(self, names, needed):
+        self.batches.append(tuple(names))
+        encoded = {name: self.texts[name].encode() for name in names}
+        return {name: text for name, text in encoded.items() if needed.may_match(text)}
+
+
+@pytest.fixture
+async def shelve():
+    async with Workspace(InMemory(), run="1", page_chars=50, reach=32, asker=LOCAL_OWNER) as workspace:
+
+        async def put(texts):
+            shelf = Shelf(texts)
+            workspace.fetch_with(shelf.fetch, shelf.fetch_texts)
+            await workspace.register([Facts(name, n_chars=len(text)) for name, text in texts.items()])
+            return workspace, shelf
+
+        yield put
+
+
+async def test_documents_large_and_small_are_searched_in_their_order(shelve):
+    texts = {"a": "x1", "b": "y x2 " + "." * 400 + " x3", "c": "", "d": "x4 x5", "e": "." * 201, "f": "x6"}
+    workspace, shelf = await shelve(texts)
+    found = await workspace.grep(r"x\d", list(texts), context=0)
+    assert [(m.document_id, m.text) for m in found.matches] == [
+        ("a", "x1"), ("b", "x2"), ("b", "x3"), ("d", "x4"), ("d", "x5"), ("f", "x6"),
+    ]  # fmt: skip
+    assert (found.total, dict(found.counts)) == (6, {"a": 1, "b": 2, "d": 2, "f": 1})
+    assert shelf.batches == [("a",), ("c", "d"), ("f",)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    texts=st.lists(st.text(alphabet="ab x-\n", max_size=120), max_size=12),
+    pattern=st.sampled_from(["a", "ab", "a b", "x|ab", "^$", "(?i)B", "a.b"]),
+    limit=st.integers(0, 8),
+)
+async def test_many_documents_give_what_each_gives_alone(texts, pattern, limit):
+    named = {f"{n:02d}": text for n, text in enumerate(texts)}
+    async with Workspace(InMemory(), run="1", page_chars=20, reach=32, asker=LOCAL_OWNER) as workspace:
+        shelf = Shelf(named)
+        workspace.fetch_with(shelf.fetch, shelf.fetch_texts)
+        await workspace.register([Facts(name, n_chars=len(text)) for name, text in named.items()])
+        alone = [await workspace.grep(pattern, [name]) for name in named]
+        together = await workspace.grep(pattern, list(named), limit=limit)
+    every = [match for found in alone for match in found.matches]
+    assert list(together.matches) == every[:limit]
+    assert together.total == sum(found.total for found in alone)
+    assert together.counts == {
+        name: found.total for name, found in zip(named, alone, strict=True) if found.total
+    }
+
+
+async def test_some_matches_of_some_documents_are_those_of_all(shelve):
+    texts = {"a": "x1 x2 x3 x4", "b": "x5 " + "." * 400 + " x6 x7", "c": "x8"}
+    workspace, _ = await shelve(texts)
+    found = await workspace.matches(r"x\d", {"a": (1, 2), "b": (1, 1)}, context=0, ignore_case=False)
+    assert [m.text for m in found.matches] == ["x2", "x3", "x6"]
+
+
+async def test_a_slow_pattern_is_stopped_among_many_documents(shelve):
+    texts = {f"{n:03d}": "a" * 39 + "b" for n in range(100)}
+    workspace, _ = await shelve(texts)
+    workspace._grepper._piece_s = 1.0
+    with pytest.raises(BadPattern, match="more than 1 s on one piece of text"):
+        await workspace.grep("(a+)+$", list(texts))
+
+
+async def test_a_fetch_that_fails_is_the_error_of_the_grep(shelve):
+    texts = {f"{n:03d}": "a" * 199 for n in range(9)}
+    workspace, shelf = await shelve(texts)
+    shelf.texts = {name: text for name, text in texts.items() if name != "007"}
+    with pytest.raises(KeyError, match="007"):
+        await workspace.grep("a", list(texts))
+    assert (await workspace.grep("a", ["001"])).total == 199
+
+
+@pytest.mark.parametrize(
+    ("counts", "start", "limit", "chosen"),
+    [
+        ({"a": 9, "b": 1, "c": 2}, 0, 3, {"a": (0, 1), "b": (0, 1), "c": (0, 1)}),
+        ({"a": 9, "b": 1, "c": 2}, 0, 6, {"a": (0, 3), "b": (0, 1), "c": (0, 2)}),
+        ({"a": 9, "b": 1, "c": 2}, 0, 2, {"a": (0, 1), "b": (0, 1)}),
+        ({"a": 9, "b": 1, "c": 2}, 2, 2, {"a": (1, 1), "c": (0, 1)}),
+        ({"a": 9, "b": 1, "c": 2}, 9, 9, {"a": (6, 3)}),
+        ({"a": 9, "b": 1, "c": 2}, 12, 9, {}),
+        ({}, 0, 9, {}),
+    ],
+)
+def test_matches_are_chosen_from_as_many_documents_as_possible(counts, start, limit, chosen):
+    assert spread(counts, start, limit) == chosen
+
+
+@given(counts=st.dictionaries(st.text(max_size=2), st.integers(1, 30), max_size=9), limit=st.integers(1, 20))
+def test_one_choice_after_another_gives_every_match_once(counts, limit):
+    seen = []
+    for start in range(0, sum(counts.values()), limit):
+        chosen = spread(counts, start, limit)
+        places = [(name, n) for name, (skip, take) in chosen.items() for n in range(skip, skip + take)]
+        assert len(places) == min(limit, sum(counts.values()) - start)
+        seen += places
+    assert sorted(seen) == sorted((name, n) for name, count in counts.items() for n in range(count))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel.workspace.grep_worker import Needed
 from funnel.workspace.patterns import understood
+from funnel.workspace.patterns.literals import Needed
 
 
 def spans(pattern, text, flags=0):
@@ -123,7 +123,7 @@ def test_a_repeat_around_a_space_stays_fast_in_much_white_space(pattern):
 
 def test_the_time_for_a_hostile_pattern_is_linear():
     for part in ["(", "[", "(?<= ", "(?#", "(?P<", "\\N{", "[^ ", "(?<=("]:
-        assert understood(part * (100_000 // len(part)), ignore_case=False).literals == ()
+        assert understood(part * (100_000 // len(part)), ignore_case=False).needed.literals == ()
 
 
 # literals
@@ -157,7 +157,8 @@ def test_the_time_for_a_hostile_pattern_is_linear():
     ],
 )  # fmt: skip
 def test_the_longest_literal_that_a_match_holds_is_known(pattern, literals):
-    assert set(understood(pattern, ignore_case=False).literals) == literals
+    found = understood(pattern, ignore_case=False).needed.literals
+    assert {literal.decode() for literal in found} == literals
 
 
 PARTS = [
@@ -190,8 +191,7 @@ def test_a_text_that_is_left_out_holds_no_match(pattern, text, ignore_case):
         compiled = re.compile(found.spaced, re.IGNORECASE if ignore_case else 0)
     except re.error:
         return
-    needed = Needed(tuple(literal.encode() for literal in found.literals), found.ignore_case)
-    if not needed.may_match(text.encode()):
+    if not found.needed.may_match(text.encode()):
         assert not compiled.search(text)
 
 

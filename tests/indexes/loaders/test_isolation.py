@@ -45,7 +45,7 @@ def test_one_worker_reads_every_format(tmp_path, isolation):
     workers = set()
     for suffix, data in SAMPLES.items():
         assert "words" in isolation.parse(write(tmp_path / f"a{suffix}", data), suffix).text
-        workers.add(isolation._process.pid)
+        workers.add(isolation._worker._process.pid)
     assert len(workers) == 1
 
 
@@ -62,8 +62,8 @@ def test_the_parsers_are_loaded_by_the_worker_alone(tmp_path):
 def test_a_worker_that_died_is_replaced(tmp_path, isolation):
     path = write(tmp_path / "a.pdf", SAMPLES[".pdf"])
     before = isolation.parse(path, ".pdf")
-    isolation._process.kill()
-    isolation._process.wait()
+    isolation._worker._process.kill()
+    isolation._worker._process.wait()
     assert isolation.parse(path, ".pdf") == before
 
 
@@ -92,10 +92,10 @@ def test_a_file_that_fills_the_memory_is_given_up_and_the_next_is_read(tmp_path)
 def test_a_bad_file_is_parsed_once_and_costs_no_worker(tmp_path, isolation):
     good, bad = write(tmp_path / "a.pdf", SAMPLES[".pdf"]), write(tmp_path / "b.pdf", b"")
     isolation.parse(good, ".pdf")
-    worker = isolation._process
+    worker = isolation._worker._process
     with pytest.raises(BadFile):
         isolation.parse(bad, ".pdf")
-    assert isolation._process is worker
+    assert isolation._worker._process is worker
 
 
 def test_a_file_that_is_gone_says_so(tmp_path, isolation):
@@ -106,7 +106,7 @@ def test_a_file_that_is_gone_says_so(tmp_path, isolation):
 def test_no_worker_is_left_behind(tmp_path):
     with Isolation() as isolation:
         isolation.parse(write(tmp_path / "a.pdf", SAMPLES[".pdf"]), ".pdf")
-        process = isolation._process
+        process = isolation._worker._process
     assert process.returncode is not None
 
 

@@ -24,7 +24,8 @@ from funnel.sandbox.calls import (
     time_limit_error,
     variables_of,
 )
-from funnel.sandbox.monty.source import awaited_calls, normalised
+from funnel.sandbox.monty.awaiting import awaited_calls
+from funnel.sandbox.monty.source import normalised
 from funnel.sandbox.values import copy_from_host
 
 _RUN: Final = b"r"

@@ -1,88 +1,6 @@
-"""Sandbox versions of the modules for numbers and collections: statistics, heapq, operator."""
+"""Sandbox versions of heapq and operator."""
 
 from __future__ import annotations
-
-STATISTICS = """
-def _make():
-    m = _Std()
-    def data_of(data):
-        xs = list(data)
-        if not xs:
-            raise ValueError("no data points")
-        return xs
-    def mean(data):
-        xs = data_of(data)
-        total = sum(xs) / len(xs)
-        return int(total) if all([isinstance(x, int) for x in xs]) and total == int(total) else total
-    def fmean(data, weights=None):
-        xs = data_of(data)
-        if weights is None:
-            return sum(xs) / len(xs)
-        ws = list(weights)
-        return sum([x * w for x, w in zip(xs, ws)]) / sum(ws)
-    def median(data):
-        xs = sorted(data_of(data))
-        half = len(xs) // 2
-        return xs[half] if len(xs) % 2 else (xs[half - 1] + xs[half]) / 2
-    def median_low(data):
-        xs = sorted(data_of(data))
-        return xs[(len(xs) - 1) // 2]
-    def median_high(data):
-        xs = sorted(data_of(data))
-        return xs[len(xs) // 2]
-    def counts(data):
-        seen = {}
-        for x in data_of(data):
-            seen[x] = seen.get(x, 0) + 1
-        return seen
-    def mode(data):
-        seen = counts(data)
-        return max(list(seen), key=lambda x: seen[x])
-    def multimode(data):
-        xs = list(data)
-        if not xs:
-            return []
-        seen = counts(xs)
-        top = max(list(seen.values()))
-        return [x for x in seen if seen[x] == top]
-    def squares(data, at):
-        centre = sum(data) / len(data) if at is None else at
-        return sum([(x - centre) ** 2 for x in data])
-    def pvariance(data, mu=None):
-        xs = data_of(data)
-        return squares(xs, mu) / len(xs)
-    def variance(data, xbar=None):
-        xs = data_of(data)
-        if len(xs) < 2:
-            raise ValueError("variance requires at least two data points")
-        return squares(xs, xbar) / (len(xs) - 1)
-    def pstdev(data, mu=None):
-        return pvariance(data, mu) ** 0.5
-    def stdev(data, xbar=None):
-        return variance(data, xbar) ** 0.5
-    def quantiles(data, n=4):
-        xs = sorted(data_of(data))
-        cuts = []
-        for i in range(1, n):
-            j = max(1, min(len(xs) - 1, i * (len(xs) + 1) // n))
-            delta = i * (len(xs) + 1) - j * n
-            cuts.append((xs[j - 1] * (n - delta) + xs[j] * delta) / n)
-        return cuts
-    m.mean = mean
-    m.fmean = fmean
-    m.median = median
-    m.median_low = median_low
-    m.median_high = median_high
-    m.mode = mode
-    m.multimode = multimode
-    m.pvariance = pvariance
-    m.variance = variance
-    m.pstdev = pstdev
-    m.stdev = stdev
-    m.quantiles = quantiles
-    m.StatisticsError = ValueError
-    return m
-"""
 
 HEAPQ = """
 def _make():
@@ -166,6 +84,9 @@ def _make():
         if len(names) == 1:
             return lambda x: getattr(x, names[0])
         return lambda x: tuple([getattr(x, n) for n in names])
+    def methodcaller(name, *args, **named):
+        return lambda x: _std_more_bound.getattr(x, name)(*args, **named)
+    m.methodcaller = methodcaller
     m.itemgetter = itemgetter
     m.attrgetter = attrgetter
     m.add = lambda a, b: a + b

@@ -1,0 +1,1 @@
+"""A worker process in which parsers may crash, hang or take all memory without harm; knows no format."""
