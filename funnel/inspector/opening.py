@@ -26,7 +26,7 @@ TITLE_CHARS = 200
 """Longer titles are cut wherever they are shown: one may be a whole page."""
 
 
-_INTRODUCTION = "From them, blank lines left out:"
+_INTRODUCTION = 'The best passages, without blank lines; cite(context[0], quote="...") takes their words:'
 
 
 @dataclass(frozen=True, slots=True)

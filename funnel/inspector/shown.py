@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from funnel.llm.base import estimated_tokens
-from funnel.reader.passages import LABEL_TOKENS, MAX_CHARS, MAX_PASSAGES, gathered, joined
+from funnel.reader.passages import LABEL_TOKENS, MAX_CHARS, MAX_PASSAGES, Budget, gathered, joined
 from funnel.sandbox.base import HostError
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentHit, DocumentId, DocumentInfo
@@ -19,6 +19,8 @@ FEW = 3
 """Of so few documents the beginnings are shown, too: they tell what a long document looks like."""
 HEAD_CHARS = 300
 MAX_INDENT = 24
+_BUDGET = Budget(grows=False)
+"""What merely stands beside is left out: a cell can read it, and every turn repeats the first message."""
 _WIDE = re.compile(r"(?<=\S)[^\S\n]{3,}(?=\S)")
 _INDENT = re.compile(rf"^[^\S\n]{{{MAX_INDENT},}}")
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:[\w.-]+:.*\n|[ \t#-].*\n|\n)*---[ \t]*(?:\n|\Z)")
@@ -84,7 +86,7 @@ async def _wanted(
     known = {info.id: info for info in infos}
     given = [hit for hit in hits if hit.document.id in known]
     given = given or [DocumentHit(info, 0.0, rank, {}, ()) for rank, info in enumerate(infos, start=1)]
-    found = await gathered(documents.view, question, given)
+    found = await gathered(documents.view, question, given, _BUDGET)
     spans: dict[DocumentId, list[tuple[int, int, str]]] = {}
     for source in joined(found):
         name = DocumentId(source.document_id)
