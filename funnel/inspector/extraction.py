@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,7 +13,7 @@ from funnel.inspector.citations import CitationRegistry
 from funnel.inspector.loop import Unfinished
 from funnel.inspector.replies import prose
 from funnel.inspector.tools.registry import names
-from funnel.inspector.transcript import Turn, middle_out
+from funnel.inspector.transcript import middle_out
 from funnel.llm.base import Completion, Message, Request, StepId, estimated_tokens
 from funnel.llm.budget import Reservation
 from funnel.llm.hearing import unusable
@@ -31,6 +31,10 @@ INPUT_TOKENS = 8_000
 MIN_INPUT_TOKENS = 1_000
 """Minimum size of the work that is sent; only a huge schema or a tiny window leaves less room."""
 OUTPUT_TOKENS = 4_000
+MIN_PART_TOKENS = 100
+"""A turn that would be cut to less is left out."""
+MOST_SHARES = 4
+"""An earlier turn gets a quarter of what is left or more, so that the latest of them tell the most."""
 WORTH_RESERVING_CALLS = 4
 EXTRACTION = (1,)
 """The path of this call in the journal."""
@@ -69,7 +73,7 @@ async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Dr
     notices = [f"The work ended before an answer was submitted: {ended.reason}"]
     value: Any = None
     try:
-        completion = await _ask(run, notes, ended.turns)
+        completion = await _ask(run, notes, ended)
         if wrong := unusable(completion):
             notices.append(f"The call for what is known so far did not come to an end: {wrong}.")
         text, value = _read(completion.text, run.schema, names(run.tools))
@@ -104,7 +108,7 @@ def _step(request: Request) -> StepId:
     return StepId((*EXTRACTION, int(check, 16)), check)
 
 
-async def _ask(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Completion:
+async def _ask(run: Run, notes: Mapping[str, str], ended: Unfinished) -> Completion:
     """Return the reply; if the work does not fit the model's window, ask again with less of it.
 
     Raises: as `Meter.complete`.
@@ -113,7 +117,7 @@ async def _ask(run: Run, notes: Mapping[str, str], turns: Sequence[Turn]) -> Com
     while True:
         room = run.root.prompt_room(OUTPUT_TOKENS) - _asking(run, "").estimated_input_tokens()
         work = max(MIN_INPUT_TOKENS, min(most, room))
-        request = _asking(run, _material(notes, turns, work))
+        request = _asking(run, _material(notes, ended, work))
         try:
             return await run.root.complete(request, parent=run.event, place=_step(request))
         except ContextTooLong:
@@ -145,14 +149,22 @@ def _read(reply: str, schema: AnswerSchema | None, tools: Collection[str]) -> tu
     return found.answer.strip(), found.value
 
 
-def _material(notes: Mapping[str, str], turns: Sequence[Turn], tokens: int) -> str:
-    """Return the notes and then the latest turns, within so many tokens."""
-    parts = [f"note {key}: {value}" for key, value in notes.items()]
-    size = sum(map(estimated_tokens, parts))
-    latest: list[str] = []
-    for turn in reversed(turns):
-        size += turn.tokens
-        if size > tokens:
+def _material(notes: Mapping[str, str], ended: Unfinished, tokens: int) -> str:
+    """Return all that the model was shown, within so many tokens: notes, first message, turns.
+
+    The last turn that printed something is whole if it fits, and what is left is shared out among the others.
+    """
+    noted = middle_out("\n".join(f"note {key}: {value}" for key, value in notes.items()), tokens // 2)
+    turns = [f"{turn.reply}\n{turn.feedback}" for turn in ended.turns if not turn.astray]
+    latest = middle_out(turns[-1], max(MIN_PART_TOKENS, tokens // 3)) if turns else ""
+    room = tokens - sum(estimated_tokens(part) for part in (noted, latest))
+    opening = middle_out(ended.opening, max(MIN_PART_TOKENS, room // 2 if turns[:-1] else room))
+    room -= estimated_tokens(opening)
+    earlier: list[str] = []
+    for number, turn in enumerate(reversed(turns[:-1])):
+        share = room // min(len(turns) - 1 - number, MOST_SHARES)
+        if share < MIN_PART_TOKENS:
             break
-        latest.insert(0, f"{turn.reply}\n{turn.feedback}")
-    return middle_out("\n\n".join([*parts, *latest]), tokens)
+        earlier.insert(0, middle_out(turn, share))
+        room -= estimated_tokens(earlier[0])
+    return middle_out("\n\n".join(filter(None, [noted, opening, *earlier, latest])), tokens)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from funnel.errors import BudgetTooSmall
+from funnel.inspector.output import USUAL_CHARS, cut_middle, shorten
 from funnel.llm.base import Message, estimated_tokens
 from funnel.prompts import fence
-from funnel.sandbox.base import CellError, CellResult
+from funnel.sandbox.base import CellError, CellResult, Variable
 
-HEAD_CHARS = 6_000
-TAIL_CHARS = 2_000
 CLOSING_TOKENS = 200
 """An upper limit for the last line of each prompt, which tells turn and budget."""
 MIN_TURNS_TOKENS = 2_000
@@ -20,36 +19,31 @@ MIN_TURNS_TOKENS = 2_000
 MAX_REMARKS = 10
 FENCE_TOKENS = 40
 """An upper limit for the tags of a fence, whose key may be long."""
+SHORT_CELL_CHARS = 400
+"""A cell up to this length costs little, and tells what its variables mean."""
+MAX_VARIABLES = 40
 _KEEP_WHOLE = 3
 _DROPPED_CELL = "```python\n# dropped: an earlier cell, already run\n```"
 _TAG = re.compile(r"^<[a-z]+ [a-z]{3,60}\b", re.MULTILINE)
 
 
-def shorten(text: str, *, head: int = HEAD_CHARS, tail: int = TAIL_CHARS) -> str:
-    """Return head and tail of a long text, with its length between them."""
-    if len(text) <= head + tail:
-        return text
-    dropped = len(text) - head - tail
-    more = f"print(last_output()[{head}:{2 * head}])"
-    note = f"[... {dropped:,} of {len(text):,} characters not shown, from {head:,} on; {more} ...]"
-    return f"{text[:head]}\n{note}\n{text[-tail:]}"
-
-
-def feedback(result: CellResult, remarks: Sequence[str] = ()) -> str:
+def feedback(
+    result: CellResult, remarks: Sequence[str] = (), *, chars: int = USUAL_CHARS, holder: str = ""
+) -> str:
     """Return what the model sees of a cell: its output, remarks of tools, its error.
 
     All that may hold text of a document is fenced: remarks name titles and patterns, and an error may quote
-    what was read. Otherwise it would read like words of ours.
+    what was read. Otherwise it would read like words of ours. `chars`: how much of a long output is shown.
+    `holder`: the variable that holds all of it, if there is one.
     """
     parts = []
     if result.stdout:
-        parts.append(fence("output", shorten(result.stdout)))
+        held = "" if result.restored else holder
+        parts.append(fence("output", shorten(result.stdout, chars=chars, holder=held)))
     elif result.error is None:
         parts.append("The cell printed nothing. Use print() to see values.")
     if once := list(dict.fromkeys([*remarks, *map(_back, result.reclaimed)])):
-        parts.append(
-            fence("remarks", "\n".join(shorten(each, head=800, tail=200) for each in once[:MAX_REMARKS]))
-        )
+        parts.append(fence("remarks", "\n".join(cut_middle(each, 800, 200) for each in once[:MAX_REMARKS])))
     if len(once) > MAX_REMARKS:
         parts.append(f"… and {len(once) - MAX_REMARKS:,} more remarks of this kind.")
     if result.error is not None:
@@ -70,7 +64,7 @@ def _back(reclaimed: tuple[str, str]) -> str:
 
 def describe(error: CellError) -> str:
     """Return class and message of an error, the line that it is about, and what to write instead."""
-    lines = [f"Error: {_one_line(error.kind)}: {shorten(error.message, head=1_000, tail=200)}"]
+    lines = [f"Error: {_one_line(error.kind)}: {cut_middle(error.message, 1_000, 200)}"]
     if error.line is not None:
         lines.append(f"  line {error.line}: {error.source_line.strip()[:300]}")
     told = fence("error", "\n".join(lines))
@@ -83,20 +77,44 @@ def _one_line(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One reply and the feedback on it; or what is left of the first `count` turns.
+    """One reply and the feedback on it; or what is left of `count` turns.
 
-    `dropped`: whether its output has been left out.
+    `dropped`: whether its output has been left out. `astray`: whether it led nowhere.
     """
 
     reply: str
     feedback: str
     count: int = 1
     dropped: bool = False
+    astray: bool = False
 
     @property
     def tokens(self) -> int:
         """The estimate of its size in the prompt."""
         return estimated_tokens(self.reply) + estimated_tokens(self.feedback)
+
+
+def follow(turns: Sequence[Turn], turn: Turn) -> tuple[Turn, ...]:
+    """Return the turns with one more; of turns in a row that led nowhere only the last is kept."""
+    if turn.astray and turns and turns[-1].astray:
+        return (*turns[:-1], replace(turn, count=turns[-1].count + turn.count))
+    return (*turns, turn)
+
+
+def told_variables(variables: Iterable[Variable], given: Collection[str]) -> str:
+    """Return what the model is told of its variables; `given`: those that every session has."""
+    own = [each for each in variables if each.name not in given]
+    if not own:
+        return ""
+    lines = [
+        f"{each.name[:80]}: {_one_line(each.kind)[:60]}"
+        + ("" if each.size is None else f", {each.size:,} long")
+        for each in own[-MAX_VARIABLES:]
+    ]
+    if len(own) > len(lines):
+        lines.insert(0, f"({len(own) - len(lines)} more)")
+    told = fence("variables", "\n".join(lines))
+    return f"Older outputs were dropped from this conversation. The variables that cells assigned:\n{told}"
 
 
 def room_for_turns(system: str, opening: str, *, max_prompt_tokens: int) -> int:
@@ -113,8 +131,8 @@ def room_for_turns(system: str, opening: str, *, max_prompt_tokens: int) -> int:
 def compact(turns: Sequence[Turn], *, limit: int) -> tuple[Turn, ...]:
     """Shorten the oldest turns so that all take at most `limit` tokens, `MIN_TURNS_TOKENS` or more.
 
-    Outputs are dropped first, then cells, then the oldest turns are joined into one. The last few stay whole
-    if possible; a last turn that is too long by itself is truncated in the middle.
+    Outputs are dropped first, then long cells, then short ones, then the oldest turns are joined into one.
+    The last few stay whole if possible; a last turn that is too long by itself is truncated in the middle.
 
     Applied to its own result it changes nothing until the limit is passed again. It goes down to two thirds
     of the limit, so that a prefix of the prompt stays the same for many turns and can be cached.
@@ -128,10 +146,12 @@ def compact(turns: Sequence[Turn], *, limit: int) -> tuple[Turn, ...]:
             if compacted.tokens <= goal:
                 return tuple(compacted.turns)
             compacted.put(i, _without_output(compacted.turns[i]))
-    for i in range(len(turns) - 1):
-        if compacted.tokens <= goal:
-            return tuple(compacted.turns)
-        compacted.put(i, replace(compacted.turns[i], reply=_DROPPED_CELL))
+    for least in (SHORT_CELL_CHARS, 0):
+        for i in range(len(turns) - 1):
+            if compacted.tokens <= goal:
+                return tuple(compacted.turns)
+            if len(compacted.turns[i].reply) > least:
+                compacted.put(i, replace(compacted.turns[i], reply=_DROPPED_CELL))
     compacted.join_first(goal)
     if compacted.tokens > limit:
         last = compacted.turns[-1]

@@ -72,6 +72,11 @@ class Host:
         self._models.begin()
         self.remarks.clear()
 
+    @property
+    def made(self) -> int:
+        """How many calls the cell has made so far."""
+        return self._made
+
     def printed(self, output: str) -> None:
         """Keep what the last cell printed, for `last_output`."""
         self._report.output = output

@@ -7,17 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnel.errors import BudgetTooSmall
+from funnel.inspector.output import USUAL_CHARS, shorten
 from funnel.inspector.replies import Code, Malformed, parse
 from funnel.inspector.transcript import (
     CLOSING_TOKENS,
-    HEAD_CHARS,
     MIN_TURNS_TOKENS,
-    TAIL_CHARS,
     Turn,
     compact,
     feedback,
     room_for_turns,
-    shorten,
     transcript,
 )
 from funnel.llm.base import Request, estimated_tokens
@@ -73,13 +71,13 @@ def test_any_reply_is_code_or_a_reason(reply):
 
 
 def test_a_long_output_shows_head_tail_and_true_length():
-    shown = shorten("a" * HEAD_CHARS + "b" * 1_000 + "c" * TAIL_CHARS)
-    assert shown.startswith("a" * HEAD_CHARS + "\n[... 1,000 of 9,000 characters not shown")
-    assert shown.endswith("\n" + "c" * TAIL_CHARS)
+    shown = shorten("a" * 6_000 + "b" * 4_000 + "c" * 2_000)
+    assert shown.startswith("a" * 6_000 + "\n[... 4,000 of 12,000 characters not shown")
+    assert shown.endswith("\n" + "c" * 2_000)
 
 
 def test_a_text_that_just_fits_is_whole():
-    text = "a" * (HEAD_CHARS + TAIL_CHARS)
+    text = "a" * USUAL_CHARS
     assert shorten(text) == text
 
 

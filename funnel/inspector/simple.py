@@ -1,0 +1,50 @@
+"""The prompts of the simple form: a short system text and a first message of few passages; asks no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from funnel.inspector.repairs import example, submitting
+from funnel.inspector.shown import Shown, trimmed
+from funnel.prompts import fence
+from funnel.reader.passages import choose
+from funnel.sandbox.base import HostError
+from funnel.workspace.documents import ReadableDocuments
+from indexes.types import DocumentHit
+
+MAX_CHARS = 1_200
+"""The most that is shown of one passage."""
+ANSWER = "<answer>"
+"""Stands for the answer in examples; a cell that submits it is not run."""
+
+
+async def describe_simply(
+    question: str, names: Sequence[str], documents: ReadableDocuments, hits: Sequence[DocumentHit]
+) -> tuple[str, tuple[Shown, ...]]:
+    """Return a first message with the question and the best passages, and what of documents is in it."""
+    places = {name: place for place, name in enumerate(names)}
+    parts: list[str] = []
+    shown: list[Shown] = []
+    for document, hit in choose(hits, "simple"):
+        info, passage = document.document, hit.passage
+        if info.id not in places:
+            continue
+        # A document may be changed or deleted at any moment; then it is not shown.
+        with suppress(HostError):
+            stop = min(passage.stop, passage.start + MAX_CHARS, info.n_chars)
+            text = await documents.read(info.id, passage.start, stop)
+            if trimmed(text):
+                of = f"context[{places[info.id]}]"
+                parts.append(fence("passage", trimmed(text), of=of, title=info.title[:80]))
+                whole = (passage.start, stop) == (0, info.n_chars)
+                shown.append(Shown(info.id, passage.start, stop, text, whole=whole))
+    return "\n".join([*parts, fence("question", question)]), tuple(shown)
+
+
+def hint(question: str, turn: int) -> str:
+    """Return what ends each message of the simple form: the two cells that may come next in a turn."""
+    return (
+        f"If the answer stands above, reply with it in place of {ANSWER}:\n{submitting(ANSWER)}\n"
+        f"If it does not, look further:\n```python\n{example(question, turn - 1)}\n```"
+    )
