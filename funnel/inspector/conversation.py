@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from funnel.errors import BudgetTooSmall, ContextTooLong
@@ -20,7 +21,7 @@ from funnel.inspector.transcript import (
 from funnel.llm.base import Completion, Request, StepId, estimated_tokens
 from funnel.prompts.forms import Form
 from funnel.run.context import Run
-from funnel.sandbox.base import Variable
+from funnel.sandbox.base import Session
 from indexes.fingerprint import joint_fingerprint
 
 MAX_CUTS = 4
@@ -32,6 +33,8 @@ NEARLY_FULL = (
     "This conversation is nearly full: from the next turn on, older outputs are dropped from it. Keep what "
     "you need of them in variables, or note() it."
 )
+_KEY = re.compile(r"^(</?[a-z]+ )([bcdfghjkmp]{3,60})(?=[ >])", re.MULTILINE)
+_AS_DIGITS = str.maketrans("bcdfghjkmp", "0123456789")
 GIVEN = frozenset({"context", "question", "n_documents"})
 """The variables that every session has."""
 
@@ -80,8 +83,8 @@ class Conversation:
         return window(self._free, self._room)
 
     def add(self, turn: Turn, meant: str) -> None:
-        """Add a turn. `meant`: its feedback as it is without any limit, for the fingerprint."""
-        self.said = joint_fingerprint(self.said, turn.reply, meant)
+        """Add a turn to the fingerprint. `meant`: its feedback as it is whatever room the prompt has."""
+        self.said = joint_fingerprint(self.said, turn.reply, _as_before(meant))
 
     def show(self, turn: Turn) -> None:
         """Add what the next prompts show of a turn."""
@@ -92,20 +95,20 @@ class Conversation:
         self,
         prompt: Prompt,
         number: int,
+        session: Session,
         *,
         parent: int,
         step: StepId,
-        variables: Callable[[], Awaitable[tuple[Variable, ...]]],
     ) -> Completion:
         """Return the model's next reply; if the prompt does not fit its window, compact it and ask again.
 
-        `variables`: asked only if something was left out of the prompt.
-        Raises: as `Meter.complete`; `WindowTooSmall` if not even the smallest prompt fits.
+        `session`: asked for its variables if something was left out of the prompt.
+        Raises: as `Meter.complete`; `WindowTooSmall` if not even the smallest prompt fits; `SandboxDied`.
         """
         root, cuts = self._run.root, 0
         while True:
             self.measure(prompt)
-            await self._compact(max(MIN_TURNS_TOKENS, self._room * (4 - cuts) // 4), variables)
+            await self._compact(max(MIN_TURNS_TOKENS, self._room * (4 - cuts) // 4), session)
             request = self._request(prompt, number)
             try:
                 return await root.complete(request, parent=parent, place=step)
@@ -125,12 +128,12 @@ class Conversation:
         messages = transcript(prompt.system, prompt.opening, self.turns, line)
         return Request(messages, "turn", max_output_tokens=OUTPUT_TOKENS[prompt.form], varying=varying)
 
-    async def _compact(self, limit: int, variables: Callable[[], Awaitable[tuple[Variable, ...]]]) -> None:
+    async def _compact(self, limit: int, session: Session) -> None:
         """Shorten the oldest turns if they pass the limit; then the model is told what its variables hold."""
         kept = compact(self.turns, limit=limit)
         if kept == self.turns:
             return
-        if self._told is not self.turns[-1] and (told := told_variables(await variables(), GIVEN)):
+        if self._told is not self.turns[-1] and (told := told_variables(await session.variables(), GIVEN)):
             last = kept[-1]
             kept = compact((*kept[:-1], replace(last, feedback=f"{last.feedback}\n{told}")), limit=limit)
         self.turns = kept
@@ -144,3 +147,8 @@ class Conversation:
         """Whether a usual reply with a long output would not fit any more."""
         shown = min(LEAST_CHARS, self._room) * (1 + REMAINDER_SHARE)
         return len(self.turns) > 1 and self._free < shown / 2 + USUAL_REPLY_TOKENS
+
+
+def _as_before(feedback: str) -> str:
+    """Return a feedback with the tags of earlier versions, whose runs can be resumed."""
+    return _KEY.sub(lambda tag: tag[1] + tag[2].translate(_AS_DIGITS), feedback)

@@ -159,9 +159,7 @@ class Inspection:
             # The fingerprint leaves out the closing line: a resumed run may have other limits.
             step = StepId((*task.path, self._number), talk.said)
             try:
-                completion = await talk.ask(
-                    prompt, self._number, parent=turn.id, step=step, variables=session.variables
-                )
+                completion = await talk.ask(prompt, self._number, session, parent=turn.id, step=step)
             except (BudgetExceeded, WindowTooSmall, LLMError) as error:
                 if not talk.history:
                     raise
