@@ -8,13 +8,11 @@ from contextlib import suppress
 from funnel.inspector.repairs import example, submitting
 from funnel.inspector.shown import Shown, trimmed
 from funnel.prompts import fence
-from funnel.reader.passages import choose
+from funnel.reader.passages import SIMPLE, choose
 from funnel.sandbox.base import HostError
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentHit
 
-MAX_CHARS = 1_200
-"""The most that is shown of one passage."""
 ANSWER = "<answer>"
 """Stands for the answer in examples; a cell that submits it is not run."""
 
@@ -26,13 +24,13 @@ async def describe_simply(
     places = {name: place for place, name in enumerate(names)}
     parts: list[str] = []
     shown: list[Shown] = []
-    for document, hit in choose(hits, "simple"):
+    for document, hit in choose(hits)[: SIMPLE.n_passages]:
         info, passage = document.document, hit.passage
         if info.id not in places:
             continue
         # A document may be changed or deleted at any moment; then it is not shown.
         with suppress(HostError):
-            stop = min(passage.stop, passage.start + MAX_CHARS, info.n_chars)
+            stop = min(passage.stop, passage.start + SIMPLE.n_chars // SIMPLE.n_passages, info.n_chars)
             text = await documents.read(info.id, passage.start, stop)
             if trimmed(text):
                 of = f"context[{places[info.id]}]"
