@@ -50,6 +50,8 @@ def feedback(
         parts.append(describe(result.error))
         if result.restored:
             parts.append("The variables are as they were before this cell.")
+        elif result.refused:
+            parts.append("Nothing of this cell was run.")
         elif result.error.kind != "SyntaxError":
             parts.append("What the cell assigned before that line is kept.")
     return "\n".join(parts)
@@ -67,6 +69,8 @@ def describe(error: CellError) -> str:
     lines = [f"Error: {_one_line(error.kind)}: {cut_middle(error.message, 1_000, 200)}"]
     if error.line is not None:
         lines.append(f"  line {error.line}: {error.source_line.strip()[:300]}")
+    if error.within:
+        lines.append(f"  {error.within.strip()[:300]}")
     told = fence("error", "\n".join(lines))
     return f"{told}\nInstead: {error.hint}" if error.hint else told
 

@@ -46,7 +46,8 @@ class SandboxLimits:
 class CellError:
     """An error of the code: `kind` is the exception's class, `line` starts at 1 within the cell.
 
-    `hint`: what to write instead of a construct that the sandbox lacks; "" if there is none.
+    `line` and `source_line` are the cell's own statement. `within`: the place in a function of the code,
+    called by it, where the error was raised. `hint`: what to write instead; "" if there is none.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class CellError:
     line: int | None = None
     source_line: str = ""
     hint: str = ""
+    within: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class CellResult:
     `reclaimed`: the names that the cell took from host functions or built-in ones, which mean these again in
     the next cell; each with the name under which the cell's own value is kept, "" if there is none.
 
-    `refused`: nothing of the cell ran, since it holds a construct that the engine does not have.
+    `refused`: nothing of the cell ran, since it is not Python, or holds what the engine does not have.
     """
 
     stdout: str = ""

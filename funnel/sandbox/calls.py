@@ -128,7 +128,9 @@ async def answer_call(
         args, kwargs = arguments()
         inspect.signature(function).bind(*args, **kwargs)
     except (NotPlain, TypeError) as exc:
-        return HostAnswer(error="TypeError", message=f"{name}(): {exc}")
+        # NotPlain is about a value, any other about the parameters.
+        told = "" if isinstance(exc, NotPlain) else f"; it is {_written(function, name)}"
+        return HostAnswer(error="TypeError", message=f"{name}(): {exc}{told}")
     passed = text_bytes(args) + text_bytes(kwargs)
     if not held.take(passed):
         return HostAnswer(error="RuntimeError", message=f"{name}(): {held.refusal}")
@@ -150,6 +152,13 @@ async def answer_call(
         return HostAnswer(
             error="RuntimeError", message=f"{name}() gave a result that cannot be passed: {exc}"
         )
+
+
+def _written(function: HostFunction, name: str) -> str:
+    """Return a function's name with its parameters, without annotations."""
+    signature = inspect.signature(function)
+    plain = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+    return f"{name}{signature.replace(parameters=plain, return_annotation=inspect.Signature.empty)}"
 
 
 def variables_of(found: Any) -> tuple[Variable, ...]:

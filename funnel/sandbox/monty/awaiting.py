@@ -24,6 +24,15 @@ def parsed(code: str) -> ast.Module | None:
         return None
 
 
+def compiles(code: str) -> bool:
+    """Return whether a cell's source is Python, though this engine may lack parts of it."""
+    try:
+        compile(code, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 def awaited_calls(code: str) -> frozenset[tuple[int, int]]:
     """Return the (start, end) byte offsets of the calls whose result the code awaits.
 

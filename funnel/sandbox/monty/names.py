@@ -10,6 +10,8 @@ import ast
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from funnel.sandbox.advice import MAX_KEYS
+
 _ALWAYS = "print"
 """The built-in function without which nothing can be seen."""
 _BUILTINS = frozenset({
@@ -84,6 +86,15 @@ class Names:
                     f"except NameError:\n    pass\nexcept TypeError:\n    {put % 'None'}"
                 )
         return "\n".join([*lines, found])
+
+    def keys(self, expression: str) -> str:
+        """Return code that counts the keys of a dict and lists the first; None if it is no dict."""
+        d = f"_dict_{self.token}"
+        kept = self._built_in
+        first = f"[{kept('repr')}(key) for key in {kept('list')}({d})[:{MAX_KEYS}]]"
+        return (
+            f"{d} = {expression}\n[{kept('len')}({d}), {first}] if {kept('isinstance')}({d}, dict) else None"
+        )
 
     def lost(self) -> dict[str, str]:
         """Return the names under which built-in functions are kept whose own names a cell has bound."""

@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 from pydantic_monty import (
@@ -25,6 +26,7 @@ from pydantic_monty import (
 )
 
 from funnel.errors import SandboxDied, SandboxUnavailable
+from funnel.sandbox.advice import advice, indexed_by, nearest_name, with_keys
 from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits, Variable
 from funnel.sandbox.calls import (
     HostCallLimit,
@@ -34,6 +36,7 @@ from funnel.sandbox.calls import (
     time_limit_error,
     variables_of,
 )
+from funnel.sandbox.monty.awaiting import compiles
 from funnel.sandbox.monty.calls import MontyHostCalls
 from funnel.sandbox.monty.hints import hint_for
 from funnel.sandbox.monty.imports import KNOWN
@@ -52,6 +55,7 @@ _WORDING: Final = {
     "Internal error in monty: ": "",
     "'_Std' object": "this module",
 }
+_UNPARSED: Final = re.compile(r"The monty syntax parser|Wildcard imports")
 _LIMIT: Final = re.compile(r"limit exceeded|exceeded its memory limit")
 _LOG: Final = logging.getLogger(__name__)
 _UNCOUNTED: Final = 2_000_000_000
@@ -80,7 +84,8 @@ class MontySession:
         self._feeds = 0
         self._modules: frozenset[str] = frozenset()
         self._awaited: dict[str, frozenset[int]] = {}
-        self._stale = False
+        self._stale = self._refused = False
+        self._texts: dict[str, Cell] = {}
         self._names = Names(frozenset(functions), secrets.token_hex(6))
         self._reclaimed: tuple[tuple[str, str], ...] = ()
         self._aliases: Mapping[str, str] = KNOWN
@@ -123,7 +128,7 @@ class MontySession:
             await self._restore()
         out = Output(self._limits.output_bytes)
         calls = MontyHostCalls(self._functions, self._limits.host_calls)
-        self._stale, self._reclaimed = True, ()
+        self._stale, self._refused, self._reclaimed = True, False, ()
         try:
             error = await self._attempt(cell, out, calls)
         except EndCell:
@@ -135,7 +140,7 @@ class MontySession:
         if restored := self._stale:
             await self._restore()
         reclaimed = () if restored else self._reclaimed
-        return CellResult(stdout=out.text, error=error, restored=restored, reclaimed=reclaimed)
+        return CellResult(out.text, error, False, restored, reclaimed, self._refused)
 
     async def variables(self) -> tuple[Variable, ...]:
         """Return what was given and what the cells assigned, by name.
@@ -154,6 +159,22 @@ class MontySession:
             self._stale = False
             return variables_of(found)
         raise SandboxDied(_NAME, "its process ends again and again")
+
+    async def _advised(self, error: CellError, out: Output, calls: MontyHostCalls) -> CellError:
+        """Return an error with what the session's variables tell about it."""
+        if error.kind == "NameError" and not error.hint:
+            names = (*self._names.used, *self._variables, *self._functions)
+            return replace(error, hint=nearest_name(error.kind, error.message, names))
+        if error.kind != "KeyError" or error.within:
+            return error
+        for expression in indexed_by(error.message, error.source_line):
+            with contextlib.suppress(MontyRuntimeError, MontySyntaxError):
+                match await self._feed(Cell(self._names.keys(expression), ""), out, calls):
+                    case [int(count), list(keys)]:
+                        return replace(error, message=with_keys(error.message, [*map(str, keys)], count))
+                    case _:
+                        pass
+        return error
 
     def _seen(self) -> Seen:
         """Return what earlier cells did that a cell's rewriting depends on."""
@@ -192,7 +213,8 @@ class MontySession:
         except (MontySyntaxError, MontyRuntimeError) as exc:
             if self._breach(exc) is not None:
                 raise
-            error = _error(exc, cell)
+            self._refused = bool(_UNPARSED.match(str(exc.exception()))) or not compiles(cell.original)
+            error = await self._advised(_error(exc, cell, self._texts), out, calls)
         if code := self._names.after():
             found = await self._feed(Cell(code, ""), out, calls)
             self._reclaimed = tuple((str(name), str(kept)) for name, kept in found)
@@ -215,7 +237,11 @@ class MontySession:
     async def _feed(self, cell: Cell, out: Output, calls: MontyHostCalls) -> Any:
         """Run code and return the value of its last expression."""
         assert self._worker is not None  # noqa: S101 - set by `open`
-        self._awaited[f"<python-input-{self._feeds}>"] = cell.awaited
+        name = f"<python-input-{self._feeds}>"
+        self._awaited[name] = cell.awaited
+        self._texts.pop(name, None)
+        if cell.original:
+            self._texts[name] = cell
         self._feeds += 1
         snapshot = await self._worker.feed_start(
             cell.text, external_lookup=self._functions, print_callback=out
@@ -289,7 +315,8 @@ class MontySession:
             self._feeds = 1
 
 
-def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell) -> CellError:
+def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell, texts: Mapping[str, Cell]) -> CellError:
+    """Return an error as data. `texts`: the cells so far, by the engine's names of them."""
     inner = exc.exception()
     kind = type(inner).__name__
     # A message may be as long as the worker's memory allows, and each step would copy it.
@@ -297,11 +324,17 @@ def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell) -> CellError:
     for theirs, ours in _WORDING.items():
         text = text.replace(theirs, ours)
     message = truncate_middle(text)
-    frames = exc.traceback()
-    here = [frame.line for frame in frames if frame.filename == frames[0].filename]
-    line = here[-1] if here else None
-    source_line = truncate_middle(cell.line(line))
-    return CellError(kind, message, line, source_line, hint_for(kind, message, source_line))
+    frames = [frame for frame in exc.traceback() if frame.filename in texts]
+    line = frames[0].line if frames and texts[frames[0].filename] is cell else None
+    source_line = raised = truncate_middle(cell.line(line))
+    within = ""
+    if line is not None and (last := frames[-1]) != frames[0]:
+        raised = truncate_middle(texts[last.filename].line(last.line)) or source_line
+        number = f"line {last.line}, " if texts[last.filename] is cell else ""
+        if raised != source_line:
+            within = f"{number}in {last.function_name or 'a function'}: {raised}"
+    hint = hint_for(kind, message, raised) or advice(kind, message, raised)
+    return CellError(kind, message, line, source_line, hint, within)
 
 
 def _refused(cell: Cell, refused: Refusal) -> CellError:

@@ -11,6 +11,7 @@ import pytest
 from funnel.errors import BudgetExceeded
 from funnel.sandbox.base import CellResult, HostFunction, Sandbox, SandboxLimits
 from funnel.sandbox.values import Compiled, compiled_pattern
+from funnel.testing.sandbox.errors import ErrorsContract
 from funnel.testing.sandbox.fixtures import FUNCTIONS, TIGHT
 from funnel.testing.sandbox.isolation import IsolationContract
 from funnel.testing.sandbox.names import NamesContract
@@ -19,7 +20,7 @@ from funnel.testing.sandbox.variables import VariablesContract
 __all__ = ["FUNCTIONS", "TIGHT", "SandboxContract"]
 
 
-class SandboxContract(IsolationContract, NamesContract, VariablesContract):
+class SandboxContract(IsolationContract, NamesContract, VariablesContract, ErrorsContract):
     """What every `funnel.sandbox.base.Sandbox` must do.
 
         class TestMine(SandboxContract):

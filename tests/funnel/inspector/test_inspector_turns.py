@@ -97,6 +97,18 @@ def test_a_cell_that_was_undone_is_not_said_to_be_kept():
     assert shown.endswith("The variables are as they were before this cell.")
 
 
+def test_a_cell_that_was_refused_is_said_not_to_have_run():
+    error = CellError("NotImplementedError", "no yield", 2, "yield 1", "Return a list.")
+    shown = feedback(CellResult("", error, refused=True))
+    assert shown.endswith("Instead: Return a list.\nNothing of this cell was run.")
+
+
+def test_an_error_in_a_function_is_shown_with_the_call_and_the_place():
+    error = CellError("KeyError", "'x'", 7, "rows(d)", within="line 2, in rows: return d['x']")
+    told = fence("error", "Error: KeyError: 'x'\n  line 7: rows(d)\n  line 2, in rows: return d['x']")
+    assert told in feedback(CellResult("", error))
+
+
 def test_a_syntax_error_ran_nothing_so_nothing_is_said_to_be_kept():
     assert "is kept" not in feedback(CellResult("", CellError("SyntaxError", "invalid syntax", 1, "x =")))
 

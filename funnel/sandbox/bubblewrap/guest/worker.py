@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from funnel.sandbox.advice import MAX_KEYS, indexed_by, with_keys
 from funnel.sandbox.bubblewrap.guest import loop
 from funnel.sandbox.bubblewrap.guest.channel import Channel, HostCalls, HostFunction
 from funnel.sandbox.bubblewrap.guest.names import Names
@@ -115,16 +116,18 @@ class Worker:
         filename = f"<cell {number}>"
         lines = code.splitlines(keepends=True)
         linecache.cache[filename] = (len(code), None, lines, filename)
+        ran = False
         try:
             compiled = compile(
                 _ready(code, filename, awaited), filename, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             )
+            ran = True
             coroutine = eval(compiled, self._namespace)  # noqa: S307 - what this process is for
             if coroutine is not None:
                 loop.run(self._calls, coroutine)
         except BaseException as exc:  # noqa: BLE001 - SystemExit and the like are errors of the cell
             try:
-                return _described(exc, filename, lines)
+                return _described(exc, filename, lines, ran=ran)
             except BaseException:  # noqa: BLE001 - an exception whose own text raises
                 return {"kind": "Exception", "message": "", "line": None, "source_line": ""}
         return None
@@ -206,24 +209,51 @@ def _span(node: ast.Call, starts: list[int]) -> tuple[int, int]:
     )
 
 
-def _described(exc: BaseException, filename: str, lines: list[str]) -> dict[str, Any]:
-    message, line = str.__str__(str(exc)), None
+def _described(exc: BaseException, filename: str, lines: list[str], *, ran: bool) -> dict[str, Any]:
+    """Return what the host is told of an error: the cell's own line, and where in its functions it arose."""
+    message, line, within, raised = str.__str__(str(exc)), None, "", ""
+    frames = list(_frames(exc))
     if isinstance(exc, SyntaxError) and exc.filename == filename:
         message, line = str(exc.msg), exc.lineno
-    elif here := [number for number in _lines(exc, filename) if number is not None]:
-        line = here[-1]
+    elif own := [at for at in frames if at.tb_frame.f_code.co_filename == filename]:
+        line = own[0].tb_lineno
     source = lines[line - 1].strip() if line is not None and 0 < line <= len(lines) else ""
+    if frames and ran:
+        code, number = frames[-1].tb_frame.f_code, frames[-1].tb_lineno
+        raised = linecache.getline(code.co_filename, number).strip()
+        if raised != source and code.co_name != "<module>":
+            place = f"line {number}, " if code.co_filename == filename else ""
+            within = f"{place}in {code.co_name}: {raised}"
+        message = _with_keys(exc, message, raised, frames[-1].tb_frame)
     return {
         "kind": type(exc).__name__,
         "message": truncate_middle(message),
         "line": line,
         "source_line": truncate_middle(source),
+        "within": truncate_middle(within),
+        "raised": truncate_middle(raised or source),
+        "ran": ran,
     }
 
 
-def _lines(exc: BaseException, filename: str) -> Iterator[int | None]:
+def _frames(exc: BaseException) -> Iterator[types.TracebackType]:
+    """Yield the places of a traceback that are in cells."""
     at = exc.__traceback__
     while at is not None:
-        if at.tb_frame.f_code.co_filename == filename:
-            yield at.tb_lineno
+        if at.tb_frame.f_code.co_filename.startswith("<cell "):
+            yield at
         at = at.tb_next
+
+
+def _with_keys(exc: BaseException, message: str, raised: str, frame: types.FrameType) -> str:
+    """Return the message of a `KeyError` with the keys that the dict has."""
+    if type(exc) is not KeyError:
+        return message
+    for expression in indexed_by(message, raised):
+        try:
+            value = eval(expression, frame.f_globals, dict(frame.f_locals))  # noqa: S307 - what this process is for
+            if isinstance(value, dict):
+                return with_keys(message, [repr(key) for key in list(value)[:MAX_KEYS]], len(value))
+        except Exception:  # noqa: BLE001, S112 - whatever the code's own objects raise
+            continue
+    return message

@@ -27,6 +27,7 @@ NAME: Final = "bubblewrap"
 _SANDBOX = Path(__file__).parents[2]
 _GUEST = "bubblewrap/guest"
 _GUEST_FILES = (
+    "advice.py",
     "values.py",
     *(
         f"{_GUEST}/{name}.py"

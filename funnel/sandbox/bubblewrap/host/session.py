@@ -8,9 +8,11 @@ import os
 import socket
 import struct
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal, TypeVar
 
 from funnel.errors import SandboxDied, SandboxUnavailable
+from funnel.sandbox.advice import advice, nearest_name
 from funnel.sandbox.base import CellError, CellResult, EndCell, HostFunction, SandboxLimits, Variable
 from funnel.sandbox.bubblewrap.host.calls import BubblewrapHostCalls
 from funnel.sandbox.bubblewrap.host.dialect import hint_for
@@ -74,6 +76,7 @@ class BubblewrapSession:
         self._dead: set[int] = set()
         self._reclaimed: tuple[tuple[str, str], ...] = ()
         self._found: Any = None
+        self._refused = False
         self._left_s = self._patience_s = 0.0
         self._control: socket.socket
         self._wire: Wire
@@ -137,7 +140,7 @@ class BubblewrapSession:
         await self._ensure_ready()
         out = Output(self._limits.output_bytes)
         calls = BubblewrapHostCalls(self._functions, self._limits.host_calls)
-        error, keep, ended = None, False, False
+        error, keep, ended, self._refused = None, False, False, False
         self._reclaimed = ()
         self._begin()
         try:
@@ -152,9 +155,11 @@ class BubblewrapSession:
         self._has_state |= keep
         if self._state == "lost":
             await self._ensure_ready()
-        return CellResult(
-            out.text, error, ended, restored=not keep, reclaimed=self._reclaimed if keep else ()
-        )
+        if error is not None and error.kind == "NameError" and keep and not error.hint:
+            names = (*(each.name for each in await self.variables()), *self._functions)
+            error = replace(error, hint=nearest_name(error.kind, error.message, names))
+        reclaimed = self._reclaimed if keep else ()
+        return CellResult(out.text, error, ended, not keep, reclaimed, keep and self._refused)
 
     async def variables(self) -> tuple[Variable, ...]:
         """Return what was given and what the cells assigned, by name.
@@ -204,6 +209,7 @@ class BubblewrapSession:
                     if error is not None and error.kind == "MemoryError":
                         return memory_limit_error(self._limits), False
                     self._reclaimed = _reclaimed(frame.get("reclaimed", []))
+                    self._refused = error is not None and frame["error"]["ran"] is False
                     self._found = frame.get("variables")
                     return error, True
                 case "died" if frame.get("cell") == self._cell:
@@ -311,8 +317,12 @@ def _error(fields: Any) -> CellError | None:
             "message": str(message),
             "line": (int() | None) as line,
             "source_line": str(source),
-        } if max(len(kind), len(message), len(source)) <= _MAX_ERROR:
-            return CellError(kind, message, line, source, hint_for(kind, message, source))
+            "within": str(within),
+            "raised": str(raised),
+            "ran": bool(),
+        } if max(len(kind), len(message), len(source), len(within), len(raised)) <= _MAX_ERROR:
+            hint = hint_for(kind, message, raised) or advice(kind, message, raised)
+            return CellError(kind, message, line, source, hint, within)
         case _:
             raise BadFrame
 
