@@ -76,13 +76,14 @@ class Inspection:
         self._host = Host(
             shared, recurse, task.documents, lambda: left(run.ledger, self._number), self._schema
         )
-        self._progress = Progress(task.question, run.form)
+        self._canonical = run.prompts.is_canonical(run.root.name)
+        # Such a model was trained on a prompt as long as the full form, however small it is.
+        self._progress = Progress(task.question, "full" if self._canonical else run.form)
         self._talk = Conversation(run)
         self._names: list[str] = []
         self._prompt: Prompt | None = None
         self._number = 0
         self._prelude: asyncio.Task[CellResult] | None = None
-        self._canonical = run.prompts.is_canonical(run.root.name)
 
     async def work(self, sandbox: Sandbox, limits: SandboxLimits) -> Submission | Unfinished:
         """Take turn after turn, and return the answer or why there is none.

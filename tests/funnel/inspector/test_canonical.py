@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from second_stage import a_run, last
 
@@ -46,10 +48,11 @@ def test_what_ends_their_work_is_a_call_of_submit(reply, runs):
     assert code(reply) == runs
 
 
-async def asked(sandbox, *replies, name=TRAINED):
+async def asked(sandbox, *replies, name=TRAINED, form="full"):
     model = ScriptedLLM(replies, name=name)
     async with a_run(model, prices={name: (0.0, 0.0), "sub": (0.0, 0.0)}) as bench:
-        return await Inspector(sandbox).answer(bench.run, bench.hits()), model.requests
+        run = replace(bench.run, form=form)
+        return await Inspector(sandbox).answer(run, bench.hits()), model.requests
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,14 @@ async def test_its_final_text_must_hold_markers_like_any_other(sandbox):
     )
     assert "the answer cites nothing" in last(requests[1])
     assert draft.text == "14 days [1]"
+
+
+async def test_such_a_model_gets_the_full_form_however_small_it_is(sandbox):
+    done = f"```repl\nFINAL('14 days ' + {CITED})\n```"
+    _, trained = await asked(sandbox, done, name="rlm-qwen3-8b", form="simple")
+    _, other = await asked(sandbox, done.replace("FINAL", "submit"), name="qwen3:4b", form="simple")
+    told = [requests[0].messages[0].content for requests in (trained, other)]
+    assert ["rlm_query_batched(questions, documents)" in each for each in told] == [True, False]
 
 
 async def test_a_model_that_was_not_trained_so_is_told_that_prose_is_no_answer(sandbox):
