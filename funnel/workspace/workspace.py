@@ -206,8 +206,12 @@ class Workspace:
                 texts[each.stored.id] = text
         return texts
 
-    async def search(self, query: str, k: int = 10) -> tuple[TextHit, ...]:
-        """Return the best `k` passages of the documents and notes of this run for a query, best first.
+    async def search(
+        self, query: str, k: int = 10, document_ids: Sequence[str] | None = None
+    ) -> tuple[TextHit, ...]:
+        """Return the best `k` passages of these documents for a query, best first.
+
+        Without `document_ids`, all documents and notes of this run are searched.
 
         BM25 over stretches of 8,192 characters finds candidates; a passage is scored by its own terms. A
         version that was never searched before is indexed first: its text is read once, a piece at a time.
@@ -217,10 +221,15 @@ class Workspace:
         asked = terms.tokens(query)
         if not asked or k < 1:
             return ()
-        stored = {self._where(found.id, found.version): found for found in await self.documents()}
+        documents = (
+            await self.documents()
+            if document_ids is None
+            else [(await self._find(name)).stored for name in dict.fromkeys(document_ids)]
+        )
+        stored = {self._where(found.id, found.version): found for found in documents}
         await self._index(list(stored.values()))
         matched = [*await text_search.matches(self._memory, stored, asked)]
-        notes = await self.notes()
+        notes = await self.notes() if document_ids is None else {}
         matched += [
             text_search.Matched(self._here, key, *_counted(text, asked)) for key, text in notes.items()
         ]
