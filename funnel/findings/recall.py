@@ -1,4 +1,4 @@
-"""Offers a run the findings of earlier runs: by `recall()`, and unasked in the first message.
+"""Offers a run the findings of earlier runs: by `recall()`, in the first message, and to the reader.
 
 Only findings that the asker may read now, within the run's filter, are offered. Others wrote them, so they
 are data, as documents are, and are shown fenced.
@@ -16,9 +16,11 @@ from funnel.journal.journal import Journal
 from funnel.llm.base import estimated_tokens
 from funnel.memory import terms
 from funnel.prompts import fence
+from funnel.text.citations import CitableText, Known
 from funnel.workspace.documents import ReadableDocuments
 from funnel.workspace.passages import PASSAGE_CHARS, best_passage
 from indexes.fingerprint import fingerprint, joint_fingerprint
+from indexes.types import DocumentInfo
 
 MAX_SHOWN, MAX_SHOWN_TOKENS, MAX_SHOWN_CHARS = 5, 600, 300
 """Limits of the first message: how many findings, their tokens together, the characters of each."""
@@ -89,16 +91,10 @@ class Recall:
         self, store: FindingStore, question: str, versions: Collection[Version]
     ) -> tuple[str, list[str]]:
         """Return the text, and the documents that it may come from."""
-        asked = terms.tokens(question)
         lines: list[str] = []
         exposed: dict[str, None] = {}
-        if len(versions) > MANY:
-            versions = frozenset(await store.versions()).intersection(versions)
         room = MAX_SHOWN_TOKENS - estimated_tokens(_INTRODUCTION)
-        for each in await self._readable(store, question, versions, _LOOKED_AT, alone=True):
-            held = terms.record(f"{each['title']}\n{each['asked']}\n{each['text']}")
-            if sum(terms.count(held, name) > 0 for name in asked) < MIN_SHARE * len(asked):
-                continue
+        for each in await self._on_topic(store, question, versions):
             line = (
                 f"{_cut(each['text'])!r} (asked: {_cut(each['asked'])!r}; {each['id']!r}, "
                 f"{each['start']}, {each['stop']})"
@@ -109,6 +105,54 @@ class Recall:
                 exposed |= dict.fromkeys(each["exposed"])
         text = "\n".join([_INTRODUCTION, fence("known", "\n".join(lines))]) if lines else ""
         return text, list(exposed)
+
+    async def known_passages(self, question: str, documents: Sequence[DocumentInfo]) -> list[CitableText]:
+        """Return the spans on which findings about these documents rest, each with what was found out there.
+
+        The findings of an earlier run are repeated as `opening` does. Raises: `MemoryFailed`.
+        """
+        store = self._store
+        if store is None:
+            return []
+        versions = frozenset((str(info.id), info.version) for info in documents)
+        key = joint_fingerprint("reader", self._model, question, json.dumps(sorted(versions)))
+        name = f"read {key}"
+        before = self._journal.value_of(name, OPENINGS) or await store.opening(key)
+        if before is None or not await self._documents.may_read(before[1]):
+            found = (await self._on_topic(store, question, versions))[:MAX_SHOWN]
+            listed = json.dumps([[each["text"], each["sources"]] for each in found])
+            before = listed, list(dict.fromkeys(name for each in found for name in each["exposed"]))
+            await store.keep_opening(key, *before)
+        self._documents.expose(before[1])
+        self._journal.set_value(name, [before[0], before[1]])
+        infos = {info.id: info for info in documents}
+        passages = []
+        for text, places in json.loads(before[0]):
+            for place in places:
+                passages += await self._cited(infos[place["id"]], text, place["start"], place["stop"])
+        return passages
+
+    async def _cited(self, info: DocumentInfo, text: str, start: int, stop: int) -> list[CitableText]:
+        """Return the passage on which a finding rests; none if the document has changed meanwhile."""
+        quote = await self._documents.quoted(info.id, info.version, start, stop)
+        if not quote:
+            return []
+        known = Known(_cut(text), start, stop)
+        return [CitableText(info.id, info.title, info.uri, start, quote, known=(known,))]
+
+    async def _on_topic(
+        self, store: FindingStore, question: str, versions: Collection[Version]
+    ) -> list[dict[str, Any]]:
+        """Return the findings about these versions that hold enough of the question's terms, best first."""
+        asked = terms.tokens(question)
+        if len(versions) > MANY:
+            versions = frozenset(await store.versions()).intersection(versions)
+        found = []
+        for each in await self._readable(store, question, versions, _LOOKED_AT, alone=True):
+            held = terms.record(f"{each['title']}\n{each['asked']}\n{each['text']}")
+            if sum(terms.count(held, name) > 0 for name in asked) >= MIN_SHARE * len(asked):
+                found.append(each)
+        return found
 
     async def _readable(
         self, store: FindingStore, query: str, versions: Collection[Version], k: int, *, alone: bool = False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from funnel.errors import BadAnswer, BudgetExceeded, LLMError
+from funnel.findings.recall import Recall
 from funnel.llm.base import MAX_REPLY_CHARS, Completion, Request
 from funnel.llm.hearing import unusable
 from funnel.reader.asking import ask, ask_again, is_plain
@@ -34,12 +35,14 @@ class Reader:
     async def answer(self, run: Run, hits: Sequence[DocumentHit]) -> Draft:
         """Return the answer with its quotes located in the passages.
 
-        Raises: `LLMError`, `BudgetExceeded` if not even the first call was possible.
+        Raises: `LLMError`, `BudgetExceeded` if not even the first call was possible; `MemoryFailed`.
         """
         if not hits:
             nothing = "Nothing in the collection matches the question."
             return Draft(nothing, "declined", end_reason=EndReason.NOT_FOUND)
-        every = await gathered(run.documents.view, run.question, hits, BUDGETS[run.form])
+        recall = Recall(run.findings, run.documents, run.journal, model=run.root.name)
+        known = await recall.known_passages(run.question, [hit.document for hit in hits])
+        every = await gathered(run.documents.view, run.question, hits, BUDGETS[run.form], known=known)
         request, sources, completion = await ask(run, every)
         reading = _Reading(run, request, sources)
         draft = await (reading.plainly(completion) if is_plain(run) else reading.formed(completion))
