@@ -20,6 +20,7 @@ from indexes.errors import DuplicateId
 from indexes.lexical.base import LexicalEntry
 from indexes.retrieval.analysis import analyse
 from indexes.retrieval.long_query import MAX_CHARS, ends, note, telling
+from indexes.retrieval.names import names_of, unweighted, with_names
 from indexes.scope import VISIBLE, Keys, Scope
 from indexes.source import Source
 from indexes.types import (
@@ -62,7 +63,9 @@ class RawDocuments(Source):
         passages = self._passages
         terms = telling(analyse(ends(query, MAX_CHARS)), engine.frequencies, engine.count)
         found: dict[DocumentId, list[tuple[Passage, float]]] = {}
-        for key, score in engine.search(terms.chosen, len(passages), scope=scope.bound(self._keys(scope))):
+        wanted = with_names(terms.chosen, query)
+        scored = engine.search(wanted, len(passages), scope=scope.bound(self._keys(scope)))
+        for key, score in unweighted(scored):
             found.setdefault(passages[key].document_id, []).append((passages[key], score))
         hits = [
             _hit(self._documents[name], rank, found[name][:PASSAGES_EACH])
@@ -106,10 +109,11 @@ class RawDocuments(Source):
         return [
             LexicalEntry(
                 key,
-                tuple(analyse(self._documents[passage.document_id].title) + analyse(passage.text)),
-                self._documents[passage.document_id].readers,
+                (*analyse(document.title), *analyse(passage.text), *names_of(document.title, document.id)),
+                document.readers,
             )
             for key, passage in enumerate(self._passages)
+            for document in [self._documents[passage.document_id]]
         ]
 
     def _engine_for(self, scope: Scope) -> RankBM25Engine:

@@ -25,11 +25,11 @@ from indexes.types import Document, DocumentId, DocumentInfo, Passage, PassageId
 _READERS_KEPT = 1024
 
 _ROWS = """
-SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.readers
+SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.id, d.readers
 FROM passages p JOIN documents d ON d.number = p.document WHERE p.key >= ? ORDER BY p.key
 """
 _ROWS_OF = """
-SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.readers
+SELECT p.key, p.document, p.start, p.stop, p.digest, d.title, d.id, d.readers
 FROM passages p JOIN documents d ON d.number = p.document
 WHERE p.key IN (SELECT value FROM json_each(?)) ORDER BY p.key
 """
@@ -70,6 +70,8 @@ class PassageRow:
     text: str
     readers: frozenset[str]
     digest: bytes
+    title: str = ""
+    document_id: str = ""
 
 
 class PassageLocation(NamedTuple):
@@ -294,18 +296,26 @@ class CatalogReader:
     def added(self, since: int) -> Iterator[PassageRow]:
         """Yield the passages added after generation `since`, by ascending key."""
         current, text = -1, ""
-        for key, number, start, stop, digest, title, readers in self._db.execute(
+        for key, number, start, stop, digest, title, name, readers in self._db.execute(
             _ROWS, (self._first_key(since),)
         ):
             if number != current:
                 current, text = number, self.text(number, 0, 1 << 62)
-            yield PassageRow(key, indexed_text(title, text[start:stop]), _readers(readers), digest)
+            shown = indexed_text(title, text[start:stop])
+            yield PassageRow(key, shown, _readers(readers), digest, title, name)
 
     def rows(self, keys: Iterable[int]) -> list[PassageRow]:
         """Return these passages as engines index them, by ascending key, except those that are gone."""
         return [
-            PassageRow(key, indexed_text(title, self.text(number, start, stop)), _readers(readers), digest)
-            for key, number, start, stop, digest, title, readers in self._db.execute(
+            PassageRow(
+                key,
+                indexed_text(title, self.text(number, start, stop)),
+                _readers(readers),
+                digest,
+                title,
+                name,
+            )
+            for key, number, start, stop, digest, title, name, readers in self._db.execute(
                 _ROWS_OF, (json.dumps(list(keys)),)
             )
         ]

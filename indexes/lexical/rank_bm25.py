@@ -21,8 +21,6 @@ from indexes.scope import Keys, Scope
 
 K1 = 1.2
 B = 0.75
-_MAX_OCCURRENCES = 1_000
-"""Each occurrence of a term in a query goes through all passages, so more of them are counted first."""
 
 
 class LuceneBM25(BM25Okapi):  # type: ignore[misc]  # rank_bm25 has no types
@@ -52,7 +50,7 @@ _EMPTY = _State((), None, -1)
 def _scores(model: LuceneBM25, terms: Sequence[str]) -> NDArray[np.float64]:
     """Return the score of every passage. Terms that are repeated equally often are scored together."""
     counts = Counter(terms)
-    if len(terms) <= _MAX_OCCURRENCES:
+    if len(counts) == len(terms):
         scores: NDArray[np.float64] = model.get_scores(terms)
         return scores
     by_count: dict[int, list[str]] = {}

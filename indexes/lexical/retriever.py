@@ -9,6 +9,7 @@ from indexes.errors import IndexesError
 from indexes.lexical.base import LexicalEngine, LexicalEntry
 from indexes.retrieval.base import ProgressCallback, Scored, since
 from indexes.retrieval.long_query import Terms, telling
+from indexes.retrieval.names import names_of, unweighted, with_names
 from indexes.retrieval.specificity import latent_trust
 from indexes.scope import Keys, Scope
 
@@ -59,8 +60,9 @@ class LexicalRetriever:
         return self._engine.keys()
 
     def search(self, query: str, k: int, *, scope: Scope) -> Scored:
-        """Return the best `k` passages within `scope` for the query's most telling terms."""
-        return self._engine.search(self.terms(query, scope).chosen, k, scope=scope)
+        """Return the best `k` passages within `scope` for the query's most telling terms and its names."""
+        chosen = self.terms(query, scope).chosen
+        return unweighted(self._engine.search(with_names(chosen, query), k, scope=scope))
 
     def terms(self, query: str, scope: Scope) -> Terms:
         """Return the terms to search for, chosen by how rare they are."""
@@ -84,5 +86,6 @@ class LexicalRetriever:
         self, rows: Iterable[PassageRow], total: int, progress: ProgressCallback
     ) -> Iterator[LexicalEntry]:
         for done, row in enumerate(rows, 1):
-            yield LexicalEntry(row.key, tuple(self._analyse(row.text)), row.readers)
+            terms = (*self._analyse(row.text), *names_of(row.title, row.document_id))
+            yield LexicalEntry(row.key, terms, row.readers)
             progress("indexing", done, total)

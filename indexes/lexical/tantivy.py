@@ -46,7 +46,6 @@ _FILTERED_SHARE = 0.2
 _SPARE = 16
 _SPARE_SHARE = 1.25
 _MAX_GROWTH = 16
-_MAX_CLAUSES = 1_000
 _MAX_PRINCIPALS = 1_000
 """A query takes a kilobyte for each principal. An asker with more is narrowed by passage keys alone."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -241,12 +240,10 @@ class TantivyEngine:
 
     def _any_of(self, terms: Sequence[str]) -> Query:
         """Return a query for passages with any of the terms; a repeated term counts each time."""
-        clauses = [Query.term_query(self._schema, "terms", term, "freq") for term in terms[:_MAX_CLAUSES]]
-        if len(terms) > _MAX_CLAUSES:  # one clause for each of ten thousand repeats would take seconds
-            clauses = [
-                Query.boost_query(Query.term_query(self._schema, "terms", term, "freq"), float(count))
-                for term, count in Counter(terms).items()
-            ]
+        clauses = []
+        for term, count in Counter(terms).items():
+            clause = Query.term_query(self._schema, "terms", term, "freq")
+            clauses.append(clause if count == 1 else Query.boost_query(clause, float(count)))
         return Query.boolean_query([(Occur.Should, clause) for clause in clauses])
 
     def _readable_by(self, access: Access) -> Query:

@@ -18,6 +18,7 @@ from indexes.lexical import segments
 from indexes.lexical.visible.storage import known_terms
 from indexes.retrieval.analysis import analyse
 from indexes.retrieval.base import ProgressCallback
+from indexes.retrieval.names import names_of
 from indexes.types import Document, DocumentId
 
 MAX_SEQUENCES = 120
@@ -82,6 +83,7 @@ def evidence(documents: Iterable[Document]) -> Evidence:
         names |= {section.title for section in document.sections}
         runs += _runs(document.text)
         terms |= {*analyse(document.title), *analyse(document.text)}
+        terms |= {*names_of(document.title, document.id)}
     step = max(1, -(-len(runs) // MAX_SEQUENCES))
     wanted = {sequence for sequence in (*names, *runs[::step]) if len(encode(sequence)) >= _MIN_BYTES}
     longest = sorted(terms, key=lambda term: (-len(term), term))[:MAX_TERMS]

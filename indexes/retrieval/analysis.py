@@ -15,7 +15,7 @@ from threading import Lock
 
 import Stemmer
 
-VERSION = 1
+VERSION = 2
 """Increase this whenever the same text would give other terms: engines of another version are rebuilt."""
 
 # The active words of Snowball's English stop list, https://snowballstem.org/algorithms/english/stop.txt.
