@@ -15,6 +15,7 @@ from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BadQuestion, UnknownName
 from funnel.findings.store import MAX_EXPOSED
 from funnel.inspector import Inspector
+from funnel.inspector.coverage import MAX_DOCUMENTS
 from funnel.inspector.tools.registry import RESERVED
 from funnel.journal.found import HITS, SEARCH_NOTES
 from funnel.llm.budget import Ledger, Limits
@@ -33,7 +34,7 @@ from funnel.stored import Stored
 from funnel.text.citations import uncited
 from funnel.trace.events import Event, Sink
 from funnel.trace.kinds import AnswerGiven, FoundDocument, RetrieveEnded, RetrieveStarted, RouteDecided
-from funnel.types import MODES, Answer, Decision, EndReason
+from funnel.types import MODES, Answer, Decision, EndReason, Span
 from funnel.waiting import wait_for
 from indexes.source import Documents, Source
 from indexes.types import DocumentHit, Hits
@@ -236,7 +237,8 @@ class Funnel:
             trace=str(prepared.trace),
             notices=(*draft.notices, *of_models, *prepared.notices, *diverged),
             shape=decision.shape,
-            uncited=uncited(draft.text) if draft.status in {"complete", "partial"} else (),
+            uncited=_uncited(draft, run.question) if draft.status in {"complete", "partial"} else (),
+            coverage=tuple(draft.coverage),
             end_reason=draft.end_reason,
         )
 
@@ -286,6 +288,18 @@ async def _keep_findings(run: Run, draft: Draft) -> None:
     exposed = await run.documents.exposed(at_most=MAX_EXPOSED)
     if exposed is not None:
         await run.findings.keep(exposed)
+
+
+def _uncited(draft: Draft, question: str) -> tuple[Span, ...]:
+    """Return what the text of a draft states without a citation."""
+    gone_through = len(draft.coverage)
+    known = 0 < gone_through < MAX_DOCUMENTS
+    return uncited(
+        draft.text,
+        placed=bool(draft.citations),
+        question=question,
+        documents=gone_through if known else None,
+    )
 
 
 def _check(question: str, options: Options) -> None:

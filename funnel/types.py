@@ -81,11 +81,33 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A span of an answer's text: `answer.text[start:stop] == text`."""
+    """A span of an answer's text: `answer.text[start:stop] == text`.
+
+    `absent`: whether it says that something is absent, or that what it names is all there is.
+    """
 
     start: int
     stop: int
     text: str
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentCoverage:
+    """What a run has seen of a document of `n_chars` characters.
+
+    `searched`: how many patterns were looked for in its whole text. `matched`: how many matches and found
+    passages of it the run was given, at least. `read`: how many of its characters the root model was shown.
+    `judged`: how many were given to sub-models, or were read by children.
+    """
+
+    document_id: str
+    title: str
+    n_chars: int
+    searched: int = 0
+    matched: int = 0
+    read: int = 0
+    judged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +176,7 @@ class Answer:
 
     `route_probability` is the router's probability that the question needs the deep route, and `shape` its
     guess at the kind of work that the question asks for. `uncited` lists the statements of `text` that carry
-    no citation.
+    no citation. `coverage` says what was seen of each document, those of which most was seen first.
     """
 
     question: str
@@ -173,6 +195,7 @@ class Answer:
     notices: tuple[str, ...] = ()
     shape: Shape | None = None
     uncited: tuple[Span, ...] = ()
+    coverage: tuple[DocumentCoverage, ...] = ()
     end_reason: EndReason = field(kw_only=True)
 
     def as_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_REMEMBERED_CHARS = 4_000_000
@@ -40,6 +41,11 @@ class Provenance:
         self._n_chars += len(text)
         while self._n_chars > MAX_REMEMBERED_CHARS or len(self._texts) > MAX_REMEMBERED:
             self._n_chars -= len(self._texts.popitem(last=False)[0])
+
+    def known(self) -> Iterator[TextSpan]:
+        """Yield the texts that are remembered, the latest last."""
+        for text, (document_id, start) in self._texts.items():
+            yield TextSpan(document_id, start, text)
 
     def find(self, text: str) -> tuple[str, int] | None:
         """Return the document of a text and where the text starts in it; None if the text is unknown."""

@@ -28,15 +28,15 @@ class FindingRecorder:
     def __init__(self, store: FindingStore | None, documents: ReadableDocuments) -> None:
         self._store = store
         self._documents = documents
-        self._provenance = Provenance()
+        self.provenance = Provenance()
+        """The texts of documents that the run was handed out, whether there is a store or not."""
         self.no_answers: set[str] = set()
         """Answers of children that found nothing; they are not findings."""
 
     def texts(self, spans: Iterable[TextSpan]) -> None:
         """Record the places in their documents that the texts of a result come from."""
-        if self._store is not None:
-            for span in spans:
-                self._provenance.add(span)
+        for span in spans:
+            self.provenance.add(span)
 
     def read(self, document_id: str, start: int, stop: int | None, text: str) -> None:
         """Record a text that was read; `start` and `stop` are those of a slice."""
@@ -47,7 +47,7 @@ class FindingRecorder:
         """Record a sub-model's answer if the place that its text comes from is known."""
         if not isinstance(text, str) or len(text) > MAX_READ_CHARS or self._store is None:
             return
-        if (place := self._provenance.find(text)) is not None:
+        if (place := self.provenance.find(text)) is not None:
             document_id, start = place
             info = self._documents.info(document_id)
             title, stop = info.title[:MAX_TITLE_CHARS], start + len(text)

@@ -71,6 +71,8 @@ class Inspector:
             draft = _submitted(shared, ended)
         else:
             draft = await extraction.extract(run, shared.citations, ended)
+        await shared.coverage.settle()
+        draft = replace(draft, coverage=shared.coverage.report())
         return replace(_with_what_is_lost(shared, draft), sandbox=self._sandbox.name)
 
     async def _inspect(self, shared: Shared, task: Task) -> Submission | Unfinished:
@@ -89,11 +91,13 @@ class Inspector:
     ) -> str:
         """Return what `rlm_query` returns. Raises: `HostError` if the child has no answer."""
         task = Task(question, tuple(ids), depth, site.event, site.path)
+        coverage = shared.coverage.child(site.path)
         try:
             async with self._at_once[depth]:
-                ended = await self._inspect(shared, task)
+                ended = await self._inspect(replace(shared, coverage=coverage), task)
         except (BudgetExceeded, BudgetTooSmall, LLMError) as error:
             raise HostError(f"{CHILD_LOST} could not begin: {error}", code=LOST) from error
+        await shared.coverage.add_child(coverage)
         if isinstance(ended, Unfinished):
             raise HostError(f"{CHILD_LOST} ended without an answer: {ended.reason}", code=LOST)
         if not ended.found:

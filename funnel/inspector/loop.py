@@ -74,7 +74,12 @@ class Inspection:
         # A child's answer is read by its parent's program, so the schema of the run does not apply to it.
         self._schema = run.schema if task.depth == 0 else None
         self._host = Host(
-            shared, recurse, task.documents, lambda: left(run.ledger, self._number), self._schema
+            shared,
+            recurse,
+            task.question,
+            task.documents,
+            lambda: left(run.ledger, self._number),
+            self._schema,
         )
         self._canonical = run.prompts.is_canonical(run.root.name)
         # Such a model was trained on a prompt as long as the full form, however small it is.
@@ -148,6 +153,7 @@ class Inspection:
             text, shown, hinted = first.text, first.shown, _no_hint
         self._shared.recorder.texts(TextSpan(each.document_id, each.start, each.text) for each in shown)
         opening = "\n\n".join(part for part in (text, findings, typed) if part)
+        self._shared.coverage.begin(task.documents, opening)
         self._prompt = Prompt(form, system, opening, hinted)
         self._progress.opening = opening
         return self._prompt
@@ -198,6 +204,7 @@ class Inspection:
         else:
             self._talk.add(Turn(reply, meant), meant)
             shown = feedback(result, remarks, chars=self._talk.window, holder=printed_name(code.source))
+            self._shared.coverage.shown(shown)
             self._talk.show(Turn(reply, shown if advice is None else f"{shown}\n{advice.text}"))
         if (used_up := self._used_up(result.stdout)) is not None:
             return self._unfinished(str(used_up), EndReason.BUDGET)

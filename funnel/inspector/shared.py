@@ -9,6 +9,7 @@ from typing import Self
 from funnel.findings.recall import Recall
 from funnel.findings.recorder import FindingRecorder
 from funnel.inspector.citations import CitationRegistry
+from funnel.inspector.coverage import Coverage
 from funnel.inspector.lost import LostCalls
 from funnel.run.context import Run
 from funnel.stored import Stored
@@ -23,12 +24,16 @@ _TEXTS: Stored[list[str]] = Stored(list[str])
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A run with its citations and lost sub-calls, the recall of earlier findings, and its own recorder."""
+    """A run with its citations and lost sub-calls, the recall of earlier findings, and its own recorder.
+
+    `coverage`: what this inspector has seen; each child has its own.
+    """
 
     run: Run
     citations: CitationRegistry
     recall: Recall
     recorder: FindingRecorder
+    coverage: Coverage
     lost: LostCalls = field(default_factory=LostCalls)
 
     @classmethod
@@ -42,6 +47,7 @@ class Shared:
             CitationRegistry(run.documents, run.journal),
             Recall(run.findings, run.documents, run.journal, model=run.root.name),
             recorder,
+            Coverage(run.documents, recorder.provenance, run.journal),
         )
 
     def no_answer(self, text: str) -> None:

@@ -290,6 +290,10 @@ class Journal:
         """Return what an earlier attempt passed to `set_value`; None if nothing."""
         return self._values.get(name)
 
+    def values_under(self, prefix: str) -> list[str]:
+        """Return the names of the values of earlier attempts that begin with a prefix."""
+        return [name for name in self._values if name.startswith(prefix)]
+
     def value_of(self, name: str, stored: Stored[T]) -> T | None:
         """Return a value as its type. Raises: `RunUnknown` if it cannot be read."""
         plain = self._values.get(name)

@@ -16,7 +16,7 @@ from funnel.run.words import ProvisionalWords
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools
 from funnel.trace.events import Events
-from funnel.types import Citation, EndReason, Shape, Status
+from funnel.types import Citation, DocumentCoverage, EndReason, Shape, Status
 from funnel.workspace.documents import ReadableDocuments
 from funnel.workspace.notes import Notes
 
@@ -65,4 +65,5 @@ class Draft:
     value: Any = None
     sandbox: str | None = None
     notices: Sequence[str] = field(default=())
+    coverage: Sequence[DocumentCoverage] = field(default=())
     end_reason: EndReason = field(kw_only=True)

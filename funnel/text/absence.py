@@ -16,12 +16,13 @@ from importlib.resources import files
 
 MAX_CHARS = 2_000
 """Of a longer statement only this beginning is looked at."""
+MIN_WORD_CHARS = 4
 _WORD = re.compile(r"[^\W\d_]+")
+_SPACELESS = re.compile(r"[぀-ヿ一-鿿]")
 _LATIN = re.compile(r"[a-zà-öø-ɏ]")
 _MARKERS = re.compile(r"\[\d{1,3}\]")
 _QUOTED = re.compile(r"\"[^\"\n]{3,300}\"|“[^”\n]{3,300}”|«[^»\n]{3,300}»|„[^“”\n]{3,300}[“”]|`[^`\n]{1,300}`")
-_NUMBER = re.compile(r"\d+")
-_NOTHING = re.compile(r"\W*(?:0|\[\]|\{\}|null|false)?\W*")
+_NUMBER = re.compile(r"\d{1,3}(?:[.,\u00a0\u202f]\d{3})+|\d+")
 _JOINED = "and|but|so|und|et|y|e|en|и|that|dass|que|che|dat|что"
 
 
@@ -73,11 +74,8 @@ class Wording:
         )
 
     def is_whole(self, answer: str) -> bool:
-        """Return whether a whole answer says no more than "no", "none" or "0"."""
-        text = _plain(answer)
-        return _NOTHING.fullmatch(text) is not None or any(
-            self._is_whole(each, text) for each in self.languages
-        )
+        """Return whether a whole answer says no more than "no" or "none"."""
+        return any(self._is_whole(each, _plain(answer)) for each in self.languages)
 
     def asks_for_all(self, question: str) -> bool:
         """Return whether a question asks how many there are, which ones, or for all of them."""
@@ -85,19 +83,35 @@ class Wording:
         return any(each.all.search(text) is not None for each in self.languages)
 
     def went_through(self, statement: str) -> int | None:
-        """Return the number of documents that a statement says were gone through, and says no more.
+        """Return the least number in a statement that says how much was gone through, and says no more.
 
         Returns None for any other statement.
         """
         text = _plain(statement)
-        numbers = [int(number[:9]) for number in _NUMBER.findall(text)]
+        numbers = [int(re.sub(r"\D", "", number)[:9]) for number in _NUMBER.findall(text)]
         if not numbers or self.claims_absence(statement):
             return None
-        return max(numbers) if any(each.went_through.search(text) for each in self.languages) else None
+        return min(numbers) if any(each.went_through.search(text) for each in self.languages) else None
 
     @staticmethod
     def _is_whole(language: _Language, text: str) -> bool:
         return language.whole.fullmatch(text.strip(" \t\n.,;:!?*_\"'()。、！？-–—")) is not None
+
+
+def content_words(*texts: str) -> list[str]:
+    """Return the words of texts that carry their meaning, in lower case, the longest first.
+
+    Of a script without spaces these are runs of characters, four at a time.
+    """
+    common = frozenset().union(*(each.common for each in _languages()))
+    found: dict[str, None] = {}
+    for text in texts:
+        for word in _WORD.findall(text[:MAX_CHARS].lower()):
+            if _SPACELESS.match(word):
+                found |= dict.fromkeys(word[i : i + 4] for i in range(0, len(word), 4))
+            elif len(word) >= MIN_WORD_CHARS and word not in common:
+                found[word] = None
+    return sorted(found, key=len, reverse=True)
 
 
 def _plain(statement: str) -> str:

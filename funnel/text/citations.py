@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from funnel.text.absence import Wording
 from funnel.text.locating import locate
 from funnel.text.markers import MARKER, markers, replace_markers
 from funnel.text.sentences import statements
@@ -136,16 +137,36 @@ def answer_text(value: Any) -> str:
     )
 
 
-def uncited(text: str) -> tuple[Span, ...]:
+def uncited(
+    text: str, *, placed: bool = False, question: str = "", documents: int | None = None
+) -> tuple[Span, ...]:
     """Return the statements of an answer without a marker, in order; none if the answer is JSON.
 
-    A marker right after the full stop belongs to the sentence before it.
+    A marker right after the full stop belongs to the sentence before it. A sentence that only says how many
+    documents were gone through needs none, unless there were fewer `documents`.
+
+    `placed`: whether citations without a marker stand beside the text. Then they are behind all of a text
+    without markers, except what says that something is absent or that this is all, which none can show.
     """
     if _is_json_data(text):
         return ()
     cited = [marker.start() for marker in markers(text)]
-    found = (span for span in statements(text) if not _any_within(cited, *span))
-    return tuple(Span(start, stop, text[start:stop]) for start, stop in found)
+    wording = Wording.of(question, text)
+    beside = placed and not cited
+    asks_for_all = bool(question) and wording.asks_for_all(question)
+    found = []
+    for start, stop in statements(text):
+        said = text[start:stop]
+        if _any_within(cited, start, stop):
+            continue
+        through = wording.went_through(said)
+        if through is not None and (documents is None or through <= documents):
+            continue
+        absent = through is not None or wording.claims_absence(said)
+        absent = absent or (asks_for_all and re.search(r"\d", said) is not None)
+        if absent or not beside:
+            found.append(Span(start, stop, said, absent))
+    return tuple(found)
 
 
 def _any_within(places: Sequence[int], start: int, stop: int) -> bool:

@@ -60,6 +60,113 @@ class ReadableDocuments(FoundDocuments):
         self.expose(dict.fromkeys(hit.document_id for hit in hits if hit.document_id is not None))
         return hits
 
+        asked = {info.id: info for info in documents}
+        new = [name for name, info in asked.items() if self._is_new(info)]
+        if new:
+            await self._register(await asyncio.to_thread(self._infos, new))
+        return tuple(name for name in asked if name in self._found)
+
+    def _is_new(self, info: DocumentInfo) -> bool:
+        return info.id not in self._found or self._found[info.id].version != info.version
+
+    async def _register(self, infos: Sequence[DocumentInfo]) -> None:
+        await self._workspace.register(infos)
+        self._found.update((info.id, info) for info in infos)
+
+    def _infos(self, names: Iterable[DocumentId]) -> list[DocumentInfo]:
+        found = map(self._unrecorded.info, names)
+        return [info for info in found if info is not None]
+
+    async def add_everything(self, at_most: int) -> tuple[str, ...] | None:
+        """Register every document of the view as found and return the ids; None if there are too many."""
+        if await asyncio.to_thread(self._unrecorded.count) > at_most:
+            return None
+        infos = await asyncio.to_thread(self._unrecorded.infos)
+        if new := [info for info in infos if self._is_new(info)]:
+            await self._register(new)
+        return tuple(info.id for info in infos)
+
+    async def restore(self) -> None:
+        """Register what an earlier attempt of the run had found, except what has changed since."""
+        for stored in await self._workspace.documents():
+            info = await asyncio.to_thread(self._unrecorded.info, stored.id)
+            if info is not None and info.version == stored.version:
+                self._found[stored.id] = info
+
+    async def changed(self, versions: Iterable[tuple[str, str]]) -> list[str]:
+        """Return the documents that no longer have these versions, or that the asker may no longer read.
+
+        The documents that an earlier attempt of the run had found are checked too.
+        """
+        had = {stored.id: stored.version for stored in await self._workspace.documents()}
+        had |= dict(versions)
+        return [
+            name for name, version in had.items()
+            if await asyncio.to_thread(self._unrecorded.version, name) != version
+        ]  # fmt: skip
+
+    async def find(self, document: object) -> str:
+        """Return the id of a document named by its id or by a dict that holds it, such as a hit.
+
+        A document that was not found before is registered. Raises: `HostError` if the asker may read no such
+        document.
+        """
+        name = named(document)
+        if name not in self._found:
+            info = await asyncio.to_thread(self._unrecorded.info, name)
+            if info is None or not await self.add([info]):
+                first = ", ".join(repr(known) for known in self.ids[:3])
+                raise HostError(f"there is no document {name[:80]!r}. Ids are case-sensitive, like {first}.")
+        return name
+
+    async def count(self) -> int:
+        """Return how many documents the asker may read, found or not."""
+        return await asyncio.to_thread(self.view.count)
+
+    async def may_read(self, names: Iterable[str]) -> bool:
+        """Return whether the asker may read all of these documents now."""
+        return await asyncio.to_thread(self.view.may_read, names)
+
+    # facts about found documents
+
+    def version(self, name: str) -> str:
+        """Return the version of a found document."""
+        return self._found[name].version
+
+    def n_chars(self, names: Iterable[str]) -> int:
+        """Return the total length of found documents."""
+        return sum(self._found[name].n_chars for name in names)
+
+    def info(self, name: str) -> DocumentInfo:
+        """Return the title, the length and other facts about a found document."""
+        self.expose([name])
+        return self._found[name]
+
+    def language(self, name: str) -> Language | None:
+        """Return the programming language of a found document by its URI, title or id; None for a text."""
+        info = self._found[name]
+        return language_of(info.uri, info.title, info.id)
+
+    @property
+    def code_reader(self) -> CodeReader:
+        """The process that parses source code for this run."""
+        return self._workspace.code
+
+    def known(self, name: str) -> DocumentInfo | None:
+        """Return the same about a document, None if it was not found, for what no model is told.
+
+        That is not recorded as handed out.
+        """
+        return self._found.get(name)
+
+    def titles_with(self, text: str, names: Iterable[str], *, at_most: int) -> list[str]:
+        """Return the first titles of found documents that contain a text, ignoring case."""
+        wanted = text.lower()
+        holding = [name for name in names if wanted in self._found[name].title.lower()]
+        return [self.info(name).title for name in holding[:at_most]]
+
+    # handing out text
+
     async def search(self, query: str, k: int) -> Hits:
         """Search stage one again, and register the hits as found; `notes` says if the query was cut."""
         hits = await asyncio.to_thread(self.view.search, query, k)

@@ -35,7 +35,7 @@ from funnel.prompts import fenced
 from funnel.router import Router
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.trace.reading import read_trace
-from funnel.types import Citation, EndReason, Span
+from funnel.types import Citation, DocumentCoverage, EndReason, Span
 from indexes import Collection, RawDocuments, SourceWrapper
 from indexes.types import Document
 
@@ -74,11 +74,12 @@ async def test_an_answer_holds_exactly_the_documented_fields(tmp_path):
 
 def test_the_fields_of_an_answer_are_those_that_are_documented():
     page = (Path(__file__).parents[2] / "docs" / "answer.md").read_text()
-    answer, citation, reasons, _typed, uncited = re.split(r"\n(?:A citation:|## [\w ]+)\n", page)
+    answer, citation, reasons, _typed, uncited, coverage = re.split(r"\n(?:A citation:|## [\w ]+)\n", page)
     assert documented(answer) == list(ORDER)
     assert documented(citation) == [field.name for field in fields(Citation)]
     assert documented(reasons)[1:] == [str(reason) for reason in EndReason if reason != EndReason.CANCELLED]
     assert documented(uncited) == [field.name for field in fields(Span)]
+    assert documented(coverage) == [field.name for field in fields(DocumentCoverage)]
 
 
 def documented(table):
@@ -89,7 +90,7 @@ def documented(table):
 
 ORDER = (
     "question", "text", "value", "status", "end_reason", "route", "route_probability", "reasons", "shape",
-    "citations", "uncited", "usage", "model", "sandbox", "run", "trace", "notices",
+    "citations", "uncited", "coverage", "usage", "model", "sandbox", "run", "trace", "notices",
 )  # fmt: skip
 
 

@@ -48,9 +48,11 @@ def _record_read(shared: Shared, arguments: Arguments, text: str) -> None:
 
 def _record_hits(shared: Shared, _arguments: Arguments, hits: Sequence[Arguments]) -> None:
     shared.recorder.texts(TextSpan(hit["id"], hit["start"], hit["text"]) for hit in hits)
+    shared.coverage.found(hits)
 
 
-def _record_matches(shared: Shared, _arguments: Arguments, matches: Sequence[Arguments]) -> None:
+def _record_matches(shared: Shared, arguments: Arguments, matches: Sequence[Arguments]) -> None:
+    shared.coverage.grepped(arguments["pattern"], arguments.get("docs"), matches)
     shared.recorder.texts(
         TextSpan(
             match["id"],

@@ -36,12 +36,13 @@ MAX_REFUSED = 10
 class Host:
     """The tools of one inspector. `given`: the documents that it was given to work on.
 
-    `left`: what `budget()` returns. `schema`: the schema that `submit` requires of an answer; None if it
+    `question`: what it was asked. `left`: what `budget()` returns. `schema`: the schema that `submit` requires of an answer; None if it
     accepts anything.
     """
 
     shared: Shared
     recurse: Recurse | None
+    question: str
     given: tuple[str, ...]
     left: Callable[[], dict[str, Any]]
     schema: AnswerSchema | None = None
@@ -54,7 +55,7 @@ class Host:
         """Make the tools; by default they grep what this inspector was given."""
         mine = dict.fromkeys(self.given)
         self._run, self._documents = self.shared.run, self.shared.run.documents
-        self._report = ReportTools(self.shared, self.left, self.schema)
+        self._report = ReportTools(self.shared, self.question, self.left, self.schema)
         self._models = ModelTools(self.shared, self.recurse, self.given, self.remarks)
         documents = DocumentTools(self.shared, mine, self.remarks)
         structure = StructureTools(self.shared, documents, self.remarks)
@@ -67,7 +68,8 @@ class Host:
 
     def begin(self, path: tuple[int, ...], parent: int) -> None:
         """Begin a cell, at that path of the run and under that event."""
-        self.path, self._report.parent = path, parent
+        self.path = path
+        self._report.begin(parent)
         self._made = 0
         self._models.begin()
         self.remarks.clear()

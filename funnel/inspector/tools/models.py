@@ -84,12 +84,15 @@ def _key(asked: object, over: object) -> str:
 
 def _record_answer(shared: Shared, arguments: Arguments, value: Any) -> None:
     shared.recorder.sub_call(arguments["prompt"], arguments.get("text"), value)
+    shared.coverage.judged(arguments["prompt"], arguments.get("text"))
 
 
 def _record_answers(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
     for (prompt, text), result in zip(_asked(arguments), results, strict=True):
         if result["ok"]:
             shared.recorder.sub_call(prompt, text, result["value"])
+        if _why_lost(result) is None:
+            shared.coverage.judged(prompt, text)
 
 
 def _record_child(shared: Shared, arguments: Arguments, answer: str) -> None:
@@ -142,6 +145,8 @@ class ModelTools:
         """Count a call that brought no answer; one that was not made was a mistake of the code."""
         if error.code == LOST:
             self._count(arguments, [str(error)])
+        elif FOUND_NOTHING in str(error):
+            self.shared.coverage.judged(arguments["prompt"], arguments.get("text"))
 
     def _count_answers(self, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
         self._count(arguments, list(map(_why_lost, results)))

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from funnel.errors import BadAnswer
+from funnel.inspector.coverage_claims import claims
+from funnel.inspector.coverage_told import Doubts, may_go_on
 from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, brief_name, markers, require_integers, require_text
 from funnel.inspector.tools.bounds import DOCUMENT, Bounds
@@ -25,8 +27,8 @@ MAX_ANSWER_PARTS = 60_000
 MAX_NOTE_CHARS, MAX_NOTE_KEY_CHARS = 200_000, 500
 MAX_UNKNOWN = 20
 """How many unknown citations an error names."""
-_UNCITED = "uncited"
-"""The code of an error that is raised only once: if the model submits uncited again, that is accepted."""
+_UNCITED, _ABSENT = "uncited", "absent"
+"""The codes of errors that are raised only once: if the model submits the same again, that is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,25 @@ def _record_note(shared: Shared, arguments: Arguments, _result: None) -> None:
 class ReportTools:
     """The tools of one inspector. `parent`: the event that contains their events.
 
-    `left`: what `budget()` returns. `schema`: the schema that `submit` requires of an answer; None if it
-    accepts anything.
+    `question`: what this inspector was asked. `left`: what `budget()` returns. `schema`: the schema that
+    `submit` requires of an answer; None if it accepts anything.
     """
 
     shared: Shared
+    question: str
     left: Callable[[], dict[str, Any]]
     schema: AnswerSchema | None = None
     parent: int = 0
     output: str = ""
     submission: Submission | None = None
     _uncited: bool = False
+    _doubted: bool = False
+    _insists: bool = False
+
+    def begin(self, parent: int) -> None:
+        """Begin a cell under that event: the model has read what the one before was told."""
+        self.parent = parent
+        self._insists = self._doubted
 
     @property
     def run(self) -> Run:
@@ -131,6 +141,7 @@ class ReportTools:
 
     def _note_refusal(self, _arguments: Arguments, error: HostError) -> None:
         self._uncited |= error.code == _UNCITED
+        self._doubted |= error.code == _ABSENT
 
     @tool(
         prompt="- `submit(answer, citations=None, found=True)`: text with markers, or a value and its "
@@ -173,9 +184,23 @@ class ReportTools:
                 "or submit(answer, citations=[]) if nothing can be cited",
                 code=_UNCITED,
             )
+        if not self._insists and (doubt := await self._doubt(answer, bool(numbers), found=bool(found))):
+            raise HostError(doubt, code=_ABSENT)
         self.submission = Submission(answer, text, tuple(dict.fromkeys(numbers)), bool(found))
         submitted = AnswerSubmitted(answer=text, citations=tuple(known), found=bool(found))
         self.run.events.point(submitted, parent=self.parent)
+
+
+    async def _doubt(self, answer: Any, cited: bool, *, found: bool) -> str | None:  # noqa: FBT001 - whether any
+        """Return what to tell the model about an absence that it claims; None if there is nothing to tell."""
+        left, used = self.left(), self.run.ledger.usage
+        made = claims(answer, self.question, placed=cited, found=found)
+        spent = used.input_tokens + used.output_tokens
+        if not made or not may_go_on(
+            left, turns=used.turns, tokens=spent, usd=used.cost_usd, seconds=used.wall_s
+        ):
+            return None
+        return await Doubts(self.run.documents, self.shared.coverage, self.question).about(made, left)
 
 
 async def _check(answer: Any, schema: AnswerSchema) -> None:

@@ -360,7 +360,7 @@ async def test_the_size_of_the_first_prompt_does_not_depend_on_the_size_of_the_d
     done = cell("submit('none', found=False)")
     sizes = []
     for times in (10_000, 100_000):
-        _, model, _ = await inspect(done, documents=[doc("d", "word " * times)], question="word")
+        _, model, _ = await inspect(done, done, documents=[doc("d", "word " * times)], question="word")
         sizes.append(len(prompt(model.requests[0])))
     assert abs(sizes[1] - sizes[0]) < 1_200
 

@@ -1,0 +1,267 @@
+"""What an inspector has seen of its documents: searched, matched, read and judged. Asks no model.
+
+Only what reached a model counts as read or judged: text of documents is looked for in what the model was
+shown, and in what sub-models were given. It is known from the texts that the run was handed out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from funnel.findings.provenance import Provenance
+from funnel.journal import Journal
+from funnel.stored import Stored
+from funnel.text.overlap import stretches
+from funnel.types import DocumentCoverage
+from funnel.workspace.documents import ReadableDocuments, named
+
+MAX_DOCUMENTS = 100
+"""Documents in an answer's coverage: those of which most was seen."""
+MAX_PATTERNS = 3
+"""Patterns that are remembered of each document, the latest."""
+MAX_PENDING_CHARS = 2_000_000
+"""So many characters of outputs wait until text of documents is looked for in them."""
+PIECE_CHARS = 400_000
+"""So many are looked through at a time."""
+MAX_SPANS = 1_000
+"""Spans that are kept of a document, the longest."""
+MAX_GAP = 200
+"""A document is seen whole if no stretch longer than this was left out, and nine tenths were seen."""
+WHOLE_SHARE = 0.9
+_JOINED = 40
+"""Two spans that are no further apart count as one: between them stand spaces or punctuation."""
+_KEPT = "coverage "
+
+Spans = list[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen of one document; spans are in order and apart."""
+
+    searched: int = 0
+    matched: int = 0
+    read: Spans = field(default_factory=list)
+    judged: Spans = field(default_factory=list)
+    patterns: list[str] = field(default_factory=list)
+
+    @property
+    def by_model(self) -> Spans:
+        """The spans that any model has seen."""
+        return joined([*self.read, *self.judged])
+
+
+_STORED: Stored[dict[str, tuple[int, int, Spans]]] = Stored(dict[str, tuple[int, int, Spans]])
+"""What a child saw of each document: searched, matched, and the spans that it or its parts read."""
+
+
+class Coverage:
+    """The coverage of one inspector, whose children add theirs. `path`: its path in the tree of the run.
+
+    `given`: the documents that it was given. `provenance`: the texts that the run was handed out.
+    """
+
+    def __init__(
+        self,
+        documents: ReadableDocuments,
+        provenance: Provenance,
+        journal: Journal,
+        path: tuple[int, ...] = (),
+    ) -> None:
+        self._documents = documents
+        self._provenance = provenance
+        self._journal = journal
+        self._path = path
+        self.given: dict[str, None] = {}
+        self._seen: dict[str, Seen] = {}
+        self._children = dict(_of_earlier(journal, path))
+        self._pending: list[tuple[str, bool]] = []
+        self._pending_chars = 0
+
+    def child(self, path: tuple[int, ...]) -> Coverage:
+        """Return the coverage of a child, which knows what its own children saw in earlier attempts."""
+        return Coverage(self._documents, self._provenance, self._journal, path)
+
+    async def add_child(self, child: Coverage) -> None:
+        """Count what a child has seen as judged, and keep it for a resumed run."""
+        await child.settle()
+        seen = {
+            name: (each.searched, each.matched, each.by_model) for name, each in child.all_seen().items()
+        }
+        key = _key(child._path)  # noqa: SLF001 - another object of this class
+        self._children[key] = seen
+        self._journal.set_value(key, {name: [*counts, spans] for name, (*counts, spans) in seen.items()})
+
+    # what happens
+
+    def begin(self, given: Iterable[str], opening: str) -> None:
+        """Take note of the documents and of the first message of this inspector."""
+        self.given |= dict.fromkeys(given)
+        self.shown(opening)
+
+    def found(self, hits: Iterable[Mapping[str, Any]]) -> None:
+        """Count passages that a search returned."""
+        for hit in hits:
+            self.given[hit["id"]] = None
+            self._of(hit["id"]).matched += 1
+
+    def grepped(self, pattern: object, docs: object, matches: Iterable[Mapping[str, Any]]) -> None:
+        """Count a pattern for the documents that it was looked for in, and its matches."""
+        for name in self._scope(docs):
+            seen = self._of(name)
+            seen.searched += 1
+            seen.patterns = [*seen.patterns, str(pattern)][-MAX_PATTERNS:]
+        for match in matches:
+            if isinstance(match.get("id"), str):
+                self._of(match["id"]).matched += 1
+
+    def shown(self, text: str) -> None:
+        """Take note of a text that the model of this inspector gets to see."""
+        self._wait(text, by_sub_model=False)
+
+    def judged(self, prompt: object, text: object) -> None:
+        """Take note of a prompt and a text, or None, about which a sub-model has answered."""
+        if isinstance(text, str) and (place := self._provenance.find(text)) is not None:
+            name, start = place
+            self._add(name, (start, start + len(text)), by_sub_model=True)
+        elif isinstance(text, str):
+            self._wait(text, by_sub_model=True)
+        elif isinstance(prompt, str):
+            self._wait(prompt, by_sub_model=True)
+
+    # what was seen
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is the coverage of the run's first inspector."""
+        return not self._path
+
+    async def settle(self) -> None:
+        """Look for text of documents in all that models were shown meanwhile."""
+        pending, self._pending, self._pending_chars = self._pending, [], 0
+        known = list(self._provenance.known())
+        texts = [each.text for each in known]
+        for by_sub_model in (False, True):
+            shown = "\n".join(text for text, by in pending if by == by_sub_model)
+            for first in range(0, len(shown) if known else 0, PIECE_CHARS):
+                piece = shown[first : first + PIECE_CHARS]
+                for number, start, stop in await asyncio.to_thread(stretches, piece, texts):
+                    at = known[number].start
+                    self._add(known[number].document_id, (at + start, at + stop), by_sub_model=by_sub_model)
+
+    def all_seen(self) -> dict[str, Seen]:
+        """Return what was seen of each document, by this inspector and its children."""
+        every = {
+            name: Seen(each.searched, each.matched, list(each.read), list(each.judged), each.patterns)
+            for name, each in self._seen.items()
+        }
+        for of_child in self._children.values():
+            for name, (searched, matched, spans) in of_child.items():
+                seen = every.setdefault(name, Seen())
+                seen.searched += searched
+                seen.matched += matched
+                seen.judged = joined([*seen.judged, *spans])
+        return every
+
+    def report(self) -> tuple[DocumentCoverage, ...]:
+        """Return the coverage of the documents of which most was seen."""
+        every = self.all_seen()
+        infos = {name: self._documents.known(name) for name in every}
+        return most_seen(
+            DocumentCoverage(
+                info.id,
+                info.title,
+                info.n_chars,
+                every[name].searched,
+                every[name].matched,
+                length(every[name].read),
+                length(every[name].judged),
+            )
+            for name, info in infos.items()
+            if info is not None
+        )
+
+    def _of(self, name: str) -> Seen:
+        return self._seen.setdefault(name, Seen())
+
+    def _add(self, name: str, span: tuple[int, int], *, by_sub_model: bool) -> None:
+        seen = self._of(name)
+        if by_sub_model:
+            seen.judged = joined([*seen.judged, span])
+        else:
+            seen.read = joined([*seen.read, span])
+
+    def _wait(self, text: str, *, by_sub_model: bool) -> None:
+        """Keep a text until its documents are looked for; of too many only the latest."""
+        text = text[:MAX_PENDING_CHARS]
+        self._pending.append((text, by_sub_model))
+        self._pending_chars += len(text)
+        while self._pending_chars > MAX_PENDING_CHARS:
+            self._pending_chars -= len(self._pending.pop(0)[0])
+
+    def _scope(self, docs: object) -> Collection[str]:
+        """Return the documents that the argument `docs` of `grep` meant."""
+        if docs is None:
+            return list(self.given)
+        if docs == "all":
+            return self._documents.ids
+        return [named(each) for each in (docs if isinstance(docs, (list, tuple)) else [docs])]
+
+
+def most_seen(found: Iterable[DocumentCoverage]) -> tuple[DocumentCoverage, ...]:
+    """Return the first of them, those of which most was seen."""
+    ranked = sorted(found, key=lambda each: (-each.read - each.judged, -each.matched, -each.searched))
+    return tuple(ranked[:MAX_DOCUMENTS])
+
+
+def joined(spans: Iterable[tuple[int, int]]) -> Spans:
+    """Return spans in order, with those that touch or nearly touch joined; of too many the longest."""
+    found: Spans = []
+    for start, stop in sorted(spans):
+        if found and start <= found[-1][1] + _JOINED:
+            found[-1] = (found[-1][0], max(stop, found[-1][1]))
+        else:
+            found.append((start, stop))
+    if len(found) > MAX_SPANS:
+        found = sorted(sorted(found, key=lambda span: span[0] - span[1])[:MAX_SPANS])
+    return found
+
+
+def length(spans: Iterable[tuple[int, int]]) -> int:
+    """Return the number of characters in spans that are apart."""
+    return sum(stop - start for start, stop in spans)
+
+
+def gaps(spans: Sequence[tuple[int, int]], n_chars: int) -> Spans:
+    """Return what lies between spans, before the first and after the last."""
+    edges = [(0, 0), *spans, (n_chars, n_chars)]
+    between = ((a, b) for (_, a), (b, _) in zip(edges, edges[1:], strict=False))
+    return [(start, stop) for start, stop in between if start < stop]
+
+
+def is_whole(spans: Sequence[tuple[int, int]], n_chars: int) -> bool:
+    """Return whether spans hold a document but for stretches that are too short to matter."""
+    left = gaps(spans, n_chars)
+    if n_chars <= MAX_GAP:
+        return not n_chars or bool(spans)
+    return all(stop - start <= MAX_GAP for start, stop in left) and length(spans) >= WHOLE_SHARE * n_chars
+
+
+def _key(path: tuple[int, ...]) -> str:
+    return _KEPT + ".".join(map(str, path))
+
+
+def _of_earlier(
+    journal: Journal, path: tuple[int, ...]
+) -> Iterator[tuple[str, dict[str, tuple[int, int, Spans]]]]:
+    """Yield what the children of this path saw in earlier attempts of the run; theirs is in it."""
+    inside = f"{_key(path)}." if path else _KEPT
+    taken: list[str] = []
+    for name in sorted(journal.values_under(inside), key=len):
+        if not any(name.startswith(f"{each}.") for each in taken):
+            taken.append(name)
+            if (seen := journal.value_of(name, _STORED)) is not None:
+                yield name, seen
