@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from funnel.findings.provenance import Provenance
@@ -88,10 +89,8 @@ class Coverage:
     async def add_child(self, child: Coverage) -> None:
         """Count what a child has seen as judged, and keep it for a resumed run."""
         await child.settle()
-        seen = {
-            name: (each.searched, each.matched, each.by_model) for name, each in child.all_seen().items()
-        }
-        key = _key(child._path)  # noqa: SLF001 - another object of this class
+        seen = {name: (each.searched, each.matched, each.by_model) for name, each in child.all_seen().items()}
+        key = _key(child._path)
         self._children[key] = seen
         self._journal.set_value(key, {name: [*counts, spans] for name, (*counts, spans) in seen.items()})
 
@@ -238,7 +237,7 @@ def length(spans: Iterable[tuple[int, int]]) -> int:
 def gaps(spans: Sequence[tuple[int, int]], n_chars: int) -> Spans:
     """Return what lies between spans, before the first and after the last."""
     edges = [(0, 0), *spans, (n_chars, n_chars)]
-    between = ((a, b) for (_, a), (b, _) in zip(edges, edges[1:], strict=False))
+    between = ((a, b) for (_, a), (b, _) in pairwise(edges))
     return [(start, stop) for start, stop in between if start < stop]
 
 

@@ -42,7 +42,9 @@ def claims(answer: Any, question: str, *, placed: bool, found: bool) -> list[Cla
         if not markers_in(answer) and (wording.is_whole(text) or (asks_for_all and text.strip() in NOTHING)):
             return [Claim(text.strip())]
         spans = uncited(answer, placed=placed, question=question)
-        told = [Claim(span.text, counts=not wording.claims_absence(span.text)) for span in spans if span.absent]
+        told = [
+            Claim(span.text, counts=not wording.claims_absence(span.text)) for span in spans if span.absent
+        ]
         return told[:MAX_CLAIMS]
     if isinstance(answer, (dict, list)) and answer:
         held = [Claim(f"{path}: {leaf}") for path, leaf in islice(_absent(answer, question), MAX_CLAIMS)]
@@ -73,7 +75,9 @@ def _absent(value: Any, question: str) -> Iterator[tuple[str, str]]:
         elif isinstance(each, (dict, list)):
             items = list(each.items()) if isinstance(each, dict) else list(enumerate(each))
             cited = isinstance(each, dict) and any(_is_marker(item) for _, item in items)
-            left = [(key, item) for key, item in items if not cited or (item and isinstance(item, (dict, list)))]
+            left = [
+                (key, item) for key, item in items if not cited or (item and isinstance(item, (dict, list)))
+            ]
             todo += [(f"{path}[{key!r}]", item) for key, item in reversed(left)]
 
 

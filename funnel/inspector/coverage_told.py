@@ -1,9 +1,10 @@
-"""What a model is told before an absence is accepted: how much was seen, and how to see more. Asks no model."""
+"""What a model is told before an absence is accepted: how much was seen, and how to see more."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from funnel.inspector.coverage import Coverage, Seen, gaps, is_whole, length
@@ -22,9 +23,23 @@ SHORT_CHARS = 4_000
 """What is left to read of one document is suggested to be printed if it is no longer."""
 PART_CHARS, MAX_PARTS = 20_000, 20
 """Parts that are suggested for sub-models, and how many."""
-MAX_WORDS = 5
+MAX_GAPS = 3
+MAX_WORDS, STEM_CHARS = 5, 4
 NEXT_TURNS = 2.0
 """There is time for one more turn if this many turns like those before would fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    """What was not seen whole, of `total` documents; what was seen of each; what is left of the limits."""
+
+    unseen: Sequence[DocumentInfo]
+    seen: Mapping[str, Seen]
+    total: int
+    left: Mapping[str, Any]
+
+    def of(self, info: DocumentInfo) -> Seen:
+        return self.seen.get(info.id, Seen())
 
 
 class Doubts:
@@ -45,7 +60,7 @@ class Doubts:
             unseen = [info for info in unseen if not seen.get(info.id, Seen()).searched]
         if not unseen and len(infos) >= total:
             return None
-        return self._told(claims[0], unseen, seen, total, left)
+        return self._told(claims[0], _Rest(unseen, seen, total, left))
 
     async def _scope(self, text: str) -> tuple[list[DocumentInfo], int]:
         """Return the documents that claims are about, and how many these should be.
@@ -60,71 +75,53 @@ class Doubts:
                 return named, len(named)
         return infos, len(infos) if not self._coverage.is_root else await self._documents.count()
 
-    def _told(
-        self,
-        claim: Claim,
-        unseen: Sequence[DocumentInfo],
-        seen: Mapping[str, Seen],
-        total: int,
-        left: Mapping[str, Any],
-    ) -> str:
-        first = list(unseen[:SHOWN])
-        self._documents.expose([info.id for info in first])
-        parts = [f"{_cut(claim.text)!r} claims that nothing else is there, and no span can show that."]
-        parts += [_of_one(info, seen.get(info.id, Seen())) for info in first]
-        if total > len(first):
-            opened = sum(bool(each.by_model) for each in seen.values())
-            searched = sum(bool(each.searched) for each in seen.values())
-            parts.append(
-                f"Of {total:,} documents, {opened:,} were read from or judged and {searched:,} grepped."
+    def _told(self, claim: Claim, rest: _Rest) -> str:
+        shown = rest.unseen[:SHOWN]
+        self._documents.expose([info.id for info in shown])
+        lines = [f"{_cut(claim.text)!r} claims that nothing else is there, and no span can show that."]
+        lines += [_of_one(info, rest.of(info)) for info in shown]
+        if rest.total > len(shown):
+            opened = sum(bool(each.by_model) for each in rest.seen.values())
+            searched = sum(bool(each.searched) for each in rest.seen.values())
+            lines.append(
+                f"Of {rest.total:,} documents, {opened:,} were read from or judged and {searched:,} grepped."
             )
-        parts.append(f"Look first, such as: {self._look(claim, unseen, seen, total, left)}")
-        parts.append(
+        lines.append(f"Look first, such as: {self._look(claim, rest)}")
+        lines.append(
             "Then submit what you find, with its marker. To insist, submit the same again: the answer will "
             "say how much was seen."
         )
-        return "\n".join(parts)
+        return "\n".join(lines)
 
-    def _look(
-        self,
-        claim: Claim,
-        unseen: Sequence[DocumentInfo],
-        seen: Mapping[str, Seen],
-        total: int,
-        left: Mapping[str, Any],
-    ) -> str:
-        """Return code that sees more: what is left of a document, words that were not looked for, all of it."""
-        one = unseen[0] if len(unseen) == 1 and total <= 1 + len(seen) else None
+    def _look(self, claim: Claim, rest: _Rest) -> str:
+        """Return code that sees more: the rest of a document, words not yet looked for, or all of it."""
+        one = rest.unseen[0] if len(rest.unseen) == rest.total == 1 else None
         if one is not None:
-            open_spans = gaps(seen.get(one.id, Seen()).by_model, one.n_chars)
-            if length(open_spans) <= SHORT_CHARS:
-                return "; ".join(f"print(read({one.id!r}, {a}, {b}))" for a, b in open_spans[:3])
-        tried = " ".join(pattern for each in seen.values() for pattern in each.patterns).lower()
-        words = [word for word in content_words(self._question, claim.text) if word[:4] not in tried]
-        docs = repr(one.id) if one is not None else '"all"'
-        looks = []
-        if words:
-            pattern = "|".join(re.escape(_stem(word)) for word in words[:MAX_WORDS])
-            looks.append(
-                f'for m in grep(r"{pattern}", docs={docs}, ignore_case=True)[:40]: print(m["id"], m["line"])'
-            )
-        if unseen and (judging := _judging(unseen, left)):
-            looks.append(judging)
-        return "\n".join(looks) or f"search(question, k=20), and grep other words with docs={docs}"
+            left_out = gaps(rest.of(one).by_model, one.n_chars)
+            if length(left_out) <= SHORT_CHARS:
+                return "; ".join(f"print(read({one.id!r}, {a}, {b}))" for a, b in left_out[:MAX_GAPS])
+        tried = " ".join(pattern for each in rest.seen.values() for pattern in each.patterns).lower()
+        words = content_words(self._question, claim.text)
+        untried = [_stem(word) for word in words if word[:STEM_CHARS] not in tried]
+        docs = '"all"' if one is None else repr(one.id)
+        looks = [_judging(rest)] if rest.unseen else []
+        if untried:
+            pattern = "|".join(map(re.escape, dict.fromkeys(untried[:MAX_WORDS])))
+            grep = f'grep(r"{pattern}", docs={docs}, ignore_case=True)'
+            looks.insert(0, f'for m in {grep}[:40]: print(m["id"], m["line"])')
+        return "\n".join(filter(None, looks)) or f"grep other words, with docs={docs}"
 
 
-def _judging(unseen: Sequence[DocumentInfo], left: Mapping[str, Any]) -> str:
+def _judging(rest: _Rest) -> str:
     """Return code that lets sub-models read documents in parts; "" if there are not enough calls for that."""
-    some = list(unseen[:MAX_PARTS])
-    n_parts = sum(-(-info.n_chars // PART_CHARS) for info in some)
-    calls = left.get("calls_left")
-    if n_parts > MAX_PARTS or (calls is not None and calls <= n_parts) or len(some) < len(unseen):
+    n_parts = sum(-(-info.n_chars // PART_CHARS) for info in rest.unseen)
+    calls = rest.left.get("calls_left")
+    if len(rest.unseen) > SHOWN or n_parts > MAX_PARTS or (calls is not None and calls <= n_parts):
         return ""
-    lengths = {info.id: info.n_chars for info in some[:SHOWN]}
-    what = repr(lengths) if len(some) <= SHOWN else 'd["id"]: d["n_chars"] for d in context'
-    what = what if len(some) <= SHOWN else f"{{{what}}}"
+    lengths = {info.id: info.n_chars for info in rest.unseen}
     return (
-        f"parts = [read(d, i, i + {PART_CHARS}) for d, n in {what}.items() for i in range(0, n, {PART_CHARS})]; "
+        f"parts = [read(d, i, i + {PART_CHARS}) for d, n in {lengths!r}.items() "
+        f"for i in range(0, n, {PART_CHARS})]\n"
         'print(llm_query_batched([question + " Quote it, or NONE."] * len(parts), parts))'
     )
 
@@ -135,7 +132,8 @@ def may_go_on(left: Mapping[str, Any], *, turns: int, tokens: int, usd: float | 
         return False
     so_far = {"tokens_left": tokens, "usd_left": usd or 0.0, "seconds_left": seconds}
     return all(
-        left[name] is None or left[name] > NEXT_TURNS * spent / max(1, turns) for name, spent in so_far.items()
+        left[name] is None or left[name] > NEXT_TURNS * spent / max(1, turns)
+        for name, spent in so_far.items()
     )
 
 
@@ -161,14 +159,14 @@ def _of_one(info: DocumentInfo, seen: Seen) -> str:
     )
     title = f" ({_cut(info.title)})" if info.title not in {"", info.id} else ""
     return (
-        f"You have read {length(seen.read):,} of {info.n_chars:,} characters of {_cut(info.id)!r}{title}{judged}, "
-        f"and {grepped}."
+        f"You have read {length(seen.read):,} of {info.n_chars:,} characters of {_cut(info.id)!r}{title}"
+        f"{judged}, and {grepped}."
     )
 
 
 def _stem(word: str) -> str:
     """Return the beginning of a word, which its other forms share."""
-    return word[: max(4, len(word) - 2)] if word.isascii() else word
+    return word[: max(STEM_CHARS, len(word) - 2)] if word.isascii() else word
 
 
 def _cut(text: str) -> str:

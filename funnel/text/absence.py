@@ -21,7 +21,9 @@ _WORD = re.compile(r"[^\W\d_]+")
 _SPACELESS = re.compile(r"[぀-ヿ一-鿿]")
 _LATIN = re.compile(r"[a-zà-öø-ɏ]")
 _MARKERS = re.compile(r"\[\d{1,3}\]")
-_QUOTED = re.compile(r"\"[^\"\n]{3,300}\"|“[^”\n]{3,300}”|«[^»\n]{3,300}»|„[^“”\n]{3,300}[“”]|`[^`\n]{1,300}`")
+_QUOTED = re.compile(
+    r"\"[^\"\n]{3,300}\"|“[^”\n]{3,300}”|«[^»\n]{3,300}»|„[^“”\n]{3,300}[“”]|`[^`\n]{1,300}`"
+)
 _NUMBER = re.compile(r"\d{1,3}(?:[.,\u00a0\u202f]\d{3})+|\d+")
 _JOINED = "and|but|so|und|et|y|e|en|и|that|dass|que|che|dat|что"
 
@@ -53,7 +55,9 @@ class Wording:
         scripts = [each for each in known if each.script is not None and each.script.search(beginning)]
         words = _WORD.findall(beginning)
         counts = {
-            i: sum(word in each.common for word in words) for i, each in enumerate(known) if each.script is None
+            i: sum(word in each.common for word in words)
+            for i, each in enumerate(known)
+            if each.script is None
         }
         most = max(counts.values())
         # Words of two languages are alike, and a statement may be short: near the most is as good.

@@ -32,7 +32,6 @@ async def a_value_goes_back_into_its_model(funnel: Funnel) -> Clause:
     answer: Answer = await funnel.ask("When does it end?", Options(mode="deep", schema=Clause))
     resumed = await funnel.resume(answer.run, ResumeOptions(schema=Clause))
     bare: tuple[Span, ...] = resumed.uncited
-    seen: tuple[DocumentCoverage, ...] = resumed.coverage
     return Clause.model_validate(answer.value if not bare else resumed.value)
 
 

@@ -36,8 +36,8 @@ MAX_REFUSED = 10
 class Host:
     """The tools of one inspector. `given`: the documents that it was given to work on.
 
-    `question`: what it was asked. `left`: what `budget()` returns. `schema`: the schema that `submit` requires of an answer; None if it
-    accepts anything.
+    `question`: what it was asked. `left`: what `budget()` returns. `schema`: the schema that `submit`
+    requires of an answer; None if it accepts anything.
     """
 
     shared: Shared

@@ -190,7 +190,6 @@ class ReportTools:
         submitted = AnswerSubmitted(answer=text, citations=tuple(known), found=bool(found))
         self.run.events.point(submitted, parent=self.parent)
 
-
     async def _doubt(self, answer: Any, cited: bool, *, found: bool) -> str | None:  # noqa: FBT001 - whether any
         """Return what to tell the model about an absence that it claims; None if there is nothing to tell."""
         left, used = self.left(), self.run.ledger.usage
