@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 
+from funnel.errors import BadPattern
 from funnel.journal import Journal
 from funnel.sandbox.base import HostError
 from funnel.text.locating import locate
+from funnel.text.nearest import Resembling, nearest
 from funnel.text.sentences import sentences
 from funnel.types import Citation
 from funnel.workspace.documents import MAX_READ_CHARS, ReadableDocuments
 
 MAX_QUOTE_CHARS = 2_000
+QUOTED_CHARS = 80
+MIN_WORDS = 3
+"""A shorter quote is not looked for in other documents, where it may mean something else."""
+MAX_SEARCHED_CHARS = 20_000_000
+"""A misquotation is looked for in other documents if they hold no more, and in a quarter of it for its like."""
+OVERLAP_CHARS = 4_000
 SENTENCE_CHARS = 600
 """A sentence that is longer than this is cited only where it matched."""
 MAX_CITATIONS = 999
@@ -75,9 +84,46 @@ class CitationRegistry:
             window = await self._documents.read(name, at, min(at + step, n_chars))
             if span := await asyncio.to_thread(locate, window, quote):
                 return await self.cite(name, at + span[0], at + span[1])
-        raise HostError(
-            f"{quote[:80]!r} does not stand in {name} word for word; look it up with grep() or read()"
-        )
+        raise HostError(await self._where(name, quote))
+
+    async def _where(self, name: str, quote: str) -> str:
+        """Return that a quote does not stand in a document, and what to cite instead."""
+        wrong = f"{quote[:QUOTED_CHARS]!r} does not stand in {name[:QUOTED_CHARS]!r} word for word"
+        if (place := await self._elsewhere(name, quote)) is not None:
+            other, start, stop = place
+            return f"{wrong}, but in {other[:QUOTED_CHARS]!r}: cite({other!r}, {start}, {stop})"
+        near = await self._nearest(name, quote)
+        if near is None:
+            return f"{wrong}, and nothing there is like it; look it up: grep(r\"{_sought(quote)}\", docs=\"all\")"
+        start, stop = near
+        text = " ".join((await self._documents.read(name, start, stop)).split())
+        shown = text if len(text) <= SENTENCE_CHARS else f"{text[:SENTENCE_CHARS]}…"
+        return f"{wrong}. The nearest there is {shown!r}: cite({name!r}, {start}, {stop})"
+
+    async def _elsewhere(self, name: str, quote: str) -> tuple[str, int, int] | None:
+        """Return where a quote stands in another document that the run has found."""
+        others = [each for each in self._documents.ids if each != name]
+        words = quote.split()
+        if len(words) < MIN_WORDS or self._documents.n_chars(others) > MAX_SEARCHED_CHARS:
+            return None
+        try:
+            found = await self._documents.grep(
+                r"\s+".join(map(re.escape, words)), others, context=0, limit=1, ignore_case=False
+            )
+        except (BadPattern, HostError):
+            return None  # too long for a pattern, or a document has gone: what is near is told instead
+        return next(((each.document_id, each.start, each.stop) for each in found.matches), None)
+
+    async def _nearest(self, name: str, quote: str) -> tuple[int, int] | None:
+        """Return the span of a document that is most like a quote."""
+        best: Resembling | None = None
+        n_chars = min(self._documents.n_chars([name]), MAX_SEARCHED_CHARS // 4)
+        for at in range(0, n_chars, MAX_READ_CHARS - OVERLAP_CHARS):
+            window = await self._documents.read(name, at, min(at + MAX_READ_CHARS, n_chars))
+            if (near := await asyncio.to_thread(nearest, window, quote)) is not None:
+                moved = Resembling(near.likeness, at + near.start, at + near.stop)
+                best = moved if best is None else max(best, moved)
+        return None if best is None else (best.start, min(best.stop, best.start + MAX_QUOTE_CHARS))
 
     def cited(self, numbers: Sequence[int]) -> dict[int, list[Citation]]:
         """Return the citations with these numbers, by number; unknown numbers are left out."""
@@ -91,6 +137,11 @@ class CitationRegistry:
             self._numbers[citation], self._by_number[number] = number, citation
             self._journal.cite(number, citation)
         return f"[{self._numbers[citation]}]"
+
+
+def _sought(quote: str) -> str:
+    """Return a pattern for the longest word of a quote."""
+    return re.escape(max(re.findall(r"\w+", quote) or [""], key=len)[:QUOTED_CHARS])
 
 
 def _too_long(n_chars: int) -> HostError:
