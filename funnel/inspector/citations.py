@@ -94,7 +94,7 @@ class CitationRegistry:
             return f"{wrong}, but in {other[:QUOTED_CHARS]!r}: cite({other!r}, {start}, {stop})"
         near = await self._nearest(name, quote)
         if near is None:
-            return f"{wrong}, and nothing there is like it; look it up: grep(r\"{_sought(quote)}\", docs=\"all\")"
+            return f'{wrong}, and nothing there is like it; look it up: grep(r"{_sought(quote)}", docs="all")'
         start, stop = near
         text = " ".join((await self._documents.read(name, start, stop)).split())
         shown = text if len(text) <= SENTENCE_CHARS else f"{text[:SENTENCE_CHARS]}…"
@@ -141,7 +141,8 @@ class CitationRegistry:
 
 def _sought(quote: str) -> str:
     """Return a pattern for the longest word of a quote."""
-    return re.escape(max(re.findall(r"\w+", quote) or [""], key=len)[:QUOTED_CHARS])
+    words: list[str] = re.findall(r"\w+", quote)
+    return re.escape(max(words, key=len, default="")[:QUOTED_CHARS])
 
 
 def _too_long(n_chars: int) -> HostError:

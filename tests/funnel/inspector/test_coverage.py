@@ -101,9 +101,10 @@ async def test_text_that_a_program_read_but_no_model_saw_does_not_count(asked):
     "shown", ["print(part)", "print(repr(part))", "print(part.split('. '))", "print(' '.join(part.split()))"]
 )
 async def test_however_it_is_printed_text_that_was_shown_counts(asked, shown):
-    documents = [doc("05", LONG, "Acme Services Agreement")]
+    fish = "".join(f"Boat {i} lands {i * 3} herrings. " for i in range(150))[:4_000]
+    documents = [doc("05", LONG[:30_000] + fish + LONG[30_000:], "Acme Services Agreement")]
     before, _ = await asked(NONE, NONE, documents=documents)
-    draft, _ = await asked(cell("part = read('05', 50_000, 54_000)", shown), NONE, NONE, documents=documents)
+    draft, _ = await asked(cell("part = read('05', 30_000, 34_000)", shown), NONE, NONE, documents=documents)
     assert of(draft).read - of(before).read == pytest.approx(4_000, abs=60)
 
 
