@@ -20,7 +20,7 @@ QUOTED_CHARS = 80
 MIN_WORDS = 3
 """A shorter quote is not looked for in other documents, where it may mean something else."""
 MAX_SEARCHED_CHARS = 20_000_000
-"""A misquotation is looked for in other documents if they hold no more, and in a quarter of it for its like."""
+"""A misquotation is looked for in other documents if they hold no more, its like in a quarter of that."""
 OVERLAP_CHARS = 4_000
 SENTENCE_CHARS = 600
 """A sentence that is longer than this is cited only where it matched."""

@@ -49,7 +49,7 @@ def nearest(text: str, quote: str) -> Resembling | None:
 
 
 def _candidates(text: str, wanted: frozenset[str], several: int) -> Iterator[tuple[float, int, int, int]]:
-    """Yield runs of sentences with the share of the wanted words in them; of equal ones the shorter is more."""
+    """Yield runs of sentences with the share of the wanted words in them; of equal ones the short first."""
     spans = sentences(text)
     held = [wanted.intersection(_words(text, start, stop)) for start, stop in spans]
     for i, (start, _) in enumerate(spans):
