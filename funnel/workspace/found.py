@@ -176,6 +176,13 @@ class FoundDocuments:
         """The process that parses source code for this run."""
         return self._workspace.code
 
+    def known(self, name: str) -> DocumentInfo | None:
+        """Return the same about a document, None if it was not found, for what no model is told.
+
+        That is not recorded as handed out.
+        """
+        return self._found.get(name)
+
     def titles_with(self, text: str, names: Iterable[str], *, at_most: int) -> list[str]:
         """Return the first titles of found documents that contain a text, ignoring case."""
         wanted = text.lower()
