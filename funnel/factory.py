@@ -69,6 +69,7 @@ def build(
         forms=Forms(settings.prompt_form),
         keep_s=settings.keep_days * DAY_S,
         learn=settings.learn,
+        strict=settings.strict,
         daily=daily(settings),
     )
     if telemetry is not None:

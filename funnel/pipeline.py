@@ -52,7 +52,8 @@ class Funnel:
 
     `keep_s`: how long a run's data is kept, for a resume and for later runs; None means forever. `learn`:
     whether runs offer each other their findings, unless a question's options forbid it. `daily`: what all
-    runs of a tenant may spend per day (UTC), over all processes with the same memory.
+    runs of a tenant may spend per day (UTC), over all processes with the same memory. `strict`: whether
+    answers that no citation backs are declined, unless a question's options say.
     """
 
     def __init__(  # noqa: PLR0913 - its parts, and two settings of the memory
@@ -68,6 +69,7 @@ class Funnel:
         forms: Forms | None = None,
         keep_s: float | None = None,
         learn: bool = True,
+        strict: bool = False,
         daily: Limits | None = None,
     ) -> None:
         self._models = models
@@ -88,6 +90,7 @@ class Funnel:
             forms=forms or Forms(),
             keep_s=keep_s,
             learn=learn,
+            strict=strict,
             daily=daily,
         )
 
@@ -179,6 +182,8 @@ class Funnel:
         run = _with_forms(replace(prepared.run, shape=decision.shape if decision.shape_sure else None))
         stage = self._reader if decision.route == "lookup" else self._inspector
         draft = await verification.checked(run, await stage.answer(run, hits))
+        if prepared.record.strict:
+            draft = verification.backed(draft)
         await _keep_findings(run, draft)
         answer = self._answer(prepared, decision, draft)
         if run.words is not None:

@@ -174,6 +174,7 @@ class Settings(BaseSettings):
     prompt_form: Literal["auto", "full", "simple"] = Field(
         "auto", validation_alias="FUNNEL_PROMPT_FORM", description="auto, full or simple"
     )
+    strict: bool = Field(False, validation_alias="FUNNEL_STRICT", description="1 or 0")
     learn: bool = Field(True, validation_alias="FUNNEL_LEARN", description="1 or 0")
     sandbox: str = Field("monty", validation_alias="FUNNEL_SANDBOX", description="the name of a sandbox")
     sandbox_memory_mb: int | None = Field(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from funnel.errors import BadAnswer
-from funnel.run.context import Draft, Run
+from funnel.run.context import NOT_BACKED, Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import answer_text, renumber_value
 from funnel.text.tables import MAX_ROW_CHARS, header_at, row_at, tables
@@ -22,6 +22,8 @@ from funnel.types import Citation, EndReason
 SURROUNDINGS_CHARS = 500
 TABLE_CHARS = 20_000
 """How far above a row the header of its table is looked for."""
+UNBACKED_ANSWER = "No answer was found that a citation backs."
+WHY_DECLINED = "An answer without a citation was declined, since only backed answers are wanted (strict)."
 
 
 async def checked(run: Run, draft: Draft) -> Draft:
@@ -42,6 +44,8 @@ async def checked(run: Run, draft: Draft) -> Draft:
             "the documents no longer say so at these places."
         )
         draft = replace(draft, notices=(*draft.notices, notice))
+        if not draft.citations and draft.status == "complete":
+            draft = replace(draft, status="partial", notices=(*draft.notices, NOT_BACKED))
     return draft if run.schema is None or draft.value is None else await _typed(run.schema, draft)
 
 
@@ -69,6 +73,22 @@ def _as_row(citation: Citation, around: str, first: int) -> Citation:
         stop=first + grown[1],
         quote=around[slice(*grown)],
         header="" if header is None else around[slice(*header)].strip(),
+    )
+
+
+def backed(draft: Draft) -> Draft:
+    """Return the draft if a citation backs it, else one that declines."""
+    if draft.citations or draft.status not in {"complete", "partial"}:
+        return draft
+    reason = EndReason.NOT_FOUND if draft.end_reason is EndReason.ANSWERED else draft.end_reason
+    notices = tuple(notice for notice in draft.notices if notice != NOT_BACKED)
+    return replace(
+        draft,
+        text=UNBACKED_ANSWER,
+        status="declined",
+        value=None,
+        notices=(*notices, WHY_DECLINED),
+        end_reason=reason,
     )
 
 

@@ -73,6 +73,12 @@ def ask(
     learn: Annotated[
         bool, typer.Option(help="Use the findings of earlier questions, and keep those of this one.")
     ] = True,
+    strict: Annotated[
+        bool | None,
+        typer.Option(
+            "--strict/--no-strict", help="Decline an answer that no citation backs.", show_default=False
+        ),
+    ] = None,
     sandbox: Annotated[
         str | None, typer.Option(help="Where the model's programs run: monty, or bubblewrap (Linux).")
     ] = None,
@@ -109,6 +115,7 @@ def ask(
                 schema=schema,
                 fresh=fresh,
                 statistics=statistics,
+                strict=strict,
             )
             asker = scope.asker(principals) if principals else None
             again = ResumeOptions(trace=trace, asker=asker)
@@ -130,6 +137,7 @@ def ask(
                     schema=None if schema is None else AnswerSchema.load(schema).json_schema,
                     fresh=fresh,
                     learn=learn,
+                    strict=strict,
                     labels=_labels(kb=kb, docs=docs, rerank=rerank),
                 )
                 ranked = reranking.reranked(documents, rerank)

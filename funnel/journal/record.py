@@ -56,7 +56,7 @@ class RunRecord:
     `schema`: the JSON Schema of a typed answer. `learn`: whether it and other runs learn from each other.
     `tools`: the line of each of the caller's own functions in the prompt. `end_reason`: why the run's last
     attempt ended; None if it is still running or its process was killed. `statistics`: what the scores of its
-    searches may depend on.
+    searches may depend on. `strict`: whether an answer that no citation backs is declined.
     """
 
     run: str
@@ -76,6 +76,7 @@ class RunRecord:
     tools: tuple[str, ...] = ()
     end_reason: EndReason | None = None
     statistics: Statistics = COLLECTION
+    strict: bool = False
     format: int = FORMAT
 
     def dump(self) -> bytes:

@@ -16,7 +16,7 @@ from funnel.reader.passages import BUDGETS, gathered, unread
 from funnel.reader.plain import declines, plain_answer
 from funnel.reader.replies import Reply, read_reply
 from funnel.reader.support import SupportFinder
-from funnel.run.context import Draft, Run
+from funnel.run.context import NOT_BACKED, Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import CitableText, renumber
 from funnel.text.sentences import sentences
@@ -24,7 +24,6 @@ from funnel.trace.kinds import ReplyRejected
 from funnel.types import EndReason
 from indexes.types import DocumentHit
 
-NOT_BACKED = "Nothing in this answer is backed by a quote."
 NO_WORDS = "it holds no answer in words"
 _MISSING = "The passages that were found do not answer the question."
 

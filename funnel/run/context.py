@@ -20,6 +20,9 @@ from funnel.types import Citation, DocumentCoverage, EndReason, Shape, Status
 from funnel.workspace.documents import ReadableDocuments
 from funnel.workspace.notes import Notes
 
+NOT_BACKED = "Nothing in this answer is backed by a quote."
+"""The notice of an answer without a citation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

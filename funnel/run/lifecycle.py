@@ -78,7 +78,8 @@ class RunLifecycle:
     `keep_s`: how long their stored data is kept, forever if None.
 
     `learn`: whether runs learn from each other, unless a question's own options forbid it. `daily`: what all
-    runs of a tenant may spend a day.
+    runs of a tenant may spend a day. `strict`: whether answers that no citation backs are declined, unless a
+    question's own options say.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a funnel that a run needs
@@ -94,6 +95,7 @@ class RunLifecycle:
         forms: Forms,
         keep_s: float | None,
         learn: bool,
+        strict: bool,
         daily: Limits | None,
     ) -> None:
         self._audience = Audience(documents)
@@ -106,6 +108,7 @@ class RunLifecycle:
         self._forms = forms
         self._keep_s = keep_s
         self._learn = learn
+        self._strict = strict
         self._sinks: list[Sink] = []
         self._cache = Completions(memory, ttl_s=keep_s)
         self._daily = None if daily is None else DailyBudget(memory, daily)
@@ -141,6 +144,7 @@ class RunLifecycle:
             schema=None if schema is None else schema.json_schema,
             learn=self._learn and options.learn,
             tools=tuple(each.line for each in tools),
+            strict=self._strict if options.strict is None else options.strict,
         )
         async with self._parent_ledger(asker, options.ledger) as ledger:
             for meter in self._models.meters(Ledger(record.limits, parent=ledger), Events(record.run)):

@@ -28,7 +28,8 @@ class Options:
     it. `tools`: functions with type hints and a docstring that the model's code may call, or the names of
     functions that installed packages provide as entry points of `funnel.tool`; see `funnel.tool`. `ledger`: a
     ledger that the run draws on besides its own limits, such as that of a job with many runs. `statistics`:
-    "visible" if nothing that a search finds may depend on documents that the asker may not read.
+    "visible" if nothing that a search finds may depend on documents that the asker may not read. `strict`:
+    whether an answer that no citation backs is declined; None means as the funnel was built.
     """
 
     mode: Mode = "auto"
@@ -44,6 +45,7 @@ class Options:
     labels: Mapping[str, str] = field(default_factory=dict)
     tools: Sequence[Callable[..., Any] | str] = ()
     ledger: Ledger | None = None
+    strict: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,12 +27,22 @@ class ProvisionalWords:
             self._events.point(AnswerRetracted(reason=reason), parent=self._parent)
 
     def settle(self, text: str) -> None:
-        """Retract what has been shown unless the answer says the same, with as many citations."""
-        if not _says_the_same(self._shown, text):
-            same_words = _says_the_same(MARKER.sub("", self._shown), MARKER.sub("", text))
-            self.retract(DROPPED if same_words else ANOTHER)
+        """Retract what has been shown unless the answer says the same, with as many citations.
+
+        Citations that the answer has after all of its words are shown as well.
+        """
+        if _says_the_same(self._shown, text):
+            return
+        more = text.removeprefix(self._shown.strip())
+        if self._shown.strip() and more != text and not MARKER.sub("", more).strip():
+            self.show(more)
+            return
+        same_words = _says_the_same(MARKER.sub("", self._shown), MARKER.sub("", text))
+        n_more = len(MARKER.findall(text)) - len(MARKER.findall(self._shown))
+        self.retract((ADDED if n_more > 0 else DROPPED) if same_words else ANOTHER)
 
 
+ADDED = "it is shown again with its citations"
 DROPPED = "the documents do not bear out some of its citations"
 ANOTHER = "the answer that could be verified is another one"
 

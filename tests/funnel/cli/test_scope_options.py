@@ -119,6 +119,7 @@ def test_a_run_is_resumed_only_by_who_asked_and_takes_nothing_that_would_change_
         ("--mode", "deep"),
         ("-k", 3),
         ("--fresh",),
+        ("--strict",),
         ("--statistics", "visible"),
     ):
         refused = run(*again, *option, **place).stderr
