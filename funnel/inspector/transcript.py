@@ -42,7 +42,7 @@ def feedback(
         parts.append(fence("output", shorten(result.stdout, chars=chars, holder=held)))
     elif result.error is None:
         parts.append("The cell printed nothing. Use print() to see values.")
-    if once := list(dict.fromkeys([*remarks, *map(_back, result.reclaimed)])):
+    if once := list(dict.fromkeys([*remarks, *result.remarks, *map(_back, result.reclaimed)])):
         parts.append(fence("remarks", "\n".join(cut_middle(each, 800, 200) for each in once[:MAX_REMARKS])))
     if len(once) > MAX_REMARKS:
         parts.append(f"… and {len(once) - MAX_REMARKS:,} more remarks of this kind.")

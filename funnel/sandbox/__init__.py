@@ -14,6 +14,7 @@ SANDBOXES: Registry[Callable[[], Sandbox]] = Registry(
     "sandbox",
     "funnel.sandbox",
     {
+        "auto": BuiltIn("funnel.sandbox.auto:AutoSandbox"),
         "monty": BuiltIn("funnel.sandbox.monty.engine:MontySandbox"),
         "bubblewrap": BuiltIn("funnel.sandbox.bubblewrap.host.engine:BubblewrapSandbox"),
     },

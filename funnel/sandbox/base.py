@@ -47,7 +47,8 @@ class CellError:
     """An error of the code: `kind` is the exception's class, `line` starts at 1 within the cell.
 
     `line` and `source_line` are the cell's own statement. `within`: the place in a function of the code,
-    called by it, where the error was raised. `hint`: what to write instead; "" if there is none.
+    called by it, where the error was raised. `hint`: what to write instead; "" if there is none. `lacking`:
+    the engine lacks what CPython has.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class CellError:
     source_line: str = ""
     hint: str = ""
     within: str = ""
+    lacking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class CellResult:
     the next cell; each with the name under which the cell's own value is kept, "" if there is none.
 
     `refused`: nothing of the cell ran, since it is not Python, or holds what the engine does not have.
+
+    `remarks`: what the engine tells the model beside.
     """
 
     stdout: str = ""
@@ -76,6 +80,7 @@ class CellResult:
     restored: bool = False
     reclaimed: tuple[tuple[str, str], ...] = ()
     refused: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

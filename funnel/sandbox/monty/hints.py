@@ -12,10 +12,14 @@ from typing import NamedTuple
 
 
 class Hint(NamedTuple):
-    """Advice for an error. `pattern` is searched in "Kind: message | source line"."""
+    """Advice for an error. `pattern` is searched in "Kind: message | source line".
+
+    `lacking`: CPython has what is missing.
+    """
 
     pattern: str
     advice: str
+    lacking: bool = True
 
 
 HINTS: tuple[Hint, ...] = (
@@ -45,30 +49,36 @@ HINTS: tuple[Hint, ...] = (
     Hint(
         r"JSONEncoder|not JSON serializable",
         "Write json.dumps(x, default=str), or convert first: str(d), sorted(s), list(t).",
+        lacking=False,
     ),
     Hint(
         r"cannot suspend in this synchronous context",
         "map(), filter() and sorted(key=) cannot call host functions: use a list comprehension, "
         "or llm_query_batched(list_of_prompts).",
+        lacking=False,
     ),
     Hint(
         r"can't be awaited|coroutine",
         "Host functions return their result at once: call them without await; for many at a time use "
         "llm_query_batched(list_of_prompts).",
+        lacking=False,
     ),
     Hint(
         r"No module named '(concurrent|threading|multiprocessing|queue|joblib)",
         "No threads or processes here: llm_query_batched(list_of_prompts) runs sub-calls side by side; "
         "collections.deque is a queue.",
+        lacking=False,
     ),
     Hint(
         r"No module named '(subprocess|socket|requests|urllib|http|httpx|aiohttp|shutil|glob|tempfile|ctypes|"
         r"signal|importlib|platform|sqlite3)",
         "No files, processes or network here: use read(), grep() and search() for the documents.",
+        lacking=False,
     ),
     Hint(
         r"No module named '(numpy|pandas|scipy|sklearn|nltk|spacy|tiktoken)",
         "Only parts of the standard library exist: use lists, dicts, collections, statistics and re.",
+        lacking=False,
     ),
     Hint(r"No module named 'enum", 'Enums are missing: use a dict, LEVELS = {"LOW": 1, "HIGH": 2}.'),
     Hint(r"No module named 'abc", "Leave the base class out: write plain classes with methods."),
@@ -104,13 +114,22 @@ HINTS: tuple[Hint, ...] = (
     Hint(
         r"PermissionError|'os\.[a-z_]+' is not supported|not supported in this environment|FileNotFoundError",
         "No files and no environment here: use read(), grep() and search() for the documents.",
+        lacking=False,
     ),
     Hint(
         r"name '(globals|vars|dir|locals|__import__|compile|__builtins__)' is not defined",
         "Introspection is missing: refer to variables by name; keep a dict of your own for lookups.",
     ),
-    Hint(r"name '(exit|quit|sys\.exit)' is not defined|SystemExit", "End with submit(...), not by exiting."),
-    Hint(r"name '(FINAL|FINAL_VAR|SUBMIT|final_answer)' is not defined", "Finish with submit(answer)."),
+    Hint(
+        r"name '(exit|quit|sys\.exit)' is not defined|SystemExit",
+        "End with submit(...), not by exiting.",
+        lacking=False,
+    ),
+    Hint(
+        r"name '(FINAL|FINAL_VAR|SUBMIT|final_answer)' is not defined",
+        "Finish with submit(answer).",
+        lacking=False,
+    ),
     Hint(
         r"'contextmanager'|no attribute 'contextmanager",
         "Write a class with __enter__ and __exit__, or try: ... finally: ...",
@@ -129,8 +148,12 @@ HINTS: tuple[Hint, ...] = (
         r"'(cached_property|partialmethod)'", "Use an ordinary method, and keep its result in an attribute."
     ),
     Hint(r"this module has no attribute", "That module is here in part only: write the function yourself."),
-    Hint(r"name 'SHOW_VARS' is not defined", "Refer to variables by name; they all stay."),
-    Hint(r"name 'input' is not defined", "Nobody can be asked: work with the documents and the question."),
+    Hint(r"name 'SHOW_VARS' is not defined", "Refer to variables by name; they all stay.", lacking=False),
+    Hint(
+        r"name 'input' is not defined",
+        "Nobody can be asked: work with the documents and the question.",
+        lacking=False,
+    ),
     Hint(
         r"name '(bytearray|memoryview)' is not defined", "Use bytes, or a list of numbers: bytes([65, 66])."
     ),
@@ -143,17 +166,19 @@ HINTS: tuple[Hint, ...] = (
         "asyncio has run, gather, sleep, create_task, wait_for and Semaphore here; host functions return at "
         "once, and llm_query_batched(list_of_prompts) runs many side by side.",
     ),
-    Hint(r"module 'sys' has no attribute 'exit'", "End with submit(...), not by exiting."),
+    Hint(r"module 'sys' has no attribute 'exit'", "End with submit(...), not by exiting.", lacking=False),
     Hint(r"module 'sys' has no attribute", "Use len(x) for sizes; the interpreter cannot be inspected here."),
     Hint(
         r"module 'os' has no attribute",
         "No processes, files or interpreter here: use read(), grep() and search() for the documents.",
+        lacking=False,
     ),
     Hint(r"TextIOWrapper", "Write print(text, end='')."),
     Hint(r"'(OrderedDict|ChainMap|UserDict|UserList)'", "A dict keeps its order; merge with {**a, **b}."),
     Hint(
         r"no such group|m\.start\(name\)",
         "Name a group that the pattern has, (?P<name>...), or use its number: m.span(1).",
+        lacking=False,
     ),
     Hint(
         r"'re\.Match' object has no attribute 're'",
@@ -189,8 +214,9 @@ HINTS: tuple[Hint, ...] = (
     Hint(
         r"backtracking count exceeded",
         "Search with grep(regex, docs=[id]), or match pieces of the text of 20,000 characters.",
+        lacking=False,
     ),
-    Hint(r"RecursionError", "Use a loop with a list as stack instead of deep recursion."),
+    Hint(r"RecursionError", "Use a loop with a list as stack instead of deep recursion.", lacking=False),
     Hint(
         r"cannot import name '\w+' from '", "That module is here in part only: write the function yourself."
     ),
@@ -206,15 +232,32 @@ def hints_of(hints: Iterable[Hint]) -> Callable[[str, str, str], str]:
 
     It returns "" if no hint matches.
     """
-    compiled = tuple((re.compile(hint.pattern, re.DOTALL), hint.advice) for hint in hints)
+    first = _first_of(hints)
 
     def hint_for(kind: str, message: str, source_line: str) -> str:
-        text = f"{kind}: {message[:2000]} | {source_line[:500]}"
-        return next((advice for pattern, advice in compiled if pattern.search(text)), "")
+        found = first(kind, message, source_line)
+        return "" if found is None else found.advice
 
     return hint_for
 
 
+def _first_of(hints: Iterable[Hint]) -> Callable[[str, str, str], Hint | None]:
+    compiled = tuple((re.compile(hint.pattern, re.DOTALL), hint) for hint in hints)
+
+    def first(kind: str, message: str, source_line: str) -> Hint | None:
+        text = f"{kind}: {message[:2000]} | {source_line[:500]}"
+        return next((hint for pattern, hint in compiled if pattern.search(text)), None)
+
+    return first
+
+
+def lacks(kind: str, message: str, source_line: str) -> bool:
+    """Return whether an error comes of something that CPython has and the Monty engine lacks."""
+    found = _first_hint(kind, message, source_line)
+    return found is not None and found.lacking
+
+
+_first_hint = _first_of(HINTS)
 hint_for = hints_of(HINTS)
 
 DIALECT = """\

@@ -38,7 +38,7 @@ from funnel.sandbox.calls import (
 )
 from funnel.sandbox.monty.awaiting import compiles
 from funnel.sandbox.monty.calls import MontyHostCalls
-from funnel.sandbox.monty.hints import hint_for
+from funnel.sandbox.monty.hints import hint_for, lacks
 from funnel.sandbox.monty.imports import KNOWN
 from funnel.sandbox.monty.names import Names
 from funnel.sandbox.monty.refusals import Refusal
@@ -333,11 +333,12 @@ def _error(exc: MontySyntaxError | MontyRuntimeError, cell: Cell, texts: Mapping
         number = f"line {last.line}, " if texts[last.filename] is cell else ""
         if raised != source_line:
             within = f"{number}in {last.function_name or 'a function'}: {raised}"
-    hint = hint_for(kind, message, raised) or advice(kind, message, raised)
-    return CellError(kind, message, line, source_line, hint, within)
+    if hint := hint_for(kind, message, raised):
+        return CellError(kind, message, line, source_line, hint, within, lacks(kind, message, raised))
+    return CellError(kind, message, line, source_line, advice(kind, message, raised), within)
 
 
 def _refused(cell: Cell, refused: Refusal) -> CellError:
-    return CellError(
-        "NotImplementedError", refused.message, refused.line, cell.line(refused.line), refused.hint
-    )
+    source_line = cell.line(refused.line)
+    message, hint = refused.message, refused.hint
+    return CellError("NotImplementedError", message, refused.line, source_line, hint, lacking=True)

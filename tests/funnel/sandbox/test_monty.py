@@ -236,7 +236,7 @@ async def test_the_probe_says_that_it_runs():
 
 
 def test_an_unknown_sandbox_lists_the_known():
-    with pytest.raises(UnknownName, match=r"Unknown sandbox 'docker'\. Known: bubblewrap, monty\."):
+    with pytest.raises(UnknownName, match=r"Unknown sandbox 'docker'\. Known: auto, bubblewrap, monty\."):
         open_sandbox("docker")
 
 
