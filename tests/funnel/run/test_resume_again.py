@@ -30,6 +30,7 @@ from funnel.memory import InMemory, namespace
 from funnel.pipeline import Funnel, Options
 from funnel.router import Router
 from funnel.run.options import ResumeOptions
+from funnel.sandbox.auto import AutoSandbox
 from funnel.sandbox.monty.engine import MontySandbox
 from funnel.tools import tool
 from funnel.types import Answer
@@ -218,6 +219,21 @@ async def test_another_sandbox_does_not_run_its_code(shop, stopped):
     async with shop(sandbox=other) as second:
         with pytest.raises(BadSetting, match=r"^FUNNEL_SANDBOX: run .* 'monty', not 'other'"):
             await second.resume(run)
+
+
+async def test_a_run_that_went_over_to_another_engine_is_resumed_and_its_calls_are_not_made_again(
+    shop, stopped
+):
+    halves = "def halves(n):", "    while n > 1:", "        n //= 2", "        yield n"
+    first = cell('a = llm_query("one")'), cell(*halves, 'print(list(halves(9)), a, llm_query("two"))')
+    run = await stopped(*first, parts=("A1", "A2"), sandbox=AutoSandbox())
+    more = cell("print(sum(halves(9)), a)"), SUBMIT
+    async with shop(*more, sandbox=AutoSandbox()) as second:
+        answer = await second.resume(run)
+        assert "\n[4, 2, 1] A1 A2\n" in last(second.root.requests[0])
+        assert "\n7 A1\n" in last(second.root.requests[1])
+        assert second.calls == (2, 0)
+    assert (answer.status, answer.sandbox, answer.usage.replayed_calls) == ("complete", "auto", 4)
 
 
 @pytest.mark.parametrize("name", ["none", "", "../../etc", "a/b", "x" * 5_000, "\udc80"])
