@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from funnel.findings.absences import says_something, sound
 from funnel.findings.provenance import Provenance, TextSpan
 from funnel.findings.store import (
     MAX_TITLE_CHARS,
@@ -16,7 +17,7 @@ from funnel.findings.store import (
     SupportingSpan,
     supporting_span,
 )
-from funnel.text.citations import answer_text, renumber
+from funnel.text.citations import answer_text, markers_in, renumber
 from funnel.types import Citation
 from funnel.workspace.documents import MAX_READ_CHARS, ReadableDocuments
 from indexes.fingerprint import fingerprint
@@ -52,11 +53,19 @@ class FindingRecorder:
             info = self._documents.info(document_id)
             title, stop = info.title[:MAX_TITLE_CHARS], start + len(text)
             span = SupportingSpan(document_id, info.version, start, stop, fingerprint(text), title)
-            self._store.add("sub-call", prompt, answer_text(value), [span])
+            told = sound(answer_text(value), lambda _statement: ()) if says_something(value) else ""
+            self._store.add("sub-call", prompt, told, [span])
 
     def words(self, kind: FindingKind, asked: str, text: str, cited: Sequence[Citation]) -> None:
-        """Record a text with the spans that it cites, unless it says that nothing was found."""
+        """Record a text with the spans that it cites, unless it says that nothing was found.
+
+        Statements that are absences or inferences are left out.
+        """
         if self._store is None or text in self.no_answers:
             return
+        numbers = dict.fromkeys(markers_in(text))
+        by_number = dict(zip(numbers, cited, strict=False)) if len(numbers) == len(cited) else {}
+        text = sound(text, lambda said: [by_number[n].quote for n in markers_in(said) if n in by_number])
+        cited = [by_number[n] for n in dict.fromkeys(markers_in(text))] if by_number else cited
         spans = [supporting_span(each, self._documents.version(each.document_id)) for each in cited]
         self._store.add(kind, asked, renumber(text, {})[0], spans)

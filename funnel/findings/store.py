@@ -13,11 +13,13 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import unquote
 
 from funnel.asker import Asker
 from funnel.errors import MemoryFailed
+from funnel.findings.absences import sound
 from funnel.memory import layout, terms, text_search
 from funnel.memory.base import TERMS, Memory, Namespace
 from funnel.stored import Stored
@@ -145,7 +147,8 @@ class FindingStore:
             if any(each.document_id not in versions for each in cited):
                 continue  # gone since the answer was checked
             sources = [supporting_span(each, versions[each.document_id]) for each in cited]
-            self.add("answer", question, renumber(said, {})[0], sources)
+            quotes = [each.quote for each in cited]
+            self.add("answer", question, renumber(sound(said, partial(_these, quotes)), {})[0], sources)
 
     async def keep(self, exposed: Collection[str]) -> None:
         """Store what was added. If the memory fails, that is lost, and the run goes on.
@@ -251,6 +254,10 @@ def supporting_span(citation: Citation, version: str) -> SupportingSpan:
     return SupportingSpan(
         citation.document_id, version, citation.start, citation.stop, fingerprint(citation.quote), title
     )
+
+
+def _these(quotes: Sequence[str], _statement: str) -> Sequence[str]:
+    return quotes
 
 
 def _version(rest: str) -> Version:

@@ -39,6 +39,7 @@ class _Language:
     whole: re.Pattern[str]
     all: re.Pattern[str]
     went_through: re.Pattern[str]
+    infers: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,11 @@ class Wording:
     def is_whole(self, answer: str) -> bool:
         """Return whether a whole answer says no more than "no" or "none"."""
         return any(self._is_whole(each, _plain(answer)) for each in self.languages)
+
+    def infers(self, statement: str) -> bool:
+        """Return whether a statement says of itself that it is inferred or supposed."""
+        text = _plain(statement)
+        return any(each.infers.search(text) is not None for each in self.languages)
 
     def asks_for_all(self, question: str) -> bool:
         """Return whether a question asks how many there are, which ones, or for all of them."""
@@ -151,6 +157,7 @@ def _languages() -> tuple[_Language, ...]:
             _any_of([each["whole"]]),
             _any_of([each["all"]]),
             _any_of([each["went_through"]] if "script" in each else [rf"\b(?:{each['went_through']})\b"]),
+            _any_of([each.get("infers", "(?!)")]),
         )
         for each in stored.values()
     )
