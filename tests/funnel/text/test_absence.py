@@ -48,7 +48,8 @@ def test_a_bare_no_is_an_absence(answer):
     [
         ("How many leases end in 2026?", True), ("Which contracts cap liability?", True),
         ("Wie viele Verträge enden 2026?", True), ("Combien de baux ?", True), ("有多少份合同？", True),
-        ("When does the lease end?", False), ("Which lease ends in May?", False), ("Wann endet der Vertrag?", False),
+        ("When does the lease end?", False), ("Which lease ends in May?", False),
+        ("Wann endet der Vertrag?", False),
     ],
 )  # fmt: skip
 def test_a_question_for_all_is_known_by_its_words(question, all_of):
