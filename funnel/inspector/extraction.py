@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from funnel.errors import BadAnswer, BudgetExceeded, ContextTooLong, LLMError
 from funnel.inspector.citations import CitationRegistry
 from funnel.inspector.loop import Unfinished
+from funnel.inspector.reading import read_instead
 from funnel.inspector.replies import prose
 from funnel.inspector.tools.registry import names
 from funnel.inspector.transcript import middle_out
@@ -18,14 +20,15 @@ from funnel.llm.base import Completion, Message, Request, StepId, estimated_toke
 from funnel.llm.budget import Reservation
 from funnel.llm.hearing import unusable
 from funnel.prompts import fence, render
+from funnel.reader.plain import declines, plain_answer
 from funnel.run.context import Draft, Run
-from funnel.schema import AnswerSchema
 from funnel.schema.json_values import first_json
 from funnel.text.citations import markers_in, renumber_value
 from funnel.trace.kinds import WorkStopped
 from funnel.types import EndReason, Status
 from indexes.counting import counted
 from indexes.fingerprint import joint_fingerprint
+from indexes.types import DocumentHit
 
 INPUT_TOKENS = 8_000
 MIN_INPUT_TOKENS = 1_000
@@ -63,25 +66,32 @@ async def reserve(run: Run) -> Reservation | None:
         return None
 
 
-async def extract(run: Run, registry: CitationRegistry, ended: Unfinished) -> Draft:
+async def extract(
+    run: Run, registry: CitationRegistry, ended: Unfinished, hits: Sequence[DocumentHit]
+) -> Draft:
     """Return a draft from the work so far, with a `partial` answer if there is one.
 
-    If there is none, the draft is `failed` if a part broke, else `declined`. If the run has a schema, the
-    call asks for text and a value; a value that does not meet the schema is left out.
+    If the work holds none, the reader is asked over `hits`. If it finds none either, the draft is `failed` if
+    a part broke, else `declined`. If the run has a schema, the call asks for text and a value; a value that
+    does not meet the schema is left out.
     """
     notes = await run.notes.all()
     notices = [f"The work ended before an answer was submitted: {ended.reason}"]
     value: Any = None
+    answered = True
     try:
         completion = await _ask(run, notes, ended)
         if wrong := unusable(completion):
             notices.append(f"The call for what is known so far did not come to an end: {wrong}.")
-        text, value = _read(completion.text, run.schema, names(run.tools))
+        text, value = ("", None) if completion.cut == "repetition" else _read(run, completion.text)
     except (BudgetExceeded, LLMError) as error:
         stopped = WorkStopped(reason=str(error), end_reason=EndReason.of(error))
         run.events.point(stopped, parent=run.event)
+        answered = False
         text = "\n".join(f"{key}: {note}" for key, note in notes.items())
     if not text or text.startswith("NOT FOUND"):
+        if answered and (read := await read_instead(run, hits)) is not None:
+            return replace(read, notices=(*notices, *read.notices), end_reason=ended.end_reason)
         looked = (
             f"No answer was found in {counted(len(run.documents.ids), 'document')} "
             f"and {counted(sum(turn.count for turn in ended.turns), 'turn')}."
@@ -138,15 +148,27 @@ def _asking(run: Run, work: str) -> Request:
     return Request(messages, "extract", max_output_tokens=OUTPUT_TOKENS, schema=schema)
 
 
-def _read(reply: str, schema: AnswerSchema | None, tools: Collection[str]) -> tuple[str, Any]:
+def _read(run: Run, reply: str) -> tuple[str, Any]:
     """Return the text and the value of a reply, or only its text if it is not the object asked for."""
-    if schema is None:
-        return prose(reply, tools), None
+    tools = names(run.tools)
+    if run.schema is None:
+        return _words(run, reply, prose(reply, tools)), None
     try:
         found = Reply.model_validate(first_json(reply))
     except (BadAnswer, ValidationError):
         return prose(reply, tools), None
     return found.answer.strip(), found.value
+
+
+def _words(run: Run, reply: str, text: str) -> str:
+    """Return what a reply says in words, "" if it holds no answer; `text`: all of it but its code.
+
+    A small model may also give its answer in JSON, in code, or after the beginning of the prompt.
+    """
+    if run.form == "simple":
+        found = plain_answer(reply, run.question)
+        return "" if declines(found) else found
+    return plain_answer(text, run.question) if text[:1] in {"{", "["} else text
 
 
 def _material(notes: Mapping[str, str], ended: Unfinished, tokens: int) -> str:
@@ -156,7 +178,7 @@ def _material(notes: Mapping[str, str], ended: Unfinished, tokens: int) -> str:
     """
     noted = middle_out("\n".join(f"note {key}: {value}" for key, value in notes.items()), tokens // 2)
     turns = [f"{turn.reply}\n{turn.feedback}" for turn in ended.turns if not turn.astray]
-    latest = middle_out(turns[-1], max(MIN_PART_TOKENS, tokens // 3)) if turns else ""
+    latest = middle_out(turns[-1], max(MIN_PART_TOKENS, tokens // 2)) if turns else ""
     room = tokens - sum(estimated_tokens(part) for part in (noted, latest))
     opening = middle_out(ended.opening, max(MIN_PART_TOKENS, room // 2 if turns[:-1] else room))
     room -= estimated_tokens(opening)

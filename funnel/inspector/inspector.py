@@ -9,14 +9,14 @@ from dataclasses import replace
 from functools import partial
 
 from funnel.errors import BudgetExceeded, BudgetTooSmall, LLMError
-from funnel.inspector import extraction
+from funnel.inspector import extraction, reading
 from funnel.inspector.loop import Inspection, Task, Unfinished
 from funnel.inspector.shared import Shared
 from funnel.inspector.tools.models import CHILD_LOST, LOST
 from funnel.inspector.tools.report import Submission
 from funnel.inspector.tools.sub_calls import CallSite
 from funnel.llm.limiter import Limiter
-from funnel.run.context import Draft, Run
+from funnel.run.context import NOT_BACKED, Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
 from funnel.sandbox.room import Room, room_of_process
 from funnel.text.citations import MARKER, answer_text, renumber_value
@@ -60,17 +60,20 @@ class Inspector:
                 await run.documents.restore()
             documents = await run.documents.add(hit.document for hit in hits)
         shared = Shared.of(run)
-        kept = await extraction.reserve(run)
+        kept = [await extraction.reserve(run), await reading.reserve(run)]
         try:
             with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S):
                 ended = await self._inspect(shared, Task(run.question, documents, 0, run.event, ROOT, hits))
         finally:
-            if kept is not None:
-                run.ledger.release(kept)
+            for each in filter(None, kept):
+                run.ledger.release(each)
         if isinstance(ended, Submission):
             draft = _submitted(shared, ended)
         else:
-            draft = await extraction.extract(run, shared.citations, ended)
+            draft = await extraction.extract(run, shared.citations, ended, hits)
+        if run.form == "simple":
+            # Such a model seldom cites, and what it answered may stand word for word in what it was shown.
+            draft = await reading.backed(run, hits, draft)
         await shared.coverage.settle()
         draft = replace(draft, coverage=shared.coverage.report())
         return replace(_with_what_is_lost(shared, draft), sandbox=self._sandbox.name)
@@ -131,5 +134,5 @@ def _submitted(shared: Shared, submission: Submission) -> Draft:
         citations,
         value=value if typed else None,
         end_reason=EndReason.ANSWERED if found else EndReason.NOT_FOUND,
-        notices=("Nothing in this answer is backed by a quote.",) if found and not citations else (),
+        notices=(NOT_BACKED,) if found and not citations else (),
     )

@@ -88,7 +88,7 @@ def _numbered_before(entry: Mapping[str, Any]) -> Mapping[str, Any]:
         return entry
     number, *values = entry["cite"]
     names = [spec.name for spec in fields(Citation)]
-    return {"cite": number, "citation": dict(zip(names, values, strict=True))}
+    return {"cite": number, "citation": dict(zip(names, values, strict=False))}
 
 
 @dataclass(frozen=True, slots=True)

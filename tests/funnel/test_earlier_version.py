@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from second_stage import SHOP, cell
+from second_stage import SHOP, cell, reading
 
 from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import RunUnknown
@@ -25,6 +25,7 @@ from indexes import RawDocuments
 from indexes.fingerprint import fingerprint
 from indexes.types import Access
 
+NONE = reading("It is not said.", found=False)
 KEPT = Path(__file__).parent / "earlier_version"
 PRICES = {"scripted": (1.0, 2.0), "sub": (0.5, 1.0)}
 OPEN = [replace(doc, readers=frozenset({"clerk"}), metadata={"year": 2026}) for doc in SHOP]
@@ -75,7 +76,7 @@ async def test_a_run_that_was_killed_goes_on_and_pays_for_nothing_twice(
 
 
 async def test_a_run_that_was_cut_short_goes_on(memory, tmp_path, sandbox):
-    async with a_funnel(memory, tmp_path, sandbox, "NOT FOUND") as funnel:
+    async with a_funnel(memory, tmp_path, sandbox, "NOT FOUND", NONE) as funnel:
         answer = await funnel.resume("20261128-190000-cut")
     assert (answer.status, answer.end_reason) == ("declined", "turns")
     assert answer.usage.replayed_calls == 2

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from event_loops import jumping
-from second_stage import a_run, cell, doc, last, prompt
+from second_stage import a_run, cell, doc, last, prompt, reading
 
 from funnel.errors import BudgetTooSmall, LLMUnavailable
 from funnel.inspector import Inspector
@@ -19,6 +19,7 @@ from funnel.sandbox.base import SandboxLimits
 DOWN = LLMUnavailable("scripted", "http://localhost", "connection refused")
 CITE = 'mark = cite("refunds", quote="We refund within 14 days.")'
 SUBMIT = cell(CITE, 'submit("They take 14 days " + mark + ".")')
+NONE = reading("The passages do not say.", found=False)
 NOTED = cell(CITE, 'note("days", "14 days " + mark)')
 
 
@@ -124,10 +125,10 @@ async def test_a_reply_that_was_cut_off_is_told_to_be_shorter(sandbox):
 
 
 async def test_repairs_in_a_row_are_bounded(inspect):
-    draft, model, _ = await inspect("a", "b", "c", "d", "NOT FOUND")
+    draft, model, _ = await inspect("a", "b", "c", "d", "NOT FOUND", NONE)
     assert draft.status == "declined"
     assert "4 replies in a row held no code to run" in draft.notices[0]
-    assert [request.purpose for request in model.requests] == [*["turn"] * 4, "extract"]
+    assert [request.purpose for request in model.requests] == [*["turn"] * 4, "extract", "read"]
 
 
 async def test_a_good_turn_between_them_starts_the_count_of_repairs_again(inspect):
@@ -234,7 +235,7 @@ async def test_the_last_call_is_kept_for_the_extraction(inspect):
 
 
 async def test_an_extraction_that_finds_nothing_declines_and_says_what_was_looked_at(inspect):
-    draft, _, _ = await inspect(cell("print(1)"), "NOT FOUND", limits=Limits(max_turns=1))
+    draft, _, _ = await inspect(cell("print(1)"), "NOT FOUND", NONE, limits=Limits(max_turns=1))
     assert (draft.status, draft.text) == ("declined", "No answer was found in 3 documents and 1 turn.")
 
 
@@ -242,7 +243,7 @@ async def test_an_extraction_that_finds_nothing_declines_and_says_what_was_looke
     "code", ["```python\nsubmit('14 days')\n```", "submit('14 days')", "a = read('refunds')"]
 )
 async def test_code_is_no_answer_of_an_extraction(inspect, code):
-    draft, _, _ = await inspect(cell("print(1)"), code, limits=Limits(max_turns=1))
+    draft, _, _ = await inspect(cell("print(1)"), code, NONE, limits=Limits(max_turns=1))
     assert draft.status == "declined"
 
 
@@ -315,7 +316,7 @@ async def test_the_deadline_ends_a_sub_call_that_does_not_end(sandbox):
             loop.jump_to(loop.time() + 0.85 * 100)
             await asyncio.sleep(3_600)
 
-    model = ScriptedLLM([cell("llm_query('x')"), "NOT FOUND"])
+    model = ScriptedLLM([cell("llm_query('x')"), "NOT FOUND", NONE])
     async with a_run(model, sub=Hanging([], name="scripted"), limits=Limits(timeout_s=100)) as bench:
         draft = await Inspector(sandbox).answer(bench.run, bench.hits())
     assert draft.status == "declined"

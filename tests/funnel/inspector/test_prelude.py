@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 
-from second_stage import a_run, cell
+from second_stage import a_run, cell, reading
 
 from funnel.errors import SandboxDied
 from funnel.inspector import Inspector
@@ -52,7 +52,9 @@ async def test_a_sandbox_that_dies_of_it_is_work_that_ended_and_says_why(sandbox
     async def die():
         raise SandboxDied("monty", "it was killed")
 
-    model = ScriptedLLM([cell("submit(1, citations=[])"), "NOT FOUND"])
+    model = ScriptedLLM(
+        [cell("submit(1, citations=[])"), "NOT FOUND", reading("It is not said.", found=False)]
+    )
     async with a_run(model) as bench:
         draft = await Inspector(Prelude(sandbox, die)).answer(bench.run, bench.hits())
     assert draft.status == "failed"

@@ -160,7 +160,19 @@ async def test_a_small_model_has_the_simple_form_from_the_start(seen):
     assert requests[0].messages[0].content == SIMPLE
     assert "We refund within 14 days." in last(requests[0])
     assert FIRST_CELL in last(requests[0])
-    assert draft.text == "14 days"
+    assert draft.status == "complete"
+
+
+async def test_what_a_small_model_answers_is_cited_where_the_documents_say_it(seen):
+    draft, _ = await seen(DONE, form="simple")
+    assert draft.text == "14 days [1]"
+    assert [citation.quote for citation in draft.citations] == ["We refund within 14 days."]
+    assert draft.notices == ()
+
+
+async def test_what_the_documents_do_not_say_stays_uncited(seen):
+    draft, _ = await seen(cell("submit('Ninety years', citations=[])"), form="simple")
+    assert (draft.text, draft.citations) == ("Ninety years", ())
 
 
 async def test_cells_that_do_nothing_turn_after_turn_end_the_work_before_all_calls_are_used(seen):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from second_stage import a_run, cell
+from second_stage import a_run, cell, reading
 
 from funnel.inspector import Inspector
 from funnel.inspector.replies import prose
@@ -71,7 +71,7 @@ def test_words_that_look_a_little_like_a_call_are_prose(text):
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_run_whose_last_reply_is_a_stray_call_has_no_answer(sandbox, call):
-    model = ScriptedLLM([cell("x = 1"), call])
+    model = ScriptedLLM([cell("x = 1"), call, reading("It is not said.", found=False)])
     async with a_run(model, limits=Limits(max_turns=1)) as bench:
         draft = await Inspector(sandbox).answer(bench.run, bench.hits())
     assert (draft.status, draft.text) == ("declined", "No answer was found in 3 documents and 1 turn.")
