@@ -29,13 +29,16 @@ class Addendum(BaseModel):
     match: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = Field(min_length=1)
     purpose: Literal["inspector", "sub_call", "reader"]
     text: _Text
+    form: Form | None = None
+    """The form of the prompt that it belongs to; None means both."""
     canonical: bool = False
     """Whether these models were trained on the prompt of the RLM authors, and end their work as it asks."""
 
-    def applies_to(self, model: str, purpose: str) -> bool:
-        """Return whether this addendum belongs to the prompts of a purpose for a model."""
+    def applies_to(self, model: str, purpose: str, form: Form = "full") -> bool:
+        """Return whether this addendum belongs to the prompts of a purpose, in a form, for a model."""
         name = model.lower()
-        return self.purpose == purpose and any(fnmatchcase(name, glob.lower()) for glob in self.match)
+        fits = self.purpose == purpose and self.form in {None, form}
+        return fits and any(fnmatchcase(name, glob.lower()) for glob in self.match)
 
 
 class _File(BaseModel):
@@ -57,7 +60,7 @@ class Prompts:
 
         Raises: `KeyError` as `render` does.
         """
-        added = [addendum.text for addendum in self.addenda if addendum.applies_to(model, name)]
+        added = [addendum.text for addendum in self.addenda if addendum.applies_to(model, name, form)]
         file = name if form == "full" else f"{name}_simple"
         return "\n\n".join([render(file, **values), *added])
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 import pytest
 
 from funnel.errors import BadSetting
+from funnel.inspector.tools.registry import TOOLS
 from funnel.prompts import advice, render
 from funnel.prompts.addenda import Addendum, Prompts, load, shipped
 from funnel.router.shape import SURE
@@ -65,6 +66,20 @@ def test_every_shipped_addendum_says_where_it_comes_from():
     assert len(comments) == len(shipped().addenda)
     for comment in comments:
         assert any(source in comment for source in ("arXiv ", "huggingface.co/", "The same paper")), comment
+
+
+def test_the_simple_form_is_told_nothing_of_functions_that_it_does_not_name():
+    simple = render("inspector_simple")
+    for each in shipped().addenda:
+        if each.form != "full" and each.purpose == "inspector":
+            assert not [name for name in TOOLS if f"{name}(" in each.text and f"{name}(" not in simple]
+            assert "ub-model" not in each.text
+            assert "ub-call" not in each.text
+
+
+def test_an_addendum_of_one_form_is_left_out_of_the_other():
+    told = shipped().render_for("qwen3:8b", "inspector", form="simple")
+    assert told == render("inspector_simple")
 
 
 def test_without_a_file_the_shipped_addenda_hold():
