@@ -23,8 +23,11 @@ from typing import Any
 _MEMORY_BYTES = 1 << 30
 _PR_SET_PDEATHSIG = 1
 
-_DIVIDED = re.compile(r"(?<=[^\W\d_])(?:\u00ad[ \t]*(?:\r?\n[ \t]*)?|[-\u2010][ \t]*\r?\n[ \t]*)(?=[^\W\d_])")
-"""Where a word is divided: at a soft hyphen, or at a hyphen that ends a line."""
+_DIVIDED = re.compile(
+    r"(?:\u00ad(?<=[^\W\d_].)[ \t]*(?:\r?\n[ \t]*)?|[-\u2010](?<=[^\W\d_].)[ \t]*\r?\n[ \t]*)(?=[^\W\d_])"
+)
+"""Where a word is divided: at a soft hyphen, or at a hyphen that ends a line. The hyphen comes first, before
+the look at the letter in front of it: `re` looks for known characters faster."""
 _HYPHEN_AT_END = re.compile(r"-[ \t]*\r?\n")
 """The common case of `_DIVIDED`; it begins with a character, for which `re` looks ten times faster."""
 _ODD_HYPHENS = ("\u00ad", "\u2010")

@@ -11,10 +11,13 @@ from funnel.workspace.patterns.tokens import Kind, Token
 MIN_LITERAL = 2
 _MAX_LITERALS = 16
 _HYPHENS = frozenset("-\u00ad\u2010")
-_ODD_HYPHENS = ("\u00ad".encode(), "\u2010".encode())
-_HYPHEN_AT_END = re.compile(rb"-[ \t]*\r?\n")
-_DIVIDED = re.compile(rb"(?:\xc2\xad|(?:-|\xe2\x80\x90)[ \t]*\r?\n)[ \t\r\n]*")
-"""All places, in UTF-8, at which the worker puts words together, and some more."""
+_DIVIDED = (
+    re.compile(rb"-[ \t]*\r?\n[ \t\r\n]*"),
+    re.compile(rb"\xc2\xad[ \t\r\n]*"),
+    re.compile(rb"\xe2\x80\x90[ \t]*\r?\n[ \t\r\n]*"),
+)
+"""All places, in UTF-8, at which the worker puts words together, and some more: at a hyphen at the end of a
+line, at a soft hyphen, and at U+2010. Each begins with a character, for which `re` looks ten times faster."""
 _ODD_CASES = ("\u0130".encode(), "\u0131".encode(), "\u017f".encode(), "\u212a".encode())
 """The characters that match an ASCII letter if case is ignored: of i, i, s and k."""
 
@@ -33,8 +36,10 @@ class Needed:
         """Return whether a text (UTF-8) may hold a match; False is sure."""
         if not self.literals or self._holds_one(text):
             return True
-        divided = _HYPHEN_AT_END.search(text) or any(odd in text for odd in _ODD_HYPHENS)
-        if divided and self._holds_one(_DIVIDED.sub(b"", text)):
+        joined = text
+        for divided in _DIVIDED:
+            joined = divided.sub(b"", joined)
+        if joined != text and self._holds_one(joined):
             return True
         return self.folded and not text.isascii() and any(odd in text for odd in _ODD_CASES)
 
