@@ -231,3 +231,41 @@ def test_the_sync_funnel_hears_the_words_too(chat_server, tmp_path):
     with build_sync(RawDocuments(SHOP).as_owner(), settings) as funnel:
         answer = funnel.ask(QUESTION, Options(mode="lookup"), on_event=listen)
     assert "".join(words) == answer.text == ANSWER
+
+
+SMALL = "Refunds take 14 days"
+
+
+def a_small_model(server: ChatServer) -> OpenAIChat:
+    return OpenAIChat("small-1.5b", base_url=server.url, backoff_s=0.001)
+
+
+async def test_the_words_of_a_small_model_come_one_by_one_and_its_citation_after_them(funnels, chat_server):
+    chat_server.script(drip(SMALL, size=4, drip_s=0.05))
+    answer, shown = await asked(funnels(a_small_model(chat_server)))
+    assert "".join(shown) == answer.text == f"{SMALL} [1]"
+    assert len(shown) > 2
+
+
+@pytest.mark.parametrize("reply", [f"Answer: {SMALL}", f'{{"answer": "{SMALL}"}}', f"\n {SMALL}"])
+async def test_labels_and_objects_around_the_words_of_a_small_model_are_not_shown(
+    funnels, chat_server, reply
+):
+    chat_server.script(drip(reply))
+    answer, shown = await asked(funnels(a_small_model(chat_server)))
+    assert "".join(shown) == answer.text == f"{SMALL} [1]"
+
+
+async def test_no_code_of_a_small_model_is_shown(funnels, chat_server):
+    chat_server.script(drip(f'```python\nprint("{SMALL}")\n```'))
+    answer, shown = await asked(funnels(a_small_model(chat_server)))
+    assert (answer.text, shown) == (f"{SMALL} [1]", [])
+
+
+async def test_words_whose_citations_belong_between_them_are_shown_again_with_the_answer(
+    funnels, chat_server
+):
+    chat_server.script(drip(f"{SMALL}. Shipping is not refunded."))
+    answer, shown = await asked(funnels(a_small_model(chat_server)))
+    assert answer.text == f"{SMALL}. [1] Shipping is not refunded. [2]"
+    assert shown[-1] is None
