@@ -15,7 +15,6 @@ from funnel.asker import LOCAL_OWNER, Asker
 from funnel.errors import BadQuestion, UnknownName
 from funnel.findings.store import MAX_EXPOSED
 from funnel.inspector import Inspector
-from funnel.inspector.coverage import MAX_DOCUMENTS
 from funnel.inspector.tools.registry import RESERVED
 from funnel.journal.found import HITS, SEARCH_NOTES
 from funnel.llm.budget import Ledger, Limits
@@ -30,6 +29,7 @@ from funnel.run.lifecycle import PreparedRun, RunLifecycle
 from funnel.run.options import Options, ResumeOptions
 from funnel.run.under_way import UnderWay
 from funnel.sandbox.base import Sandbox
+from funnel.seen import MAX_DOCUMENTS
 from funnel.stored import Stored
 from funnel.text.citations import uncited
 from funnel.trace.events import Event, Sink

@@ -102,6 +102,8 @@ def answer(result: Answer) -> None:
         OUT.print(f"[yellow]{escape(notice)}[/]")
     if result.uncited and result.citations:
         OUT.print(f"[yellow]{escape(_uncited(result.uncited))}[/]")
+    if (rests := _rests_on(result)) is not None:
+        OUT.print(f"[yellow]{escape(rests)}[/]")
     model = SHOWN_MODEL_NAMES.get(result.model, result.model)
     parts = [result.status, model, *([result.sandbox] if result.sandbox else []), usage(result.usage)]
     OUT.print(f"[dim]{escape(' · '.join(parts))}[/]")
@@ -125,6 +127,22 @@ def _uncited(spans: Sequence[Span]) -> str:
     if len(spans) == 1:
         return f"1 statement carries no citation: “{shown}”"
     return f"{len(spans)} statements carry no citation, the first: “{shown}”"
+
+
+def _rests_on(result: Answer) -> str | None:
+    """Return what an answer's statements of absence rest on; None if it has none."""
+    absent = next((span for span in result.uncited if span.absent), None)
+    if absent is None or not result.coverage:
+        return None
+    opened = [each for each in result.coverage if each.read or each.judged]
+    n_chars = sum(each.n_chars for each in opened)
+    seen = sum(min(each.n_chars, each.read + each.judged) for each in opened)
+    first = " ".join(absent.text.split())
+    shown = first if len(first) <= UNCITED_CHARS else f"{first[:UNCITED_CHARS]}…"
+    return (
+        f"“{shown}” rests on {seen:,} of {n_chars:,} characters in {counted(len(opened), 'document')}; "
+        f"{len(result.coverage) - len(opened):,} more were not read"
+    )
 
 
 def _citation(number: int, citation: Citation) -> str:

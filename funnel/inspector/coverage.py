@@ -7,36 +7,25 @@ shown, and in what sub-models were given. It is known from the texts that the ru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from funnel.findings.provenance import Provenance
 from funnel.journal import Journal
+from funnel.seen import Spans, joined, length, most_seen
 from funnel.stored import Stored
 from funnel.text.overlap import stretches
 from funnel.types import DocumentCoverage
 from funnel.workspace.documents import ReadableDocuments, named
 
-MAX_DOCUMENTS = 100
-"""Documents in an answer's coverage: those of which most was seen."""
 MAX_PATTERNS = 3
 """Patterns that are remembered of each document, the latest."""
 MAX_PENDING_CHARS = 2_000_000
 """So many characters of outputs wait until text of documents is looked for in them."""
 PIECE_CHARS = 400_000
 """So many are looked through at a time."""
-MAX_SPANS = 1_000
-"""Spans that are kept of a document, the longest."""
-MAX_GAP = 200
-"""A document is seen whole if no stretch longer than this was left out, and nine tenths were seen."""
-WHOLE_SHARE = 0.9
-_JOINED = 40
-"""Two spans that are no further apart count as one: between them stand spaces or punctuation."""
 _KEPT = "coverage "
-
-Spans = list[tuple[int, int]]
 
 
 @dataclass(slots=True)
@@ -99,6 +88,8 @@ class Coverage:
     def begin(self, given: Iterable[str], opening: str) -> None:
         """Take note of the documents and of the first message of this inspector."""
         self.given |= dict.fromkeys(given)
+        for name in self.given:
+            self._of(name)
         self.shown(opening)
 
     def found(self, hits: Iterable[Mapping[str, Any]]) -> None:
@@ -208,45 +199,6 @@ class Coverage:
         if docs == "all":
             return self._documents.ids
         return [named(each) for each in (docs if isinstance(docs, (list, tuple)) else [docs])]
-
-
-def most_seen(found: Iterable[DocumentCoverage]) -> tuple[DocumentCoverage, ...]:
-    """Return the first of them, those of which most was seen."""
-    ranked = sorted(found, key=lambda each: (-each.read - each.judged, -each.matched, -each.searched))
-    return tuple(ranked[:MAX_DOCUMENTS])
-
-
-def joined(spans: Iterable[tuple[int, int]]) -> Spans:
-    """Return spans in order, with those that touch or nearly touch joined; of too many the longest."""
-    found: Spans = []
-    for start, stop in sorted(spans):
-        if found and start <= found[-1][1] + _JOINED:
-            found[-1] = (found[-1][0], max(stop, found[-1][1]))
-        else:
-            found.append((start, stop))
-    if len(found) > MAX_SPANS:
-        found = sorted(sorted(found, key=lambda span: span[0] - span[1])[:MAX_SPANS])
-    return found
-
-
-def length(spans: Iterable[tuple[int, int]]) -> int:
-    """Return the number of characters in spans that are apart."""
-    return sum(stop - start for start, stop in spans)
-
-
-def gaps(spans: Sequence[tuple[int, int]], n_chars: int) -> Spans:
-    """Return what lies between spans, before the first and after the last."""
-    edges = [(0, 0), *spans, (n_chars, n_chars)]
-    between = ((a, b) for (_, a), (b, _) in pairwise(edges))
-    return [(start, stop) for start, stop in between if start < stop]
-
-
-def is_whole(spans: Sequence[tuple[int, int]], n_chars: int) -> bool:
-    """Return whether spans hold a document but for stretches that are too short to matter."""
-    left = gaps(spans, n_chars)
-    if n_chars <= MAX_GAP:
-        return not n_chars or bool(spans)
-    return all(stop - start <= MAX_GAP for start, stop in left) and length(spans) >= WHOLE_SHARE * n_chars
 
 
 def _key(path: tuple[int, ...]) -> str:

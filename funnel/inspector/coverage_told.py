@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from funnel.inspector.coverage import Coverage, Seen, gaps, is_whole, length
+from funnel.inspector.coverage import Coverage, Seen
 from funnel.inspector.coverage_claims import Claim
+from funnel.seen import gaps, is_whole, length
 from funnel.text.absence import content_words
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentInfo

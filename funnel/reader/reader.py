@@ -18,6 +18,7 @@ from funnel.reader.replies import Reply, read_reply
 from funnel.reader.support import SupportFinder
 from funnel.run.context import NOT_BACKED, Draft, Run
 from funnel.schema import AnswerSchema
+from funnel.seen import coverage_of
 from funnel.text.citations import CitableText, renumber
 from funnel.text.sentences import sentences
 from funnel.trace.kinds import ReplyRejected
@@ -45,6 +46,8 @@ class Reader:
         request, sources, completion = await ask(run, every)
         reading = _Reading(run, request, sources)
         draft = await (reading.plainly(completion) if is_plain(run) else reading.formed(completion))
+        shown = ((each.document_id, each.start, each.text) for each in sources)
+        draft = replace(draft, coverage=coverage_of(hits, shown))
         if not (n_unread := unread(every, sources)):
             return draft
         notice = f"{n_unread} of {len(every)} passages did not fit the prompt and were not read."

@@ -141,6 +141,23 @@ async def test_what_an_answer_states_without_a_citation_is_named(tmp_path):
     assert declined.uncited == ()
 
 
+async def test_a_lookup_says_what_it_read_of_each_document(tmp_path):
+    async with a_funnel(tmp_path, READ) as funnel:
+        answer = await funnel.ask(QUESTION, LOOKUP)
+    seen = {each.document_id: (each.read, each.n_chars) for each in answer.coverage}
+    assert seen["refunds"] == (len(SHOP[0].text), len(SHOP[0].text))
+
+
+async def test_a_deep_answer_says_what_was_seen_of_each_document(tmp_path):
+    async with a_funnel(
+        tmp_path, cell("found = grep('Ada', docs='all')", "print(len(found))"), SUBMIT
+    ) as funnel:
+        answer = await funnel.ask(QUESTION, DEEP)
+    assert {each.document_id: (each.searched, each.matched > 0) for each in answer.coverage} == {
+        "refunds": (1, False), "leases": (1, True), "roth": (1, True),
+    }  # fmt: skip
+
+
 async def test_a_deep_answer_names_its_sandbox(tmp_path):
     async with a_funnel(tmp_path, SUBMIT) as funnel:
         answer = await funnel.ask(QUESTION, DEEP)

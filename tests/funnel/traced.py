@@ -27,7 +27,7 @@ from funnel.trace.kinds import (
     Surroundings,
     TurnStarted,
 )
-from funnel.types import Citation, EndReason, Message, Span, Usage
+from funnel.types import Citation, DocumentCoverage, EndReason, Message, Span, Usage
 
 QUESTION = "When does the lease end?"
 QUOTE = "The lease of Hill House ends in May 2026."
@@ -128,5 +128,6 @@ def _answer(text, calls):
         question=text, text=ANSWER, status="complete", route="deep", route_probability=0.9, reasons=(),
         citations=(cited, replace(cited, quote=text)), usage=usage, model="big", sandbox="monty",
         uncited=(Span(ANSWER.index(UNCITED), len(ANSWER), UNCITED),), notices=(text,),
+        coverage=(DocumentCoverage("leases", text, 4_000, searched=1, matched=2, read=900),),
         surroundings=(Surroundings(BEFORE, AFTER),), end_reason=EndReason.ANSWERED,
     )  # fmt: skip

@@ -20,6 +20,7 @@ function drawAnswer() {
         answer ? h("div", { class: "text" }, marked(answer)) : h("p", { class: "faint" }, "This run gave no answer."),
         begun.error && h("p", { class: "notice bad" }, begun.error),
         asList(answer?.notices).map((notice) => h("p", { class: "notice" }, notice)),
+        answer && covered(asList(answer.coverage).map(asObject)),
         h("ol", { class: "citations", "aria-label": "Citations" }, asList(answer?.citations).map((cited, at) =>
           citation(asObject(cited), at, asObject(asList(answer.surroundings)[at]))))),
       h("aside", { "aria-label": "What it took" }, sums(asObject(answer?.usage)), why(route))));
@@ -31,15 +32,27 @@ function ended(answer) {
   return reason && !["answered", "not_found"].includes(reason) ? `: ${reason}` : "";
 }
 
+/** How much of the documents was seen, in one line that unfolds. */
+function covered(documents) {
+  const seen = ({ read, judged }) => asNumber(read) + asNumber(judged);
+  const opened = documents.filter((document) => seen(document) > 0);
+  if (!documents.length) return null;
+  return h("details", { class: "coverage" },
+    h("summary", {}, `Seen: ${plural(opened.length, "document")} of ${count(documents.length)} that were found or searched`),
+    h("ul", {}, documents.map(({ document_id, title, n_chars, searched, matched, read, judged }) =>
+      h("li", {}, `${title || document_id}: ${count(asNumber(read))} of ${count(asNumber(n_chars))} characters read, `,
+        `${count(asNumber(judged))} judged, ${plural(asNumber(searched), "pattern")}, ${plural(asNumber(matched), "match", "matches")}`))));
+}
+
 /** The answer's text, with markers as buttons and uncited statements underlined. Spans count code points. */
 function marked(answer) {
   const letters = Array.from(asText(answer.text ?? "")), known = asList(answer.citations).length;
   const parts = [];
   let done = 0;
-  for (const { start, stop } of asList(answer.uncited).map(asObject)) {
+  for (const { start, stop, absent } of asList(answer.uncited).map(asObject)) {
     if (!(start >= done && stop > start)) continue;
     parts.push(...markers(letters.slice(done, start).join(""), known),
-      h("span", { class: "uncited", title: "No citation backs this." }, letters.slice(start, stop).join("")));
+      h("span", { class: "uncited", title: absent ? "No citation can back this: it says that nothing is there." : "No citation backs this." }, letters.slice(start, stop).join("")));
     done = stop;
   }
   return [...parts, ...markers(letters.slice(done).join(""), known)];

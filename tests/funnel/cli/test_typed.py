@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from funnel.cli import app, show
 from funnel.cli.show import Screen
 from funnel.text.citations import uncited
-from funnel.types import Answer, Citation, EndReason
+from funnel.types import Answer, Citation, DocumentCoverage, EndReason
 
 QUESTION = "Who signed the lease of Hill House?"
 QUOTE = "Ada Roth signed it."
@@ -77,10 +77,10 @@ def test_a_file_that_holds_no_schema_is_one_line(ask, schema, told):
     assert told in line
 
 
-def an_answer(text, *citations):
+def an_answer(text, *citations, coverage=()):
     return Answer(
         question="?", text=text, status="complete", route="lookup", route_probability=0.1, reasons=(),
-        citations=citations, uncited=uncited(text), end_reason=EndReason.ANSWERED,
+        citations=citations, uncited=uncited(text), coverage=coverage, end_reason=EndReason.ANSWERED,
     )  # fmt: skip
 
 
@@ -118,3 +118,20 @@ def test_where_nothing_is_cited_nothing_is_dim(terminal):
     text = shown(an_answer("We refund. Always."), terminal)
     assert "We refund. Always." in text
     assert "carry no citation" not in text
+
+
+def test_an_absence_is_shown_with_what_it_rests_on(terminal):
+    coverage = (
+        DocumentCoverage("05", "Acme", 32_321, searched=1, read=2_000, judged=100),
+        DocumentCoverage("06", "Beta", 900, searched=1),
+    )
+    text = shown(an_answer("The fee is 7 [1]. No cap is named.", CITED, coverage=coverage), terminal)
+    assert (
+        "“No cap is named.” rests on 2,100 of 32,321 characters in 1 document; 1 more were not read"
+        in text
+    )
+
+
+def test_an_answer_without_an_absence_says_nothing_of_what_was_seen(terminal):
+    coverage = (DocumentCoverage("05", "Acme", 32_321, read=2_000),)
+    assert "rests on" not in shown(an_answer("The fee is 7 [1].", CITED, coverage=coverage), terminal)

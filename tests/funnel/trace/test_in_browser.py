@@ -94,6 +94,13 @@ def test_what_no_citation_backs_is_underlined(show):
     assert uncited.text == UNCITED
 
 
+def test_what_was_seen_of_the_documents_unfolds(show):
+    [seen] = every(show(), "#answer .coverage")
+    assert seen.text == "Seen: 1 document of 1 that were found or searched"
+    one(seen, "summary").click()
+    assert "900 of 4,000 characters read, 0 judged, 1 pattern, 2 matches" in seen.text
+
+
 def test_a_marker_leads_to_its_citation_in_the_document(show):
     page = show()
     one(page, ".marker").click()
