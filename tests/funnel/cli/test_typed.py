@@ -127,8 +127,7 @@ def test_an_absence_is_shown_with_what_it_rests_on(terminal):
     )
     text = shown(an_answer("The fee is 7 [1]. No cap is named.", CITED, coverage=coverage), terminal)
     assert (
-        "“No cap is named.” rests on 2,100 of 32,321 characters in 1 document; 1 more were not read"
-        in text
+        "“No cap is named.” rests on 2,100 of 32,321 characters in 1 document; 1 more were not read" in text
     )
 
 
