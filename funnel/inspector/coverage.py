@@ -17,7 +17,7 @@ from funnel.seen import Spans, joined, length, most_seen
 from funnel.stored import Stored
 from funnel.text.overlap import stretches
 from funnel.types import DocumentCoverage
-from funnel.workspace.documents import ReadableDocuments, named
+from funnel.workspace.documents import ReadableDocuments
 
 MAX_PATTERNS = 3
 """Patterns that are remembered of each document, the latest."""
@@ -104,9 +104,9 @@ class Coverage:
             seen = self._of(name)
             seen.searched += 1
             seen.patterns = [*seen.patterns, str(pattern)][-MAX_PATTERNS:]
-        for match in matches:
-            if isinstance(match.get("id"), str):
-                self._of(match["id"]).matched += 1
+        # All matches of a document count, also those that did not fit into the result.
+        for name, count in {match["id"]: match.get("n_matches", 1) for match in matches}.items():
+            self._of(name).matched += count
 
     def shown(self, text: str) -> None:
         """Take note of a text that the model of this inspector gets to see."""
@@ -198,7 +198,7 @@ class Coverage:
             return list(self.given)
         if docs == "all":
             return self._documents.ids
-        return [named(each) for each in (docs if isinstance(docs, (list, tuple)) else [docs])]
+        return [self._documents.id_of(each) for each in (docs if isinstance(docs, (list, tuple)) else [docs])]
 
 
 def _key(path: tuple[int, ...]) -> str:

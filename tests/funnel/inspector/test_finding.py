@@ -149,3 +149,12 @@ async def test_a_title_that_the_asker_may_not_read_stands_for_nothing(sandbox):
 async def test_a_grep_that_finds_nothing_says_how_much_it_searched(sandbox):
     told = await told_by(sandbox, "grep('nowhere', ignore_case=True, docs='all')", documents=SHELF[:2])
     assert "grep('nowhere') found nothing in 2 documents. Searched: 66 characters." in told
+
+
+async def test_coverage_counts_matches_that_were_not_returned_and_documents_named_by_title(sandbox):
+    none = "submit('No other letter was found.', citations=[])"
+    model = ScriptedLLM([cell("grep('a', docs='Letters')", none), cell(none)])
+    async with a_run(model, documents=[doc("a", "a" * 1_234, title="Letters")]) as bench:
+        draft = await Inspector(sandbox).answer(bench.run, bench.hits())
+    (seen,) = draft.coverage
+    assert (seen.document_id, seen.searched, seen.matched) == ("a", 1, 1_234)
