@@ -13,6 +13,8 @@ from funnel.sandbox.base import HostError
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentHit
 
+EXCERPT_CHARS = 800
+"""How much of a passage is shown."""
 ANSWER = "<answer>"
 """Stands for the answer in examples; a cell that submits it is not run."""
 
@@ -30,7 +32,7 @@ async def describe_simply(
             continue
         # A document may be changed or deleted at any moment; then it is not shown.
         with suppress(HostError):
-            stop = min(passage.stop, passage.start + SIMPLE.n_chars // SIMPLE.n_passages, info.n_chars)
+            stop = min(passage.stop, passage.start + EXCERPT_CHARS, info.n_chars)
             text = await documents.read(info.id, passage.start, stop)
             if trimmed(text):
                 of = f"context[{places[info.id]}]"

@@ -14,7 +14,7 @@ from typing import Any
 
 from funnel.reader.replies import Quote, Reply
 from funnel.reader.support import SupportFinder
-from funnel.text.citations import CitableText, cite, markers_in, renumber_value, span_of
+from funnel.text.citations import CitableText, cite, found_before, markers_in, renumber_value, span_of
 from funnel.text.markers import in_one_form, markers
 from funnel.text.misquotes import locate_misquote
 from funnel.text.sentences import statements
@@ -162,8 +162,11 @@ class _Binding:
 
     def _give(self, place: _Place, quote: int) -> None:
         found = self._located[quote]
-        if found is not None and found[1] not in place.citations:
-            place.citations.append(found[1])
+        if found is not None:
+            # An earlier finding may rest on several spans.
+            several = found_before(self._sources, self._quotes[quote].text)
+            several = several if found[1] in several else [found[1]]
+            place.citations += [each for each in several if each not in place.citations]
 
     def _to_statements(
         self, text: str, spans: Sequence[tuple[int, int]], places: Sequence[_Place], quotes: Iterable[int]
@@ -187,7 +190,12 @@ class _Binding:
         return _Place(at, at, _bare(text[start:stop]), ())
 
     def _support(self, says: str, names: Sequence[int]) -> list[Citation]:
-        """Return citations of the sentences that support a statement, first from the passages it names."""
+        """Return citations of the sentences that support a statement, first from the passages it names.
+
+        What repeats an earlier finding has the spans of that finding.
+        """
+        if says.count(" ") >= SHORT_WORDS and (several := found_before(self._sources, says.rstrip(" .!"))):
+            return several
         named = [number - 1 for number in names]
         found = self._finder.find(says, within=named) if named else ()
         found = found or self._finder.find(says, prefer=named)

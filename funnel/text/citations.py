@@ -66,6 +66,16 @@ def cite(source: CitableText, quote: str) -> Citation | None:
     return span_of(source, *span)
 
 
+def found_before(sources: Iterable[CitableText], text: str) -> list[Citation]:
+    """Return the spans of the earlier findings that a text repeats word for word, in order."""
+    return [
+        span_of(source, known.start - source.start, known.stop - source.start)
+        for source in sources
+        for known in source.known
+        if locate(known.text, text)
+    ]
+
+
 def span_of(source: CitableText, start: int, stop: int) -> Citation:
     """Return the citation of a span of `source.text`."""
     return Citation(

@@ -65,6 +65,20 @@ async def test_words_taken_from_it_are_cited_where_they_were_found(tmp_path):
     ]
 
 
+async def test_what_rests_on_two_places_is_cited_at_both(tmp_path):
+    both = reading(
+        "Refunds take two weeks, without the shipping [1].",
+        (1, "We refund within 14 days."),
+        (1, "Shipping is not refunded."),
+    )
+    again = reading("Refunds take two weeks, without the shipping [1].")
+    async with a_funnel(tmp_path, ScriptedLLM([both])) as funnel:
+        await funnel.ask(FIRST, LOOKUP)
+    async with a_funnel(tmp_path, ScriptedLLM([again])) as funnel:
+        answer = await funnel.ask(SECOND, LOOKUP)
+    assert [c.quote for c in answer.citations] == ["We refund within 14 days.", "Shipping is not refunded."]
+
+
 async def test_a_question_on_another_topic_is_told_nothing(tmp_path):
     _, shown = await asked_twice(tmp_path, "When does the lease of Hill House end?")
     assert KNOWN not in shown

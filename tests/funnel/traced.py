@@ -126,7 +126,7 @@ def _answer(text, calls):
     )  # fmt: skip
     return AnswerGiven(
         question=text, text=ANSWER, status="complete", route="deep", route_probability=0.9, reasons=(),
-        citations=(cited, replace(cited, quote=text)), usage=usage, model="big", sandbox="monty",
+        citations=(cited, replace(cited, quote=text, header=text)), usage=usage, model="big", sandbox="monty",
         uncited=(Span(ANSWER.index(UNCITED), len(ANSWER), UNCITED),), notices=(text,),
         coverage=(DocumentCoverage("leases", text, 4_000, searched=1, matched=2, read=900),),
         surroundings=(Surroundings(BEFORE, AFTER),), end_reason=EndReason.ANSWERED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from chat_server import Reply
@@ -107,6 +108,12 @@ def test_a_statement_without_a_citation_is_dim_and_one_line_says_so(terminal):
     text = shown(an_answer("We refund [1]. Ask [the desk]. Always. [1]", CITED), terminal)
     assert "We refund [1]. \x1b[2mAsk [the desk].\x1b[0m Always. [1]" in text
     assert "1 statement carries no citation: “Ask [the desk].”" in text
+
+
+def test_a_row_of_a_table_is_shown_with_the_header_of_its_columns(terminal):
+    row = replace(CITED, quote="| Heat | 77 |", header="| Item | 2023 |")
+    text = shown(an_answer("It was 77 [1].", row), terminal)
+    assert "“| Item | 2023 | … | Heat | 77 |”" in text
 
 
 def test_of_several_the_first_is_named(terminal):

@@ -115,6 +115,12 @@ def test_a_citation_without_its_surroundings_is_shown_by_its_quote(show):
     assert one(page, "#citation-2 blockquote").get_attribute("textContent") == QUESTION
 
 
+def test_a_row_of_a_table_is_shown_below_the_header_of_its_columns(show):
+    page = show()
+    assert one(page, "#citation-2 .columns").get_attribute("textContent") == QUESTION
+    assert every(page, "#citation-1 .columns") == []
+
+
 def test_a_node_of_the_tree_shows_code_and_output(show):
     page = show()
     one(page, "#branches .k-cell").click()
