@@ -28,6 +28,9 @@ MAX_CUTS = 4
 """How often a prompt is compacted further because the model refuses it as too long."""
 OUTPUT_TOKENS: dict[Form, int] = {"full": 8_192, "simple": 1_024}
 """Most of one reply. The thinking of a reasoning model counts, too; a small model writes short cells."""
+ONE_BLOCK = 'root ::= "```python\\n" line+ "```"\nline ::= [^`#\\n] [^\\n]* "\\n"'
+"""A reply that is one block, in llama.cpp's notation. No line begins as a comment, since a small model that
+has begun with one goes on with others."""
 USUAL_REPLY_TOKENS = 600
 NEARLY_FULL = (
     "This conversation is nearly full: from the next turn on, older outputs are dropped from it. Keep what "
@@ -126,7 +129,13 @@ class Conversation:
         if end := prompt.hint(number):
             line = f"{end}\n\n{line}"
         messages = transcript(prompt.system, prompt.opening, self.turns, line)
-        return Request(messages, "turn", max_output_tokens=OUTPUT_TOKENS[prompt.form], varying=varying)
+        return Request(
+            messages,
+            "turn",
+            max_output_tokens=OUTPUT_TOKENS[prompt.form],
+            varying=varying,
+            grammar=ONE_BLOCK if prompt.form == "simple" else None,
+        )
 
     async def _compact(self, limit: int, session: Session) -> None:
         """Shorten the oldest turns if they pass the limit; then the model is told what its variables hold."""

@@ -27,6 +27,9 @@ def estimated_tokens(text: str) -> int:
 class Request:
     """One call. `schema` is a JSON Schema for the answer, which the endpoint enforces if it can.
 
+    `grammar`: the same as a grammar in the notation of llama.cpp (GBNF), for an answer that is no JSON; only
+    an endpoint that is known to enforce it is sent it.
+
     `varying` is a pair: text at the end of the last message that varies from run to run (the remaining
     budget), and what replaces it in the cache key. Requests that differ only in it share cached answers.
     """
@@ -37,6 +40,7 @@ class Request:
     temperature: float | None = None
     schema: Mapping[str, Any] | None = None
     varying: tuple[str, str] | None = None
+    grammar: str | None = None
 
     def key(self, model: str, endpoint: str) -> str:
         """Return the cache key: equal for two calls if nothing that affects the answer differs."""
@@ -50,6 +54,8 @@ class Request:
             "max_output_tokens": self.max_output_tokens, "temperature": self.temperature,
             "schema": self.schema,
         }  # fmt: skip
+        if self.grammar is not None:
+            parts["grammar"] = self.grammar
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def estimated_input_tokens(self) -> int:

@@ -72,6 +72,11 @@ class Beside:
             return StatedWindow(int(own.group(1)[:9]), cuts=True, certain=True, advice=ADVICE)
         return StatedWindow(OLLAMA_USUAL_WINDOW, cuts=True, certain=False, advice=ADVICE)
 
+    async def takes_grammars(self) -> bool:
+        """Return whether the server is llama.cpp, which keeps a reply to a grammar that it is sent."""
+        props = await self.get("/props")
+        return isinstance(props, Mapping) and "default_generation_settings" in props
+
     async def served_window(self, model: str) -> int | None:
         """Return the window that llama.cpp or LM Studio serves a model with; None if they do not say."""
         if (tokens := window_in(await self.get("/props"))) is not None:

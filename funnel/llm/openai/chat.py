@@ -115,6 +115,7 @@ class OpenAIChat:
         dropped = frozenset({"temperature"} if thinks else ())
         self._parameters = Parameters(Form(limit_name, dropped), extras.body)
         self._marks_ends = False
+        self._takes_grammars: bool | None = None
         self._tier: Tier = tier
         self._flex_from = 0.0
 
@@ -218,6 +219,8 @@ class OpenAIChat:
         body = request_body(self._model, request)
         if self._tier == "priority":
             body[SERVICE_TIER] = self._tier
+        if request.grammar is not None and await self._keeps_to_grammars():
+            body["grammar"] = request.grammar
         attempt = lost = 0
         waits = pauses(self._backoff_s, LONGEST_PAUSE_S)
         while True:
@@ -251,6 +254,12 @@ class OpenAIChat:
             if not failure.too_fast:
                 async with options.while_waiting(Wait(reason, wait_s)):
                     await asyncio.sleep(wait_s)
+
+    async def _keeps_to_grammars(self) -> bool:
+        """Return whether the endpoint is known to keep replies to a grammar; it is asked once."""
+        if self._takes_grammars is None:
+            self._takes_grammars = self._beside.is_near and await self._beside.takes_grammars()
+        return self._takes_grammars
 
     def _cost(self, request: Request) -> Cost:
         """Return what a call may take of a limit of tokens, if the endpoint has stated one."""

@@ -19,7 +19,7 @@ SYSTEM = "the system role"
 """Negotiated like a parameter: without it the system text is put before the first message of the user."""
 LIMITS = {"max_completion_tokens": "max_tokens", "max_tokens": "max_completion_tokens"}
 """Each name of the token limit, and the other one."""
-OPTIONAL = ("stream", "stream_options", "service_tier", SYSTEM, "temperature", "response_format")
+OPTIONAL = ("stream", "stream_options", "service_tier", SYSTEM, "temperature", "grammar", "response_format")
 """What a completion can be had without, as it is tried again: what is most likely refused comes last."""
 
 _MEANT = {

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from jsonschema import validate
 from services.llama_server import LlamaServer
 
 from funnel.errors import ContextTooLong, LLMUnavailable
+from funnel.inspector.conversation import ONE_BLOCK
 from funnel.llm.base import CallOptions, Message, Request
 from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.openai.extras import Extras
@@ -140,3 +142,20 @@ async def test_the_doctor_finds_the_model(llama_server):
     found = await probe(llama_server.url, None)
     assert found.available
     assert llama_server.model in found.detail
+
+
+async def test_a_reply_keeps_to_a_grammar(chat):
+    grammar = 'root ::= "the hen is " ("red" | "white")'
+    completion = await chat.complete(replace(ASK, grammar=grammar))
+    assert completion.text in {"the hen is red", "the hen is white"}
+
+
+async def test_a_turn_of_the_simple_form_is_one_block_whatever_the_model_would_say(chat):
+    completion = await chat.complete(replace(ASK, grammar=ONE_BLOCK, max_output_tokens=64))
+    assert completion.text.startswith("```python\n")
+    assert completion.text.endswith("\n```") or completion.finish_reason == "length"
+
+
+async def test_a_grammar_that_the_server_refuses_is_left_out(chat):
+    completion = await chat.complete(replace(ASK, grammar="root ::= no-such-rule"))
+    assert completion.text

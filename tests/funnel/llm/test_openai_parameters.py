@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from chat_server import Reply, error
@@ -268,3 +269,34 @@ async def test_whole_replies_may_be_asked_for(chat_server):
     await asked(llm, chat_server)
     assert not {"stream", "stream_options"} & chat_server.seen[0].body.keys()
     await llm.close()
+
+
+LLAMA_CPP = {"default_generation_settings": {"n_ctx": 4_096}}
+ONE_WORD = Request((Message("user", "Say it."),), "turn", grammar='root ::= "ok"')
+
+
+async def test_a_grammar_is_sent_only_where_the_server_is_known_to_keep_to_it(chat, chat_server):
+    chat_server.default = Reply("ok")
+    await asked(chat, chat_server, 2, ONE_WORD)
+    assert not any("grammar" in each.body for each in chat_server.seen)
+
+
+async def test_llama_cpp_is_sent_the_grammar_and_is_asked_once_whether_it_is_that(chat, chat_server):
+    chat_server.default = Reply("ok")
+    chat_server.beside["/props"] = LLAMA_CPP
+    await asked(chat, chat_server, 1, ONE_WORD)
+    chat_server.beside.clear()
+    await asked(chat, chat_server, 1, ONE_WORD)
+    assert [each.body["grammar"] for each in chat_server.seen] == ['root ::= "ok"'] * 2
+
+
+async def test_a_grammar_that_is_refused_is_left_out(chat, chat_server):
+    chat_server.beside["/props"] = LLAMA_CPP
+    chat_server.default = picky("grammar", saying="Failed to parse grammar")
+    assert await asked(chat, chat_server, 2, ONE_WORD) == [2, 1]
+
+
+def test_a_grammar_tells_requests_apart_and_none_changes_no_key():
+    bare = replace(ONE_WORD, grammar=None)
+    assert ONE_WORD.key("m", "e") != bare.key("m", "e")
+    assert bare.key("m", "e") == Request(ONE_WORD.messages, "turn").key("m", "e")
