@@ -6,7 +6,8 @@ Compares three uses of memory: none, the cache of completions alone, and the cac
 earlier runs. The models are scripted (findings_workload.py); the figures are counts, the same on every
 machine. The cache helps only if a call is repeated exactly, so there are two kinds of root model: one words
 each sub-call for the current question, as models do; the other always uses the same words. Both passes ask
-the same questions; the second finds every call of the first in the cache.
+the same questions; the second finds every call of the first in the cache. Two more questions each need the
+label of all lines of one document (lines_workload.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from findings_workload import OWN, SAME, Root, Sub, Workload, workload
+from lines_workload import QUESTIONS, LineRoot, LineSub, lines
 
 from funnel.llm.models import Models
 from funnel.memory import InMemory
@@ -75,6 +77,29 @@ async def _one_pass(funnel: Funnel, given: Workload, options: Options, root: Roo
     )
 
 
+async def label_twice(memory: str) -> list[tuple[int, int, bool]]:
+    """Ask both questions about the thousand lines over one memory: root calls, sub-calls, whether right."""
+    given, found = lines(), []
+    options = Options(mode="deep", fresh=memory == NEITHER, learn=memory == FINDINGS)
+    with tempfile.TemporaryDirectory() as folder:
+        root, sub = LineRoot(), LineSub()
+        funnel = Funnel(
+            RawDocuments([given.document]).as_owner(),
+            models=Models(root, sub, prices=PRICES),
+            memory=InMemory(),
+            sandbox=MontySandbox(),
+            trace_dir=Path(folder),
+            router=Router(),
+        )
+        async with funnel:
+            for question in QUESTIONS:
+                before = root.calls, sub.calls
+                answer = await funnel.ask(question, options)
+                right = answer.text == str(given.counts)
+                found.append((root.calls - before[0], sub.calls - before[1], right))
+    return found
+
+
 def count_right(given: Workload, done: Pass) -> int:
     """Count the right answers."""
     pairs = zip(given.questions, done.answers, strict=True)
@@ -104,6 +129,11 @@ async def main() -> None:
                     f"{1 - done.calls / first.calls:8.0%}{done.input_tokens:9,}{done.output_tokens:8,}"
                     f"{count_right(given, done):4}/20  {same}"
                 )
+    print("\ntwo questions that need the label of each of a thousand lines, in batches of fifty")
+    print(f"{'':16}{'question':>9}{'root':>6}{'sub':>6}  right")
+    for memory in (NEITHER, CACHE, FINDINGS):
+        for number, (root_calls, sub_calls, right) in enumerate(await label_twice(memory), start=1):
+            print(f"{memory:16}{number:9}{root_calls:6}{sub_calls:6}  {right}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ a model does not find them all. The root's program first uses the findings in it
 
 from __future__ import annotations
 
+import ast
 import json
 import random
 import re
@@ -133,14 +134,13 @@ _ENDINGS = {
     "one": "said = '; '.join(f'{n}: {values[n]} {unit}' for n in values)",
 }
 _PROGRAM = """```python
-import json
 names, unit, term = {names!r}, {unit!r}, {term!r}
 found = {known!r}
 for name in names:
     if name in found: continue
     for fact in recall(term + " " + name + " contract", k=5):
         if fact["id"] == name.lower() and fact["kind"] == "sub-call" and term in fact["asked"]:
-            said = json.loads(fact["text"])
+            said = fact["value"]
             if said["quote"] in read(fact["id"]):
                 found[name] = said
                 break
@@ -154,7 +154,7 @@ values = {{name: found[name]["value"] for name in names}}
 {ending}
 submit(said + " " + " ".join(cite(name.lower(), quote=found[name]["quote"]) for name in names))
 ```"""
-_FACT = re.compile(r"'(?P<text>\{.*?\})' \(asked: '(?P<asked>.*?)'; '(?P<id>\w+)', \d+, \d+\)")
+_FACT = re.compile(r"(?P<value>\{.*?\}) \(asked: '(?P<asked>.*?)'; '(?P<id>\w+)', \d+, \d+\)")
 
 
 @dataclass
@@ -196,7 +196,7 @@ def _known_facts(opening: str, question: Question) -> Iterator[tuple[str, dict[s
         for fact in _FACT.finditer(known):
             name = fact["id"].capitalize()
             if question.term.name in fact["asked"] and name in question.names:
-                yield name, json.loads(fact["text"].replace("\\n", "\n").replace("\\'", "'"))
+                yield name, ast.literal_eval(fact["value"])
 
 
 @dataclass

@@ -292,7 +292,7 @@ async def _keep_findings(run: Run, draft: Draft) -> None:
     # If a run saw text of more documents, checking who may read all of them would cost too much.
     exposed = await run.documents.exposed(at_most=MAX_EXPOSED)
     if exposed is not None:
-        await run.findings.keep(exposed)
+        await run.findings.keep(exposed, question=run.question)
 
 
 def _uncited(draft: Draft, question: str) -> tuple[Span, ...]:

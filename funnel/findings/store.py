@@ -7,35 +7,44 @@ check that the asker may still read its documents, and that its spans have not c
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
 from funnel.asker import Asker
 from funnel.errors import MemoryFailed
+from funnel.findings import payloads
 from funnel.findings.absences import sound
+from funnel.findings.finding import (
+    FINDINGS,
+    MAX_ASKED_CHARS,
+    MAX_CHARS,
+    MAX_SOURCES,
+    MAX_TITLE_CHARS,
+    Finding,
+    FindingKind,
+    SupportingSpan,
+    Version,
+    load,
+    supporting_span,
+)
+from funnel.findings.gathered import Gathering
 from funnel.memory import layout, terms, text_search
 from funnel.memory.base import TERMS, Memory, Namespace
 from funnel.stored import Stored
 from funnel.text.citations import markers_in, renumber
 from funnel.text.sentences import statements
 from funnel.types import Citation
-from indexes.fingerprint import fingerprint
-
-FindingKind = Literal["note", "sub-call", "child", "answer"]
 
 MAX_FINDINGS = 200
 """Maximum number kept about one document version; the oldest are dropped."""
-MAX_CHARS = 2_000
-MAX_ASKED_CHARS = 500
-MAX_TITLE_CHARS = 200
-MAX_SOURCES = 20
+MAX_TABLES = 20
+"""The same for tables and noted values."""
 MAX_VERSIONS = 1_000
 """Maximum number of document versions whose findings are searched."""
 MAX_FOUND = 200
@@ -43,62 +52,13 @@ MAX_QUERY_CHARS, MAX_QUERY_TERMS = 10_000, 64
 """What of a query is searched for: a finding has 2,000 characters at most."""
 MAX_EXPOSED = 500
 """Findings of a run that saw text of more documents are not stored."""
-_FINDING, _OPENING = "fact/", "opening/"
+_FINDING, _TABLE, _OPENING = "fact/", "table/", "opening/"
+_KEPT = {_FINDING: MAX_FINDINGS, _TABLE: MAX_TABLES}
+"""The beginnings of the keys of findings, and how many of each are kept about a version."""
 _READ = 16
 _AT_ONCE = 16
 _LISTED = 1_000
 _LOG = logging.getLogger(__name__)
-
-Version = tuple[str, str]
-"""A document's id, and the version of its text."""
-
-
-@dataclass(frozen=True, slots=True)
-class SupportingSpan:
-    """A span of a document version; its `fingerprint` shows whether the text has changed.
-
-    `title`: the document's title, since a finding often does not name its subject.
-    """
-
-    document_id: str
-    version: str
-    start: int
-    stop: int
-    fingerprint: str
-    title: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A finding: the answer to what was `asked`, and its sources. `found_at` is in seconds since 1970.
-
-    `exposed`: every document whose text the run had seen when it wrote this, since a model may repeat what it
-    read in a document other than the cited one.
-    """
-
-    kind: FindingKind
-    asked: str
-    text: str
-    sources: tuple[SupportingSpan, ...]
-    found_at: float = 0.0
-    exposed: tuple[str, ...] = ()
-
-    @property
-    def versions(self) -> frozenset[Version]:
-        """The document versions that it rests on."""
-        return frozenset((span.document_id, span.version) for span in self.sources)
-
-    @property
-    def searched(self) -> str:
-        """The text that is searched: titles, what was asked, what was found out."""
-        titles = dict.fromkeys(span.title for span in self.sources)
-        return "\n".join([*titles, self.asked, self.text])
-
-    @property
-    def digest(self) -> str:
-        """A hash that is the same if the same is found out again."""
-        parts = [self.kind, self.asked, self.text, *(list(asdict(span).values()) for span in self.sources)]
-        return fingerprint(json.dumps(parts))
 
 
 class FindingStore:
@@ -122,11 +82,15 @@ class FindingStore:
         self._ttl_s = ttl_s
         self._steady = steady
         self._pending: dict[str, Finding] = {}
+        self.gathering = Gathering()
+        """The tables and noted values of this run."""
 
     def add(self, kind: FindingKind, asked: str, text: str, sources: Iterable[SupportingSpan]) -> None:
         """Add a finding; it is dropped if it has no text or span, too long a text or too many spans."""
         spans = tuple(dict.fromkeys(sources))
-        finding = Finding(kind, asked.strip()[:MAX_ASKED_CHARS], text.strip(), spans)
+        self._pend(Finding(kind, asked.strip()[:MAX_ASKED_CHARS], text.strip(), spans))
+
+    def _pend(self, finding: Finding) -> None:
         if 0 < len(finding.sources) <= MAX_SOURCES and 0 < len(finding.text) <= MAX_CHARS:
             self._pending[finding.digest] = finding
 
@@ -150,12 +114,16 @@ class FindingStore:
             quotes = [each.quote for each in cited]
             self.add("answer", question, renumber(sound(said, partial(_these, quotes)), {})[0], sources)
 
-    async def keep(self, exposed: Collection[str]) -> None:
+    async def keep(self, exposed: Collection[str], *, question: str = "") -> None:
         """Store what was added. If the memory fails, that is lost, and the run goes on.
 
-        `exposed`: every document whose text the run saw or may have seen.
+        `exposed`: every document whose text the run saw or may have seen. `question`: that of the run.
         """
         by_version: dict[Version, list[Finding]] = defaultdict(list)
+        stored: dict[str, bytes] = {}
+        for gathered in self.gathering.drain(question):
+            self._pend(gathered.finding)
+            stored |= {gathered.finding.digest: gathered.payload} if gathered.payload else {}
         findings, self._pending = self._pending, {}
         for pending in findings.values():
             finding = replace(pending, exposed=tuple(exposed))
@@ -163,7 +131,9 @@ class FindingStore:
                 by_version[version].append(finding)
         now = time.time()
         try:
-            await asyncio.gather(*(self._write(version, some, now) for version, some in by_version.items()))
+            await asyncio.gather(
+                *(self._write(version, some, stored, now) for version, some in by_version.items())
+            )
         except MemoryFailed as error:
             _LOG.warning("the findings of a run are not stored: %s", error)
 
@@ -190,7 +160,7 @@ class FindingStore:
 
         async def count(where: Namespace) -> tuple[Namespace, int]:
             async with at_once:
-                return where, len(await self._keys(where))
+                return where, sum([len(await self._keys(where, prefix)) for prefix in _KEPT])
 
         spaces = [self._where(version) for version in sorted(set(versions))]
         counts = {where: n for where, n in await asyncio.gather(*map(count, spaces)) if n}
@@ -202,7 +172,7 @@ class FindingStore:
             some = ranked[first : first + _READ]
             read = (self._memory.get_many(text.where, [text.key]) for text in some)
             for text, found in zip(some, await asyncio.gather(*read), strict=True):
-                finding = _load(found.get(text.key))
+                finding = load(found.get(text.key))
                 # A finding about several documents is stored with each of them.
                 if finding is not None and finding.digest not in seen:
                     seen.add(finding.digest)
@@ -226,34 +196,55 @@ class FindingStore:
         stored = {_OPENING + key: OPENINGS.dump((text, list(exposed)))}
         await self._memory.put_many(self._here, stored, ttl_s=self._ttl_s)
 
-    async def _write(self, version: Version, findings: Iterable[Finding], now: float) -> None:
+    async def payload(self, finding: Finding) -> Any:
+        """Return the value stored beside a finding; None if it is gone. Raises: `MemoryFailed`."""
+        first = finding.sources[0]
+        where = self._where((first.document_id, first.version))
+        return await payloads.load(self._memory, where, finding.digest)
+
+    async def _write(
+        self, version: Version, findings: Sequence[Finding], stored: Mapping[str, bytes], now: float
+    ) -> None:
         """Store findings about one version; one that was found again counts as new."""
+        for prefix, at_most in _KEPT.items():
+            some = [each for each in findings if bool(each.payload) == (prefix == _TABLE)]
+            await self._write_some(version, prefix, some[:at_most], stored, now)
+
+    async def _write_some(
+        self,
+        version: Version,
+        prefix: str,
+        findings: Sequence[Finding],
+        stored: Mapping[str, bytes],
+        now: float,
+    ) -> None:
+        """Store findings of one kind, with the values beside them; the oldest make room for them."""
+        if not findings:
+            return
         where = self._where(version)
-        old = {_digest(key): key for key in await self._keys(where)}
-        new = {f"{_FINDING}{int(now * 1000):015d}-{finding.digest}": finding for finding in findings}
-        new = dict(sorted(new.items())[:MAX_FINDINGS])
-        items = {key: _FINDINGS.dump(replace(finding, found_at=now)) for key, finding in new.items()}
+        old = {_digest(key): key for key in await self._keys(where, prefix)}
+        new = {f"{prefix}{int(now * 1000):015d}-{finding.digest}": finding for finding in findings}
+        items = {key: FINDINGS.dump(replace(finding, found_at=now)) for key, finding in new.items()}
         items |= {TERMS + key: terms.record(finding.searched) for key, finding in new.items()}
+        for finding in findings:
+            first = finding.sources[0]
+            if finding.digest in stored and (first.document_id, first.version) == version:
+                items |= payloads.parts(finding.digest, stored[finding.digest])
         await self._memory.put_many(where, items, ttl_s=self._ttl_s)
         found_again = {_digest(key) for key in new}
         rest = sorted(key for digest, key in old.items() if digest not in found_again)
-        too_many = rest[: max(0, len(rest) + len(new) - MAX_FINDINGS)]
+        too_many = rest[: max(0, len(rest) + len(new) - _KEPT[prefix])]
         gone = {*too_many, *(old[digest] for digest in found_again & old.keys())} - new.keys()
-        await self._memory.delete_many(where, [part for key in sorted(gone) for part in (key, TERMS + key)])
+        removed = [part for key in sorted(gone) for part in (key, TERMS + key)]
+        if prefix == _TABLE:
+            removed += await payloads.keys_of(self._memory, where, map(_digest, too_many))
+        await self._memory.delete_many(where, removed)
 
-    async def _keys(self, where: Namespace) -> list[str]:
-        return await self._memory.scan(where, _FINDING, limit=2 * MAX_FINDINGS)
+    async def _keys(self, where: Namespace, prefix: str) -> list[str]:
+        return await self._memory.scan(where, prefix, limit=2 * MAX_FINDINGS)
 
     def _where(self, version: Version) -> Namespace:
         return layout.findings(self._asker, *version)
-
-
-def supporting_span(citation: Citation, version: str) -> SupportingSpan:
-    """Return the span that a citation of this document version rests on."""
-    title = citation.title[:MAX_TITLE_CHARS]
-    return SupportingSpan(
-        citation.document_id, version, citation.start, citation.stop, fingerprint(citation.quote), title
-    )
 
 
 def _these(quotes: Sequence[str], _statement: str) -> Sequence[str]:
@@ -269,26 +260,17 @@ def _digest(key: str) -> str:
     return key.rpartition("-")[2]
 
 
-def _renamed(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored finding with the present names; spans had a `check`, findings `at` and `given`."""
-    if "given" not in stored:
-        return stored
-    found = {_NAMES.get(name, name): value for name, value in stored.items()}
-    found["sources"] = [
-        {_NAMES.get(name, name): value for name, value in span.items()} for span in stored["sources"]
-    ]
-    return found
-
-
 OPENINGS: Stored[tuple[str, list[str]]] = Stored(tuple[str, list[str]])
 """What a first message told of findings, and the documents that it may come from."""
-_NAMES = {"check": "fingerprint", "at": "found_at", "given": "exposed"}
-_FINDINGS: Stored[Finding] = Stored(Finding, upgrade=_renamed)
 
-
-def _load(stored: bytes | None) -> Finding | None:
-    """Return a stored finding; None if it was removed meanwhile, or a later version wrote it."""
-    try:
-        return None if stored is None else _FINDINGS.load(stored)
-    except ValueError:
-        return None
+__all__ = [
+    "MAX_CHARS",
+    "MAX_TITLE_CHARS",
+    "OPENINGS",
+    "Finding",
+    "FindingKind",
+    "FindingStore",
+    "SupportingSpan",
+    "Version",
+    "supporting_span",
+]

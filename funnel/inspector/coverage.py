@@ -122,6 +122,13 @@ class Coverage:
         elif isinstance(prompt, str):
             self._wait(prompt, by_sub_model=True)
 
+    def recalled(self, findings: Iterable[Mapping[str, Any]]) -> None:
+        """Count the rows of recalled tables, which a sub-model judged in an earlier run."""
+        for found in findings:
+            if rows := found.get("rows"):
+                seen = self._of(found["id"])
+                seen.judged = joined([*seen.judged, *((row["start"], row["stop"]) for row in rows)])
+
     # what was seen
 
     @property

@@ -52,6 +52,8 @@ def fitted(value: Any, schema: Any, root: Mapping[str, Any], depth: int = 0) -> 
         return value
     known = bare.choices(own, root)
     properties = dict(object_items(own.get("properties")))
+    if isinstance(value, list) and own.get("type") == "object" and _holds_list(properties, root):
+        value = dict.fromkeys(properties, value)
     if _is_wrapped(value, own.get("type"), properties, known):
         [inner] = value.values() if isinstance(value, dict) else value
         value = fitted(inner, own, root, depth + 1)
@@ -62,6 +64,12 @@ def fitted(value: Any, schema: Any, root: Mapping[str, Any], depth: int = 0) -> 
     elif isinstance(value, dict):
         value = {key: fitted(item, properties.get(key, {}), root, depth + 1) for key, item in value.items()}
     return value
+
+
+def _holds_list(properties: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    """Whether the only member of an object is a list."""
+    inner = [resolved(each, root) for each in properties.values()]
+    return len(inner) == 1 and isinstance(inner[0], Mapping) and inner[0].get("type") == "array"
 
 
 def _is_wrapped(value: Any, kind: Any, properties: Mapping[str, Any], known: bare.Choices) -> bool:

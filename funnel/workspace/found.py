@@ -98,6 +98,14 @@ class FoundDocuments:
             if await asyncio.to_thread(self._unrecorded.version, name) != version
         ]  # fmt: skip
 
+    async def unchanged(self, versions: Iterable[tuple[str, str]]) -> bool:
+        """Return whether all of these documents have these versions, and the asker may read them."""
+
+        def look() -> bool:
+            return all(self._unrecorded.version(DocumentId(name)) == version for name, version in versions)
+
+        return await asyncio.to_thread(look)
+
     async def find(self, document: object) -> str:
         """Return the id of a document named by its id or by a dict that holds it, such as a hit.
 

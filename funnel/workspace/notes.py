@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from funnel.workspace.workspace import Workspace
 
 
@@ -11,10 +13,17 @@ class Notes:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    async def put(self, key: str, text: str) -> None:
-        """Store a text under a key, in place of any earlier one. Raises: `MemoryFailed`."""
-        await self._workspace.note(key, text)
+    async def put(self, key: str, text: str, *, is_json: bool = False) -> None:
+        """Store a text under a key, in place of any earlier one. `is_json`: it stands for a value.
+
+        Raises: `MemoryFailed`.
+        """
+        await self._workspace.note(key, text, is_json=is_json)
 
     async def all(self) -> dict[str, str]:
-        """Return every note, by key. Raises: `MemoryFailed`."""
+        """Return every note as text, by key. Raises: `MemoryFailed`."""
         return await self._workspace.notes()
+
+    async def values(self) -> dict[str, Any]:
+        """Return every note by key, values as such. Raises: `MemoryFailed`."""
+        return await self._workspace.noted()

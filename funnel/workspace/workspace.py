@@ -8,9 +8,10 @@ needed, since a run cannot reach the documents of another run by naming them.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Self
+from typing import Any, Self
 
 from funnel.asker import Asker
 from funnel.errors import UnknownDocument
@@ -43,6 +44,8 @@ _CANDIDATES = 4
 """How many stretches are searched for their best passage, as a multiple of the passages wanted."""
 _INDEXED_AT_ONCE = 4
 _DOCUMENT, _NOTE = "document/", "note/"
+_IS_JSON = b"\xff"
+"""What a noted value begins with; no text does, in UTF-8."""
 
 
 class Workspace:
@@ -260,17 +263,26 @@ class Workspace:
 
         await asyncio.gather(*map(index, documents))
 
-    async def note(self, key: str, text: str) -> None:
-        """Store a note of this run under `key`, in place of any earlier one."""
-        written = {_NOTE + key: text.encode("utf-8", "surrogatepass")}
+    async def note(self, key: str, text: str, *, is_json: bool = False) -> None:
+        """Store a note of this run under `key`, in place of any earlier one. `is_json`: it is a value."""
+        lead = _IS_JSON if is_json else b""
+        written = {_NOTE + key: lead + text.encode("utf-8", "surrogatepass")}
         if self._may_store is not None:
             self._may_store(sum(len(key) + len(value) for key, value in written.items()))
         await self._memory.put_many(self._here, written, ttl_s=self._ttl_s)
 
     async def notes(self) -> dict[str, str]:
-        """Return every note of this run, by key."""
+        """Return every note of this run as text, by key."""
         found = await self._entries(_NOTE)
-        return {key: text.decode("utf-8", "surrogatepass") for key, text in found.items()}
+        return {key: _note_text(stored) for key, stored in found.items()}
+
+    async def noted(self) -> dict[str, Any]:
+        """Return every note of this run by key, values as such."""
+        found = await self._entries(_NOTE)
+        return {
+            key: json.loads(_note_text(stored)) if stored.startswith(_IS_JSON) else _note_text(stored)
+            for key, stored in found.items()
+        }
 
     def _where(self, document_id: str, version: str) -> Namespace:
         return layout.document(self._asker, document_id, version)
@@ -306,6 +318,10 @@ class Workspace:
         keys = [key async for key in self._keys(prefix)]
         found = await self._memory.get_many(self._here, keys)
         return {key.removeprefix(prefix): found[key] for key in keys if key in found}
+
+
+def _note_text(stored: bytes) -> str:
+    return stored.removeprefix(_IS_JSON).decode("utf-8", "surrogatepass")
 
 
 def _counted(text: str, asked: Sequence[str]) -> tuple[int, tuple[int, ...]]:

@@ -51,6 +51,10 @@ def _record_hits(shared: Shared, _arguments: Arguments, hits: Sequence[Arguments
     shared.coverage.found(hits)
 
 
+def _record_recalled(shared: Shared, _arguments: Arguments, found: Sequence[Arguments]) -> None:
+    shared.coverage.recalled(found)
+
+
 def _record_matches(shared: Shared, arguments: Arguments, matches: Sequence[Arguments]) -> None:
     shared.coverage.grepped(arguments["pattern"], arguments.get("docs"), matches)
     shared.recorder.texts(
@@ -214,6 +218,7 @@ class DocumentTools:
         "check, then cite() one.",
         replayed=always,
         exposes=Exposes.RECORDED,
+        records=_record_recalled,
         bounds=Bounds(chars=MAX_RECALL_CHARS),
     )
     async def recall(self, query: str, k: int = 10) -> list[dict[str, Any]]:

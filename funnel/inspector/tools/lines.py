@@ -149,6 +149,36 @@ def labels_lines(schema: Mapping[str, Any], prompt: str, text: str, *, given_as_
     return given_as_lines or are_numbered(lines) or _EACH.search(prompt) is not None
 
 
+def asks_for_labels(schema: object) -> bool:
+    """Whether an answer, or each item of it, is one of some choices."""
+    if not isinstance(schema, dict):
+        return False
+    found = list_in(schema)
+    items = schema if found is None else found[1].get("items")
+    own = resolved(items, schema)
+    return isinstance(own, Mapping) and (bool(choices(own, schema)) or own.get("type") == "boolean")
+
+
+def items_of_lines(schema: object, prompt: str, text: str, value: object, *, given_as_lines: bool) -> Any:
+    """Return the items of an answer if each is about a line of the text, in order; None if they are not.
+
+    A list that happens to be as long as the text counts only if the prompt asks for each line, and the
+    program numbered them or asked for labels.
+    """
+    lines = lines_of(text)
+    if isinstance(schema, dict) and (found := list_in(schema)) is not None:
+        items = value.get(found[0]) if isinstance(value, dict) and found[0] is not None else value
+        is_label = _is_label(found[1].get("items"), schema)
+    else:
+        numbered_reply = value.splitlines() if isinstance(value, str) and len(lines) > 1 else []
+        items = [NUMBERED.sub("", line).strip() for line in numbered_reply if line.strip()]
+        is_label = bool(items) and are_numbered(lines_of(str(value)))
+    if not isinstance(items, list) or len(items) != len(lines) or len(lines) < 2:  # noqa: PLR2004 - a list
+        return None
+    in_order, each = given_as_lines or are_numbered(lines), _EACH.search(prompt) is not None
+    return list(map(_label, items)) if (in_order or each) and (is_label or (in_order and each)) else None
+
+
 def counted(schema: Mapping[str, Any], n: int) -> dict[str, Any]:
     """Return the schema with the number of items of its list."""
     found = list_in(schema)

@@ -12,6 +12,7 @@ from funnel.inspector.shared import Shared
 from funnel.inspector.tools.arguments import as_list, require_text
 from funnel.inspector.tools.bounds import DOCUMENTS, Bounds
 from funnel.inspector.tools.declaration import Arguments, Exposes, always, tool
+from funnel.inspector.tools.recording import NOTHING, record_answers
 from funnel.inspector.tools.sub_calls import (
     FOUND_NOTHING,
     CallSite,
@@ -82,17 +83,22 @@ def _key(asked: object, over: object) -> str:
     return joint_fingerprint(*(part if isinstance(part, str) else repr(part) for part in (asked, over)))
 
 
+def _as_text(text: object) -> object:
+    """Return a list of lines as the text that they are."""
+    return "\n".join(map(str, text)) if isinstance(text, (list, tuple)) else text
+
+
 def _record_answer(shared: Shared, arguments: Arguments, value: Any) -> None:
-    shared.recorder.sub_call(arguments["prompt"], arguments.get("text"), value)
-    shared.coverage.judged(arguments["prompt"], arguments.get("text"))
+    record_answers(shared.recorder, _asked(arguments), [value], arguments.get("schema"))
+    shared.coverage.judged(arguments["prompt"], _as_text(arguments.get("text")))
 
 
 def _record_answers(shared: Shared, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
+    values = [result["value"] if result["ok"] else NOTHING for result in results]
+    record_answers(shared.recorder, _asked(arguments), values, arguments.get("schema"))
     for (prompt, text), result in zip(_asked(arguments), results, strict=True):
-        if result["ok"]:
-            shared.recorder.sub_call(prompt, text, result["value"])
         if _why_lost(result) is None:
-            shared.coverage.judged(prompt, text)
+            shared.coverage.judged(prompt, _as_text(text))
 
 
 def _record_child(shared: Shared, arguments: Arguments, answer: str) -> None:
@@ -146,7 +152,7 @@ class ModelTools:
         if error.code == LOST:
             self._count(arguments, [str(error)])
         elif FOUND_NOTHING in str(error):
-            self.shared.coverage.judged(arguments["prompt"], arguments.get("text"))
+            self.shared.coverage.judged(arguments["prompt"], _as_text(arguments.get("text")))
 
     def _count_answers(self, arguments: Arguments, results: Sequence[SubCallResult]) -> None:
         self._count(arguments, list(map(_why_lost, results)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -42,8 +43,11 @@ class Submission:
 
 
 def _record_note(shared: Shared, arguments: Arguments, _result: None) -> None:
-    text = arguments["text"]
-    shared.recorder.words("note", arguments["key"], text, shared.cited_in(text))
+    key, noted = arguments["key"], arguments["text"]
+    if isinstance(noted, str):
+        shared.recorder.words("note", key, noted, shared.cited_in(noted))
+    else:
+        shared.recorder.noted(key, noted)
 
 
 @dataclass
@@ -100,20 +104,22 @@ class ReportTools:
 
     def _count_note(self, arguments: Arguments, _result: None) -> None:
         """Count a note, which is stored and traced like printed output, in every attempt of the run."""
-        self.run.ledger.take_output(sum(map(len, arguments.values())))
+        self.run.ledger.take_output(len(arguments["key"]) + len(_note_text(arguments["text"])))
 
     @tool(
-        prompt="- `note(key, text)`,",
+        prompt="- `note(key, text)` (or a list, dict, number),",
         # Not written again: a child whose result is replayed wrote its own later, maybe under the same key.
         replayed=always,
         exposes=Exposes.NOTHING,
         records=_record_note,
         then=_count_note,
-        bounds=Bounds(chars=2 * MAX_NOTE_CHARS),
+        bounds=Bounds(chars=2 * MAX_NOTE_CHARS, parts=MAX_ANSWER_PARTS),
     )
-    async def note(self, key: str, text: str) -> None:
-        """Keep a text for later turns, and for the answer if the budget ends first."""
-        require_text(key=key, text=text)
+    async def note(self, key: str, text: Any) -> None:
+        """Keep a text or a value for later turns, and for the answer if the budget ends first."""
+        is_text = isinstance(text, str)
+        require_text(key=key, **({"text": text} if is_text else {}))
+        text = _note_text(text)
         if len(key) > MAX_NOTE_KEY_CHARS or len(text) > MAX_NOTE_CHARS:
             raise HostError(
                 f"a note has at most {MAX_NOTE_CHARS:,} characters and its key {MAX_NOTE_KEY_CHARS}: "
@@ -121,13 +127,13 @@ class ReportTools:
             )
         if self.run.ledger.remaining_output_chars() == 0:
             raise HostError(f"{self.run.ledger.out_of_output()} No more is noted: submit what you have")
-        await self.run.notes.put(key, text)
+        await self.run.notes.put(key, text, is_json=not is_text)
         self.run.events.point(NoteWritten(key=key, text=text), parent=self.parent)
 
     @tool(prompt="`notes()`: kept if the budget ends.", replayed=always, exposes=Exposes.NOTHING)
-    async def notes(self) -> dict[str, str]:
-        """Return every note of this run, by key."""
-        return await self.run.notes.all()
+    async def notes(self) -> dict[str, Any]:
+        """Return every note of this run, by key; a value comes back as JSON has it."""
+        return await self.run.notes.values()
 
     @tool(prompt="`last_output()`, whole.", exposes=Exposes.NOTHING)
     async def last_output(self) -> str:
@@ -200,6 +206,18 @@ class ReportTools:
         ):
             return None
         return await Doubts(self.run.documents, self.shared.coverage, self.question).about(made, left)
+
+
+def _note_text(noted: Any) -> str:
+    """Return a note as text. Raises: `HostError` if it is nothing, or no value of JSON."""
+    if isinstance(noted, str):
+        return noted
+    if noted is None:
+        raise HostError("text is None; note a text, a number, a list or a dict")
+    try:
+        return json.dumps(noted, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise HostError("the value holds nan or inf, which JSON lacks; note None or text there") from None
 
 
 async def _check(answer: Any, schema: AnswerSchema) -> None:

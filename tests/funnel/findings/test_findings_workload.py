@@ -18,7 +18,7 @@ def benchmark():
         import findings  # noqa: PLC0415 - a script, found by its folder
 
         yield findings
-        for name in ("findings", "findings_workload"):
+        for name in ("findings", "findings_workload", "lines_workload"):
             sys.modules.pop(name, None)
 
 
@@ -38,3 +38,9 @@ async def test_sub_calls_in_the_same_words_are_found_in_the_cache_too(benchmark)
     [learnt] = await benchmark.passes(given, benchmark.FINDINGS, wording=benchmark.SAME)
     assert cached.answers == learnt.answers
     assert cached.calls == learnt.calls == 20 + 40
+
+
+async def test_labels_of_a_thousand_lines_are_paid_for_once(benchmark):
+    """Both questions take three turns of the root; the labels are twenty batches of fifty lines."""
+    assert await benchmark.label_twice(benchmark.CACHE) == [(3, 20, True), (3, 20, True)]
+    assert await benchmark.label_twice(benchmark.FINDINGS) == [(3, 20, True), (3, 0, True)]
