@@ -35,13 +35,13 @@ async def checked(run: Run, draft: Draft) -> Draft:
     for number, citation in enumerate(draft.citations, start=1):
         if (supported := await _supported(run, citation)) is not None:
             kept[number] = [supported]
-    lost = len(draft.citations) - len(kept)
+    n_cited = len(draft.citations)
+    lost = n_cited - len(kept)
     if [each for some in kept.values() for each in some] != list(draft.citations):
         draft = _renumbered(draft, kept)
     if lost:
         notice = (
-            f"{lost} of {len(draft.citations) + lost} citations were dropped: "
-            "the documents no longer say so at these places."
+            f"{lost} of {n_cited} citations were dropped: the documents no longer say so at these places."
         )
         draft = replace(draft, notices=(*draft.notices, notice))
         if not draft.citations and draft.status == "complete":
@@ -60,8 +60,10 @@ async def _supported(run: Run, citation: Citation) -> Citation | None:
 
 
 def _as_row(citation: Citation, around: str, first: int) -> Citation:
-    found = tables(around, is_cut=first > 0)
     start, stop = citation.start - first, citation.stop - first
+    # The last line may be half a row.
+    whole = around[: max(around.rfind("\n"), stop)]
+    found = tables(whole if len(around) == stop + MAX_ROW_CHARS else around, is_cut=first > 0)
     row = row_at(found, start, stop)
     if row is None:
         return citation

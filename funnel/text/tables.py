@@ -70,7 +70,10 @@ def tables(text: str, *, is_cut: bool = False) -> list[Table]:
     """
     found: list[Table] = []
     block = _Block(text)
-    for start, stop in _lines(text):
+    lines = _lines(text)
+    if is_cut:
+        next(lines, None)  # it may be half a row
+    for start, stop in lines:
         if not block.takes(start, stop):
             found += block.tables()
             block = _Block(text)

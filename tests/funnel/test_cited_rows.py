@@ -7,6 +7,7 @@ from second_stage import a_run, doc
 
 from funnel import verification
 from funnel.llm.scripted import ScriptedLLM
+from funnel.reader.reader import NOT_BACKED
 from funnel.run.context import Draft
 from funnel.types import Citation, EndReason
 
@@ -40,6 +41,23 @@ async def test_the_header_may_be_thousands_of_characters_above_the_row():
     assert [(c.quote, c.header) for c in draft.citations] == [("thing 899\t899,000", "Item\tPrice")]
 
 
+@pytest.mark.parametrize("n", [900, 3_000], ids=["with a header", "with one too far away"])
+async def test_a_row_in_the_middle_of_a_long_list_of_values_is_found(n):
+    text = "name,city,age\n" + "\n".join(f"name{i},city{i},{i}" for i in range(n))
+    draft = await checked(text, cited(text, f"city{n - 50}"))
+    (citation,) = draft.citations
+    assert citation.quote == f"name{n - 50},city{n - 50},{n - 50}"
+    assert citation.header in {"name,city,age", ""}
+    assert (citation.header == "") == (n == 3_000)
+
+
+async def test_of_several_citations_those_that_are_lost_are_counted():
+    text = f"{TEXT}\n\nNothing else."
+    citations = [cited(text, quote) for quote in ("77", "88", "Nothing else.")]
+    draft = await checked(text, *citations, stored=text.replace("Nothing else.", "Something else"))
+    assert draft.notices[0].startswith("1 of 3 citations were dropped")
+
+
 async def test_a_header_that_is_too_far_away_is_not_guessed():
     rows = "\n".join(f"thing {i}\tred {i}" for i in range(2_000))
     text = f"Item\tColour\n{rows}"
@@ -67,9 +85,8 @@ async def test_the_header_itself_has_no_header():
 async def test_a_row_that_is_no_longer_stored_is_not_cited():
     draft = await checked(TEXT, cited(TEXT, "77"), stored=TEXT.replace("77", "99"))
     assert draft.citations == ()
-    assert draft.notices == (
-        "1 of 1 citations were dropped: the documents no longer say so at these places.",
-    )
+    dropped = "1 of 1 citations were dropped: the documents no longer say so at these places."
+    assert draft.notices == (dropped, NOT_BACKED)
 
 
 async def test_markers_in_a_value_follow_their_rows():

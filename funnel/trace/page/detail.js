@@ -70,7 +70,7 @@ function block(title, text, { unfolded = true, draw = (part) => [part] } = {}) {
 }
 
 const HOST_FUNCTIONS = "llm_query llm_query_batched rlm_query rlm_query_batched read grep search documents note notes "
-  + "cite budget last_output recall submit";
+  + "cite budget last_output recall submit outline definitions references";
 const KEYWORDS = "False None True and as assert async await break class continue def del elif else except finally for "
   + "from global if import in is lambda nonlocal not or pass raise return try while with yield";
 const oneOf = (words) => words.replaceAll(" ", "|");
