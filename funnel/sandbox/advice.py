@@ -160,6 +160,7 @@ _RULES: tuple[tuple[str, _Advise], ...] = (
     (r"argument of type 'NoneType' is not|object of type 'NoneType' has no len", _of_none),
     (_LISTS, _of_list),
     (r"string indices must be integers", _of_text),
+    (r"can only concatenate (list|tuple)", _says("Write xs.extend(ys), or list(xs) + list(ys).")),
     (r"unhashable type: 'dict'", _says('Use what names it as key: d["id"]; or json.dumps(d).')),
     (r"unhashable type: '(list|set)'", _says("Use tuple(x) as key, or in a set.")),
     (

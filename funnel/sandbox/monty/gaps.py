@@ -119,6 +119,13 @@ _BUILT_IN: Mapping[str, str] = {
 }
 """Built-in functions that the engine lacks, by the unit that has them."""
 _COMPARED = frozenset({"sorted", "min", "max"})
+_OF_BUILT_IN: Mapping[str, str] = {
+    **dict.fromkeys(("round", "pow", "bytes"), "+number"),
+    **dict.fromkeys(("getattr", "hasattr"), "+bound"),
+    **dict.fromkeys(_COMPARED, "+compare"),
+    "print": "+sys",
+}
+"""Built-in functions that the engine has with fewer arguments, by the unit that has ours."""
 _RE_FLAGS: Mapping[str, int] = {
     "compile": 1, "search": 2, "match": 2, "fullmatch": 2, "findall": 2, "finditer": 2, "split": 3, "sub": 4,
 }  # fmt: skip
@@ -172,17 +179,17 @@ class Gaps:
 
     def _function(self, call: ast.Call, func: ast.Name, name: str) -> list[Edit]:
         """Rewrite a call of a built-in function that needs it."""
-        if name == "round" and (len(call.args) > 1 or call.keywords):
-            return self.text.name(func, self._use("+number", "round"))
-        if name == "pow" and len(call.args) > 2:  # noqa: PLR2004 - pow(base, exponent, modulus)
-            return self.text.name(func, self._use("+number", "pow"))
-        if name == "bytes" and len(call.args) == 1 and not isinstance(call.args[0], ast.Constant):
-            return self.text.name(func, self._use("+number", "bytes"))
-        if name in {"getattr", "hasattr"} and len(call.args) > 1:
-            return self.text.name(func, self._use("+bound", name))
-        if name in _COMPARED and "cmp_to_key" in self.code:
-            return self.text.name(func, self._use("+compare", name))
-        return []
+        n_args = len(call.args)
+        needed = {
+            "round": n_args > 1 or bool(call.keywords),
+            "pow": n_args > 2,  # noqa: PLR2004 - pow(base, exponent, modulus)
+            "bytes": n_args == 1 and not isinstance(call.args[0], ast.Constant),
+            "getattr": n_args > 1,
+            "hasattr": n_args > 1,
+            "print": any(word.arg == "file" and not self._is_stream(word.value) for word in call.keywords),
+            **dict.fromkeys(_COMPARED, "cmp_to_key" in self.code),
+        }
+        return self.text.name(func, self._use(_OF_BUILT_IN[name], name)) if needed.get(name) else []
 
     def _method(self, call: ast.Call, attribute: ast.Attribute) -> list[Edit]:
         name, owner = attribute.attr, attribute.value

@@ -205,6 +205,10 @@ HINTS: tuple[Hint, ...] = (
         "Operators of own classes are few: use a method, x.size(), or x = x + y.",
     ),
     Hint(
+        r"time data .* does not match format '(?!.*%[djyYbB])",
+        "Give strptime a date, too: datetime.strptime('2000-01-01 ' + t, '%Y-%m-%d %H:%M').",
+    ),
+    Hint(
         r"'(timetuple|ctime|fromisocalendar|fromordinal)'",
         "Use d.strftime('%j') for the day of the year, d.isocalendar() for the week, d + timedelta(days=n).",
     ),

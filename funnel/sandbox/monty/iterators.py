@@ -7,6 +7,7 @@ that is assigned or returned could be gone through twice, which an iterator cann
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Collection, Iterator
 
 from funnel.sandbox.monty.edits import Edit, Text
@@ -15,30 +16,47 @@ _LISTED = frozenset({"map", "zip", "enumerate", "filter", "reversed"})
 ENDLESS = frozenset({"count", "cycle"})
 
 
-def iterator_edits(text: Text, node: ast.AST, own: Collection[str]) -> Iterator[Edit]:
-    """Wrap what is assigned, returned or passed to `next` in `iter(...)`."""
+def iterator_edits(text: Text, node: ast.AST, own: Collection[str], host: Collection[str]) -> Iterator[Edit]:
+    """Wrap what is kept or passed on in `iter(...)`.
+
+    Left as it is where it is gone through at once: by a loop, a built-in function, a method, or a function of
+    the `host`, which takes lists only.
+    """
     match node:
-        case (
-            ast.Assign(value=ast.expr() as value)
-            | ast.AnnAssign(value=ast.expr() as value)
-            | ast.NamedExpr(value=value)
-            | ast.Return(value=ast.expr() as value)
-        ):
-            parts = value.elts if isinstance(value, ast.Tuple) else [value]
-            for part in parts:
-                yield from _wrapped(text, part, own)
         case ast.Call(func=ast.Name(id="next"), args=[first, *_]) if "next" not in own:
             if isinstance(first, ast.GeneratorExp):
                 yield from _next(text, node, first)
             else:
                 yield from _wrapped(text, first, own)
-        case _:
+        case ast.Call(func=ast.Name(id=name)) if name not in host and (
+            name in own or not hasattr(builtins, name)
+        ):
+            for argument in (*node.args, *(word.value for word in node.keywords)):
+                yield from _wrapped(text, argument, own, alone=len(node.args) + len(node.keywords) == 1)
+        case (
+            ast.Call()
+            | ast.For()
+            | ast.AsyncFor()
+            | ast.comprehension()
+            | ast.Starred()
+            | ast.Compare()
+            | ast.Expr()
+            | ast.FormattedValue()
+            | ast.YieldFrom()
+            | ast.keyword()
+        ):
             pass
+        case _:
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, ast.expr):
+                    yield from _wrapped(text, child, own)
 
 
-def _wrapped(text: Text, node: ast.expr, own: Collection[str]) -> Iterator[Edit]:
+def _wrapped(text: Text, node: ast.expr, own: Collection[str], *, alone: bool = False) -> Iterator[Edit]:
+    """Wrap an expression. `alone`: the parentheses of a generator may be those of the call around it."""
     if is_listed(node, own):
-        yield from text.around(node, "iter(", ")")
+        inner = alone and isinstance(node, ast.GeneratorExp)
+        yield from text.around(node, "(iter(" if inner else "iter(", "))" if inner else ")")
 
 
 def is_listed(node: ast.expr, own: Collection[str]) -> bool:

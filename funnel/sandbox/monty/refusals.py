@@ -58,6 +58,14 @@ def _refusals(tree: ast.Module) -> Iterator[Refusal]:
                 yield from _of_dict(node)
             case ast.Call():
                 yield from _of_pattern(node)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield from _of_deleted(node)
+            case ast.ListComp(elt=ast.GeneratorExp() as inner) | ast.SetComp(elt=ast.GeneratorExp() as inner):
+                yield Refusal(
+                    inner.lineno,
+                    "a generator inside of a comprehension is evaluated at once here",
+                    "Write a list of lists: [[x for x in xs] for xs in rows].",
+                )
             case _:
                 pass
 
@@ -118,6 +126,19 @@ def _without_bases(node: ast.ClassDef) -> str:
         ),
     }
     return known.get(base, "Inheritance is missing: use a plain class, a @dataclass, a dict or functions.")
+
+
+def _of_deleted(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Refusal]:
+    """Refuse to use a name of a function after `del`, which only makes it None here."""
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    for deleted in (node for node in names if isinstance(node.ctx, ast.Del)):
+        later = [node for node in names if node.id == deleted.id and node.lineno > deleted.lineno]
+        if later and not any(isinstance(node.ctx, ast.Store) for node in later):
+            yield Refusal(
+                later[0].lineno,
+                f"the name {deleted.id} is used after its del",
+                f"Leave out del {deleted.id}.",
+            )
 
 
 def _of_dict(node: ast.Dict) -> Iterator[Refusal]:

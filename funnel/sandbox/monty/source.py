@@ -90,7 +90,7 @@ def prepare(code: str, seen: Seen | None = None) -> Cell:
             edits += _async_with(text, node, modules)
         else:
             edits += gaps.edits(node)
-            edits += iterator_edits(text, node, own)
+            edits += iterator_edits(text, node, own, seen.functions)
     ready = text.edited(edits) if edits else code
     calls = awaited(ready, parsed(ready) if edits else tree)
     return Cell(ready, code, tuple(sorted(modules)), frozenset(start for start, _ in calls), bound, known)

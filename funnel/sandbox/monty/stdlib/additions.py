@@ -186,10 +186,17 @@ def _make():
         pass
     def setrecursionlimit(limit):
         pass
+    def shown(*values, sep=" ", end="\\n", file=None, flush=False):
+        if file is None or type(file).__name__ == "TextIOWrapper" or not hasattr(file, "write"):
+            print(*values, sep=sep, end=end, file=file)
+        else:
+            text = (" " if sep is None else sep).join([str(value) for value in values])
+            file.write(text + ("\\n" if end is None else end))
     m.write = write
     m.writelines = writelines
     m.flush = flush
     m.setrecursionlimit = setrecursionlimit
+    m.print = shown
     return m
 """
 
