@@ -38,18 +38,13 @@ def awaited_calls(code: str) -> frozenset[tuple[int, int]]:
 
     `code` must be `normalised`; the offsets are in its UTF-8.
     """
-    return awaited(code, parsed(code))
-
-
-def awaited(code: str, tree: ast.Module | None) -> frozenset[tuple[int, int]]:
-    """Return the same of source that is parsed already."""
-    if tree is None or not re.search(r"\bawait\b|\basyncio\b", code):
+    if not re.search(r"\bawait\b|\basyncio\b", code) or (tree := parsed(code)) is None:
         return frozenset()
-    text = Text(code)
-    gathered = {name for node in ast.walk(tree) for name in _gathered_names(node)}
+    text, nodes = Text(code), list(ast.walk(tree))
+    gathered = {name for node in nodes for name in _gathered_names(node)}
     return frozenset(
         text.span(call)
-        for node in ast.walk(tree)
+        for node in nodes
         for expression in _awaited_expressions(node, gathered)
         for call in _outer_calls(expression)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from funnel.sandbox.monty.edits import Edit, Text
 from funnel.sandbox.monty.stdlib import ADDED, REPLACED, SOURCES, added, shim_name
@@ -53,13 +53,13 @@ def import_from_edits(text: Text, node: ast.ImportFrom, modules: set[str]) -> It
     yield text.statement(node, "; ".join(parts))
 
 
-def aliases(tree: ast.Module, before: Mapping[str, str], bound: frozenset[str]) -> dict[str, str]:
+def aliases(nodes: Iterable[ast.AST], before: Mapping[str, str], bound: frozenset[str]) -> dict[str, str]:
     """Return the names that mean one of the engine's modules in a cell and after it.
 
     `bound`: what the cell binds; a name that it binds to anything else means no module.
     """
     found = {name: module for name, module in before.items() if name not in bound}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 module = alias.name if alias.asname else alias.name.partition(".")[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from funnel.sandbox.monty.edits import Edit, Text
 
@@ -59,7 +59,7 @@ def _wrapped(text: Text, node: ast.expr, own: Collection[str], *, alone: bool = 
         yield from text.around(node, "(iter(" if inner else "iter(", "))" if inner else ")")
 
 
-def is_listed(node: ast.expr, own: Collection[str]) -> bool:
+def is_listed(node: ast.AST, own: Collection[str]) -> bool:
     """Return whether the engine makes a list of what is an iterator in CPython."""
     match node:
         case ast.GeneratorExp():
@@ -78,9 +78,9 @@ def _next(text: Text, node: ast.Call, generator: ast.GeneratorExp) -> Iterator[E
     yield Edit(stop - 1, stop, "]))" if shared else "])")
 
 
-def endless(tree: ast.Module, own: Collection[str]) -> ast.expr | None:
+def endless(nodes: Iterable[ast.AST], own: Collection[str]) -> ast.expr | None:
     """Return an expression that the engine would evaluate without end, as over `count()`; None if none is."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.GeneratorExp(generators=[first, *_]) | ast.ListComp(generators=[first, *_]):
                 if _is_endless(first.iter) and isinstance(node, ast.GeneratorExp):

@@ -21,9 +21,9 @@ _BUILTINS = frozenset({
 })  # fmt: skip
 
 
-def taken(tree: ast.Module) -> frozenset[str]:
+def taken(nodes: Iterable[ast.AST]) -> frozenset[str]:
     """Return the names that code binds or deletes anywhere."""
-    return frozenset(name for node in ast.walk(tree) for name in _bound(node))
+    return frozenset(name for node in nodes for name in _bound(node))
 
 
 def _bound(node: ast.AST) -> Iterable[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from funnel.sandbox.monty.iterators import endless
@@ -36,10 +36,10 @@ class Refusal:
     hint: str
 
 
-def refusal(tree: ast.Module, own: Collection[str]) -> Refusal | None:
+def refusal(nodes: Sequence[ast.AST], own: Collection[str]) -> Refusal | None:
     """Return the first thing in a cell's source that must not run; None if there is nothing."""
-    found = next(_refusals(tree), None)
-    if found is None and (forever := endless(tree, own)) is not None:
+    found = next(_refusals(nodes), None)
+    if found is None and (forever := endless(nodes, own)) is not None:
         return Refusal(
             forever.lineno,
             "an endless iterator would be gone through to its end here",
@@ -48,9 +48,10 @@ def refusal(tree: ast.Module, own: Collection[str]) -> Refusal | None:
     return found
 
 
-def _refusals(tree: ast.Module) -> Iterator[Refusal]:
-    yield from _of_ordered(tree)
-    for node in ast.walk(tree):
+def _refusals(nodes: Sequence[ast.AST]) -> Iterator[Refusal]:
+    if any(getattr(node, "id", getattr(node, "attr", "")) == "OrderedDict" for node in nodes):
+        yield from _of_ordered(nodes)
+    for node in nodes:
         match node:
             case ast.ClassDef():
                 yield from _of_class(node)
@@ -192,16 +193,16 @@ def _has_width(pattern: str) -> bool:
     return bool(re.sub(r"\(\?<?[=!](?:[^()\\]|\\.)*\)|\\[bBAZ]|[\^$]|\(\?[a-z]+\)|[|()]", "", pattern))
 
 
-def _of_ordered(tree: ast.Module) -> Iterator[Refusal]:
+def _of_ordered(nodes: Sequence[ast.AST]) -> Iterator[Refusal]:
     """Refuse to show an OrderedDict, which is a dict in the engine and would be shown as one."""
     names = {
         target.id
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Assign) and _is_ordered(node.value, set())
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Call(func=ast.Name(id=("print" | "repr" | "str")), args=shown):
                 pass

@@ -12,11 +12,11 @@ import builtins
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from funnel.sandbox.monty.awaiting import awaited, parsed
+from funnel.sandbox.monty.awaiting import awaited_calls, parsed
 from funnel.sandbox.monty.edits import Edit, Text
 from funnel.sandbox.monty.gaps import Gaps, dataclass_fields
 from funnel.sandbox.monty.imports import KNOWN, aliases, import_edits, import_from_edits
-from funnel.sandbox.monty.iterators import iterator_edits
+from funnel.sandbox.monty.iterators import is_listed, iterator_edits
 from funnel.sandbox.monty.names import taken
 from funnel.sandbox.monty.refusals import Refusal, refusal
 from funnel.sandbox.monty.stdlib import added, shim_name
@@ -68,16 +68,20 @@ def prepare(code: str, seen: Seen | None = None) -> Cell:
     tree = parsed(code)
     if tree is None:
         return Cell(code, code, aliases=seen.aliases)
-    text, bound = Text(code), taken(tree)
-    own = seen.bound | bound | _arguments(tree)
-    if (refused := refusal(tree, own)) is not None:
+    nodes = list(ast.walk(tree))  # once, as it takes most of the time of all this
+    text, bound = Text(code), taken(nodes)
+    mine = bound.union(node.arg for node in nodes if isinstance(node, ast.arg))
+    own = seen.bound | mine
+    if (refused := refusal(nodes, own)) is not None:
         return Cell(code, code, aliases=seen.aliases, refused=refused)
     modules: set[str] = set()
-    known = aliases(tree, seen.aliases, _arguments(tree) | bound)
+    known = aliases(nodes, seen.aliases, mine)
+    makes_iterators = any(is_listed(node, own) for node in nodes)
     gaps = Gaps(text, known, own, code, modules)
     edits = _echo(text, tree)
-    top = frozenset(id(node) for node in _top_level(tree.body))
-    for node in ast.walk(tree):
+    deletes = any(isinstance(node, ast.Delete) for node in nodes)
+    top = frozenset(id(node) for node in _top_level(tree.body)) if deletes else frozenset()
+    for node in nodes:
         if isinstance(node, ast.Import):
             edits += import_edits(text, node, modules)
         elif isinstance(node, ast.ImportFrom):
@@ -90,19 +94,16 @@ def prepare(code: str, seen: Seen | None = None) -> Cell:
             edits += _async_with(text, node, modules)
         else:
             edits += gaps.edits(node)
-            edits += iterator_edits(text, node, own, seen.functions)
+            if makes_iterators:
+                edits += iterator_edits(text, node, own, seen.functions)
     ready = text.edited(edits) if edits else code
-    calls = awaited(ready, parsed(ready) if edits else tree)
+    calls = awaited_calls(ready)
     return Cell(ready, code, tuple(sorted(modules)), frozenset(start for start, _ in calls), bound, known)
 
 
 def normalised(code: str) -> str:
     """Return the source as valid UTF-8 text with one kind of line ending."""
     return code.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _arguments(tree: ast.Module) -> frozenset[str]:
-    return frozenset(node.arg for node in ast.walk(tree) if isinstance(node, ast.arg))
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
