@@ -61,6 +61,7 @@ class Doubts:
             unseen = [info for info in unseen if not seen.get(info.id, Seen()).searched]
         if not unseen and len(infos) >= total:
             return None
+        unseen.sort(key=lambda info: -seen.get(info.id, Seen()).matched)
         return self._told(claims[0], _Rest(unseen, seen, total, left))
 
     async def _scope(self, text: str) -> tuple[list[DocumentInfo], int]:
@@ -102,7 +103,7 @@ class Doubts:
             if length(left_out) <= SHORT_CHARS:
                 return "; ".join(f"print(read({one.id!r}, {a}, {b}))" for a, b in left_out[:MAX_GAPS])
         tried = " ".join(pattern for each in rest.seen.values() for pattern in each.patterns).lower()
-        words = content_words(self._question, claim.text)
+        words = content_words(self._question) or content_words(claim.text)
         untried = [_stem(word) for word in words if word[:STEM_CHARS] not in tried]
         docs = '"all"' if one is None else repr(one.id)
         looks = [_judging(rest)] if rest.unseen else []
@@ -158,7 +159,7 @@ def _of_one(info: DocumentInfo, seen: Seen) -> str:
         if seen.patterns
         else "not grepped it"
     )
-    title = f" ({_cut(info.title)})" if info.title not in {"", info.id} else ""
+    title = "" if info.title in info.id else f" ({_cut(info.title)})"
     return (
         f"You have read {length(seen.read):,} of {info.n_chars:,} characters of {_cut(info.id)!r}{title}"
         f"{judged}, and {grepped}."

@@ -111,9 +111,11 @@ class Wording:
 def content_words(*texts: str) -> list[str]:
     """Return the words of texts that carry their meaning, in lower case, the longest first.
 
-    Of a script without spaces these are runs of characters, four at a time.
+    Of a script without spaces these are runs of characters, four at a time. Words such as "mentions", with
+    which absences are worded, come last.
     """
     common = frozenset().union(*(each.common for each in _languages()))
+    worded = "".join(each.claims.pattern for each in Wording.of(*texts).languages)
     found: dict[str, None] = {}
     for text in texts:
         for word in _WORD.findall(text[:MAX_CHARS].lower()):
@@ -121,7 +123,7 @@ def content_words(*texts: str) -> list[str]:
                 found |= dict.fromkeys(word[i : i + 4] for i in range(0, len(word), 4))
             elif len(word) >= MIN_WORD_CHARS and word not in common:
                 found[word] = None
-    return sorted(found, key=len, reverse=True)
+    return sorted(found, key=lambda word: (word[:MIN_WORD_CHARS] in worded, -len(word)))
 
 
 def _plain(statement: str) -> str:

@@ -424,6 +424,42 @@ async def test_an_answer_that_cites_nothing_is_asked_about_once_in_all_lives(sho
     assert answer.text == "14 days."
 
 
+LONG = doc("long", "".join(f"Clause {i} speaks of matter {i * 7} and no other. " for i in range(2_000)))
+
+
+async def test_an_absence_is_asked_about_once_in_all_lives(shop, stopped):
+    source = RawDocuments([*SHOP, LONG])
+    none = cell("submit('No cap was found.', citations=[])")
+    run = await stopped(none, source=source)
+    async with shop(none, source=source) as second:
+        answer = await second.resume(run)
+        assert second.calls == (1, 0)
+        assert "'No cap was found.' claims that nothing else is there" in last(second.root.requests[0])
+    assert (answer.status, answer.uncited[0].absent) == ("complete", True)
+
+
+async def test_what_an_earlier_attempt_had_seen_is_in_the_answer_of_a_resumed_run(shop, stopped):
+    source = RawDocuments([*SHOP, LONG])
+    looks = (
+        cell("print(read('long', 40_000, 42_000))", "found = grep('matter 7 ', docs='all')"),
+        cell("print(llm_query('Is a cap here?', read('long', 60_000, 70_000)))"),
+        cell("print(rlm_query('Is a cap there?', ['long']))"),
+        cell("print(read('long', 80_000, 83_000))"),
+        cell("submit('Clause 0 has none ' + cite('long', 0, 20))"),
+    )
+    none = cell("submit('No cap was found.', citations=[])")
+    run = await stopped(*looks, parts=["NONE"], source=source)
+    async with shop(none, none, source=source) as second:
+        resumed = await second.resume(run)
+    async with shop(*looks, none, none, parts=["NONE"], source=source) as whole:
+        at_once = await whole.funnel.ask(QUESTION, Options(mode="deep", learn=False))
+    assert resumed.coverage == at_once.coverage
+    [long] = [each for each in resumed.coverage if each.document_id == "long"]
+    assert (long.searched, long.matched) == (1, 1)
+    assert long.read > 1_900
+    assert long.judged > 12_900
+
+
 async def test_a_note_of_a_child_is_not_undone_by_the_replay_of_its_parent(shop, stopped):
     run = await stopped(
         cell('note("k", "mine")', 'print(rlm_query("part", ["roth"]))'),
