@@ -29,12 +29,16 @@ _MAX_LABELS: dict[Kind, int] = {"|": 0, ",": 0, "\t": 2, " ": 2}
 """How many lines that are no rows, such as "Operating expenses:", there may be between two rows."""
 _CUT_LINES = 2
 """What may be left of a cut table above its first row that looks like one: half a row, and a label."""
+_MAX_NAME_CHARS = 40
 _MAX_LABEL_CHARS = 120
 
 _RULE = re.compile(r"[\s|:+=_\-\u2014\u2500]*[-=_\u2014\u2500][\s|:+=_\-\u2014\u2500]*")
 _GAP = re.compile(r"(?<![.!?])[ \u00a0]{2,}|[ \u00a0]{4,}")
 """Typists put two spaces after a sentence."""
-_NUMBER = re.compile(r"[($\u20ac\u00a3\u00a5~+\u2212\u2013-]*\d[\d.,\u00a0' ]*\)?\s*(?:%|\w{1,3})?\)?")
+_NUMBER = re.compile(
+    r"[($\u20ac\u00a3\u00a5~+\u2212\u2013-]*\d[\d.,\u00a0' ]*\)?\s*(?:%|\w{1,3})?\)?|\d+\.\d+\s\w+"
+)
+_DASHES = frozenset("-\u2013\u2014\u2212")
 _YEAR = re.compile(r"(?:FY\s?|Q[1-4]\s?)?(?:19|20)\d\d[EA]?")
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -125,7 +129,8 @@ def _kind(line: str) -> Kind | None:
     if len(wide) > 1 and all(len(cell) <= _MAX_CELL_CHARS for cell in wide[1:]) and _LETTER.search(line):
         return " "
     cells = stripped.split(",")
-    if len(cells) > 1 and all(len(cell) <= _MAX_CELL_CHARS and cell[:1] != " " for cell in cells):
+    fits = all(len(cell) <= _MAX_CELL_CHARS and cell[:1] != " " for cell in cells)
+    if len(cells) > 1 and fits and cells[0] and cells[-1]:  # a line of verse ends with a comma
         return ","
     return None
 
@@ -170,7 +175,10 @@ class _Block:
         self._has_figures = self._has_figures or self._figures(line)
 
     def _figures(self, line: str) -> bool:
-        return self._kind is not None and any(map(_is_figure, _cells(line, self._kind)))
+        """Return whether a line has figures, or the dashes that stand for none."""
+        if self._kind is None or _RULE.fullmatch(line):
+            return False
+        return any(_is_figure(cell) or cell in _DASHES for cell in _cells(line, self._kind))
 
     def tables(self) -> list[Table]:
         """Return the table that the lines form, if they are enough to be one."""
@@ -199,13 +207,24 @@ class _Block:
         """Return how many lines at the top name the columns.
 
         A rule below the first lines ends them. Without one they end before the first line that holds a number
-        that is no year; if that is the first, there is no header.
+        that is no year; if that is the first, there is no header. If there is none, the first line is the
+        header if it reads like one.
         """
         top = self._rows[: MAX_HEADER_ROWS + 1]
         for n, row in enumerate(top):
             if n and _RULE.fullmatch(row):
                 return n
-        return next((n for n, row in enumerate(top) if self._figures(row)), 1)
+        found = next((n for n, row in enumerate(top) if self._figures(row)), None)
+        return (
+            found
+            if found is not None
+            else int(self._kind is not None and _are_names(_cells(top[0], self._kind)))
+        )
+
+
+def _are_names(cells: Sequence[str]) -> bool:
+    """Return whether the cells of a row, all words, read like the names of columns."""
+    return all(len(cell) <= _MAX_NAME_CHARS and cell[-1:] not in set(".,:;") for cell in cells)
 
 
 def _is_label(line: str) -> bool:

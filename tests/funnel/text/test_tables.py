@@ -54,6 +54,7 @@ def test_a_cell_has_its_row_and_the_header_of_its_table(table, row, header):
         "We came home.  It was late.\nWe slept until ten.  Then we got up.\nIt rained.  We stayed.",
         "The   lease  of   the    house\nends  in   May,   as   agreed\nwith   the  tenant  in   writing",
         "    if (a || b) {\n        c = d || e;\n    }",
+        "Praise God from whom all blessings flow,\nPraise Him all creatures here,\nPraise Him above,",
         "- milk, bread\n- salt, pepper, sugar\n- nothing else",
         "Dear Sir,\nThank you.\nYours,\nAda",
     ],
@@ -62,8 +63,16 @@ def test_prose_is_no_table(prose):
     assert tables(prose) == []
 
 
-def test_a_table_whose_first_row_is_already_data_has_no_header():
-    text = "Ada\t36\t5,000\nBob\t40\t6,000"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada\t36\t5,000\nBob\t40\t6,000",
+        "Line of credit        -        -\nTotal liabilities     254     117",
+        "Level 1:\tQuoted prices in active markets;\nLevel 2:\tOther inputs that can be observed;",
+    ],
+    ids=["figures", "dashes", "definitions"],
+)
+def test_a_table_whose_first_row_is_already_data_has_no_header(text):
     assert [table.header for table in tables(text)] == [None]
 
 
