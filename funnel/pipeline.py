@@ -12,8 +12,10 @@ from typing import Self
 
 from funnel import verification
 from funnel.asker import LOCAL_OWNER, Asker
+from funnel.conversation import Conversation
 from funnel.errors import BadQuestion, UnknownName
 from funnel.findings.store import MAX_EXPOSED
+from funnel.followup import standing_alone
 from funnel.inspector import Inspector
 from funnel.inspector.tools.registry import RESERVED
 from funnel.journal.found import HITS, SEARCH_NOTES
@@ -165,6 +167,10 @@ class Funnel:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    def conversation(self, options: Options | None = None) -> Conversation:
+        """Open a conversation, each question of which may refer to those before it."""
+        return Conversation(self.ask, options or Options())
+
     async def _work(self, prepared: PreparedRun) -> Answer:
         try:
             return await self._answered(prepared)
@@ -175,6 +181,7 @@ class Funnel:
             raise
 
     async def _answered(self, prepared: PreparedRun) -> Answer:
+        prepared = await standing_alone(prepared)
         hits = await self._retrieve(prepared)
         prepared = replace(prepared, notices=(*hits.notes, *prepared.notices))
         decision = self._route(prepared, hits)
@@ -190,6 +197,7 @@ class Funnel:
             run.words.settle(answer.text)
         around = await verification.surroundings(run, answer.citations)
         run.events.point(AnswerGiven.of(answer, around), parent=run.event)
+        _record_exposed(run)
         await run.journal.finish(answer)
         return answer
 
@@ -227,7 +235,7 @@ class Funnel:
         diverged = (_DIVERGED,) if run.journal.diverged else ()
         of_models = dict.fromkeys((*run.root.notices, *run.sub.notices))
         return Answer(
-            question=run.question,
+            question=prepared.record.question,
             text=draft.text,
             status=draft.status,
             route=decision.route,
@@ -244,6 +252,7 @@ class Funnel:
             shape=decision.shape,
             uncited=_uncited(draft, run.question) if draft.status in {"complete", "partial"} else (),
             coverage=tuple(draft.coverage),
+            standalone=run.question if prepared.record.follows is not None else "",
             end_reason=draft.end_reason,
         )
 
@@ -276,6 +285,13 @@ def _with_forms(run: Run) -> Run:
         forms = (root, sub)
         run.journal.set_value("forms", list(forms))
     return replace(run, form=forms[0], sub_form=forms[1])
+
+
+def _record_exposed(run: Run) -> None:
+    """Journal which documents' text the answer may hold, for a question that follows it."""
+    new = run.documents.view.exposed_since(len(run.journal.exposed))
+    if new or run.documents.all_exposed != run.journal.all_exposed:
+        run.journal.expose(new, everything=run.documents.all_exposed)
 
 
 async def _keep_findings(run: Run, draft: Draft) -> None:

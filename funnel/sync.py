@@ -9,10 +9,12 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Self
 
+from funnel.conversation import Thread
 from funnel.errors import FunnelClosed, OtherLoop
+from funnel.llm.budget import Limits
 from funnel.pipeline import Funnel, Options
 from funnel.trace.events import Sink
-from funnel.types import Answer
+from funnel.types import Answer, Mode
 
 
 class SyncFunnel:
@@ -61,6 +63,10 @@ class SyncFunnel:
         finally:
             with self._turn:
                 self._asked.discard(future)
+
+    def conversation(self, options: Options | None = None) -> SyncConversation:
+        """Open a conversation, each question of which may refer to those before it."""
+        return SyncConversation(self, options or Options())
 
     def close(self) -> None:
         """Close the funnel and end the thread; whoever is asking gets `FunnelClosed`.
@@ -111,6 +117,35 @@ class SyncFunnel:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class SyncConversation:
+    """A conversation as `Conversation` is one, without `await`. Not thread-safe."""
+
+    def __init__(self, funnel: SyncFunnel, options: Options) -> None:
+        self._funnel = funnel
+        self._thread = Thread(options)
+
+    @property
+    def run(self) -> str | None:
+        """The name of the run that the next question follows; None before the first answer."""
+        return self._thread.run
+
+    def ask(
+        self,
+        question: str,
+        *,
+        mode: Mode | None = None,
+        limits: Limits | None = None,
+        on_event: Sink | None = None,
+    ) -> Answer:
+        """Return one cited answer. `mode`, `limits`: of this question, if not those of the options.
+
+        Raises: as `SyncFunnel.ask`.
+        """
+        answer = self._funnel.ask(question, self._thread.options(mode, limits), on_event=on_event)
+        self._thread.answered(answer)
+        return answer
 
 
 async def _call(build: Callable[[], Funnel]) -> Funnel:

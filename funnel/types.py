@@ -16,8 +16,9 @@ Mode = Literal["auto", "lookup", "deep"]
 Route = Literal["lookup", "deep"]
 Shape = Literal["lookup", "scan", "aggregate", "compare", "multi-hop"]
 Status = Literal["complete", "partial", "declined", "failed"]
-Purpose = Literal["read", "turn", "query", "extract"]
-"""Why a model is called: by the reader, for an inspector's turn, a sub-call, or the final extraction."""
+Purpose = Literal["read", "turn", "query", "extract", "follow_up"]
+"""Why a model is called: by the reader, for an inspector's turn, a sub-call, the final extraction, or to
+make a question stand alone that follows others."""
 Tier = Literal["standard", "flex", "priority"]
 """A service tier of an endpoint: flex costs less and may be slow or busy, priority costs more."""
 MODES: tuple[Mode, ...] = ("auto", "lookup", "deep")
@@ -177,6 +178,7 @@ class Answer:
     `route_probability` is the router's probability that the question needs the deep route, and `shape` its
     guess at the kind of work that the question asks for. `uncited` lists the statements of `text` that carry
     no citation. `coverage` says what was seen of each document, those of which most was seen first.
+    `standalone`: the question as it was understood, if it followed others; else "".
     """
 
     question: str
@@ -196,6 +198,7 @@ class Answer:
     shape: Shape | None = None
     uncited: tuple[Span, ...] = ()
     coverage: tuple[DocumentCoverage, ...] = ()
+    standalone: str = ""
     end_reason: EndReason = field(kw_only=True)
 
     def as_dict(self) -> dict[str, Any]:

@@ -69,6 +69,10 @@ def ask(
             metavar="RUN", help="Continue a run that was stopped, paying for nothing twice; or `last`."
         ),
     ] = None,
+    follows: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="A run that the question goes on with, such as 'And in 2024?'."),
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Use no cached answers of models.")] = False,
     learn: Annotated[
         bool, typer.Option(help="Use the findings of earlier questions, and keep those of this one.")
@@ -115,6 +119,7 @@ def ask(
                 schema=schema,
                 fresh=fresh,
                 statistics=statistics,
+                follows=follows,
                 strict=strict,
             )
             asker = scope.asker(principals) if principals else None
@@ -137,6 +142,7 @@ def ask(
                     schema=None if schema is None else AnswerSchema.load(schema).json_schema,
                     fresh=fresh,
                     learn=learn,
+                    follows=follows,
                     strict=strict,
                     labels=_labels(kb=kb, docs=docs, rerank=rerank),
                 )

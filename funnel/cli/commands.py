@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from funnel.cli import ask, collection, demo, doctor, embed, maintain, memory, trace, tune
+from funnel.cli import ask, chat, collection, demo, doctor, embed, maintain, memory, trace, tune
 
 app = typer.Typer(
     name="funnel",
@@ -20,6 +20,7 @@ app.command(epilog=embed.EPILOG)(embed.embed)
 app.command(epilog=collection.SEARCH_EPILOG)(collection.search)
 app.command(epilog=tune.EPILOG)(tune.tune)
 app.command(epilog=ask.EPILOG)(ask.ask)
+app.command(epilog=chat.EPILOG)(chat.chat)
 app.command(epilog=trace.EPILOG)(trace.trace)
 app.command(epilog=maintain.STATUS_EPILOG)(maintain.status)
 app.command(epilog=maintain.VERIFY_EPILOG)(maintain.verify)

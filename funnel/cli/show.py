@@ -88,6 +88,8 @@ def answer(result: Answer) -> None:
     probability = f"depth needed: p = {result.route_probability:.2f}"
     shape = f", {result.shape}" if result.shape not in {None, result.route} else ""
     OUT.print(f"[bold]{result.route}[/]{shape} [dim]({probability})  {escape(reasons)}[/]")
+    if result.standalone and result.standalone != result.question:
+        OUT.print(f"[dim]understood as: {escape(result.standalone)}[/]")
     OUT.print()
     OUT.print(_marked(result))
     if result.value is not None and (value := answer_text(result.value)) != result.text:

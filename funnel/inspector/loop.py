@@ -12,6 +12,7 @@ from funnel.errors import BudgetExceeded, LLMError, SandboxDied, WindowTooSmall
 from funnel.findings.provenance import TextSpan
 from funnel.inspector import canonical
 from funnel.inspector.budget_line import left
+from funnel.inspector.carrying import keep, told
 from funnel.inspector.conversation import OUTPUT_TOKENS, Conversation, Prompt
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.output import printed_name
@@ -104,7 +105,9 @@ class Inspection:
         self._shared.recorder.texts(
             TextSpan(each["id"], 0, each["text"]) for each in context if each["text"] is not None
         )
+        carried = run.earlier.values if task.depth == 0 else {}
         variables = {
+            **carried,
             "context": context,
             "question": task.question,
             "n_documents": await run.documents.count(),
@@ -121,6 +124,8 @@ class Inspection:
                 self._number += 1
                 ended = await self._turn(session, await self._prompted(sandbox))
                 if ended is not None:
+                    if run.keep_variables and task.depth == 0:
+                        await keep(run, session)
                     return ended
         return self._unfinished(f"max_turns = {self._number} is used up", EndReason.TURNS)
 
@@ -133,6 +138,7 @@ class Inspection:
         if self._schema is not None:
             typed = render("inspector_typed", schema=fence("schema", self._schema.text))
         findings = await self._shared.recall.opening(task.question, task.documents)
+        before = told(run.earlier) if task.depth == 0 else ""
         if form == "simple":
             system = run.prompts.render_for(run.root.name, "inspector", form=form)
             text, shown = await describe_simply(task.question, self._names, run.documents, task.hits)
@@ -141,7 +147,7 @@ class Inspection:
             system = run.prompts.render_for(
                 run.root.name, "inspector", tools=described(run.tools), dialect=sandbox.dialect
             )
-            taken = estimated_tokens(system) + estimated_tokens(typed)
+            taken = estimated_tokens(system) + estimated_tokens(typed) + estimated_tokens(before)
             first = await describe_context(
                 task.question,
                 self._names,
@@ -152,7 +158,7 @@ class Inspection:
             )
             text, shown, hinted = first.text, first.shown, _no_hint
         self._shared.recorder.texts(TextSpan(each.document_id, each.start, each.text) for each in shown)
-        opening = "\n\n".join(part for part in (text, findings, typed) if part)
+        opening = "\n\n".join(part for part in (text, before, findings, typed) if part)
         self._shared.coverage.begin(task.documents, opening)
         self._prompt = Prompt(form, system, opening, hinted)
         self._progress.opening = opening

@@ -135,6 +135,13 @@ class Journal:
         `MemoryFailed`.
         """
         self._attempt = await self._lease.take()
+        await self.look()
+
+    async def look(self) -> None:
+        """Read what the run's attempts kept, without taking the run over.
+
+        Raises: `RunUnknown` if an entry cannot be read; `MemoryFailed`.
+        """
         await self._load_entries()
         await self._load_texts()
         # Results of an earlier version, which kept no such record, may hold any text.
@@ -309,6 +316,8 @@ class Journal:
 
     async def flush(self) -> None:
         """Wait until everything is written. Raises: `RunTaken`, `RunLost`, `MemoryFailed`."""
+        if self._pending:
+            self._start_writing()
         # Shielded: the caller may be cancelled, and what is pending is still written.
         if self._writer is not None:
             await asyncio.shield(self._writer)
@@ -393,7 +402,11 @@ class Journal:
         self._pending.append((stored, written))
         if self._failure is not None:
             self._settle([written])
-        elif self._writer is None or self._writer.done():
+        else:
+            self._start_writing()
+
+    def _start_writing(self) -> None:
+        if self._failure is None and (self._writer is None or self._writer.done()):
             self._writer = asyncio.create_task(self._write())
 
     async def _write(self) -> None:

@@ -56,7 +56,9 @@ class RunRecord:
     `schema`: the JSON Schema of a typed answer. `learn`: whether it and other runs learn from each other.
     `tools`: the line of each of the caller's own functions in the prompt. `end_reason`: why the run's last
     attempt ended; None if it is still running or its process was killed. `statistics`: what the scores of its
-    searches may depend on. `strict`: whether an answer that no citation backs is declined.
+    searches may depend on. `strict`: whether an answer that no citation backs is declined. `follows`: the run
+    whose conversation its question goes on with. `keep_variables`: whether the variables of its program are
+    kept for a question that follows.
     """
 
     run: str
@@ -77,6 +79,8 @@ class RunRecord:
     end_reason: EndReason | None = None
     statistics: Statistics = COLLECTION
     strict: bool = False
+    follows: str | None = None
+    keep_variables: bool = False
     format: int = FORMAT
 
     def dump(self) -> bytes:

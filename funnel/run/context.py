@@ -12,6 +12,7 @@ from funnel.llm.budget import Ledger
 from funnel.llm.meter import Meter
 from funnel.prompts.addenda import Prompts, shipped
 from funnel.prompts.forms import Form, Forms
+from funnel.run.earlier import Earlier
 from funnel.run.words import ProvisionalWords
 from funnel.schema import AnswerSchema
 from funnel.tools import RunTools
@@ -34,7 +35,8 @@ class Run:
     are wanted. `tools`: the caller's own functions that the model's code may call. `event`: the id of the
     run's own event, which contains all others. `form` and `sub_form`: the form of the prompts for the root
     model and for that of sub-calls, chosen when the run began. `forms`: what is told of malformed replies, so
-    that later runs choose by them.
+    that later runs choose by them. `earlier`: what a question that follows others builds on.
+    `keep_variables`: whether the variables of its program are kept for the next one.
     """
 
     id: str
@@ -56,6 +58,8 @@ class Run:
     forms: Forms = field(default_factory=Forms)
     form: Form = "full"
     sub_form: Form = "full"
+    earlier: Earlier = field(default_factory=Earlier)
+    keep_variables: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from funnel.prompts.addenda import Prompts
 from funnel.prompts.forms import Forms
 from funnel.run.audience import Audience
 from funnel.run.context import Run
+from funnel.run.earlier import earlier
 from funnel.run.options import Options, ResumeOptions
 from funnel.run.words import ProvisionalWords
 from funnel.schema import AnswerSchema
@@ -121,8 +122,8 @@ class RunLifecycle:
     async def begin(self, question: str, options: Options, sink: Sink | None) -> AsyncIterator[PreparedRun]:
         """Begin a new run.
 
-        Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema`, `BadTool`, `UnknownName`, `BadQuestion`
-        before anything is written.
+        Raises: `BudgetTooSmall`, `UnknownPrice`, `BadSchema`, `BadTool`, `UnknownName`, `BadQuestion`,
+        `RunUnknown` for the run that it follows, before anything is written.
         """
         asker = self._audience.resolve(options.asker)
         tools = user_tools(options.tools, self._reserved)
@@ -145,7 +146,11 @@ class RunLifecycle:
             learn=self._learn and options.learn,
             tools=tuple(each.line for each in tools),
             strict=self._strict if options.strict is None else options.strict,
+            follows=options.follows,
+            keep_variables=options.keep_variables,
         )
+        if options.follows is not None:
+            await Journal(self._memory, options.follows, asker=asker).record()
         async with self._parent_ledger(asker, options.ledger) as ledger:
             for meter in self._models.meters(Ledger(record.limits, parent=ledger), Events(record.run)):
                 meter.check_start(record.limits)
@@ -283,6 +288,7 @@ class RunLifecycle:
                         everything=self._audience.source.for_asker(asker.access),
                     )
                     _restore_exposed(documents, journal)
+                    before = await earlier(self._memory, record.follows, asker, documents, journal)
                     yield Run(
                         id=record.run,
                         question=record.question,
@@ -300,6 +306,8 @@ class RunLifecycle:
                         findings=findings if self._learn and record.learn else None,
                         tools=RunTools(how.tools),
                         words=ProvisionalWords(events, opened.id) if self._sinks or how.sink else None,
+                        earlier=before,
+                        keep_variables=record.keep_variables,
                     )
 
     def _mailbox(self, run: str, asker: Asker) -> AbstractAsyncContextManager[object]:

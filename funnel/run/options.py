@@ -29,7 +29,10 @@ class Options:
     functions that installed packages provide as entry points of `funnel.tool`; see `funnel.tool`. `ledger`: a
     ledger that the run draws on besides its own limits, such as that of a job with many runs. `statistics`:
     "visible" if nothing that a search finds may depend on documents that the asker may not read. `strict`:
-    whether an answer that no citation backs is declined; None means as the funnel was built.
+    whether an answer that no citation backs is declined; None means as the funnel was built. `follows`:
+    a run of the same asker whose conversation the question goes on with: "And in 2024?" becomes a question
+    that stands alone, and the program begins with the variables that the earlier one kept.
+    `keep_variables`: whether they are kept for a question that follows.
     """
 
     mode: Mode = "auto"
@@ -46,6 +49,8 @@ class Options:
     tools: Sequence[Callable[..., Any] | str] = ()
     ledger: Ledger | None = None
     strict: bool | None = None
+    follows: str | None = None
+    keep_variables: bool = False
 
 
 @dataclass(frozen=True, slots=True)

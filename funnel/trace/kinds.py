@@ -19,7 +19,7 @@ from funnel.types import Answer, Decision, EndReason, Message, Mode, Purpose, Ro
 Kind = Literal[
     "run", "retrieve", "route", "turn", "cell", "host_call", "model_call", "batch",
     "budget", "retry", "wait", "cache", "note", "submit", "repair", "answer", "answer.delta",
-    "answer.retracted",
+    "answer.retracted", "follows",
 ]  # fmt: skip
 Phase = Literal["start", "end", "point"]
 
@@ -298,6 +298,15 @@ class BatchEnded(Ended):
 
     kind: ClassVar[Kind] = "batch"
     failed: int | None = field(default=None, metadata=OMITTED)
+
+
+@_data
+class QuestionFollows(Happened):
+    """A question that follows those of an earlier run was written so that it stands alone."""
+
+    kind: ClassVar[Kind] = "follows"
+    run: str = field(metadata=OURS)
+    standalone: str
 
 
 @_data

@@ -165,6 +165,10 @@ class FoundDocuments:
         """Return the version of a found document."""
         return self._found[name].version
 
+    async def version_now(self, name: str) -> str | None:
+        """Return the version that a document has now; None if the asker may read no such document."""
+        return await asyncio.to_thread(self._unrecorded.version, name)
+
     def n_chars(self, names: Iterable[str]) -> int:
         """Return the total length of found documents."""
         return sum(self._found[name].n_chars for name in names)

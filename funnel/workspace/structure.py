@@ -19,7 +19,7 @@ from indexes.types import Document, Section
 LINE_CHARS = 160
 MAX_FILES = 500
 """Files that are parsed for one name."""
-MAX_S = 30
+MAX_S = 60
 """Seconds after which no further file is parsed for one name."""
 _NAME = re.compile(r"[^\W\d]\w*")
 _MARKED = re.compile(r"(#{1,6})[ \t]")

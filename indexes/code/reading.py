@@ -11,6 +11,9 @@ from indexes.errors import CodeUnread
 from indexes.isolation.worker import Worker
 
 LIMIT_S = 5.0
+"""Processor time for one file."""
+WAITS_S = 60.0
+"""Time for one file on a machine that is busy."""
 MEMORY_BYTES = 1 << 30
 MAX_CHARS = 2_000_000
 """Generated files are longer than this, and nobody asks for what they define."""
@@ -20,7 +23,9 @@ class CodeReader:
     """A worker process that parses, started for the first file and kept until `close`. Thread-safe."""
 
     def __init__(self, *, limit_s: float = LIMIT_S, memory_bytes: int = MEMORY_BYTES) -> None:
-        self._worker = Worker("indexes.code.worker", limit_s=limit_s, memory_bytes=memory_bytes)
+        self._worker = Worker(
+            "indexes.code.worker", limit_s=limit_s, waits_s=WAITS_S, memory_bytes=memory_bytes
+        )
         self._lock = Lock()
 
     def definitions(self, text: str, language: Language, *, loops: bool = False) -> list[Definition]:

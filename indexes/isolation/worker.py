@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,19 +15,24 @@ from typing import Any, Self
 MEMORY_BYTES = 2 << 30
 
 _MAX_ANSWER_BYTES = 1 << 30
+_OVER_TIME = getattr(signal, "SIGXCPU", 0)
 
 
 class Worker:
     """A process, started for the first request and reused for the others. Not thread-safe.
 
     `main`: the module whose `main` answers in the process, by `indexes.isolation.serving.serve`. A request
-    may take `limit_s` seconds, and the process `memory_bytes` of address space if the operating system
-    supports that limit, as Linux does.
+    may take `limit_s` seconds of processor time and of the clock, or `waits_s` of the clock if that is given,
+    for a machine that is busy; and the process `memory_bytes` of address space. The operating system limits
+    processor time and memory, if it can, as Linux does.
     """
 
-    def __init__(self, main: str, *, limit_s: float, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self, main: str, *, limit_s: float, waits_s: float | None = None, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
         self._main = main
         self.limit_s = limit_s
+        self._waits_s = limit_s if waits_s is None else waits_s
         self.memory_bytes = memory_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
@@ -77,7 +83,7 @@ class Worker:
             timed_out.set()
             process.kill()
 
-        timer = threading.Timer(self.limit_s, stop)
+        timer = threading.Timer(self._waits_s, stop)
         timer.start()
         try:
             line = _exchange(process, request)
@@ -86,7 +92,8 @@ class Worker:
             timer.join()
         if not line.endswith(b"\n"):
             self.close()
-            return "time" if timed_out.is_set() else "crash", None
+            is_late = timed_out.is_set() or process.returncode == -_OVER_TIME
+            return "time" if is_late else "crash", None
         answer: dict[str, Any] = json.loads(line)
         reason = answer.get("error", "")
         if reason == "memory" or timed_out.is_set():
