@@ -53,7 +53,7 @@ async def ask(run: Run, every: Sequence[CitableText]) -> tuple[Request, Sequence
     Returns: what was asked, the passages in it, and the reply. Raises: as `Meter.complete`; `BudgetTooSmall`
     if no passage fits.
     """
-    usual = FEW_OUTPUT_TOKENS if run.form == "simple" else OUTPUT_TOKENS
+    usual = _reply_tokens(run)
     most: int | None = None
     path: tuple[int, ...] = FIRST
     for tries in count(1):
@@ -108,10 +108,14 @@ def _request(run: Run, sources: Sequence[CitableText]) -> Request:
     return Request(
         (Message("system", system), Message("user", prompt)),
         "read",
-        max_output_tokens=FEW_OUTPUT_TOKENS if is_plain(run) else OUTPUT_TOKENS,
+        max_output_tokens=_reply_tokens(run),
         temperature=0.0 if is_simple else None,
         schema=schema,
     )
+
+
+def _reply_tokens(run: Run) -> int:
+    return FEW_OUTPUT_TOKENS if is_plain(run) else OUTPUT_TOKENS
 
 
 def _prompt(run: Run, sources: Sequence[CitableText]) -> str:
@@ -130,8 +134,7 @@ def _prompt(run: Run, sources: Sequence[CitableText]) -> str:
 def _too_small(run: Run, limit: int, needed: int) -> BudgetTooSmall:
     if limit == run.ledger.limits.max_prompt_tokens:
         return BudgetTooSmall("max_prompt_tokens", limit, needed)
-    usual = FEW_OUTPUT_TOKENS if run.form == "simple" else OUTPUT_TOKENS
-    return run.root.window_too_small(needed, usual, "a lookup")
+    return run.root.window_too_small(needed, _reply_tokens(run), "a lookup")
 
 
 def _in_words(request: Request) -> Request:

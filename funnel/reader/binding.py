@@ -52,6 +52,7 @@ class _Place:
     says: str
     names: tuple[int, ...]
     citations: list[Citation] = field(default_factory=list)
+    sources: set[int] = field(default_factory=set)
 
 
 def bind(reply: Reply, sources: Sequence[CitableText], finder: SupportFinder, *, everywhere: bool) -> Bound:
@@ -92,8 +93,7 @@ class _Binding:
         places = list(_places(text))
         left = self._to_their_passages(places)
         for place in places:
-            if not place.citations:
-                place.citations = self._support(place.says, place.names)
+            self._check(place)
         spans = statements(text) or [(0, len(text))]
         added = self._to_statements(text, spans, places, left)
         if everywhere or not any(place.citations for place in (*places, *added)):
@@ -167,6 +167,20 @@ class _Binding:
             several = found_before(self._sources, self._quotes[quote].text)
             several = several if found[1] in several else [found[1]]
             place.citations += [each for each in several if each not in place.citations]
+            place.sources.add(found[0])
+
+    def _check(self, place: _Place) -> None:
+        """Look for support where a marker has no quote, or none that has a word in common with its statement.
+
+        A quote of another wording, or in another language, is kept unless the statement has numbers or names
+        of which its passage holds none.
+        """
+        if any(self._finder.overlap(place.says, citation.quote) for citation in place.citations):
+            return
+        if support := self._support(place.says, place.names):
+            place.citations = support
+        elif self._finder.is_foreign(place.says, [number - 1 for number in place.sources]):
+            place.citations = []
 
     def _to_statements(
         self, text: str, spans: Sequence[tuple[int, int]], places: Sequence[_Place], quotes: Iterable[int]
@@ -180,6 +194,8 @@ class _Binding:
                 continue
             start, stop = spans[best]
             own = next((place for place in places if start <= place.start <= stop), None)
+            if not said[best] and own is not None and own.citations:
+                continue
             self._give(own or added.setdefault(best, self._added(text, start, stop)), i)
         return list(added.values())
 
@@ -203,15 +219,16 @@ class _Binding:
 
     def _numbered(self, text: str, value: Any, places: Sequence[_Place]) -> Bound:
         """Return the text with a number of its own for each marker; the value's are counted with them."""
+        kept = {citation for place in places for citation in place.citations}
+        of_value = frozenset(markers_in(value))
         by_passage: dict[int, list[Citation]] = {}
         for i, quote in enumerate(self._quotes):
             found = self._located[i]
-            if found is not None:
-                by_passage.setdefault(found[0] if quote.passage is None else quote.passage, []).append(
-                    found[1]
-                )
+            number = quote.passage if quote.passage is not None or found is None else found[0]
+            if found is not None and number is not None and (found[1] in kept or number in of_value):
+                by_passage.setdefault(number, []).append(found[1])
         numbered: dict[int, list[Citation]] = {}
-        fresh = max([len(self._sources), *by_passage, *markers_in(value)], default=0)
+        fresh = max([len(self._sources), *by_passage, *of_value])
         fresh = min(fresh, 999 - MAX_MARKERS - 1)
         parts, at = [], 0
         for place in places[:MAX_MARKERS]:

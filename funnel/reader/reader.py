@@ -67,7 +67,6 @@ class _Reading:
         run, model = self._run, self._run.root.name
         reply, wrong = await _parsed(completion.text, run.schema)
         if not wrong:
-            run.forms.well_formed(model)
             return await self._draft(reply)
         if reply is None:
             run.forms.malformed(model)
@@ -109,12 +108,17 @@ class _Reading:
     async def _draft(self, reply: Reply | None, *, everywhere: bool = False) -> Draft:
         """Return the reply with each quote located; a notice counts those that are not in their passages.
 
-        `everywhere`: whether support is looked for where the model names none, too.
+        `everywhere`: whether support is looked for where the model names none, too. A reply of which no quote
+        stands in a passage counts as malformed: where an endpoint enforces the form, nothing else shows that
+        the form asks too much of the model.
         """
         if reply is None or not reply.found:
             text = renumber(reply.answer, {})[0] if reply is not None else ""
             return Draft(text or _MISSING, "declined", end_reason=EndReason.NOT_FOUND)
         bound = await self._bound(reply, everywhere=everywhere)
+        invented = bound.dropped and bound.dropped == len(reply.quotes)
+        tell = self._run.forms.malformed if invented else self._run.forms.well_formed
+        tell(self._run.root.name)
         notices = []
         if bound.dropped:
             n_quotes = len(reply.quotes)

@@ -38,6 +38,9 @@ NEAR_NEGATION = 3
 _SAID_IN_CONTEXT = 0.5
 _PREFERRED = 0.3
 _PHRASE = 0.5
+_ENGLISH = frozenset(
+    {"the", "of", "and", "how", "what", "who", "which", "does", "did", "where", "when", "why"}
+)
 _YES, _NO = (
     frozenset({"yes", "true", "correct", "ja", "oui", "sí"}),
     frozenset({"no", "false", "nein", "non"}),
@@ -88,6 +91,8 @@ class SupportFinder:
         self._asked = frozenset(_terms(question))
         self._asked_negated = any(word.negates for word in words(question))
         self._sentences = [each for n, source in enumerate(sources) for each in _sentences(n, source)]
+        texts = " ".join(source.text for source in sources)
+        self._is_english = _looks_english(question) and _looks_english(texts)
         self._seen = Counter(term for sentence in self._sentences for term in sentence.terms)
 
     def find(
@@ -121,6 +126,20 @@ class SupportFinder:
         """Return how much a statement and a quote have in common, by the weight of their words."""
         shared = frozenset(_terms(statement)).intersection(_terms(quote))
         return sum(self._weight(term) for term in shared)
+
+    def is_foreign(self, statement: str, within: Collection[int]) -> bool:
+        """Return whether a statement has numbers or names, and none of them stands in these passages.
+
+        Only where question and passages are English: elsewhere capital letters do not tell a name, and words
+        of one language are not those of the other.
+        """
+        if not self._is_english:
+            return False
+        said = list(words(statement))
+        hard = {term for word in said if _is_hard(word, statement) for term in _terms(word.form)}
+        hard -= self._asked
+        held = (each.terms | each.around for each in self._sentences if each.at.source in within)
+        return bool(hard) and hard.isdisjoint(frozenset().union(*held))
 
     def _accepted(self, chosen: Sequence[_Sentence], wanted: _Wanted) -> tuple[Supporting, ...]:
         held = frozenset().union(*(each.terms for each in chosen))
@@ -195,6 +214,10 @@ def _terms(text: str) -> list[str]:
     for word in words(text):
         found += [word.form] if word.is_number else analyse(word.form)
     return found
+
+
+def _looks_english(text: str) -> bool:
+    return any(word.form in _ENGLISH for word in words(text))
 
 
 def _is_hard(word: Word, text: str) -> bool:

@@ -161,3 +161,19 @@ async def test_that_nothing_was_found_is_said_in_words():
         "declined",
         "The passages that were found do not answer the question.",
     )
+
+
+async def test_a_quote_that_has_nothing_to_do_with_its_statement_does_not_back_it():
+    draft = await read(reading(f"Ada Marsh did [{REFUNDS}].", (REFUNDS, FORM)))
+    assert (draft.status, draft.text, draft.citations) == ("partial", "Ada Marsh did.", ())
+
+
+async def test_the_sentence_that_supports_a_statement_replaces_a_quote_that_does_not():
+    draft = await read(reading(f"Refunds take 14 days [{REFUNDS}].", (LEASES, SIGNED)))
+    assert (draft.text, cited(draft)) == ("Refunds take 14 days [1].", [DAYS])
+
+
+async def test_a_quote_in_another_language_than_its_statement_is_kept():
+    said = reading(f"Versand wird nicht erstattet [{REFUNDS}].", (REFUNDS, POST))
+    draft = await read(said, question="Wird der Versand (shipping) erstattet? refunds, Hill House lease")
+    assert (draft.text, cited(draft)) == ("Versand wird nicht erstattet [1].", [POST])

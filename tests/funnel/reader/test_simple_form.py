@@ -113,6 +113,13 @@ async def test_two_malformed_replies_to_the_full_form_give_the_next_run_the_simp
     assert forms.form_for("scripted", None) == "simple"
 
 
+async def test_two_replies_whose_every_quote_is_invented_do_so_too():
+    forms = Forms()
+    for _ in range(2):
+        await read(reading("Ada.", (1, "Ada Marsh signs for all refunds.")), form="full", forms=forms)
+    assert forms.form_for("scripted", None) == "simple"
+
+
 async def test_a_well_formed_reply_keeps_the_full_form():
     forms = Forms()
     for replies in (["Fourteen.", reading("14 days")], [reading("14 days")], ["Fourteen.", reading("x")]):
