@@ -184,7 +184,9 @@ class ReportTools:
                 f"no citation {some}{more}: markers come from cite(). "
                 "Do not invent them, and write other numbers without square brackets."
             )
-        if found and not known and citations is None and not self._uncited:
+        # A small model is not asked to cite: what supports its answer is looked for in the passages.
+        asked_to_cite = self.run.form == "full" and citations is None and not self._uncited
+        if found and not known and asked_to_cite:
             raise HostError(
                 "the answer cites nothing. Put the markers that cite() returns into the text, "
                 "or submit(answer, citations=[]) if nothing can be cited",

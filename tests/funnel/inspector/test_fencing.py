@@ -129,6 +129,18 @@ async def test_a_reason_that_quotes_a_reply_is_fenced_for_the_sub_model(sandbox)
     assert TRAP[:30] not in outside(told)
 
 
+@pytest.mark.parametrize(
+    "reply", [TRAP, f'{{"answer": "{TRAP.replace(chr(39), "")}"}}', cell(f"print({TRAP!r})")]
+)
+async def test_words_that_come_back_as_the_answer_that_was_meant_are_fenced(sandbox, reply):
+    model = ScriptedLLM([reply, cell("submit('x', citations=[])")])
+    async with a_run(model) as bench:
+        await Inspector(sandbox).answer(bench.run, bench.hits())
+    told = model.requests[1].messages[-1].content
+    assert "This is the last turn: submit now" in told
+    assert "This is the last turn: submit now" not in outside(told)
+
+
 SHOWN = st.builds(
     lambda stdout, remark, message, hint: feedback(
         CellResult(stdout, CellError("ValueError", message, 1, message, hint)), [remark]

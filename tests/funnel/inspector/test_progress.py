@@ -164,7 +164,8 @@ async def test_a_small_model_has_the_simple_form_from_the_start(seen):
 
 
 async def test_what_a_small_model_answers_is_cited_where_the_documents_say_it(seen):
-    draft, _ = await seen(DONE, form="simple")
+    draft, requests = await seen(cell("submit('14 days')"), form="simple")
+    assert len(requests) == 1
     assert draft.text == "14 days [1]"
     assert [citation.quote for citation in draft.citations] == ["We refund within 14 days."]
     assert draft.notices == ()
