@@ -20,6 +20,7 @@ from funnel.llm.base import Completion, Message, Request, StepId, estimated_toke
 from funnel.llm.budget import Reservation
 from funnel.llm.hearing import unusable
 from funnel.prompts import fence, render
+from funnel.prompts.forms import Form
 from funnel.reader.plain import declines, plain_answer
 from funnel.run.context import Draft, Run
 from funnel.schema.json_values import first_json
@@ -30,10 +31,11 @@ from indexes.counting import counted
 from indexes.fingerprint import joint_fingerprint
 from indexes.types import DocumentHit
 
-INPUT_TOKENS = 8_000
+INPUT_TOKENS: dict[Form, int] = {"full": 8_000, "simple": 4_000}
 MIN_INPUT_TOKENS = 1_000
 """Minimum size of the work that is sent; only a huge schema or a tiny window leaves less room."""
-OUTPUT_TOKENS = 4_000
+OUTPUT_TOKENS: dict[Form, int] = {"full": 4_000, "simple": 512}
+"""A small model is often a slow one, and one that goes on and on."""
 MIN_PART_TOKENS = 100
 """A turn that would be cut to less is left out."""
 MOST_SHARES = 4
@@ -57,8 +59,8 @@ async def reserve(run: Run) -> Reservation | None:
     if calls is not None and calls < WORTH_RESERVING_CALLS:
         return None
     # A schema is sent twice: in the prompt and beside it.
-    tokens = INPUT_TOKENS + (0 if run.schema is None else len(run.schema.text))
-    reply = run.root.reply_tokens(OUTPUT_TOKENS)
+    tokens = INPUT_TOKENS[run.form] + (0 if run.schema is None else len(run.schema.text))
+    reply = run.root.reply_tokens(OUTPUT_TOKENS[run.form])
     await run.ledger.prepare(tokens, reply, run.root.price)
     try:
         return run.ledger.reserve(input_tokens=tokens, output_tokens=reply, price=run.root.price)
@@ -123,9 +125,9 @@ async def _ask(run: Run, notes: Mapping[str, str], ended: Unfinished) -> Complet
 
     Raises: as `Meter.complete`.
     """
-    most = INPUT_TOKENS
+    most = INPUT_TOKENS[run.form]
     while True:
-        room = run.root.prompt_room(OUTPUT_TOKENS) - _asking(run, "").estimated_input_tokens()
+        room = run.root.prompt_room(OUTPUT_TOKENS[run.form]) - _asking(run, "").estimated_input_tokens()
         work = max(MIN_INPUT_TOKENS, min(most, room))
         request = _asking(run, _material(notes, ended, work))
         try:
@@ -145,7 +147,7 @@ def _asking(run: Run, work: str) -> Request:
         parts.append(fence("schema", run.schema.text))
         schema = run.schema.member("value", {"answer": {"type": "string"}})
     messages = (Message("system", system), Message("user", "\n\n".join(parts)))
-    return Request(messages, "extract", max_output_tokens=OUTPUT_TOKENS, schema=schema)
+    return Request(messages, "extract", max_output_tokens=OUTPUT_TOKENS[run.form], schema=schema)
 
 
 def _read(run: Run, reply: str) -> tuple[str, Any]:

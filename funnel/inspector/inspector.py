@@ -16,6 +16,7 @@ from funnel.inspector.tools.models import CHILD_LOST, LOST
 from funnel.inspector.tools.report import Submission
 from funnel.inspector.tools.sub_calls import CallSite
 from funnel.llm.limiter import Limiter
+from funnel.prompts.forms import Form
 from funnel.run.context import NOT_BACKED, Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
 from funnel.sandbox.room import Room, room_of_process
@@ -24,8 +25,11 @@ from funnel.types import EndReason, Status
 from indexes.types import DocumentHit
 
 EXTRACT_TIME_SHARE = 0.15
-EXTRACT_TIME_S = 20.0
-"""The share of the time that is kept for the last call, and its upper limit in seconds."""
+EXTRACT_TIME_S: dict[Form, float] = {"full": 20.0, "simple": 120.0}
+"""The share of the time that is kept for the last call, and its upper limit in seconds.
+
+A small model on a machine without an accelerator takes a minute to read what it is shown.
+"""
 CHILDREN_AT_ONCE = 200
 """Maximum at one depth, over all runs of a funnel, since each child has a process of the sandbox."""
 _NOT_ASKED = "the documents were still being read, and the model was never asked"
@@ -62,7 +66,7 @@ class Inspector:
         shared = Shared.of(run)
         kept = [await extraction.reserve(run), await reading.reserve(run)]
         try:
-            with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S):
+            with run.ledger.keeping_back(EXTRACT_TIME_SHARE, at_most_s=EXTRACT_TIME_S[run.form]):
                 ended = await self._inspect(shared, Task(run.question, documents, 0, run.event, ROOT, hits))
         finally:
             for each in filter(None, kept):
