@@ -263,7 +263,9 @@ def _line(each: Readable) -> str:
     finding, shown = each
     if finding.payload:
         title = f" of {_cut(finding.sources[0].title)!r}" if finding.kind == "table" else ""
-        return f"{finding.name}: {_cut(finding.text)}{title} (asked: {_cut(finding.asked)!r})"
+        return (
+            f"{finding.name}: {_cut(' '.join(finding.text.split()))}{title} (asked: {_cut(finding.asked)!r})"
+        )
     said = finding.text if finding.value is None else finding.value
     text = _cut(said) if isinstance(said, str) else said
     place = f"{shown['id']!r}, {shown['start']}, {shown['stop']}"

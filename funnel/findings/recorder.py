@@ -59,13 +59,20 @@ class FindingRecorder:
             place, header = found
             self._add(" ".join([asked, *header]), place, value, is_label=is_label)
 
-    def prompt(self, prompt: str, value: object, *, is_label: bool = False) -> None:
-        """Record an answer to a prompt with a passage on lines of its own; the others are what was asked."""
+    def told_apart(self, prompt: str) -> tuple[str, str] | None:
+        """Return what a prompt asks, and the text in it, from its first line that is known to its last.
+
+        Returns None if no line of it is known, or all are.
+        """
         if len(prompt) > MAX_READ_CHARS or self._store is None:
-            return
-        if (found := self._passage(prompt, at_most=None)) is not None and found[1]:
-            place, asked = found
-            self._add(" ".join(asked), place, value, is_label=is_label)
+            return None
+        lines = prompt.splitlines()
+        places = self.provenance.locate(list(map(plain_line, lines)))
+        known = [i for i, place in enumerate(places) if place is not None]
+        if not known or len(known) == len(lines):
+            return None
+        first, last = known[0], known[-1] + 1
+        return "\n".join([*lines[:first], *lines[last:]]).strip(), "\n".join(lines[first:last])
 
     def lines(
         self, asked: str, lines: Sequence[str], values: Sequence[object], *, is_label: bool = False
@@ -100,13 +107,10 @@ class FindingRecorder:
         spans = [supporting_span(each, self._documents.version(each.document_id)) for each in cited]
         self._store.add(kind, asked, renumber(text, {})[0], spans)
 
-    def _passage(
-        self, text: str, *, at_most: int | None = MAX_HEADER_LINES
-    ) -> tuple[Place, list[str]] | None:
+    def _passage(self, text: str) -> tuple[Place, list[str]] | None:
         """Return a passage of one document that is on lines of its own in a text, and the lines around it.
 
-        Its lines follow each other in the document, with white space between them. `at_most`: the other
-        lines; None means any number.
+        Its lines follow each other in the document, with white space between them.
         """
         lines = [line for line in text.splitlines() if line.strip()]
         places = self.provenance.locate(list(map(plain_line, lines)))
@@ -117,7 +121,7 @@ class FindingRecorder:
         run = [place for place in places[first : last + 1] if place is not None]
         unbroken = all(place.gap is not None and not place.gap.strip() for place in run[1:])
         header = [*lines[:first], *lines[last + 1 :]]
-        if len(run) < last + 1 - first or not unbroken or (at_most is not None and len(header) > at_most):
+        if len(run) < last + 1 - first or not unbroken or len(header) > MAX_HEADER_LINES:
             return None
         passage = run[0].text + "".join(f"{place.gap}{place.text}" for place in run[1:])
         if len(passage) < MIN_TEXT_CHARS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -146,7 +148,7 @@ def labels_lines(schema: Mapping[str, Any], prompt: str, text: str, *, given_as_
     lines = lines_of(text)
     if not 1 < len(lines) <= MAX_LINES:
         return False
-    return given_as_lines or are_numbered(lines) or _EACH.search(prompt) is not None
+    return given_as_lines or bool(listed(text)) or are_numbered(lines) or _EACH.search(prompt) is not None
 
 
 def asks_for_labels(schema: object) -> bool:
@@ -175,7 +177,8 @@ def items_of_lines(schema: object, prompt: str, text: str, value: object, *, giv
         is_label = bool(items) and are_numbered(lines_of(str(value)))
     if not isinstance(items, list) or len(items) != len(lines) or len(lines) < 2:  # noqa: PLR2004 - a list
         return None
-    in_order, each = given_as_lines or are_numbered(lines), _EACH.search(prompt) is not None
+    in_order = given_as_lines or bool(listed(text)) or are_numbered(lines)
+    each = _EACH.search(prompt) is not None
     return list(map(_label, items)) if (in_order or each) and (is_label or (in_order and each)) else None
 
 
@@ -203,8 +206,21 @@ def numbered(lines: Sequence[object]) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines of a text that hold anything."""
-    return [line for line in text.splitlines() if line.strip()]
+    """Return the lines of a text that hold anything, or the strings of a list that a program wrote out."""
+    return listed(text) or [line for line in text.splitlines() if line.strip()]
+
+
+def listed(text: str) -> list[str]:
+    """Return the strings of a list as JSON or Python writes it; nothing if the text is no such list."""
+    written = text.strip()
+    if written[:1] + written[-1:] != "[]":
+        return []
+    for read in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            value = read(written)
+            is_lines = isinstance(value, list) and all(isinstance(each, str) for each in value)
+            return [each for each in value if each.strip()] if is_lines else []
+    return []
 
 
 def are_numbered(lines: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from funnel.findings.cutting import told_apart
 from funnel.findings.recorder import FindingRecorder
 from funnel.findings.tables import MIN_ROWS
-from funnel.inspector.tools.lines import asks_for_labels, items_of_lines, lines_of, numbered
+from funnel.inspector.tools.lines import asks_for_labels, items_of_lines, lines_of, listed, numbered
 
 NOTHING = object()
 """What stands for the value of a call without an answer."""
@@ -30,8 +30,9 @@ def record_answers(
         return
     for prompt, text, value in answers:
         if text is None:
-            recorder.prompt(prompt, value, is_label=is_label)
-            continue
+            if (apart := recorder.told_apart(prompt)) is None:
+                continue
+            prompt, text = apart  # noqa: PLW2901 - the same call, taken apart
         as_lines = isinstance(text, (list, tuple))
         shown = numbered(text) if isinstance(text, (list, tuple)) else str(text)
         items = items_of_lines(schema, prompt, shown, value, given_as_lines=as_lines)
@@ -49,4 +50,15 @@ def _texts(asked: Sequence[tuple[Any, Any]]) -> list[tuple[str, Any]]:
     """Return what each call asked and about which text, if a batch put its texts into its prompts too."""
     if any(text is not None for _, text in asked):
         return list(asked)
+    lists = [_list_in(prompt) for prompt, _ in asked]
+    if None not in lists:
+        return [each for each in lists if each is not None]
     return list(told_apart([prompt for prompt, _ in asked]) or asked)
+
+
+def _list_in(prompt: str) -> tuple[str, str] | None:
+    """Return what a prompt asks, and the list of strings that a program wrote into it."""
+    start, stop = prompt.find("["), prompt.rfind("]") + 1
+    if not listed(prompt[start:stop] if start >= 0 else ""):
+        return None
+    return " ".join([prompt[:start].strip(), prompt[stop:].strip()]).strip(), prompt[start:stop]

@@ -112,6 +112,10 @@ PROGRAMS = {
     "prompts of their own": f"llm_query_batched([f'{{i}}: {ASKED}' for i in range(4)], {JOINED}, {SCHEMA})",
     "words for a reply": f"llm_query_batched({ASKED!r}, {NUMBERED})",
     "an object around the list": f"llm_query_batched({ASKED!r}, {JOINED}, {INSIDE})",
+    "lists inside prompts": f"[llm_query(f'{ASKED} {{json.dumps(p)}}', schema={SCHEMA}) for p in parts]",
+    "lists written out": f"llm_query_batched({ASKED!r}, [json.dumps(p) for p in parts], {SCHEMA})",
+    "lists as python writes them": f"llm_query_batched([f'{ASKED} {{p}}' for p in parts], schema={SCHEMA})",
+    "lines below a prompt": f"[llm_query({ASKED!r} + '\\n' + '\\n'.join(p), schema={SCHEMA}) for p in parts]",
     "matches": f"llm_query_batched({ASKED!r}, [m['line'] for m in grep(r'(?m)^Wh.*', ['ash'], 0)])",
 }
 
