@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import chain, pairwise
 
 from funnel.types import DocumentCoverage
 from indexes.types import DocumentHit
@@ -59,6 +60,16 @@ def is_whole(spans: Sequence[tuple[int, int]], n_chars: int) -> bool:
     if n_chars <= MAX_GAP:
         return not n_chars or bool(spans)
     return all(stop - start <= MAX_GAP for start, stop in left) and length(spans) >= WHOLE_SHARE * n_chars
+
+
+def merged(*several: Iterable[DocumentCoverage]) -> tuple[DocumentCoverage, ...]:
+    """Return one coverage of each document, with the greater number where two were seen apart."""
+    found: dict[str, DocumentCoverage] = {}
+    for each in chain.from_iterable(several):
+        other = found.get(each.document_id, each)
+        read, matched = max(each.read, other.read), max(each.matched, other.matched)
+        found[each.document_id] = replace(other, read=read, matched=matched)
+    return most_seen(found.values())
 
 
 def coverage_of(

@@ -44,10 +44,16 @@ class _Rest:
 
 
 class Doubts:
-    """Says once to each inspector how little an absence that it claims rests on."""
+    """Says once to each inspector how little an absence that it claims rests on.
 
-    def __init__(self, documents: ReadableDocuments, coverage: Coverage, question: str) -> None:
+    `briefly`: in few words and with one line of code, for a small model.
+    """
+
+    def __init__(
+        self, documents: ReadableDocuments, coverage: Coverage, question: str, *, briefly: bool = False
+    ) -> None:
         self._documents = documents
+        self._briefly = briefly
         self._coverage = coverage
         self._question = question
 
@@ -78,10 +84,13 @@ class Doubts:
         return infos, len(infos) if not self._coverage.is_root else await self._documents.count()
 
     def _told(self, claim: Claim, rest: _Rest) -> str:
-        shown = rest.unseen[:SHOWN]
+        shown = rest.unseen[: 1 if self._briefly else SHOWN]
         self._documents.expose([info.id for info in shown])
         lines = [f"{_cut(claim.text)!r} claims that nothing else is there, and no span can show that."]
         lines += [_of_one(info, rest.of(info)) for info in shown]
+        if self._briefly:
+            first = self._look(claim, rest).partition("\n")[0]
+            return "\n".join([*lines, f"Look first: {first}", "Then submit again."])
         if rest.total > len(shown):
             opened = sum(bool(each.by_model) for each in rest.seen.values())
             searched = sum(bool(each.searched) for each in rest.seen.values())

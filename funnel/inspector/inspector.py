@@ -20,6 +20,7 @@ from funnel.prompts.forms import Form
 from funnel.run.context import NOT_BACKED, Draft, Run
 from funnel.sandbox.base import HostError, Sandbox, SandboxLimits
 from funnel.sandbox.room import Room, room_of_process
+from funnel.seen import merged
 from funnel.text.citations import MARKER, answer_text, renumber_value
 from funnel.types import EndReason, Status
 from indexes.types import DocumentHit
@@ -79,7 +80,8 @@ class Inspector:
             # Such a model seldom cites, and what it answered may stand word for word in what it was shown.
             draft = await reading.backed(run, hits, draft)
         await shared.coverage.settle()
-        draft = replace(draft, coverage=shared.coverage.report())
+        # The reader, where it was asked in the end, has seen passages of its own.
+        draft = replace(draft, coverage=merged(shared.coverage.report(), draft.coverage))
         return replace(_with_what_is_lost(shared, draft), sandbox=self._sandbox.name)
 
     async def _inspect(self, shared: Shared, task: Task) -> Submission | Unfinished:

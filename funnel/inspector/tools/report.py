@@ -207,7 +207,9 @@ class ReportTools:
             left, turns=used.turns, tokens=spent, usd=used.cost_usd, seconds=used.wall_s
         ):
             return None
-        return await Doubts(self.run.documents, self.shared.coverage, self.question).about(made, left)
+        briefly = self.run.form == "simple"
+        doubts = Doubts(self.run.documents, self.shared.coverage, self.question, briefly=briefly)
+        return await doubts.about(made, left)
 
 
 def _note_text(noted: Any) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from second_stage import a_run, cell, doc, last
 
 from funnel.inspector import Inspector
 from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
+from funnel.seen import is_whole, merged
+from funnel.text.citations import uncited
 from funnel.text.overlap import stretches
+from funnel.types import DocumentCoverage
 
 FILLER = "".join(
     f"Clause {i} speaks of matter {i * 7} and of nothing that was asked for. " for i in range(900)
@@ -165,3 +170,42 @@ def test_numbers_put_between_lines_do_not_part_a_stretch():
     text = "\n".join(f"Row {name} holds {i} stones" for i, name in enumerate("abcdefgh"))
     shown = "\n".join(f"{i}. {line}" for i, line in enumerate(text.splitlines()))
     assert stretches(shown, [text]) == [(0, 0, len(text))]
+
+
+async def test_what_the_last_call_says_is_marked_and_comes_with_what_was_seen(asked):
+    draft, _ = await asked(
+        cell("print(grep('cap', docs='all'))"), "No cap was found.", limits=Limits(max_turns=1)
+    )
+    assert (draft.status, draft.text) == ("partial", "No cap was found.")
+    assert of(draft).searched == 1
+    assert [span.absent for span in uncited(draft.text)] == [True]
+
+
+def test_of_two_coverages_of_a_document_the_greater_numbers_count():
+    one = DocumentCoverage("05", "", 900, searched=2, matched=1, read=100, judged=50)
+    assert merged([one], [DocumentCoverage("05", "", 900, matched=4, read=300)]) == (
+        DocumentCoverage("05", "", 900, searched=2, matched=4, read=300, judged=50),
+    )
+
+
+@pytest.mark.parametrize(
+    ("spans", "whole"),
+    [
+        ([(0, 1_000)], True),
+        ([(0, 450), (500, 1_000)], True),
+        ([(0, 400), (650, 1_000)], False),
+        ([(0, 150), (300, 1_000)], False),
+    ],
+)
+def test_a_document_is_whole_if_no_long_stretch_and_little_in_all_is_left_out(spans, whole):
+    assert is_whole(spans, 1_000) is whole
+
+
+async def test_a_small_model_is_told_in_few_words(sandbox):
+    model = ScriptedLLM([NONE, NONE])
+    async with a_run(model, documents=(CONTRACT, OTHER), question=QUESTION) as bench:
+        await Inspector(sandbox).answer(replace(bench.run, form="simple"), bench.hits())
+    told = last(model.requests[1])
+    assert "claims that nothing else is there" in told
+    assert told.count("You have read") == 1
+    assert "llm_query" not in told
