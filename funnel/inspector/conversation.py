@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from funnel.errors import BudgetTooSmall, ContextTooLong
+from funnel.errors import BudgetTooSmall, ContextTooLong, WindowTooSmall
 from funnel.inspector.budget_line import closing
 from funnel.inspector.output import LEAST_CHARS, REMAINDER_SHARE, window
 from funnel.inspector.transcript import (
@@ -80,6 +80,16 @@ class Conversation:
                 raise
             raise root.window_too_small(int(error.needed), usual, "a program's turn") from None
 
+    def fits(self, prompt: Prompt) -> bool:
+        """Return whether the model's window, if it is the limit, holds a turn that begins so."""
+        try:
+            self.measure(prompt)
+        except WindowTooSmall:
+            return False
+        except BudgetTooSmall:
+            return True  # a limit of the caller's: to be told, not to be got round
+        return True
+
     @property
     def window(self) -> int:
         """How many characters of the next output are shown."""
@@ -96,7 +106,7 @@ class Conversation:
 
     async def ask(
         self,
-        prompt: Prompt,
+        prompted: Callable[[int], Awaitable[Prompt]],
         number: int,
         session: Session,
         *,
@@ -105,11 +115,13 @@ class Conversation:
     ) -> Completion:
         """Return the model's next reply; if the prompt does not fit its window, compact it and ask again.
 
-        `session`: asked for its variables if something was left out of the prompt.
+        `prompted`: returns the beginning of the prompt, the shorter the more often it was refused. `session`:
+        asked for its variables if something was left out of the prompt.
         Raises: as `Meter.complete`; `WindowTooSmall` if not even the smallest prompt fits; `SandboxDied`.
         """
         root, cuts = self._run.root, 0
         while True:
+            prompt = await prompted(cuts)
             self.measure(prompt)
             await self._compact(max(MIN_TURNS_TOKENS, self._room * (4 - cuts) // 4), session)
             request = self._request(prompt, number)

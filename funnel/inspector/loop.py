@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,7 @@ from funnel.findings.provenance import TextSpan
 from funnel.inspector import canonical
 from funnel.inspector.budget_line import left
 from funnel.inspector.carrying import keep, told
-from funnel.inspector.conversation import OUTPUT_TOKENS, Conversation, Prompt
+from funnel.inspector.conversation import MAX_CUTS, OUTPUT_TOKENS, Conversation, Prompt
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.output import printed_name
 from funnel.inspector.progress import MAX_IDLE, MAX_REPAIRS, Advice, Progress
@@ -88,6 +88,7 @@ class Inspection:
         self._talk = Conversation(run)
         self._names: list[str] = []
         self._prompt: Prompt | None = None
+        self._prompt_room, self._cuts = 0, 0
         self._number = 0
         self._prelude: asyncio.Task[CellResult] | None = None
 
@@ -122,18 +123,24 @@ class Inspection:
             stack.push_async_callback(_ended, self._prelude)
             while self._number < self._run.ledger.limits.max_turns:
                 self._number += 1
-                ended = await self._turn(session, await self._prompted(sandbox))
+                ended = await self._turn(session, partial(self._prompted, sandbox))
                 if ended is not None:
                     if run.keep_variables and task.depth == 0:
                         await keep(run, session)
                     return ended
         return self._unfinished(f"max_turns = {self._number} is used up", EndReason.TURNS)
 
-    async def _prompted(self, sandbox: Sandbox) -> Prompt:
-        """Return the beginning of each prompt, in the form that the model has now."""
+    async def _prompted(self, sandbox: Sandbox, cuts: int = 0) -> Prompt:
+        """Return the beginning of each prompt, in the form that the model has now.
+
+        It shows less once the model's window is known to be small, and after `cuts` refusals as too long.
+        """
         form, run, task = self._progress.form, self._run, self._task
-        if self._prompt is not None and self._prompt.form == form:
+        self._cuts = max(self._cuts, cuts)
+        room = run.root.prompt_room(OUTPUT_TOKENS[form]) * (MAX_CUTS - self._cuts) // MAX_CUTS
+        if self._prompt is not None and (self._prompt.form, self._prompt_room) == (form, room):
             return self._prompt
+        self._prompt_room = room
         typed = ""
         if self._schema is not None:
             typed = render("inspector_typed", schema=fence("schema", self._schema.text))
@@ -141,7 +148,13 @@ class Inspection:
         before = told(run.earlier) if task.depth == 0 else ""
         if form == "simple":
             system = run.prompts.render_for(run.root.name, "inspector", form=form)
-            text, shown = await describe_simply(task.question, self._names, run.documents, task.hits)
+            text, shown = await describe_simply(
+                task.question,
+                self._names,
+                run.documents,
+                task.hits,
+                room=room - estimated_tokens(system) - estimated_tokens(typed),
+            )
             hinted: Callable[[int], str] = partial(hint, task.question)
         else:
             system = run.prompts.render_for(
@@ -153,7 +166,7 @@ class Inspection:
                 self._names,
                 run.documents,
                 task.hits,
-                room=run.root.prompt_room(OUTPUT_TOKENS[form]) - taken,
+                room=room - taken,
                 shape=run.shape if task.depth == 0 else None,
             )
             text, shown, hinted = first.text, first.shown, _no_hint
@@ -161,10 +174,16 @@ class Inspection:
         opening = "\n\n".join(part for part in (text, before, findings, typed) if part)
         self._shared.coverage.begin(task.documents, opening)
         self._prompt = Prompt(form, system, opening, hinted)
+        if form == "full" and not self._talk.fits(self._prompt):
+            # The window became known with a refusal, and is too small for all that the full form explains.
+            self._progress.form = "simple"
+            return await self._prompted(sandbox, cuts)
         self._progress.opening = opening
         return self._prompt
 
-    async def _turn(self, session: Session, prompt: Prompt) -> Submission | Unfinished | None:
+    async def _turn(
+        self, session: Session, prompted: Callable[[int], Awaitable[Prompt]]
+    ) -> Submission | Unfinished | None:
         """Make one call and run one cell; None if there is more to do."""
         events, task, talk = self._run.events, self._task, self._talk
         with events.open(TurnStarted(number=self._number, depth=task.depth), parent=task.parent) as turn:
@@ -172,7 +191,7 @@ class Inspection:
             # The fingerprint leaves out the closing line: a resumed run may have other limits.
             step = StepId((*task.path, self._number), talk.said)
             try:
-                completion = await talk.ask(prompt, self._number, session, parent=turn.id, step=step)
+                completion = await talk.ask(prompted, self._number, session, parent=turn.id, step=step)
             except (BudgetExceeded, WindowTooSmall, LLMError) as error:
                 if not talk.history:
                     raise

@@ -20,7 +20,9 @@ from indexes.types import DocumentHit, DocumentInfo
 INLINE_CHARS = 100_000
 INLINE_TOTAL_CHARS = 4_000_000
 LISTED = 20
-LISTING_CHARS = 3_000
+LISTING_CHARS, LEAST_LISTING_CHARS = 3_000, 300
+FOR_TURNS_TOKENS = 3_000
+"""What is left for the turns, for findings and for the closing line, however small the prompt may be."""
 LABEL_CHARS = 80
 TITLE_CHARS = 200
 """Longer titles are cut wherever they are shown: one may be a whole page."""
@@ -71,12 +73,15 @@ async def describe_context(
 
     `hits`: what a search for the question found; a child has none. `room`: how many estimated tokens the
     prompt may still have. The texts get half of what is free, since every turn repeats them; the other half
-    is for the turns.
+    is for the turns, which need some room in a small window, too.
     """
     infos = [documents.info(name) for name in names]
-    lines = [fence("question", question), *await _described(infos, documents)]
+    asked = fence("question", question)
+    left = room - estimated_tokens(asked) - FOR_TURNS_TOKENS
+    lines = [asked, *await _described(infos, documents, min(LISTING_CHARS, max(LEAST_LISTING_CHARS, left)))]
     free = room - sum(map(estimated_tokens, lines))
-    shown = await shown_texts(question, infos, documents, hits, tokens=free // 2)
+    tokens = min(free // 2, free - FOR_TURNS_TOKENS)
+    shown = await shown_texts(question, infos, documents, hits, tokens=tokens)
     if shown:
         lines.append(_INTRODUCTION)
     places = {name: place for place, name in enumerate(names)}
@@ -90,7 +95,9 @@ async def describe_context(
     return Opening("\n".join(lines), tuple(shown))
 
 
-async def _described(infos: Sequence[DocumentInfo], documents: ReadableDocuments) -> list[str]:
+async def _described(
+    infos: Sequence[DocumentInfo], documents: ReadableDocuments, listing_chars: int
+) -> list[str]:
     whole = await documents.count()
     if not infos:
         none = f"context is empty: a first search found none of the {whole:,} documents."
@@ -100,14 +107,13 @@ async def _described(infos: Sequence[DocumentInfo], documents: ReadableDocuments
     what = f"{len(infos)} of {whole:,} documents, best first (place: id, title, n_chars)"
     return [
         f"context: {what}.{' Large ones have text None: read() and grep() them.' if large else ''}",
-        fence("documents", "\n".join(_listed(infos))),
+        fence("documents", "\n".join(_listed(infos, listing_chars))),
     ]
 
 
-def _listed(infos: Sequence[DocumentInfo]) -> list[str]:
+def _listed(infos: Sequence[DocumentInfo], room: int) -> list[str]:
     """Return a line for each document, as many as there is room for."""
     lines: list[str] = []
-    room = LISTING_CHARS
     for place, info in enumerate(infos[:LISTED]):
         title = "" if info.title == info.id else f" {info.title[:LABEL_CHARS]!r}"
         line = f"{place}: {info.id[:LABEL_CHARS]!r}{title} {info.n_chars}"

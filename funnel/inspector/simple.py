@@ -7,6 +7,8 @@ from contextlib import suppress
 
 from funnel.inspector.repairs import example, submitting
 from funnel.inspector.shown import Shown, trimmed
+from funnel.inspector.transcript import CLOSING_TOKENS, MIN_TURNS_TOKENS
+from funnel.llm.base import estimated_tokens
 from funnel.prompts import fence
 from funnel.reader.passages import SIMPLE, choose
 from funnel.sandbox.base import HostError
@@ -20,10 +22,20 @@ ANSWER = "<answer>"
 
 
 async def describe_simply(
-    question: str, names: Sequence[str], documents: ReadableDocuments, hits: Sequence[DocumentHit]
+    question: str,
+    names: Sequence[str],
+    documents: ReadableDocuments,
+    hits: Sequence[DocumentHit],
+    *,
+    room: int,
 ) -> tuple[str, tuple[Shown, ...]]:
-    """Return a first message with the question and the best passages, and what of documents is in it."""
+    """Return a first message with the question and the best passages, and what of documents is in it.
+
+    `room`: how many estimated tokens the prompt may still have; some of them are left for the turns.
+    """
     places = {name: place for place, name in enumerate(names)}
+    room -= estimated_tokens(fence("question", question)) + estimated_tokens(hint(question, 1))
+    room -= MIN_TURNS_TOKENS + CLOSING_TOKENS
     parts: list[str] = []
     shown: list[Shown] = []
     for document, hit in choose(hits)[: SIMPLE.n_passages]:
@@ -34,9 +46,11 @@ async def describe_simply(
         with suppress(HostError):
             stop = min(passage.stop, passage.start + EXCERPT_CHARS, info.n_chars)
             text = await documents.read(info.id, passage.start, stop)
-            if trimmed(text):
-                of = f"context[{places[info.id]}]"
-                parts.append(fence("passage", trimmed(text), of=of, title=info.title[:80]))
+            of = f"context[{places[info.id]}]"
+            part = fence("passage", trimmed(text), of=of, title=info.title[:80])
+            if trimmed(text) and estimated_tokens(part) <= room:
+                room -= estimated_tokens(part)
+                parts.append(part)
                 whole = (passage.start, stop) == (0, info.n_chars)
                 shown.append(Shown(info.id, passage.start, stop, text, whole=whole))
     return "\n".join([*parts, fence("question", question)]), tuple(shown)

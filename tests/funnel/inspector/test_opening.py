@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel.inspector.opening import describe_context
+from funnel.inspector.opening import FOR_TURNS_TOKENS, describe_context
 from funnel.inspector.shown import Shown, trimmed
 from funnel.llm.base import estimated_tokens
 from funnel.prompts import advice, fenced
@@ -125,9 +125,9 @@ def test_as_much_is_shown_as_the_reader_gets():
 def test_a_small_prompt_shows_less_and_at_least_the_beginning_of_the_best():
     texts = Texts({f"d{n}": long(f"d{n}") for n in range(30)})
     found = [(name, (600, 1_800)) for name in texts.texts]
-    few = passages(texts, found, room=4_000)
+    few = passages(texts, found, room=9_000)
     assert 1 <= len(few) < len(passages(texts, found))
-    [(_, chars, text)] = passages(texts, found, room=1_600)
+    [(_, chars, text)] = passages(texts, found, room=FOR_TURNS_TOKENS + 900)
     first, last = map(int, chars.split(" to "))
     assert text
     assert texts.texts["d0"][first:last].strip() == text.strip()
@@ -211,6 +211,6 @@ def test_the_opening_is_bounded_whatever_titles_ids_and_documents(documents, fou
     bare = estimated_tokens(opened(texts, room=0, shape="aggregate"))
     assert bare <= 4_000
     opening = opened(texts, spans if found else (), room=room, shape="aggregate")
-    assert estimated_tokens(opening) <= bare + max(0, room // 2)
+    assert estimated_tokens(opening) <= max(bare, room - FOR_TURNS_TOKENS) + 300
     assert len(opening) <= MAX_CHARS + 6_000
     assert texts.n_read <= 4 * MAX_CHARS
