@@ -155,7 +155,7 @@ class Inspection:
                 task.hits,
                 room=room - estimated_tokens(system) - estimated_tokens(typed),
             )
-            hinted: Callable[[int], str] = partial(hint, task.question)
+            hinted: Callable[[int], str] = self._hint
         else:
             system = run.prompts.render_for(
                 run.root.name, "inspector", tools=described(run.tools), dialect=sandbox.dialect
@@ -180,6 +180,9 @@ class Inspection:
             return await self._prompted(sandbox, cuts)
         self._progress.opening = opening
         return self._prompt
+
+    def _hint(self, turn: int) -> str:
+        return hint(self._task.question, turn, bare=self._progress.idle > 0)
 
     async def _turn(
         self, session: Session, prompted: Callable[[int], Awaitable[Prompt]]

@@ -56,9 +56,12 @@ async def describe_simply(
     return "\n".join([*parts, fence("question", question)]), tuple(shown)
 
 
-def hint(question: str, turn: int) -> str:
-    """Return what ends each message of the simple form: the two cells that may come next in a turn."""
-    return (
-        f"If the answer stands above, reply with it in place of {ANSWER}:\n{submitting(ANSWER)}\n"
-        f"If it does not, look further:\n```python\n{example(question, turn - 1)}\n```"
-    )
+def hint(question: str, turn: int, *, bare: bool = False) -> str:
+    """Return what ends each message of the simple form: the two cells that may come next in a turn.
+
+    `bare`: whether the first of them is only told of, since the model copied it as it stands.
+    """
+    known = f"If the answer stands above, reply with it in place of {ANSWER}:\n{submitting(ANSWER)}"
+    if bare:
+        known = "If the answer stands above, call submit with it: some words copied from there, in quotes."
+    return f"{known}\nIf it does not, look further:\n```python\n{example(question, turn - 1)}\n```"

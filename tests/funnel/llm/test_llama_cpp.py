@@ -156,6 +156,12 @@ async def test_a_turn_of_the_simple_form_is_one_block_whatever_the_model_would_s
     assert completion.text.endswith("\n```") or completion.finish_reason == "length"
 
 
+async def test_a_model_that_copies_the_example_cannot_copy_its_placeholder(chat):
+    copy = Request((Message("user", 'Copy this:\n```python\nsubmit("<answer>")\n```'),), "turn")
+    completion = await chat.complete(replace(copy, grammar=ONE_BLOCK, max_output_tokens=48))
+    assert '"<' not in completion.text
+
+
 async def test_a_grammar_that_the_server_refuses_is_left_out(chat):
     completion = await chat.complete(replace(ASK, grammar="root ::= no-such-rule"))
     assert completion.text
