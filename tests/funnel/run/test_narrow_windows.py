@@ -143,7 +143,7 @@ async def test_a_sub_call_that_is_too_long_tells_the_program_what_fits(tmp_path)
                 "try:", "    llm_query('Sum up.', text)", "except Exception as error:",
                 "    told = str(error)", "print(told)",
                 "import re", "n = int(re.search(r'about ([\\d,]+) fit', told).group(1).replace(',', ''))",
-                "print(n, llm_query('Sum up.', text[:n - 200]))", "submit(str(n), found=False)",
+                "print(n, llm_query('Sum up.', text[:n - 200]))", "submit(str(n), citations=[])",
             )  # fmt: skip
         return cell("submit('lost', found=False)")
 
