@@ -54,6 +54,7 @@ funnel trace run.jsonl --full
 funnel trace run.jsonl --html run.html --open"""
 SIBLINGS = 4
 CODE_LINES = 6
+ANSWER_LINES = 12
 OUTPUT_LINES = 4
 NOTE_CHARS = 120
 
@@ -143,7 +144,10 @@ def _label(node: Node, *, full: bool) -> str:
     if isinstance(begun, CellStarted):
         lines += [f"[green]{escape(line)}[/]" for line in _cut(begun.code, CODE_LINES, full=full)]
     if isinstance(ending, CellEnded):
-        lines += [f"[dim]{escape(line)}[/]" for line in _cut(ending.stdout or "", OUTPUT_LINES, full=full)]
+        printed = _cut(ending.stdout or "", OUTPUT_LINES, full=full)
+        lines += ["[dim]printed:[/]", *(f"[dim]  {escape(line)}[/]" for line in printed)] if printed else []
+    if isinstance(begun, AnswerGiven):
+        lines += [f"  {escape(line)}" for line in _cut(begun.text, ANSWER_LINES, full=full)]
     if node.error:
         lines.append(f"[red]{escape(node.error)}[/]")
     return "\n".join(lines)

@@ -17,7 +17,7 @@ function drawAnswer() {
       facts.filter(Boolean).map((fact) => h("li", {}, fact))),
     h("div", { class: "reply" },
       h("div", {},
-        answer ? h("div", { class: "text" }, marked(answer)) : h("p", { class: "faint" }, "This run gave no answer."),
+        answer ? h("div", { class: "text" }, listed(marked(answer))) : h("p", { class: "faint" }, "This run gave no answer."),
         begun.error && h("p", { class: "notice bad" }, begun.error),
         asList(answer?.notices).map((notice) => h("p", { class: "notice" }, notice)),
         answer && covered(asList(answer.coverage).map(asObject)),
@@ -56,6 +56,37 @@ function marked(answer) {
     done = stop;
   }
   return [...parts, ...markers(letters.slice(done).join(""), known)];
+}
+
+/** Lines that are items of a Markdown list, as a list. `parts` are texts and elements, in order. */
+function listed(parts) {
+  const lines = [[]];
+  for (const part of parts.flatMap((each) => (typeof each === "string" ? each.split(/(\n)/) : [each]))) {
+    if (part === "\n") lines.push([]);
+    else if (part !== "") lines.at(-1).push(part);
+  }
+  const blocks = [];
+  for (const line of lines) {
+    const [, bullet, number] = ITEM.exec(textOf(line[0])) ?? [];
+    const tag = bullet ? "ul" : number ? "ol" : null, last = blocks.at(-1);
+    if (!tag) {
+      if (last && !last.tag) last.items.push("\n", ...line);
+      else blocks.push({ tag, items: line });
+    } else {
+      if (last?.tag !== tag) blocks.push({ tag, items: [], start: number });
+      blocks.at(-1).items.push(h("li", {}, withoutBullet(line)));
+    }
+  }
+  return blocks.map(({ tag, items, start }) => (tag ? h(tag, { start }, items) : items));
+}
+
+const ITEM = /^\s*(?:([-*•])|(\d{1,3})[.)])\s+(?=\S|$)/;
+const textOf = (part) => (part instanceof Element ? part.textContent : part ?? "");
+
+/** A line without what makes it an item, which may stand in an element. */
+function withoutBullet([first, ...rest]) {
+  if (first instanceof Element) first.textContent = first.textContent.replace(ITEM, "");
+  return [first instanceof Element ? first : first.replace(ITEM, ""), ...rest];
 }
 
 function markers(text, known) {

@@ -60,6 +60,41 @@ def bar(browser, kind):
     return one(browser, f"#lanes .bar.k-{kind}:not(.point)")
 
 
+def test_a_markdown_list_is_a_list(browser, tmp_path):
+    items = "- Hill House [1]\n- Sea View\n* The Mill\nIn order:\n2. one\n3. two"
+    text = f"Three leases:\n{items}\n\nThat is all - or not."
+    root = Node(1, "run", 0.0, {}, ended=True)
+    citations = [{"title": "A", "quote": "q", "start": 0, "stop": 1}]
+    start = text.index("- Sea View")
+    uncited = [{"start": start, "stop": start + len("- Sea View"), "text": "- Sea View"}]
+    data = {"text": text, "citations": citations, "uncited": uncited, "status": "complete"}
+    root.children.append(Node(2, "answer", 0.0, data, ended=True))
+    write_page(root, tmp_path / "t.html", name="t")
+    browser.get((tmp_path / "t.html").as_uri())
+    assert [each.text for each in every(browser, "#answer .text ul > li")] == [
+        "Hill House 1",
+        "Sea View",
+        "The Mill",
+    ]
+    assert [each.text for each in every(browser, "#answer .text ol > li")] == ["one", "two"]
+    assert one(browser, "#answer .text ol").get_attribute("start") == "2"
+    assert one(browser, "#answer .text li .uncited").text == "Sea View"
+    assert one(browser, "#answer .text").text.endswith("That is all - or not.")
+
+
+@pytest.mark.parametrize(("key", "part"), [("t", "time"), ("e", "tree"), ("c", "cost"), ("a", "answer")])
+def test_a_part_of_the_page_is_one_key_away(show, key, part):
+    page = show()
+    one(page, "body").send_keys(key)
+    assert page.current_url.endswith(f"#{part}")
+
+
+def test_letters_that_are_searched_for_go_nowhere(show):
+    page = show()
+    one(page, "#query").send_keys("tea")
+    assert "#" not in page.current_url
+
+
 def test_question_answer_route_and_sums_are_shown(show):
     page = show()
     assert one(page, "h1").text == QUESTION
