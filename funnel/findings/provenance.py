@@ -15,6 +15,7 @@ MAX_SEARCHED_CHARS = 500_000_000
 """What is searched in all for texts that are part of another; half a second's work."""
 MAX_LOCATED_CHARS = 150_000_000
 """The same for pieces whose white space may differ; about half a second's work, too."""
+MAX_ASKED = 1_000
 MIN_TEXT_CHARS = 20
 """A shorter text is not looked up, since it may occur in many documents."""
 MIN_LINE_CHARS = 3
@@ -53,6 +54,8 @@ class Provenance:
         self._texts: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._n_chars = 0
         self._searched_chars = 0
+        self._asked: dict[str, tuple[str, int] | None] = {}
+        """What was asked since the last text came, since a text is asked about more than once."""
         self._located_chars = 0
         self._unknown: set[str] = set()
 
@@ -62,10 +65,16 @@ class Provenance:
         if text in self._texts or not MIN_TEXT_CHARS <= len(text) <= MAX_REMEMBERED_CHARS:
             return
         self._texts[text] = (span.document_id, span.start)
+        self._asked.clear()
         self._unknown.clear()
         self._n_chars += len(text)
         while self._n_chars > MAX_REMEMBERED_CHARS or len(self._texts) > MAX_REMEMBERED:
             self._n_chars -= len(self._texts.popitem(last=False)[0])
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether the oldest texts are soon forgotten."""
+        return 4 * self._n_chars > 3 * MAX_REMEMBERED_CHARS or 4 * len(self._texts) > 3 * MAX_REMEMBERED
 
     def known(self) -> Iterator[TextSpan]:
         """Yield the texts that are remembered, the latest last."""
@@ -78,6 +87,14 @@ class Provenance:
             return None
         if text in self._texts:
             return self._texts[text]
+        if text not in self._asked:
+            if len(self._asked) >= MAX_ASKED:
+                self._asked.clear()
+            self._asked[text] = self._inside(text)
+        return self._asked[text]
+
+    def _inside(self, text: str) -> tuple[str, int] | None:
+        """Return the place of a text that is part of another."""
         for known, (document_id, start) in reversed(self._texts.items()):
             if len(known) < len(text):
                 continue

@@ -90,7 +90,7 @@ class Coverage:
         self.given |= dict.fromkeys(given)
         for name in self.given:
             self._of(name)
-        self.shown(opening)
+        self._wait(opening, by_sub_model=False)
 
     def found(self, hits: Iterable[Mapping[str, Any]]) -> None:
         """Count passages that a search returned."""
@@ -108,9 +108,15 @@ class Coverage:
         for name, count in {match["id"]: match.get("n_matches", 1) for match in matches}.items():
             self._of(name).matched += count
 
-    def shown(self, text: str) -> None:
+    def opened(self, name: str) -> None:
+        """Take note of a document that the program of this inspector has read."""
+        self._of(name)
+
+    async def shown(self, text: str) -> None:
         """Take note of a text that the model of this inspector gets to see."""
         self._wait(text, by_sub_model=False)
+        if self._provenance.is_crowded:
+            await self.settle()
 
     def judged(self, prompt: object, text: object) -> None:
         """Take note of a prompt and a text, or None, about which a sub-model has answered."""
@@ -139,7 +145,8 @@ class Coverage:
     async def settle(self) -> None:
         """Look for text of documents in all that models were shown meanwhile."""
         pending, self._pending, self._pending_chars = self._pending, [], 0
-        known = list(self._provenance.known())
+        every = self._provenance.known()
+        known = [each for each in every if self.is_root or each.document_id in self._seen]
         texts = [each.text for each in known]
         for by_sub_model in (False, True):
             shown = "\n".join(text for text, by in pending if by == by_sub_model)

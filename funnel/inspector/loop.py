@@ -232,7 +232,7 @@ class Inspection:
         else:
             self._talk.add(Turn(reply, meant), meant)
             shown = feedback(result, remarks, chars=self._talk.window, holder=printed_name(code.source))
-            self._shared.coverage.shown(shown)
+            await self._shared.coverage.shown(shown)
             self._talk.show(Turn(reply, shown if advice is None else f"{shown}\n{advice.text}"))
         if (used_up := self._used_up(result.stdout)) is not None:
             return self._unfinished(str(used_up), EndReason.BUDGET)

@@ -43,6 +43,7 @@ SECOND_LOOK_CHARS = 20_000_000
 
 def _record_read(shared: Shared, arguments: Arguments, text: str) -> None:
     name = shared.run.documents.id_of(arguments["doc"])
+    shared.coverage.opened(name)
     shared.recorder.read(name, arguments.get("start", 0), arguments.get("stop"), text)
 
 
