@@ -88,7 +88,7 @@ class CitationRegistry:
 
     async def _where(self, name: str, quote: str) -> str:
         """Return that a quote does not stand in a document, and what to cite instead."""
-        wrong = f"{quote[:QUOTED_CHARS]!r} does not stand in {name[:QUOTED_CHARS]!r} word for word"
+        wrong = f"{quote[:QUOTED_CHARS]!r} does not stand in {name[:QUOTED_CHARS]} word for word"
         if (place := await self._elsewhere(name, quote)) is not None:
             other, start, stop = place
             return f"{wrong}, but in {other[:QUOTED_CHARS]!r}: cite({other!r}, {start}, {stop})"

@@ -39,7 +39,7 @@ def copied(message):
 
 async def test_the_nearest_sentence_is_told_ready_to_cite(told):
     message, draft = await told("cite('05', quote='The rent is 90 crowns a month, due on the first day')")
-    assert "does not stand in '05' word for word. The nearest there is 'The monthly rent" in message
+    assert "does not stand in 05 word for word. The nearest there is 'The monthly rent" in message
     assert draft.citations[0].quote == "The monthly rent of 90 crowns is due on the first day."
 
 
