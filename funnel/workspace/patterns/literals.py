@@ -11,13 +11,10 @@ from funnel.workspace.patterns.tokens import Kind, Token
 MIN_LITERAL = 2
 _MAX_LITERALS = 16
 _HYPHENS = frozenset("-\u00ad\u2010")
-_DIVIDED = (
-    re.compile(rb"-[ \t]*\r?\n[ \t\r\n]*"),
-    re.compile(rb"\xc2\xad[ \t\r\n]*"),
-    re.compile(rb"\xe2\x80\x90[ \t]*\r?\n[ \t\r\n]*"),
-)
-"""All places, in UTF-8, at which the worker puts words together, and some more: at a hyphen at the end of a
-line, at a soft hyphen, and at U+2010. Each begins with a character, for which `re` looks ten times faster."""
+_HYPHEN_AT_END = re.compile(rb"-[ \t]*\r?\n[ \t\r\n]*")
+_ODD_HYPHEN = re.compile(rb"\xc2\xad[ \t\r\n]*|\xe2\x80\x90[ \t]*\r?\n[ \t\r\n]*")
+"""All places, in UTF-8, at which the worker puts words together, and some more."""
+_ODD_HYPHENS = ("\u00ad".encode(), "\u2010".encode())
 _ODD_CASES = ("\u0130".encode(), "\u0131".encode(), "\u017f".encode(), "\u212a".encode())
 """The characters that match an ASCII letter if case is ignored: of i, i, s and k."""
 
@@ -36,12 +33,14 @@ class Needed:
         """Return whether a text (UTF-8) may hold a match; False is sure."""
         if not self.literals or self._holds_one(text):
             return True
-        joined = text
-        for divided in _DIVIDED:
-            joined = divided.sub(b"", joined)
+        # Most texts are ASCII, which is known at once, and then have no other hyphen and no odd letter.
+        ascii_only = text.isascii()
+        joined = _HYPHEN_AT_END.sub(b"", text) if b"-" in text else text
+        if not ascii_only and any(odd in text for odd in _ODD_HYPHENS):
+            joined = _ODD_HYPHEN.sub(b"", joined)
         if joined != text and self._holds_one(joined):
             return True
-        return self.folded and not text.isascii() and any(odd in text for odd in _ODD_CASES)
+        return self.folded and not ascii_only and any(odd in text for odd in _ODD_CASES)
 
     def _holds_one(self, text: bytes) -> bool:
         searched = text.lower() if self.folded else text
