@@ -8,6 +8,7 @@ statement is looked for; if there is none, the marker is removed, and the statem
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,13 +16,15 @@ from typing import Any
 from funnel.reader.replies import Quote, Reply
 from funnel.reader.support import SupportFinder
 from funnel.text.citations import CitableText, cite, found_before, markers_in, renumber_value, span_of
-from funnel.text.markers import in_one_form, markers
+from funnel.text.markers import in_one_form, markers, replace_markers
 from funnel.text.misquotes import locate_misquote
 from funnel.text.sentences import statements
 from funnel.types import Citation
 
-MAX_MARKERS = 400
+MAX_MARKERS = 300
 """Markers after these are removed; they are numbered anew with at most three digits."""
+MAX_STATEMENTS = 200
+"""Support is looked for, and quotes without a marker are bound, among the first so many statements."""
 SHORT_WORDS = 3
 """A quote of fewer words stands in many passages, so that it is looked for where it is said to be, or where
 it is the only one."""
@@ -90,6 +93,7 @@ class _Binding:
     def bind(self, answer: str, value: Any, *, everywhere: bool) -> Bound:
         """Return the answer with its citations."""
         text = in_one_form(answer, len(self._sources), self._quoted(), self._is_reference)
+        text = _with_few_markers(text)
         places = list(_places(text))
         left = self._to_their_passages(places)
         for place in places:
@@ -98,7 +102,7 @@ class _Binding:
         added = self._to_statements(text, spans, places, left)
         if everywhere or not any(place.citations for place in (*places, *added)):
             taken = [place.start for place in (*places, *added) if place.citations]
-            for start, stop in spans:
+            for start, stop in spans[:MAX_STATEMENTS]:
                 if not any(start <= at <= stop for at in taken):
                     place = self._added(text, start, stop)
                     place.citations = self._support(place.says, ())
@@ -187,6 +191,7 @@ class _Binding:
     ) -> list[_Place]:
         """Give quotes that no marker names to the statements that they support, at the end of each."""
         added: dict[int, _Place] = {}
+        spans = spans[:MAX_STATEMENTS]
         for i in quotes:
             said = [self._finder.overlap(text[start:stop], self._quotes[i].text) for start, stop in spans]
             best = max(range(len(spans)), key=said.__getitem__)
@@ -229,9 +234,9 @@ class _Binding:
                 by_passage.setdefault(number, []).append(found[1])
         numbered: dict[int, list[Citation]] = {}
         fresh = max([len(self._sources), *by_passage, *of_value])
-        fresh = min(fresh, 999 - MAX_MARKERS - 1)
+        fresh = min(fresh, 999 - MAX_MARKERS - MAX_STATEMENTS)
         parts, at = [], 0
-        for place in places[:MAX_MARKERS]:
+        for place in places:
             before = text[at : place.start]
             at = place.stop
             if not place.citations:
@@ -247,6 +252,12 @@ class _Binding:
         return Bound(text.strip(), value, citations, dropped)
 
 
+def _with_few_markers(text: str) -> str:
+    """Return the text without the markers that come after the first so many."""
+    last = next((each.end() for n, each in enumerate(markers(text), start=1) if n == MAX_MARKERS), len(text))
+    return text[:last] + replace_markers(text[last:], lambda _number: None)
+
+
 def _places(text: str) -> Iterator[_Place]:
     """Yield the markers of an answer, those side by side as one, each with the words that it stands after."""
     groups: list[tuple[int, int, list[int]]] = []
@@ -257,9 +268,12 @@ def _places(text: str) -> Iterator[_Place]:
         else:
             groups.append((marker.start(), marker.end(), [int(marker[1])]))
     spans = statements(text)
+    begins = [start for start, _ in spans]
     last = 0
     for start, stop, numbers in groups:
-        first, end = next(((a, b) for a, b in spans if a <= start < b), (last, len(text)))
+        first, end = spans[max(0, bisect_right(begins, start) - 1)] if spans else (0, len(text))
+        if not first <= start < end:
+            first, end = last, len(text)
         says = _bare(text[max(first, last) : start])
         yield _Place(start, stop, says or _bare(text[stop:end]), tuple(dict.fromkeys(numbers)))
         last = stop
