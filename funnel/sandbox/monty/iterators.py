@@ -16,23 +16,23 @@ _LISTED = frozenset({"map", "zip", "enumerate", "filter", "reversed"})
 ENDLESS = frozenset({"count", "cycle"})
 
 
-def iterator_edits(text: Text, node: ast.AST, own: Collection[str], host: Collection[str]) -> Iterator[Edit]:
-    """Wrap what is kept or passed on in `iter(...)`.
+def iterator_edits(
+    text: Text, node: ast.expr, parent: ast.AST, own: Collection[str], host: Collection[str]
+) -> Iterator[Edit]:
+    """Wrap an expression that `is_listed` in `iter(...)`, where it is kept or passed on.
 
     Left as it is where it is gone through at once: by a loop, a built-in function, a method, or a function of
     the `host`, which takes lists only.
     """
-    match node:
-        case ast.Call(func=ast.Name(id="next"), args=[first, *_]) if "next" not in own:
-            if isinstance(first, ast.GeneratorExp):
-                yield from _next(text, node, first)
+    match parent:
+        case ast.Call(func=ast.Name(id="next"), args=[first, *_]) if first is node and "next" not in own:
+            if isinstance(node, ast.GeneratorExp):
+                yield from _next(text, parent, node)
             else:
-                yield from _wrapped(text, first, own)
-        case ast.Call(func=ast.Name(id=name)) if name not in host and (
-            name in own or not hasattr(builtins, name)
-        ):
-            for argument in (*node.args, *(word.value for word in node.keywords)):
-                yield from _wrapped(text, argument, own, alone=len(node.args) + len(node.keywords) == 1)
+                yield from _wrapped(text, node)
+        case ast.Call(func=ast.Name(id=name)):
+            if name not in host and (name in own or not hasattr(builtins, name)):
+                yield from _wrapped(text, node, alone=len(parent.args) + len(parent.keywords) == 1)
         case (
             ast.Call()
             | ast.For()
@@ -47,16 +47,13 @@ def iterator_edits(text: Text, node: ast.AST, own: Collection[str], host: Collec
         ):
             pass
         case _:
-            for child in ast.iter_child_nodes(node):
-                if isinstance(child, ast.expr):
-                    yield from _wrapped(text, child, own)
+            yield from _wrapped(text, node)
 
 
-def _wrapped(text: Text, node: ast.expr, own: Collection[str], *, alone: bool = False) -> Iterator[Edit]:
+def _wrapped(text: Text, node: ast.expr, *, alone: bool = False) -> Iterator[Edit]:
     """Wrap an expression. `alone`: the parentheses of a generator may be those of the call around it."""
-    if is_listed(node, own):
-        inner = alone and isinstance(node, ast.GeneratorExp)
-        yield from text.around(node, "(iter(" if inner else "iter(", "))" if inner else ")")
+    inner = alone and isinstance(node, ast.GeneratorExp)
+    yield from text.around(node, "(iter(" if inner else "iter(", "))" if inner else ")")
 
 
 def is_listed(node: ast.AST, own: Collection[str]) -> bool:

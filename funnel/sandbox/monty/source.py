@@ -68,7 +68,7 @@ def prepare(code: str, seen: Seen | None = None) -> Cell:
     tree = parsed(code)
     if tree is None:
         return Cell(code, code, aliases=seen.aliases)
-    nodes = list(ast.walk(tree))  # once, as it takes most of the time of all this
+    nodes, parents = _walked(tree)
     text, bound = Text(code), taken(nodes)
     mine = bound.union(node.arg for node in nodes if isinstance(node, ast.arg))
     own = seen.bound | mine
@@ -76,7 +76,6 @@ def prepare(code: str, seen: Seen | None = None) -> Cell:
         return Cell(code, code, aliases=seen.aliases, refused=refused)
     modules: set[str] = set()
     known = aliases(nodes, seen.aliases, mine)
-    makes_iterators = any(is_listed(node, own) for node in nodes)
     gaps = Gaps(text, known, own, code, modules)
     edits = _echo(text, tree)
     deletes = any(isinstance(node, ast.Delete) for node in nodes)
@@ -94,8 +93,8 @@ def prepare(code: str, seen: Seen | None = None) -> Cell:
             edits += _async_with(text, node, modules)
         else:
             edits += gaps.edits(node)
-            if makes_iterators:
-                edits += iterator_edits(text, node, own, seen.functions)
+            if isinstance(node, (ast.Call, ast.GeneratorExp)) and is_listed(node, own):
+                edits += iterator_edits(text, node, parents[id(node)], own, seen.functions)
     ready = text.edited(edits) if edits else code
     calls = awaited_calls(ready)
     return Cell(ready, code, tuple(sorted(modules)), frozenset(start for start, _ in calls), bound, known)
@@ -104,6 +103,21 @@ def prepare(code: str, seen: Seen | None = None) -> Cell:
 def normalised(code: str) -> str:
     """Return the source as valid UTF-8 text with one kind of line ending."""
     return code.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _walked(tree: ast.Module) -> tuple[list[ast.AST], dict[int, ast.AST]]:
+    """Return all nodes, from the outside in, and the parents of calls and generators by their `id`.
+
+    The tree is walked once, since that takes most of the time of a rewriting.
+    """
+    nodes: list[ast.AST] = [tree]
+    parents: dict[int, ast.AST] = {}
+    for node in nodes:
+        for child in ast.iter_child_nodes(node):
+            nodes.append(child)
+            if isinstance(child, (ast.Call, ast.GeneratorExp)):
+                parents[id(child)] = node
+    return nodes, parents
 
 
 def _top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
