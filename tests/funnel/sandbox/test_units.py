@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import calendar
 import difflib
+import functools
 import pprint
 import re
 import statistics
@@ -158,7 +159,6 @@ def test_sets_agree(a, b, c):
 
 @given(st.lists(st.integers(-5, 5)), st.booleans())
 def test_sorting_by_a_comparison_agrees(items, reverse):
-    import functools
 
     key = unit("+functools").cmp_to_key(lambda a, b: a % 3 - b % 3)
     wanted = sorted(items, key=functools.cmp_to_key(lambda a, b: a % 3 - b % 3), reverse=reverse)
