@@ -107,7 +107,7 @@ def _make():
         return (n * 2 ** power, 1) if power >= 0 else (n, 2 ** -power)
     def as_integer_ratio(o):
         if isinstance(o, float):
-            return ratio(o)
+            return ratio(o) if o else (0, 1)
         return (int(o), 1) if isinstance(o, int) else o.as_integer_ratio()
     def is_integer(o):
         if isinstance(o, float):
