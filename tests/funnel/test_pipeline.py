@@ -540,7 +540,7 @@ def test_a_sync_funnel_hears_events_and_raises_what_the_run_raises(tmp_path):
 
 
 def test_what_cannot_be_built_is_told_by_the_sync_funnel_too(tmp_path):
-    with pytest.raises(UnknownName, match=r"Unknown sandbox 'docker'\. Known: bubblewrap, monty"):
+    with pytest.raises(UnknownName, match=r"Unknown sandbox 'docker'\. Known: auto, bubblewrap, monty"):
         funnel.build_sync(
             RawDocuments(SHOP).as_owner(), funnel.Settings(trace_dir=tmp_path, sandbox="docker")
         )

@@ -324,12 +324,12 @@ def test_what_cannot_be_asked_is_one_line(docs, kb, tmp_path, arguments, told):
 
 def test_an_unknown_sandbox_on_the_command_line_lists_the_known(kb):
     line = refused(run("ask", QUESTION, "--kb", kb, "--sandbox", "docker"))
-    assert line == "Error: Unknown sandbox 'docker'. Known: bubblewrap, monty."
+    assert line == "Error: Unknown sandbox 'docker'. Known: auto, bubblewrap, monty."
 
 
 def test_an_unknown_sandbox_lists_the_known(kb):
     line = refused(run("ask", QUESTION, "--kb", kb, FUNNEL_SANDBOX="docker"))
-    assert line == "Error: Unknown sandbox 'docker'. Known: bubblewrap, monty."
+    assert line == "Error: Unknown sandbox 'docker'. Known: auto, bubblewrap, monty."
 
 
 def test_a_setting_with_a_wrong_value_is_named(kb):

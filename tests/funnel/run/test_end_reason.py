@@ -26,6 +26,7 @@ SUBMIT = cell('submit("14 days " + cite("refunds", quote="We refund within 14 da
 NONE = cell('submit("Nothing says so.", found=False)')
 DOWN = LLMUnavailable("scripted", "http://localhost", "connection refused")
 NUMBER = {"type": "object", "properties": {"days": {"type": "integer"}}, "required": ["days"]}
+NOT_THERE = reading("Not there.", found=False)
 
 
 class Lasting(InMemory):
@@ -46,19 +47,19 @@ async def a_funnel(tmp_path, sandbox, *replies, memory=None, documents=SHOP):
     ("mode", "replies", "limits", "expected"),
     [
         ("lookup", [reading("14 days [1].", (1, "We refund within 14 days."))], {}, ("complete", "answered")),
-        ("lookup", [reading("Not there.", found=False)], {}, ("declined", "not_found")),
+        ("lookup", [NOT_THERE], {}, ("declined", "not_found")),
         ("lookup", ["no", "still no"], {}, ("partial", "malformed")),
         ("lookup", ["no", DOWN], {}, ("partial", "broken")),
         ("lookup", ["no"], {"max_calls": 1}, ("partial", "budget")),
         ("deep", [SUBMIT], {}, ("complete", "answered")),
         ("deep", [NONE], {}, ("declined", "not_found")),
         ("deep", [cell("x = 1"), "Some."], {"max_turns": 1}, ("partial", "turns")),
-        ("deep", [cell("x = 1"), "NOT FOUND"], {"max_turns": 1}, ("declined", "turns")),
+        ("deep", [cell("x = 1"), "NOT FOUND", NOT_THERE], {"max_turns": 1}, ("declined", "turns")),
         ("deep", [cell("x = 1"), "Some."], {"max_calls": 1}, ("declined", "budget")),
         ("deep", [cell("print('x' * 9)"), "Some."], {"max_output_chars": 5}, ("partial", "budget")),
         ("deep", [cell("while True: pass"), "Some."], {"timeout_s": 2.0}, ("partial", "deadline")),
         ("deep", ["no"] * 4 + ["Some."], {}, ("partial", "malformed")),
-        ("deep", [cell("x = 1"), DOWN, "NOT FOUND"], {}, ("failed", "broken")),
+        ("deep", [cell("x = 1"), DOWN, "NOT FOUND", NOT_THERE], {}, ("failed", "broken")),
     ],
 )
 async def test_an_answer_says_why_the_work_ended(tmp_path, sandbox, mode, replies, limits, expected):
