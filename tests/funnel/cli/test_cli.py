@@ -464,6 +464,7 @@ COMMANDS = [
     "search",
     "tune",
     "ask",
+    "chat",
     "trace",
     "status",
     "verify",
