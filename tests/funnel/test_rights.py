@@ -17,12 +17,13 @@ MAKE_VIEWS = {
     "cli/demo.py",  # funnel demo, on documents that anybody may read
 }
 READ_UNRECORDED = {
-    "workspace/documents.py",  # whether a document is still there, and the text of its pages
+    "workspace/found.py",  # whether a document is still there; the text of its pages, in documents.py
     "findings/recall.py",  # whether a stored finding still stands in its document
 }
 HOLD_A_WORKSPACE = {
     "run/lifecycle.py",  # opens it
     "workspace/documents.py",  # reads its pages and records what it hands out
+    "workspace/found.py",  # the part of it that registers documents; hands out titles, and records them
     "workspace/notes.py",  # shows its notes alone
     "journal/housekeeping.py",  # removes what came of erased documents
     "cli/memory.py",  # funnel memory search, which the owner calls
