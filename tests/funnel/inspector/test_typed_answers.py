@@ -156,11 +156,12 @@ async def test_a_last_call_that_fails_leaves_the_notes_and_no_value(inspect):
     assert (draft.status, draft.text, draft.value) == ("partial", "days: 14", None)
 
 
-async def test_a_last_call_that_finds_nothing_declines(inspect):
-    draft, _, _, _ = await inspect(
-        cell("print(1)"), '{"answer": "NOT FOUND", "value": null}', limits=Limits(max_turns=1)
-    )
+async def test_last_calls_that_find_nothing_decline(inspect):
+    """The first has what the run was shown, the second is the reader's, over the documents."""
+    last_calls = '{"answer": "NOT FOUND", "value": null}', '{"found": false, "answer": null, "quotes": []}'
+    draft, model, _, _ = await inspect(cell("print(1)"), *last_calls, limits=Limits(max_turns=1))
     assert (draft.status, draft.value) == ("declined", None)
+    assert model.remaining == 0
 
 
 async def test_a_sub_call_with_a_schema_gives_a_value(evaluate):
