@@ -129,7 +129,7 @@ class Worker:
             try:
                 return _described(exc, filename, lines, ran=ran)
             except BaseException:  # noqa: BLE001 - an exception whose own text raises
-                return {"kind": "Exception", "message": "", "line": None, "source_line": ""}
+                return _told("Exception")
         return None
 
     def echo(self, value: Any) -> None:
@@ -225,13 +225,27 @@ def _described(exc: BaseException, filename: str, lines: list[str], *, ran: bool
             place = f"line {number}, " if code.co_filename == filename else ""
             within = f"{place}in {code.co_name}: {raised}"
         message = _with_keys(exc, message, raised, frames[-1].tb_frame)
+    return _told(type(exc).__name__, message, line, source, within=within, raised=raised or source, ran=ran)
+
+
+def _told(
+    kind: str,
+    message: str = "",
+    line: int | None = None,
+    source: str = "",
+    *,
+    within: str = "",
+    raised: str = "",
+    ran: bool = True,
+) -> dict[str, Any]:
+    """Return an error as the host reads it, which takes no other form."""
     return {
-        "kind": type(exc).__name__,
+        "kind": kind,
         "message": truncate_middle(message),
         "line": line,
         "source_line": truncate_middle(source),
         "within": truncate_middle(within),
-        "raised": truncate_middle(raised or source),
+        "raised": truncate_middle(raised),
         "ran": ran,
     }
 
