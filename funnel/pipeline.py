@@ -197,7 +197,7 @@ class Funnel:
             run.words.settle(answer.text)
         around = await verification.surroundings(run, answer.citations)
         run.events.point(AnswerGiven.of(answer, around), parent=run.event)
-        _record_exposed(run)
+        run.record_exposed()  # for a question that follows this one
         await run.journal.finish(answer)
         return answer
 
@@ -285,13 +285,6 @@ def _with_forms(run: Run) -> Run:
         forms = (root, sub)
         run.journal.set_value("forms", list(forms))
     return replace(run, form=forms[0], sub_form=forms[1])
-
-
-def _record_exposed(run: Run) -> None:
-    """Journal which documents' text the answer may hold, for a question that follows it."""
-    new = run.documents.view.exposed_since(len(run.journal.exposed))
-    if new or run.documents.all_exposed != run.journal.all_exposed:
-        run.journal.expose(new, everything=run.documents.all_exposed)
 
 
 async def _keep_findings(run: Run, draft: Draft) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from funnel.errors import SandboxDied
 from funnel.findings.store import MAX_EXPOSED
+from funnel.inspector.tools.registry import GIVEN
 from funnel.prompts import fence
 from funnel.run.context import Run
 from funnel.run.earlier import Earlier, keep_variables
@@ -17,8 +18,6 @@ MAX_VARIABLES = 50
 MAX_CHARS = 1_000_000
 """The variables that are kept, as JSON together."""
 MAX_VARIABLE_CHARS = 500_000
-GIVEN = frozenset({"context", "question", "n_documents"})
-"""What every program begins with."""
 PLAIN = frozenset(
     {"str", "int", "float", "bool", "list", "dict", "tuple", "Counter", "defaultdict", "OrderedDict"}
 )

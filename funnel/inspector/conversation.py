@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from funnel.errors import BudgetTooSmall, ContextTooLong, WindowTooSmall
 from funnel.inspector.budget_line import closing
 from funnel.inspector.output import LEAST_CHARS, REMAINDER_SHARE, window
+from funnel.inspector.tools.registry import GIVEN
 from funnel.inspector.transcript import (
     MIN_TURNS_TOKENS,
     Turn,
@@ -43,8 +44,6 @@ NEARLY_FULL = (
 )
 _KEY = re.compile(r"^(</?[a-z]+ )([bcdfghjkmp]{3,60})(?=[ >])", re.MULTILINE)
 _AS_DIGITS = str.maketrans("bcdfghjkmp", "0123456789")
-GIVEN = frozenset({"context", "question", "n_documents"})
-"""The variables that every session has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,13 @@ class Run:
     earlier: Earlier = field(default_factory=Earlier)
     keep_variables: bool = False
 
+    def record_exposed(self) -> None:
+        """Journal which documents' text the run saw since it was recorded last, for what is kept after it."""
+        view, journal = self.documents.view, self.journal
+        new = view.exposed_since(len(journal.exposed))
+        if new or self.documents.all_exposed != journal.all_exposed:
+            journal.expose(new, everything=self.documents.all_exposed)
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:

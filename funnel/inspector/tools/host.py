@@ -183,11 +183,8 @@ class Host:
 
         Returns: whether it takes `at_most` that many bytes; if not, it is not journalled.
         """
-        journal, documents = self._run.journal, self._documents
-        new = documents.view.exposed_since(len(journal.exposed))
-        if new or documents.all_exposed != journal.all_exposed:
-            journal.expose(new, everything=documents.all_exposed)
-        return journal.keep(step, kept, at_most=at_most)
+        self._run.record_exposed()
+        return self._run.journal.keep(step, kept, at_most=at_most)
 
     def _expose(self, tool: Tool, result: Any) -> None:
         """Record which documents a result may hold text of."""

@@ -19,7 +19,9 @@ OWNERS: tuple[type[Any], ...] = (DocumentTools, StructureTools, ModelTools, Repo
 """Classes whose `@tool` methods are the tools, in the order of the prompt."""
 TOOLS: dict[str, Tool] = {each.name: each for owner in OWNERS for each in declared(owner)}
 
-RESERVED = frozenset(TOOLS) | {"context", "question", "n_documents"} | set(MODULES)
+GIVEN = frozenset({"context", "question", "n_documents"})
+"""The variables that every program begins with."""
+RESERVED = frozenset(TOOLS) | GIVEN | set(MODULES)
 """Names that a caller's own function cannot have, since the model's code uses them already."""
 
 
