@@ -12,6 +12,7 @@ import typer
 from funnel.cli import rerank as reranking
 from funnel.cli import running, scope, show
 from funnel.cli.errors import FAILED, one_line
+from funnel.cli.options import Docs, Kb, Principals, RouteMode, SandboxName, Where
 from funnel.errors import BadSetting
 from funnel.types import Mode
 
@@ -39,21 +40,17 @@ LAST = "last"
 
 def ask(
     question: Annotated[str | None, typer.Argument(help="The question, in quotes.")] = None,
-    kb: Annotated[Path | None, typer.Option(help="The collection to ask, made by `funnel index`.")] = None,
-    docs: Annotated[
-        Path | None, typer.Option(help="A file or folder to ask directly, without an index.")
-    ] = None,
-    mode: Annotated[
-        str, typer.Option(help="auto lets the router decide; lookup or deep pins the route.")
-    ] = "auto",
+    kb: Kb = None,
+    docs: Docs = None,
+    mode: RouteMode = "auto",
     k: Annotated[
         int | None,
         typer.Option(
             "-k", help="How many documents stage one passes on.", show_default=f"{DEFAULT_K}; with --docs all"
         ),
     ] = None,
-    where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
-    principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
+    where: Where = None,
+    principals: Principals = None,
     rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
     statistics: Annotated[str | None, typer.Option(help=scope.STATISTICS_HELP)] = None,
     max_usd: Annotated[float | None, typer.Option(help="Spend at most this many US dollars.")] = None,
@@ -83,9 +80,7 @@ def ask(
             "--strict/--no-strict", help="Decline an answer that no citation backs.", show_default=False
         ),
     ] = None,
-    sandbox: Annotated[
-        str | None, typer.Option(help="Where the model's programs run: monty, or bubblewrap (Linux).")
-    ] = None,
+    sandbox: SandboxName = None,
     schema: Annotated[
         Path | None,
         typer.Option(

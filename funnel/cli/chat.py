@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -14,6 +13,7 @@ from rich.markup import escape
 
 from funnel.cli import running, scope, show
 from funnel.cli.errors import one_line
+from funnel.cli.options import Docs, Kb, Principals, RouteMode, SandboxName, Where
 from funnel.errors import BudgetExceeded, FunnelError
 from funnel.text.unseen import visible_json
 from indexes.errors import IndexesError
@@ -43,16 +43,12 @@ MODES: Mapping[str, Mode] = {"/deep": "deep", "/lookup": "lookup"}
 
 
 def chat(
-    kb: Annotated[Path | None, typer.Option(help="The collection to ask, made by `funnel index`.")] = None,
-    docs: Annotated[
-        Path | None, typer.Option(help="A file or folder to ask directly, without an index.")
-    ] = None,
-    mode: Annotated[
-        str, typer.Option(help="auto lets the router decide; lookup or deep pins the route.")
-    ] = "auto",
+    kb: Kb = None,
+    docs: Docs = None,
+    mode: RouteMode = "auto",
     k: Annotated[int, typer.Option("-k", help="How many documents stage one passes on.")] = 20,
-    where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
-    principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
+    where: Where = None,
+    principals: Principals = None,
     max_usd: Annotated[
         float | None, typer.Option(help="Spend at most this many US dollars on the whole conversation.")
     ] = None,
@@ -63,9 +59,7 @@ def chat(
     follows: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with the conversation that a run belongs to.")
     ] = None,
-    sandbox: Annotated[
-        str | None, typer.Option(help="Where the model's programs run: monty, or bubblewrap (Linux).")
-    ] = None,
+    sandbox: SandboxName = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each answer as one line of JSON.")] = False,
 ) -> None:
     """Ask one question after the other; each may refer to those before it."""

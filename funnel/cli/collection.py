@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from funnel.cli import embed, scope, show
 from funnel.cli import rerank as reranking
 from funnel.cli.errors import one_line
+from funnel.cli.options import Principals, Where
 from indexes.counting import counted
 
 if TYPE_CHECKING:
@@ -144,8 +145,8 @@ def search(
     query: Annotated[str, typer.Argument(help="What to search for.")],
     kb: Annotated[Path, typer.Option(help="The collection's directory.")],
     k: Annotated[int, typer.Option("-k", help="How many documents.", min=1)] = 20,
-    where: Annotated[str | None, typer.Option(help=scope.WHERE_HELP)] = None,
-    principals: Annotated[list[str] | None, typer.Option("--as", help=scope.AS_HELP)] = None,
+    where: Where = None,
+    principals: Principals = None,
     rerank: Annotated[str | None, typer.Option(metavar="MODEL", help=reranking.HELP)] = None,
     statistics: Annotated[str | None, typer.Option(help=scope.STATISTICS_HELP)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")] = False,
