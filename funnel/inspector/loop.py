@@ -13,7 +13,7 @@ from funnel.findings.provenance import TextSpan
 from funnel.inspector import canonical
 from funnel.inspector.budget_line import left
 from funnel.inspector.carrying import keep, told
-from funnel.inspector.conversation import MAX_CUTS, OUTPUT_TOKENS, Conversation, Prompt
+from funnel.inspector.dialogue import MAX_CUTS, OUTPUT_TOKENS, Dialogue, Prompt
 from funnel.inspector.opening import context_variable, describe_context
 from funnel.inspector.output import printed_name
 from funnel.inspector.progress import MAX_IDLE, MAX_REPAIRS, Advice, Progress
@@ -85,7 +85,7 @@ class Inspection:
         self._canonical = run.prompts.is_canonical(run.root.name)
         # Such a model was trained on a prompt as long as the full form, however small it is.
         self._progress = Progress(task.question, "full" if self._canonical else run.form)
-        self._talk = Conversation(run)
+        self._talk = Dialogue(run)
         self._names: list[str] = []
         self._prompt: Prompt | None = None
         self._prompt_room, self._cuts = 0, 0

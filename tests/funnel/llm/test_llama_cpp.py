@@ -14,7 +14,7 @@ from jsonschema import validate
 from services.llama_server import LlamaServer
 
 from funnel.errors import ContextTooLong, LLMUnavailable
-from funnel.inspector.conversation import ONE_BLOCK
+from funnel.inspector.dialogue import ONE_BLOCK
 from funnel.llm.base import CallOptions, Message, Request
 from funnel.llm.openai.chat import OpenAIChat
 from funnel.llm.openai.extras import Extras

@@ -8,7 +8,7 @@ import pytest
 from second_stage import a_run, cell, last, prompt
 
 from funnel.inspector import Inspector
-from funnel.inspector.conversation import NEARLY_FULL
+from funnel.inspector.dialogue import NEARLY_FULL
 from funnel.inspector.transcript import Turn, compact, follow, told_variables
 from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM

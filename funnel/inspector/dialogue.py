@@ -61,7 +61,7 @@ class Prompt:
         return f"{self.opening}\n\n{self.hint(1)}"
 
 
-class Conversation:
+class Dialogue:
     """What was said so far. `turns`: those of the next prompt. `history`: all of them as they were shown."""
 
     def __init__(self, run: Run) -> None:
