@@ -77,14 +77,15 @@ def found_before(sources: Iterable[CitableText], text: str) -> list[Citation]:
 
 
 def span_of(source: CitableText, start: int, stop: int) -> Citation:
-    """Return the citation of a span of `source.text`."""
+    """Return the citation of a span of `source.text`, as far as the text goes."""
+    quote = source.text[start:stop]
     return Citation(
         document_id=source.document_id,
         title=source.title,
         uri=source.uri,
         start=source.start + start,
-        stop=source.start + stop,
-        quote=source.text[start:stop],
+        stop=source.start + start + len(quote),
+        quote=quote,
     )
 
 

@@ -70,15 +70,20 @@ def is_subscript(text: str, start: int) -> bool:
 
 
 def replace_markers(text: str, change: Callable[[int], str | None]) -> str:
-    """Return the text with each marker replaced; one that becomes None goes with the space before it."""
+    """Return the text with each marker replaced; one that becomes None goes with the space before it.
+
+    Of markers side by side, the first that is left has that space.
+    """
     parts: list[str] = []
-    at = 0
+    at, space = 0, ""
     for match in markers(text):
         new = change(int(match[1]))
         before = text[at : match.start()]
-        if new is None:
-            bare = before.rstrip(" ")
-            before = bare if bare or parts else before
+        space = "" if before else space
+        if new is not None:
+            before, space = before or space, ""
+        elif (bare := before.rstrip(" ")) or parts:
+            before, space = bare, space or before[len(bare) :]
         parts += [before, new or ""]
         at = match.end()
     return "".join([*parts, text[at:]])

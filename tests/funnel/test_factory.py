@@ -82,7 +82,7 @@ async def test_a_model_of_ones_own_goes_before_the_settings_and_is_closed_with_t
     )
     async with funnel.build(RawDocuments(SHOP).as_owner(), settings, models=own) as built:
         answer = await built.ask("Who signed the lease of Hill House?", funnel.Options(mode="lookup"))
-    assert (answer.text, own.asked, own.closed) == ("Ada Roth.", 1, 1)
+    assert (answer.text, own.asked, own.closed) == ("Ada Roth. [1]", 1, 1)
 
 
 async def test_two_models_of_ones_own_lead_and_answer_sub_calls(tmp_path):

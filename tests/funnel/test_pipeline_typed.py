@@ -58,11 +58,19 @@ def typed(value, answer="They take 14 days [1].", *quotes):
 
 
 class Changing(RawDocuments):
-    """Documents of which one is rewritten after the search."""
+    """Documents of which one is rewritten once an event of this kind is over."""
+
+    def __init__(self, documents, kind):
+        super().__init__(documents)
+        self.kind, self.is_rewritten = kind, False
+
+    def __call__(self, event):
+        self.is_rewritten |= event.kind == self.kind and event.phase != "start"
 
     def read(self, document_id, start, stop, scope):
-        text = super().read(document_id, start, stop, scope)
-        return "We never refund." if document_id == "refunds" else text
+        if self.is_rewritten and document_id == "refunds":
+            return "We never refund."[start:stop]
+        return super().read(document_id, start, stop, scope)
 
 
 async def test_a_lookup_gives_words_and_a_value(tmp_path):
@@ -103,8 +111,10 @@ async def test_the_value_keeps_its_form_when_a_citation_is_dropped(tmp_path, mod
         doc("refunds", SHOP[0].text),
         doc("leases", "The lease ended. Ada Roth signed it. No refund."),
     ]
-    async with a_funnel(tmp_path, replies[mode], source=Changing(documents)) as funnel:
-        answer = await funnel.ask("refund within 14 days form", Options(mode=mode, schema=DAYS))
+    source = Changing(documents, {"lookup": "model_call", "deep": "submit"}[mode])
+    options = Options(mode=mode, schema=DAYS)
+    async with a_funnel(tmp_path, replies[mode], source=source) as funnel:
+        answer = await funnel.ask("refund within 14 days form", options, on_event=source)
     assert answer.value == {"days": 14, "who": "Ada [1]", "note": "14, yes  [1]"}
     assert [c.quote for c in answer.citations] == ["Ada Roth signed it."]
     assert "1 of 2 citations were dropped" in answer.notices[0]
@@ -114,10 +124,11 @@ async def test_the_value_keeps_its_form_when_a_citation_is_dropped(tmp_path, mod
 async def test_a_value_that_loses_its_form_with_its_markers_does_not_leave(tmp_path):
     schema = {"type": "object", "properties": {"said": {"pattern": r"\[\d\]$"}}}
     submit = cell('submit({"said": "14 days " + cite("refunds", 0, 9)})')
-    async with a_funnel(tmp_path, submit, source=Changing(SHOP)) as funnel:
-        answer = await funnel.ask(QUESTION, Options(mode="deep", schema=schema))
+    source = Changing(SHOP, "submit")
+    async with a_funnel(tmp_path, submit, source=source) as funnel:
+        answer = await funnel.ask(QUESTION, Options(mode="deep", schema=schema), on_event=source)
     assert (answer.status, answer.value) == ("partial", None)
-    assert answer.notices[1] == (
+    assert answer.notices[2] == (
         "The value no longer met the schema when its citations were numbered: "
         r"$.said: '14 days' does not match '\\[\\d\\]$'"
     )

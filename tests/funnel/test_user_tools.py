@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from second_stage import FREE, cell, doc, last
+from second_stage import FREE, cell, doc, last, reading
 from services.sandboxes import need
 
 from funnel.asker import LOCAL_OWNER, Asker
@@ -138,7 +138,7 @@ async def test_the_prompt_names_them_with_signature_and_first_line(ask):
         "found=False).\n"
         "- rate(currency: str, day: datetime.date | None = None) -> float: "
         "The rate of the euro to a currency.\n"
-        "- stock(item: str, *, at_least: int = 1) -> dict[str, int]: How many of an item there are.\n\n1. All"
+        "- stock(item: str, *, at_least: int = 1) -> dict[str, int]: How many of an item there are.\n\n1. The"
     ) in system
 
 
@@ -546,7 +546,8 @@ async def test_an_error_may_show_as_much_as_a_result(ask):
 
 async def test_a_stray_call_of_one_as_the_last_reply_is_no_answer(ask):
     options = replace(DEEP, limits=Limits(max_turns=1))
-    answer, _ = await ask(cell("x = 1"), "rate('USD')", tools=[rate], options=options)
+    not_there = reading("Not there.", found=False)
+    answer, _ = await ask(cell("x = 1"), "rate('USD')", not_there, tools=[rate], options=options)
     assert answer.status == "declined"
 
 

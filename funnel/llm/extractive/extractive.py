@@ -29,15 +29,26 @@ class Extractive:
         return NAME
 
     async def complete(self, request: Request, options: CallOptions | None = None) -> Completion:
-        """Reply to the prompt of a reader, an inspector's turn, a sub-call or an extraction."""
+        """Reply to the prompt of a reader, an inspector's turn, a sub-call, an extraction or a follow-up."""
         del options  # no timeout or retries are needed
-        reply = {"read": _read, "turn": _turn, "query": _query, "extract": _extract}[request.purpose]
+        reply = {
+            "read": _read,
+            "turn": _turn,
+            "query": _query,
+            "extract": _extract,
+            "follow_up": _question_of,
+        }[request.purpose]
         text = await asyncio.to_thread(reply, request)
         size = sum(len(message.content) for message in request.messages)
         return Completion(text, NAME, size // CHARS_PER_TOKEN, len(text) // CHARS_PER_TOKEN)
 
     async def close(self) -> None:
         """Do nothing: there is nothing to close."""
+
+
+def _question_of(request: Request) -> str:
+    """Return the question as it was asked: without a model, none is written anew."""
+    return _question(request.messages[-1].content)
 
 
 def _read(request: Request) -> str:

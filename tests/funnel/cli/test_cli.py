@@ -157,7 +157,7 @@ def test_a_model_by_base_url_answers(kb, chat_server):
     chat_server.default = lambda body: Reply(reading("Ada Roth [1].", (1, QUOTE)))
     answer = json.loads(
         done(
-            "ask", QUESTION, "--kb", kb, "--mode", "lookup", "--json",
+            "ask", QUESTION, "--kb", kb, "--mode", "lookup", "--json", "--no-learn",
             OPENAI_BASE_URL=chat_server.url, FUNNEL_MODEL="m", OPENAI_API_KEY="k",
         )
     )  # fmt: skip

@@ -17,6 +17,7 @@ from funnel.text.citations import (
     markers_in,
     renumber,
     renumber_value,
+    span_of,
 )
 from funnel.text.locating import locate
 from funnel.types import Citation
@@ -110,6 +111,16 @@ def test_markers_count_in_order_of_appearance():
 
 def test_a_marker_that_stands_for_nothing_is_taken_out_with_the_space_before_it():
     assert renumber("x [9], y [2] [9] z [9].", {2: [A]}) == ("x, y [1] z.", (A,))
+
+
+def test_of_markers_side_by_side_the_first_that_is_left_keeps_the_space():
+    assert renumber("x [9][2].", {2: [A]}) == ("x [1].", (A,))
+    assert renumber("x [8][9][2][7]. y [9][8].", {2: [A]}) == ("x [1]. y.", (A,))
+
+
+def test_a_span_that_goes_beyond_the_text_is_cited_as_far_as_the_text_goes():
+    cited = span_of(CitableText("a", "A", "file:///a", 10, "We refund."), 3, 40)
+    assert (cited.quote, cited.start, cited.stop) == ("refund.", 13, 20)
 
 
 def test_a_marker_for_several_quotes_becomes_several():
