@@ -71,7 +71,7 @@ def show_walls(results: dict[str, RunsBySystem], delay_s: float) -> Found:
 
 def show_prompts(runs: RunsBySystem) -> Found:
     """Print the tokens of each turn's prompt; characters if the endpoint has no tokenizer."""
-    print(f"\n## Prompt tokens, {TRANSCRIPT} turns that print the same 2,000 characters and one that submits")
+    print(f"\n## Prompt tokens, {TRANSCRIPT} turns that print 2,000 characters each and one that submits")
     figures: Found = {}
     for system, found in runs.items():
         turns = [call["tokens"] or call["chars"] for call in found[-1]["calls"]]

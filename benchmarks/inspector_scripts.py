@@ -77,8 +77,11 @@ _SHOW = "print(len(answers), answers[0])"
 
 
 def question(task: str, n: int, run: int) -> str:
-    """Return the question for a system, by which the scripted root knows its task."""
-    return f"[[task:{task}:{n}:{run}]] Which colours are named in the documents?"
+    """Return the question for a system, by which the scripted root knows its task.
+
+    It asks for one thing: a program that reads a part would not be believed that it found all.
+    """
+    return f"[[task:{task}:{n}:{run}]] Which colour is named in the first document?"
 
 
 def cells(system: str, task: str, n: int, run: int) -> list[str]:
@@ -87,14 +90,15 @@ def cells(system: str, task: str, n: int, run: int) -> list[str]:
     batch = f"{_BATCH[system]}\n{_SHOW}"
     many = f"texts = ['text ' + str(i) for i in range({n})]"
     one_by_one = f"for i in range({n}):\n    answers = [llm_query({PART!r} + ' ' + str(i))]"
-    look = f"{_TEXTS[system]}\nprint(texts[0][:{SHOWN_CHARS}])\nanswers = texts"
+    looks = [f"{_TEXTS[system]}\nprint(texts[{i}][:{SHOWN_CHARS}])\nanswers = texts" for i in range(n)]
     programs = {
         "map": [f"{_TEXTS[system]}\n{batch}"],
         "map_threads": [f"{_TEXTS[system]}\n{_IN_THREADS}\n{_SHOW}"],
         "tree": [f"{_CHILDREN[system]}\n{_SHOW}"],
         "tree_in_turn": [f"{_CHILDREN_IN_TURN}\n{_SHOW}"],
         "child": [f"{_CHILD_TEXT[system]}\n{_SPLIT}\n{batch}"],
-        "transcript": [look] * n,
+        # A cell or an output that comes again may be left out of later prompts.
+        "transcript": looks,
         "turns": [f"answers = [{i}]\nprint({i})" for i in range(n)],
         "fan": [f"{many}\n{batch}"],
         "chain": [f"{one_by_one}\n{_SHOW}"],

@@ -42,7 +42,7 @@ TASKS = (
         "tree of 8 x 8, one child after another", "tree_in_turn", 8, calls=82, documents=8, chars=8_000,
         steps=5, systems=("dspy",),
     ),
-    Task("the same output every turn", "transcript", TRANSCRIPT, calls=TRANSCRIPT + 1),
+    Task("as much output every turn", "transcript", TRANSCRIPT, calls=TRANSCRIPT + 1),
     Task("many turns", "turns", TURNS, calls=TURNS + 1),
     Task("many sub-calls at once", "fan", FAN, calls=FAN + 2),
     Task("many sub-calls, one by one", "chain", CHAIN, calls=CHAIN + 2),
