@@ -240,7 +240,7 @@ def _answer_in(value: Any) -> str:
 def _words(reply: str) -> str:
     """Return a reply that is one short statement in words, as it may be an answer; "" for any other."""
     text = " ".join(reply.split())
-    return text if len(text) <= 300 and "```" not in text and "<" not in text else ""  # noqa: PLR2004
+    return text if len(text) <= 300 and "```" not in text and "<" not in text else ""  # noqa: PLR2004 - short
 
 
 def prose(reply: str, tools: Collection[str]) -> str:

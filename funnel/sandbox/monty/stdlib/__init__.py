@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from funnel.sandbox.monty.stdlib import (
     additions,
@@ -70,12 +70,6 @@ UNITS: dict[str, str] = {
     "+typing": additions.TYPING,
 }
 """Source code of the units."""
-_TYPE_HINTS = """
-TypeVar ParamSpec cast NewType overload final no_type_check AnyStr AsyncIterator AsyncGenerator Awaitable
-Collection Concatenate Container Coroutine Counter DefaultDict Deque Hashable KeysView ItemsView ValuesView
-LiteralString MutableMapping MutableSequence MutableSet AbstractSet NotRequired OrderedDict Pattern Match
-Required Reversible Sized SupportsFloat SupportsInt Text TypeAlias TypeGuard Unpack
-"""
 _TASKS = "Semaphore BoundedSemaphore Lock create_task ensure_future wait_for as_completed to_thread"
 ADDED: dict[str, frozenset[str]] = {
     "asyncio": frozenset(_TASKS.split()),
@@ -86,7 +80,8 @@ ADDED: dict[str, frozenset[str]] = {
     "pathlib": frozenset({"PurePath", "PurePosixPath"}),
     "re": frozenset({"subn", "VERBOSE", "X", "U", "UNICODE"}),
     "sys": frozenset({"setrecursionlimit"}),
-    "typing": frozenset(_TYPE_HINTS.split()),
+    "typing": additions.TYPE_HINTS
+    | {"TypeVar", "ParamSpec", "cast", "NewType", "overload", "final", "no_type_check"},
 }
 """What is added to modules that the engine has."""
 REPLACED: dict[str, frozenset[str]] = {
@@ -161,16 +156,17 @@ def _source(module: str) -> str:
 @functools.cache
 def _used(source: str) -> tuple[str, ...]:
     """Return the built-in functions and the modules that a source uses."""
-    names = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)]
+    nodes = list(ast.walk(ast.parse(source)))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
     bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
-    loaded = {node.id for node in names} - bound - _defined(source)
+    loaded = {node.id for node in names} - bound - _defined(nodes)
     return tuple(sorted(name for name in loaded if name in _MODULES or _is_function(name)))
 
 
-def _defined(source: str) -> set[str]:
+def _defined(nodes: Iterable[ast.AST]) -> set[str]:
     kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
-    return {node.name for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)} | {
-        node.arg for node in ast.walk(ast.parse(source)) if isinstance(node, ast.arg)
+    return {node.name for node in nodes if isinstance(node, kinds)} | {
+        node.arg for node in nodes if isinstance(node, ast.arg)
     }
 
 

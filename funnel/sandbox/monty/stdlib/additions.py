@@ -143,7 +143,15 @@ def _make():
     return m
 """
 
-TYPING = """
+_TYPE_HINTS = """
+AnyStr AsyncIterator AsyncGenerator Awaitable Collection Concatenate Container Coroutine Counter DefaultDict
+Deque Hashable KeysView ItemsView ValuesView LiteralString MutableMapping MutableSequence MutableSet
+AbstractSet NotRequired OrderedDict Pattern Match Required Reversible Sized SupportsFloat SupportsInt Text
+TypeAlias TypeGuard Unpack
+"""
+TYPE_HINTS = frozenset(_TYPE_HINTS.split())
+"""Names of `typing` that stand for any type."""
+TYPING = f"""
 def _make():
     m = _Std()
     anything = typing.Any
@@ -162,14 +170,8 @@ def _make():
     m.overload = same
     m.final = same
     m.no_type_check = same
-    for name in ("AnyStr", "AsyncIterator", "AsyncGenerator", "Awaitable", "Collection", "Concatenate",
-                 "Container", "Coroutine", "Counter", "DefaultDict", "Deque", "Hashable", "Iterable_",
-                 "KeysView", "ItemsView", "ValuesView", "LiteralString", "MutableMapping", "MutableSequence",
-                 "MutableSet", "AbstractSet", "NotRequired", "OrderedDict", "Pattern", "Match", "Required",
-                 "Reversible", "Sized", "SupportsFloat", "SupportsInt", "Text", "TypeAlias", "TypeGuard",
-                 "Unpack"):
-        if not name.endswith("_"):
-            setattr(m, name, anything)
+    for name in {sorted(TYPE_HINTS)}:
+        setattr(m, name, anything)
     return m
 """
 
