@@ -35,8 +35,10 @@ _MAX_LABEL_CHARS = 120
 _RULE = re.compile(r"[\s|:+=_\-\u2014\u2500]*[-=_\u2014\u2500][\s|:+=_\-\u2014\u2500]*")
 _GAP = re.compile(r"(?<![.!?])[ \u00a0]{2,}|[ \u00a0]{4,}")
 """Typists put two spaces after a sentence."""
+_CURRENCY = r"$\u20ac\u00a3\u00a5"
 _NUMBER = re.compile(
-    r"[($\u20ac\u00a3\u00a5~+\u2212\u2013-]*\d[\d.,\u00a0' ]*\)?\s*(?:%|\w{1,3})?\)?|\d+\.\d+\s\w+"
+    rf"[({_CURRENCY}~+\u2212\u2013-]*(?:(?<=[{_CURRENCY}])[ \u00a0]+[(\u2212\u2013-]?)?"
+    r"\d[\d.,\u00a0' ]*\)?\s*(?:%|\w{1,3})?\)?|\d+\.\d+\s\w+"
 )
 _DASHES = frozenset("-\u2013\u2014\u2212")
 _YEAR = re.compile(r"(?:FY\s?|Q[1-4]\s?)?(?:19|20)\d\d[EA]?")

@@ -76,6 +76,13 @@ def test_a_table_whose_first_row_is_already_data_has_no_header(text):
     assert [table.header for table in tables(text)] == [None]
 
 
+@pytest.mark.parametrize(
+    "figure", ["$ 5,001", "($ 5,001)", "$ (5,001)", "\u20ac\u00a05,001", "\u00a3   5,001"]
+)
+def test_a_space_after_a_currency_sign_leaves_a_cell_a_figure(figure):
+    assert [table.header for table in tables(f"Rent\t{figure}\nHeat\t{figure}")] == [None]
+
+
 def test_two_tables_one_after_the_other_keep_their_own_headers():
     text = f"{TABS}\n\nCosts\n\n\t2021\t2020\nRent\t1,200\t1,100"
     last = text.index("Rent")
