@@ -6,21 +6,17 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from funnel.findings.tables import name_of
+from funnel.findings.tables import Version, name_of
 from funnel.stored import Stored
 from funnel.types import Citation
 from indexes.fingerprint import fingerprint
 
 FindingKind = Literal["note", "sub-call", "child", "answer", "table"]
 
-
 MAX_CHARS = 2_000
 MAX_ASKED_CHARS = 500
 MAX_TITLE_CHARS = 200
 MAX_SOURCES = 20
-
-Version = tuple[str, str]
-"""A document's id, and the version of its text."""
 
 
 @dataclass(frozen=True, slots=True)

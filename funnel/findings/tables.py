@@ -30,6 +30,7 @@ MAX_WORDS_CHARS = 2_000
 _DIGITS = re.compile(r"\d+")
 
 Version = tuple[str, str]
+"""A document's id, and the version of its text."""
 
 
 @dataclass(frozen=True, slots=True)

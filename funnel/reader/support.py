@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from funnel.text.citations import CitableText
@@ -75,7 +75,6 @@ class _Wanted:
     """
 
     terms: frozenset[str]
-
     own: frozenset[str]
     hard: frozenset[str]
     phrase: tuple[str, ...]
@@ -135,9 +134,7 @@ class SupportFinder:
         """
         if not self._is_english:
             return False
-        said = list(words(statement))
-        hard = {term for word in said if _is_hard(word, statement) for term in _terms(word.form)}
-        hard -= self._asked
+        hard = _hard(words(statement), statement) - self._asked
         held = (each.terms | each.around for each in self._sentences if each.at.source in within)
         return bool(hard) and hard.isdisjoint(frozenset().union(*held))
 
@@ -166,9 +163,9 @@ class SupportFinder:
             negates = not _YES.isdisjoint(forms) if self._asked_negated else not _NO.isdisjoint(forms)
             asked = self._asked
             return _Wanted(asked, asked, frozenset(), (), negates, asked, LEAST_ABOUT_YES)
-        terms = frozenset(_terms(statement))
+        terms = frozenset(_terms_of(said))
         own = terms - self._asked or terms
-        hard = frozenset(term for word in said if _is_hard(word, statement) for term in _terms(word.form))
+        hard = _hard(said, statement)
         phrase = tuple(form for form in forms if form not in STOP_WORDS)
         one_number = len(own) == 1 and min(own)[0].isdigit()
         about, least_about = self._asked, LEAST_ABOUT_NUMBER if one_number else LEAST_ABOUT
@@ -210,10 +207,19 @@ class SupportFinder:
 
 def _terms(text: str) -> list[str]:
     """Return what to compare of a text: its stemmed terms without stop words, numbers as digits."""
+    return _terms_of(words(text))
+
+
+def _terms_of(said: Iterable[Word]) -> list[str]:
     found = []
-    for word in words(text):
+    for word in said:
         found += [word.form] if word.is_number else analyse(word.form)
     return found
+
+
+def _hard(said: Iterable[Word], text: str) -> frozenset[str]:
+    """Return the terms of those words of a text that are numbers or names."""
+    return frozenset(_terms_of(word for word in said if _is_hard(word, text)))
 
 
 def _looks_english(text: str) -> bool:
@@ -244,9 +250,9 @@ def _read(number: int, text: str, start: int, stop: int) -> _Sentence:
     negated: set[str] = set()
     for i, word in enumerate(said):
         if word.negates:
-            negated.update(term for near in said[i + 1 : i + 1 + NEAR_NEGATION] for term in _terms(near.form))
+            negated.update(_terms_of(said[i + 1 : i + 1 + NEAR_NEGATION]))
     forms = tuple(word.form for word in said)
-    terms = frozenset(_terms(text[start:stop]))
+    terms = frozenset(_terms_of(said))
     return _Sentence(Supporting(number, start, stop), forms, terms, frozenset(negated))
 
 

@@ -117,10 +117,9 @@ async def _still_true(kept: Kept | None, documents: ReadableDocuments) -> tuple[
     """Return the values, and whether there were some that hold no longer."""
     if kept is None or not kept.values:
         return {}, False
-    for name, version in kept.versions.items():
-        if await documents.version_now(name) != version:
-            return {}, True
-    return kept.values, False
+    if await documents.unchanged(kept.versions.items()):
+        return kept.values, False
+    return {}, True
 
 
 def _said(text: str) -> str:

@@ -15,8 +15,8 @@ _SINGLE_KEYWORDS = (
 _IN_PLACE_KEYWORDS = (
     "allOf", "anyOf", "oneOf", "dependentSchemas", "dependencies", "not", "if", "then", "else",
 )  # fmt: skip
-_SUBSCHEMA_KEYWORDS = (*_LIST_KEYWORDS, *_MAP_KEYWORDS, *_SINGLE_KEYWORDS)
 """Keywords whose subschemas apply to the value itself, not to a part of it."""
+_SUBSCHEMA_KEYWORDS = (*_LIST_KEYWORDS, *_MAP_KEYWORDS, *_SINGLE_KEYWORDS)
 _MAX_REFERENCES = 8
 """How many references are followed one after another."""
 

@@ -60,10 +60,9 @@ def cite(source: CitableText, quote: str) -> Citation | None:
 
     A quote of what is known from an earlier run is cited where that run found it.
     """
-    span = locate(source.text, quote) or _of_known(source, quote)
-    if span is None:
-        return None
-    return span_of(source, *span)
+    if (span := locate(source.text, quote)) is not None:
+        return span_of(source, *span)
+    return next(iter(found_before([source], quote)), None)
 
 
 def found_before(sources: Iterable[CitableText], text: str) -> list[Citation]:
@@ -87,14 +86,6 @@ def span_of(source: CitableText, start: int, stop: int) -> Citation:
         stop=source.start + start + len(quote),
         quote=quote,
     )
-
-
-def _of_known(source: CitableText, quote: str) -> tuple[int, int] | None:
-    """Return the span in `source.text` of the finding that a quote repeats; None if it repeats none."""
-    for known in source.known:
-        if locate(known.text, quote):
-            return known.start - source.start, known.stop - source.start
-    return None
 
 
 def renumber(text: str, numbered: Mapping[int, Iterable[Citation]]) -> tuple[str, tuple[Citation, ...]]:

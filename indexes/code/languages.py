@@ -30,10 +30,6 @@ class Language:
     wrappers: frozenset[str] = frozenset()
     functions_as_values: tuple[str, ...] = field(default=())
 
-    def kind_of(self, node_type: str) -> str:
-        """Return the kind of a node type, or "" if it is neither a definition nor a loop."""
-        return next((kind for kind, types in self.kinds.items() if node_type in types), "")
-
 
 LOOP = "loop"
 SPACES = frozenset(
