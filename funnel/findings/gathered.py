@@ -11,9 +11,8 @@ from funnel.findings.finding import (
     MAX_SOURCES,
     Finding,
     SupportingSpan,
-    Version,
 )
-from funnel.findings.tables import MAX_WORDS_CHARS, PendingTables, Row, Table, summary
+from funnel.findings.tables import MAX_WORDS_CHARS, PendingTables, Row, Table, Version, summary
 from funnel.text.citations import answer_text, renumber_value
 from indexes.fingerprint import fingerprint
 

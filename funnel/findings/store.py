@@ -29,11 +29,11 @@ from funnel.findings.finding import (
     Finding,
     FindingKind,
     SupportingSpan,
-    Version,
     load,
     supporting_span,
 )
 from funnel.findings.gathered import Gathering
+from funnel.findings.tables import Version
 from funnel.memory import layout, terms, text_search
 from funnel.memory.base import TERMS, Memory, Namespace
 from funnel.stored import Stored
