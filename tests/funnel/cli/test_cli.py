@@ -447,7 +447,7 @@ def test_a_long_line_of_a_trace_is_shown_whole(tmp_path):
 def test_what_an_endpoint_says_is_no_markup(kb, chat_server):
     chat_server.script(error(500, "no [/red] here"), Reply(reading("Ada Roth [1].", (1, QUOTE))))
     env = {"OPENAI_BASE_URL": chat_server.url, "FUNNEL_MODEL": "m"}
-    assert "Ada Roth [1]." in done("ask", QUOTE, "--kb", kb, "--mode", "lookup", **env)
+    assert "Ada Roth [1]." in done("ask", QUOTE, "--kb", kb, "--mode", "lookup", "--no-learn", **env)
 
 
 def test_a_full_disk_is_one_line(monkeypatch, kb):

@@ -88,8 +88,10 @@ def reader(_body):
     return reading("The garden is kept tidy [1].", (1, "keeps the garden tidy"))
 
 
-async def ask(server, tmp_path):
-    settings = Settings(named_model="m", base_url=server.url, memory="memory://", trace_dir=tmp_path)
+async def ask(server, tmp_path, form="auto"):
+    settings = Settings(
+        named_model="m", base_url=server.url, memory="memory://", trace_dir=tmp_path, prompt_form=form
+    )
     async with build(RawDocuments(LEASES).as_owner(), settings) as funnel:
         return await funnel.ask("How is the garden?", Options(mode="lookup", k=12, limits=limits(settings)))
 
@@ -130,6 +132,6 @@ async def test_a_window_that_was_only_assumed_is_looked_up_once_the_model_is_loa
 
         server.script(loading)
         server.default = NarrowModel(reader, window=131_072, refuse=None)
-        first, second = await ask(server, tmp_path), await ask(server, tmp_path)
+        first, second = await ask(server, tmp_path, "full"), await ask(server, tmp_path, "full")
     assert any("passages did not fit" in told for told in first.notices)
     assert second.notices == ()
