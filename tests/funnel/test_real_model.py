@@ -56,7 +56,8 @@ def answer_of(reply: str) -> str:
 
 def counted(events) -> tuple[int, int, int]:
     ended = [event for event in events if isinstance(event, ModelCallEnded)]
-    assert {call.usage for call in ended} == {"reported"}
+    # Of a reply that ran in circles and was cut the server counts nothing.
+    assert {call.usage for call in ended if call.cut is None} <= {"reported"}
     return len(ended), sum(c.input_tokens for c in ended), sum(c.output_tokens for c in ended)
 
 
