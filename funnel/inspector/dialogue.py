@@ -29,12 +29,14 @@ MAX_CUTS = 4
 """How often a prompt is compacted further because the model refuses it as too long."""
 OUTPUT_TOKENS: dict[Form, int] = {"full": 8_192, "simple": 1_024}
 """Most of one reply. The thinking of a reasoning model counts, too; a small model writes short cells."""
-ONE_BLOCK = r"""root ::= "```python\n" line+ "```"
+ONE_BLOCK = r"""root ::= "```python\n" first line* "```"
+first ::= [a-zA-Z_] line
 line ::= ([^`#"\n] | quoted) ([^"\n] | quoted)* "\""* "\n"
 quoted ::= "\""+ [^<"\n]"""
 """A reply that is one block, in llama.cpp's notation.
 
-No line begins as a comment, since a small model that has begun with one goes on with others. No text begins
+It begins with a name, since a small model that has begun with a list or a text writes down what a search might
+have found. No line begins as a comment, since a small model that has begun with one goes on with others. No text begins
 as the placeholder of an example does, so that a model that copies the example goes on with an answer.
 """
 USUAL_REPLY_TOKENS = 600

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from funnel.inspector.repairs import (
     LEFT_OUT,
-    UNFILLED,
     Cell,
     block,
     cell_of,
@@ -19,6 +18,7 @@ from funnel.inspector.repairs import (
     reminder,
     repair,
     unfilled,
+    unfilled_reason,
 )
 from funnel.inspector.replies import Malformed
 from funnel.prompts.forms import STRIKES, Form
@@ -80,11 +80,11 @@ class Progress:
     def refuse(self, source: str) -> Advice | None:
         """Return what the model is told if a cell is not to be run; None if it is."""
         self.malformed = 0
-        if not unfilled(source):
+        if not (submitted := unfilled(source, self.question)):
             return None
         self.idle += 1
         self._strike()
-        return Advice(f"{UNFILLED}\n{block(example(self.question, self._next()))}", NOT_RUN)
+        return Advice(f"{unfilled_reason(submitted)}\n{block(example(self.question, self._next()))}", NOT_RUN)
 
     def follow(self, source: str, result: CellResult, calls: int) -> Advice | None:
         """Return what the model is told of a cell beside its output; None if it got on.

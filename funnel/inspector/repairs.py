@@ -16,6 +16,8 @@ from indexes.retrieval.analysis import STOP_WORDS
 
 MAX_TERMS = 12
 MAX_TERM_CHARS = 60
+SEARCH_WORDS = 4
+"""An answer that is all the words of a question, at least so many, is a search that was copied."""
 MAX_ANSWER_CHARS = 300
 """A longer text is not offered as the answer that was meant."""
 ECHO_CHARS = 60
@@ -31,6 +33,7 @@ LEFT_OUT: dict[Kind, str] = {
 """What stands in the transcript for a reply without code, which would teach the next one."""
 _WORD = re.compile(r"[^\W_](?:[\w'’.-]*\w)?")
 _UNFILLED = re.compile(r"submit\(\s*[rf]?(['\"])(?:<[^>\n]{0,80}>|\.{3}|…)\s*\1")
+_SUBMITTED = re.compile(r"submit\(\s*['\"]([^'\"\n]+)['\"]")
 _TAG = re.compile(r"\s*<[a-z]+ [a-z]{3,60}(?=[ >])[^>\n]*>\n")
 
 
@@ -43,16 +46,24 @@ def terms(question: str) -> list[str]:
 
 def example(question: str, number: int = 0) -> str:
     """Return a cell that looks for this question, another one for each number."""
-    words = terms(question)
-    names = [word for word in words if word[0].isupper() or word[0].isdigit()]
-    searches = list(dict.fromkeys([" ".join(words), " ".join(names) or words[-1]]))
     if number % 3 == 2:  # noqa: PLR2004 - every third example greps
-        word = max(names or words, key=len)
+        words = terms(question)
+        word = max(_names(words) or words, key=len)
         found = f'grep({json.dumps(word, ensure_ascii=False)}, docs="all")[:20]'
         return f'for m in {found}: print(m["id"], m["line"])'
+    searches = _searches(question)
     asked = json.dumps(searches[min(number % 3, len(searches) - 1)], ensure_ascii=False)
     k = 5 if number == 0 else 10
     return f'hits = search({asked}, k={k})\nfor h in hits: print(h["id"], h["text"])'
+
+
+def _searches(question: str) -> list[str]:
+    words = terms(question)
+    return list(dict.fromkeys([" ".join(words), " ".join(_names(words)) or words[-1]]))
+
+
+def _names(words: list[str]) -> list[str]:
+    return [word for word in words if word[0].isupper() or word[0].isdigit()]
 
 
 def block(source: str) -> str:
@@ -92,15 +103,23 @@ def repair(wrong: Malformed, question: str, *, times: int, detail: str = "") -> 
     return "\n".join(parts)
 
 
-def unfilled(source: str) -> bool:
-    """Whether a cell submits the placeholder of an example instead of an answer."""
-    return _UNFILLED.search(source) is not None
+def unfilled(source: str, question: str) -> str:
+    """Return what a cell submits instead of an answer, the placeholder or the search of an example; or ""."""
+    if _UNFILLED.search(source) is not None:
+        return "the placeholder of the example"
+    said = {" ".join(text.split()) for text in _SUBMITTED.findall(source)}
+    asked = terms(question)
+    return (
+        "the words that were searched for" if len(asked) >= SEARCH_WORDS and " ".join(asked) in said else ""
+    )
 
 
-UNFILLED = (
-    "Nothing was run: the cell submits the placeholder of the example. Put the answer itself between the "
-    "quotes, as the texts above give it; if none gives it, look further:"
-)
+def unfilled_reason(submitted: str) -> str:
+    """Return what a model is told of a cell that was not run. `submitted`: see `unfilled`."""
+    return (
+        f"Nothing was run: the cell submits {submitted}. Put the answer itself between the quotes, as the "
+        "texts above give it; if none gives it, look further:"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,6 @@ async def test_passages_beyond_the_window_are_refused_once_and_then_fewer_are_re
     assert answer.text
     refused, read = [event for event in events if isinstance(event, ModelCallEnded)][:2]
     assert (refused.error_type, read.error_type) == ("ContextTooLong", None)
-    print("ENDED", ended)
     # Of a reply that ran in circles the tokens are estimated, generously.
     assert read.usage != "reported" or read.input_tokens < llama_server.window
 
@@ -132,7 +131,7 @@ async def test_the_words_of_a_lookup_are_those_that_the_model_writes(settings, f
                 heard = ""
             case AnswerDelta(text=words):
                 heard += words
-            case ModelCallEnded(text=reply):
+            case ModelCallEnded(text=str(reply)):
                 written = reply if form == "simple" else answer_of(reply)
                 assert written.lstrip().startswith(heard)
                 assert heard or not written.strip()

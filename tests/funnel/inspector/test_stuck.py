@@ -7,7 +7,7 @@ from second_stage import a_run, cell, last, prompt
 
 from funnel.inspector import Inspector
 from funnel.inspector.progress import MAX_IDLE
-from funnel.inspector.repairs import does_nothing, example, printed_answer, terms
+from funnel.inspector.repairs import does_nothing, example, printed_answer, terms, unfilled
 from funnel.llm.scripted import ScriptedLLM
 from funnel.prompts import render
 from funnel.prompts.forms import Forms
@@ -137,6 +137,24 @@ async def test_the_placeholder_of_an_example_is_never_submitted(seen):
     draft, requests = await seen(cell('submit("<answer>")'), DONE)
     assert "the cell submits the placeholder" in last(requests[1])
     assert draft.text == "14 days"
+
+
+LONG = "How long do refunds of bricks take in Acton?"
+
+
+@pytest.mark.parametrize(
+    ("source", "submitted"),
+    [
+        ('submit("...")', "the placeholder of the example"),
+        ("submit('<answer>')", "the placeholder of the example"),
+        (f'submit("{" ".join(terms(LONG))}", k=5)', "the words that were searched for"),
+        ('submit("Acton")', ""),
+        ('submit("14 days")', ""),
+        (f'hits = search("{" ".join(terms(LONG))}")', ""),
+    ],
+)
+def test_what_stands_in_an_example_is_no_answer(source, submitted):
+    assert unfilled(source, LONG) == submitted
 
 
 async def test_a_placeholder_that_was_copied_is_not_shown_again_at_once(seen):
