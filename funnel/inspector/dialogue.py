@@ -35,9 +35,10 @@ line ::= ([^`#"\n] | quoted) ([^"\n] | quoted)* "\""* "\n"
 quoted ::= "\""+ [^<"\n]"""
 """A reply that is one block, in llama.cpp's notation.
 
-It begins with a name, since a small model that has begun with a list or a text writes down what a search might
-have found. No line begins as a comment, since a small model that has begun with one goes on with others. No text begins
-as the placeholder of an example does, so that a model that copies the example goes on with an answer.
+It begins with a name, since a small model that has begun with a list or a text writes down what a search
+might have found. No line begins as a comment, since a model that has begun with one goes on with others. No
+text begins as the placeholder of an example does, so that a model that copies the example goes on with an
+answer.
 """
 USUAL_REPLY_TOKENS = 600
 NEARLY_FULL = (
