@@ -40,6 +40,8 @@ might have found. No line begins as a comment, since a model that has begun with
 text begins as the placeholder of an example does, so that a model that copies the example goes on with an
 answer.
 """
+ELSEWHERE = 0.8
+"""The temperature for a reply that is not to be the one before it."""
 USUAL_REPLY_TOKENS = 600
 NEARLY_FULL = (
     "This conversation is nearly full: from the next turn on, older outputs are dropped from it. Keep what "
@@ -153,8 +155,14 @@ class Dialogue:
             "turn",
             max_output_tokens=OUTPUT_TOKENS[prompt.form],
             varying=varying,
+            temperature=self._temperature if prompt.form == "simple" else None,
             grammar=ONE_BLOCK if prompt.form == "simple" else None,
         )
+
+    @property
+    def _temperature(self) -> float:
+        """What a small model says with most certainty; something else where that led nowhere."""
+        return ELSEWHERE if self.turns and self.turns[-1].astray else 0.0
 
     async def _compact(self, limit: int, session: Session) -> None:
         """Shorten the oldest turns if they pass the limit; then the model is told what its variables hold."""

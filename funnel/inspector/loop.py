@@ -227,7 +227,7 @@ class Inspection:
         remarks = [*([code.remark] if code.remark else []), *self._host.remarks]
         meant = feedback(result, remarks)
         advice = self._progress.follow(code.source, result, self._host.made)
-        if advice is not None and advice.stand_in:
+        if advice is not None and advice.astray:
             self._astray(reply, advice, meant)
         else:
             self._talk.add(Turn(reply, meant), meant)
@@ -241,7 +241,7 @@ class Inspection:
     def _astray(self, reply: str, advice: Advice, meant: str) -> None:
         """Add a turn that led nowhere, without the reply itself, which would teach the next one."""
         self._talk.add(Turn(reply, meant), meant)
-        self._talk.show(Turn(advice.stand_in, advice.text, astray=True))
+        self._talk.show(Turn("", advice.text, astray=True, again=advice.again))
 
     def _idle(self) -> Unfinished | None:
         """Return the end of the work if the model does nothing, turn after turn."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from funnel.inspector.repairs import (
-    LEFT_OUT,
     Cell,
     block,
     cell_of,
@@ -21,6 +20,7 @@ from funnel.inspector.repairs import (
     unfilled_reason,
 )
 from funnel.inspector.replies import Malformed
+from funnel.inspector.transcript import describe
 from funnel.prompts.forms import STRIKES, Form
 from funnel.sandbox.base import CellResult
 
@@ -30,17 +30,19 @@ MAX_IDLE = 6
 """After so many cells in a row that did nothing, one more ends the work: calls are left for its end."""
 NOTEWORTHY_CHARS = 20
 """An output that is shorter, such as `[]` or a count, may well be the same for two cells."""
-DID_NOTHING = "(a cell that did nothing)"
-SAME_AGAIN = "(the same cell again)"
-NOT_RUN = "(a cell that was not run)"
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a model is told that did not get on, and what stands in the transcript for its reply."""
+    """What a model is told that did not get on.
+
+    `astray`: whether its reply led nowhere, so that it is left out of the transcript, where it would teach
+    the next one. `again`: whether the reply before it is left out too, being the same.
+    """
 
     text: str
-    stand_in: str
+    astray: bool = True
+    again: bool = False
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Progress:
         self.malformed += 1
         self._strike()
         told = repair(wrong, self.question, times=self.malformed, detail=detail)
-        return wrong, Advice(told, LEFT_OUT[wrong.kind])
+        return wrong, Advice(told)
 
     def refuse(self, source: str) -> Advice | None:
         """Return what the model is told if a cell is not to be run; None if it is."""
@@ -84,7 +86,7 @@ class Progress:
             return None
         self.idle += 1
         self._strike()
-        return Advice(f"{unfilled_reason(submitted)}\n{block(example(self.question, self._next()))}", NOT_RUN)
+        return Advice(f"{unfilled_reason(submitted)}\n{block(example(self.question, self._next()))}")
 
     def follow(self, source: str, result: CellResult, calls: int) -> Advice | None:
         """Return what the model is told of a cell beside its output; None if it got on.
@@ -99,19 +101,22 @@ class Progress:
         nothing = "" if calls or shown or result.reclaimed else does_nothing(source)
         self.idle = self.idle + 1 if nothing else 0
         if nothing:
-            return self._stuck(f"The cell did nothing: it holds {nothing}.", DID_NOTHING)
+            return self._stuck(f"The cell did nothing: it holds {nothing}.")
+        if cell == last and result.error is not None:
+            failed = f"The same cell failed once more.\n{describe(result.error)}\nWrite another one."
+            return replace(self._stuck(failed), again=True)
         if cell == last:
-            return self._stuck("This is the cell before it once more, and it gave the same.", SAME_AGAIN)
+            return self._stuck("This is the cell before it once more, and it gave the same.")
         if seen:
-            return self._stuck("An earlier cell showed the same already.", "")
+            return replace(self._stuck("An earlier cell showed the same already."), astray=False)
         self._strikes = 0
         if not calls and (answer := printed_answer(source, result.stdout)):
-            return Advice(reminder(answer), "")
+            return Advice(reminder(answer), astray=False)
         return None
 
-    def _stuck(self, reason: str, stand_in: str) -> Advice:
+    def _stuck(self, reason: str) -> Advice:
         self._strike()
-        return Advice(f"{reason} {next_step(self.question, self._next())}", stand_in)
+        return Advice(f"{reason} {next_step(self.question, self._next())}")
 
     def _strike(self) -> None:
         self._strikes += 1

@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from funnel.inspector.replies import MAX_PARSED_CHARS, Kind, Malformed
+from funnel.inspector.replies import MAX_PARSED_CHARS, Malformed
 from funnel.prompts import fence
 from indexes.retrieval.analysis import STOP_WORDS
 
@@ -22,17 +22,11 @@ MAX_ANSWER_CHARS = 300
 """A longer text is not offered as the answer that was meant."""
 ECHO_CHARS = 60
 """So many characters of a message, sent back at the beginning of a reply, are no coincidence."""
-LEFT_OUT: dict[Kind, str] = {
-    "long": "(a reply that was too long)",
-    "cut": "(a reply that was cut off)",
-    "empty": "(an empty reply)",
-    "echo": "(the message, sent back)",
-    "json": "(a reply without code)",
-    "prose": "(a reply without code)",
-}
-"""What stands in the transcript for a reply without code, which would teach the next one."""
 _WORD = re.compile(r"[^\W_](?:[\w'’.-]*\w)?")
-_UNFILLED = re.compile(r"submit\(\s*[rf]?(['\"])(?:<[^>\n]{0,80}>|\.{3}|…)\s*\1")
+_UNFILLED = re.compile(
+    r"submit\(\s*[rf]?(['\"])\s*(?:<[^>\n]{0,80}>|\.{3}|…|(?:(?:the|your|final|my) ){0,2}answer)[.\s]*\1",
+    re.IGNORECASE,
+)
 _SUBMITTED = re.compile(r"submit\(\s*['\"]([^'\"\n]+)['\"]")
 _TAG = re.compile(r"\s*<[a-z]+ [a-z]{3,60}(?=[ >])[^>\n]*>\n")
 

@@ -10,7 +10,7 @@ import ast
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -50,6 +50,13 @@ _STATEMENT = re.compile(
     r"|(?:for|if|while|def|with|async|try|class)\b.*:\s*(?:#.*)?$|@\w"
 )
 _SURELY = re.compile(r"[A-Za-z_]\w* = .*\(|import \w+$|from \w+ import |(?:for|if|while|def|with) .*:$")
+_SUBMITTED = re.compile(
+    r"submit\(\s*(?P<quote>['\"]{1,3})(?P<text>.+)(?P=quote)\s*(?P<rest>,\s*(?:found|citations)\s*=[^'\"]*)?\)",
+    re.DOTALL,
+)
+_JOINED = re.compile(r"cite\(|['\"]\s*[+%]|[+]\s*f?['\"]|\bsubmit\(|['\"]\s*\)\s*\n")
+"""What only stands in an expression, so that the text around it is no text."""
+_ONLY_WORDS = re.compile(r"[^\W_][^\n=(){}\[\]:#@*/\\|&<>]*[ ][^\n=(){}\[\]:#@*/\\|&<>]*")
 _CALL = re.compile(r"(?:await )?(\w+)\(")
 _MEMBERS = ("code", "python", "program", "script", "cell", "source", "python_code", "command", "input")
 _LITERAL = (
@@ -93,7 +100,7 @@ def parse(reply: str, *, cut: bool = False, tools: Collection[str] = ()) -> Code
     if code is None and not cut:
         code = _tagged(reply, tools) or _in_json(reply, tools) or _bare(reply, tools)
     if code is not None:
-        return code
+        return code if _tree(code.source) is not None else _meant(code)
     if cut:
         return Malformed(
             "Your reply was cut off before its python block ended; nothing was run. Write less code.", "cut"
@@ -110,6 +117,19 @@ def parse(reply: str, *, cut: bool = False, tools: Collection[str] = ()) -> Code
         "write one block, and when you know the answer call submit(...) in it.",
         answer=_words(reply),
     )
+
+
+def _meant(code: Code) -> Code | Malformed:
+    """Return code that does not parse as it was meant, if it is an answer with faulty quotes or none."""
+    source = code.source.strip()
+    if (submitted := _SUBMITTED.fullmatch(source)) and not _JOINED.search(submitted["text"]):
+        return replace(code, source=f"submit({submitted['text']!r}{submitted['rest'] or ''})\n")
+    if _ONLY_WORDS.fullmatch(source):
+        return Malformed(
+            "Your block holds words and no code, so nothing was run. An answer counts when it is submitted.",
+            answer=_words(source),
+        )
+    return code
 
 
 def _fenced(found: Sequence[Block], reply: str, tools: Collection[str], *, cut: bool) -> Code | None:

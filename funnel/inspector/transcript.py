@@ -83,7 +83,9 @@ def _one_line(name: str) -> str:
 class Turn:
     """One reply and the feedback on it; or what is left of `count` turns.
 
-    `dropped`: whether its output has been left out. `astray`: whether it led nowhere.
+    `reply`: empty if it led nowhere, since a model goes on as the replies that it is shown begin; its
+    feedback then stands in the message before. `dropped`: whether its output has been left out. `astray`:
+    whether it led nowhere. `again`: whether the turn before it was the same, and led nowhere either.
     """
 
     reply: str
@@ -91,6 +93,7 @@ class Turn:
     count: int = 1
     dropped: bool = False
     astray: bool = False
+    again: bool = False
 
     @property
     def tokens(self) -> int:
@@ -100,7 +103,7 @@ class Turn:
 
 def follow(turns: Sequence[Turn], turn: Turn) -> tuple[Turn, ...]:
     """Return the turns with one more; of turns in a row that led nowhere only the last is kept."""
-    if turn.astray and turns and turns[-1].astray:
+    if turn.astray and turns and (turns[-1].astray or turn.again):
         return (*turns[:-1], replace(turn, count=turns[-1].count + turn.count))
     return (*turns, turn)
 
@@ -228,6 +231,9 @@ def transcript(system: str, opening: str, turns: Sequence[Turn], closing: str) -
     """Return the chat so far; `closing` (turn number, budget) ends the last message from us."""
     messages = [Message("system", system), Message("user", opening)]
     for turn in turns:
-        messages += [Message("assistant", turn.reply), Message("user", turn.feedback)]
+        if turn.reply:
+            messages += [Message("assistant", turn.reply), Message("user", turn.feedback)]
+        else:
+            messages[-1] = replace(messages[-1], content=f"{messages[-1].content}\n\n{turn.feedback}")
     messages[-1] = replace(messages[-1], content=f"{messages[-1].content}\n\n{closing}")
     return tuple(messages)

@@ -135,3 +135,38 @@ async def test_the_model_is_told_that_its_made_up_output_is_none(sandbox):
         draft = await Inspector(sandbox).answer(bench.run, bench.hits())
     assert INVENTED in last(model.requests[1])
     assert draft.value == 42
+
+
+@pytest.mark.parametrize(
+    ("source", "meant"),
+    [
+        ('submit("The single "There but" was a hit.")', 'The single "There but" was a hit.'),
+        ("submit('It's Ada's.')", "It's Ada's."),
+        ('submit("Two\nlines")', "Two\nlines"),
+    ],
+)
+def test_an_answer_whose_quotes_stand_inside_is_submitted_as_it_was_meant(source, meant):
+    code = parse(cell(source), tools=TOOLS)
+    assert isinstance(code, Code)
+    assert code.source == f"submit({meant!r})\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'submit("a" + cite(hit "b")',
+        'submit("a"\nsubmit("b")',
+        'x = "a"\nsubmit("b"c")',
+        'submit("a" "b" + "c)',
+    ],
+)
+def test_code_that_may_mean_anything_else_is_left_as_it_is(source):
+    code = parse(cell(source), tools=TOOLS)
+    assert isinstance(code, Code)
+    assert code.source.strip() == source
+
+
+def test_words_in_a_block_are_offered_as_the_answer():
+    wrong = parse(cell("Marcus Tell"), tools=TOOLS)
+    assert isinstance(wrong, Malformed)
+    assert wrong.answer == "Marcus Tell"

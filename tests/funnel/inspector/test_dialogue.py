@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from second_stage import a_run, cell, last, prompt
 
 from funnel.inspector import Inspector
 from funnel.inspector.dialogue import NEARLY_FULL
-from funnel.inspector.transcript import Turn, compact, follow, told_variables
+from funnel.inspector.transcript import Turn, compact, follow, told_variables, transcript
 from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
 from funnel.sandbox.base import Variable
@@ -102,10 +103,22 @@ def test_short_cells_stay_when_long_ones_are_dropped():
 
 
 def test_of_turns_in_a_row_that_led_nowhere_the_last_stands_for_all():
-    first, second = Turn("(a)", "x", astray=True), Turn("(b)", "y", astray=True)
+    first, second = Turn("", "x", astray=True), Turn("", "y", astray=True)
     good = Turn("code", "z")
-    assert follow(follow((good,), first), second) == (good, Turn("(b)", "y", count=2, astray=True))
+    assert follow(follow((good,), first), second) == (good, Turn("", "y", count=2, astray=True))
     assert follow((first,), good) == (first, good)
+
+
+def test_a_turn_that_failed_like_the_one_before_it_stands_for_both():
+    good, failed, again = Turn("code", "z"), Turn("x = ", "error"), Turn("", "error", astray=True, again=True)
+    assert follow((good, failed), again) == (good, replace(again, count=2))
+
+
+def test_what_led_nowhere_is_told_in_the_message_before():
+    turns = [Turn("code", "output"), Turn("", "That was no code.", astray=True)]
+    messages = transcript("system", "opening", turns, "closing")
+    assert [message.role for message in messages] == ["system", "user", "assistant", "user"]
+    assert messages[-1].content == "output\n\nThat was no code.\n\nclosing"
 
 
 @pytest.mark.parametrize("calls", [6, 9])

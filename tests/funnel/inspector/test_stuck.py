@@ -61,13 +61,28 @@ async def test_a_malformed_reply_is_answered_with_the_first_cell_of_this_questio
 
 async def test_a_malformed_reply_does_not_stay_in_the_transcript(seen):
     _, requests = await seen("They take very long, I believe, as refunds do.", DONE)
-    assert [m.content for m in requests[1].messages if m.role == "assistant"] == ["(a reply without code)"]
+    assert [m.role for m in requests[1].messages] == ["system", "user"]
+
+
+async def test_a_cell_that_fails_once_more_does_not_stay_in_the_transcript(seen):
+    _, requests = await seen(cell("x = 1 / 0 # once"), cell("x = 1 / 0 # twice"), DONE)
+    assert "1 / 0 # once" in prompt(requests[1])
+    assert [m.role for m in requests[2].messages] == ["system", "user"]
+    assert "The same cell failed once more." in last(requests[2])
+    assert "ZeroDivisionError" in last(requests[2])
+
+
+async def test_a_small_model_is_sure_of_its_words_but_where_they_led_nowhere(seen):
+    _, requests = await seen(cell("print(1)"), "Hm.", DONE, form="simple")
+    assert [request.temperature for request in requests] == [0.0, 0.0, 0.8]
+    _, requests = await seen("Hm.", DONE)
+    assert [request.temperature for request in requests] == [None, None]
 
 
 async def test_the_opening_message_sent_back_is_called_that(seen):
     _, requests = await seen(lambda request: request.messages[1].content, DONE)
     assert "Your reply is the message itself, sent back" in last(requests[1])
-    assert requests[1].messages[2].content == "(the message, sent back)"
+    assert [m.role for m in requests[1].messages] == ["system", "user"]
 
 
 async def test_the_same_malformed_reply_again_is_called_that_and_takes_no_more_room(seen):
