@@ -48,12 +48,16 @@ class Bound:
 
 @dataclass(slots=True)
 class _Place:
-    """A marker in the answer: where it is, what it stands for, the passages it names, and its citations."""
+    """A marker in the answer: where it is, what it stands for, the passages it names, and its citations.
+
+    `says`: the words from the marker before it on. `within`: the whole statement.
+    """
 
     start: int
     stop: int
     says: str
     names: tuple[int, ...]
+    within: str = ""
     citations: list[Citation] = field(default_factory=list)
     sources: set[int] = field(default_factory=set)
 
@@ -179,7 +183,9 @@ class _Binding:
         A quote of another wording, or in another language, is kept unless the statement has numbers or names
         of which its passage holds none.
         """
-        if any(self._finder.overlap(place.says, citation.quote) for citation in place.citations):
+        # One of several markers in a list stands after a name alone; what is said of it follows.
+        said = [says for says in (place.says, place.within) if says]
+        if any(self._finder.overlap(says, each.quote) for each in place.citations for says in said):
             return
         if support := self._support(place.says, place.names):
             place.citations = support
@@ -275,7 +281,8 @@ def _places(text: str) -> Iterator[_Place]:
         if not first <= start < end:
             first, end = last, len(text)
         says = _bare(text[max(first, last) : start])
-        yield _Place(start, stop, says or _bare(text[stop:end]), tuple(dict.fromkeys(numbers)))
+        names = tuple(dict.fromkeys(numbers))
+        yield _Place(start, stop, says or _bare(text[stop:end]), names, within=_bare(text[first:end]))
         last = stop
 
 

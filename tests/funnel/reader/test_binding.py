@@ -177,3 +177,19 @@ async def test_a_quote_in_another_language_than_its_statement_is_kept():
     said = reading(f"Versand wird nicht erstattet [{REFUNDS}].", (REFUNDS, POST))
     draft = await read(said, question="Wird der Versand (shipping) erstattet? refunds, Hill House lease")
     assert (draft.text, cited(draft)) == ("Versand wird nicht erstattet [1].", [POST])
+
+
+async def test_a_quote_for_a_name_in_a_list_is_kept_for_what_is_said_of_it_later():
+    stated = "Losses raise substantial doubt as to its ability to continue as a going concern."
+    filings = [
+        doc(name, f"{name.upper()}, INC.\n\nNotes, page 8.\n\n{stated}", name) for name in ("Acme", "Bolt")
+    ]
+    said = "Acme [1] and Bolt [2] do state substantial doubt."
+    async with a_run(
+        ScriptedLLM([reading(said, (1, stated), (2, stated))]),
+        documents=filings,
+        question="Who states doubt?",
+    ) as bench:
+        draft = await Reader().answer(bench.run, bench.hits())
+    assert draft.text == said
+    assert cited(draft) == [stated, stated]
