@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from funnel.text.absence import Wording
 from funnel.text.locating import locate
 from funnel.text.markers import MARKER, markers, replace_markers
-from funnel.text.sentences import statements
+from funnel.text.sentences import introductions, statements
 from funnel.types import Citation, Span
+
+_BETWEEN = " \t\n,;:.)–—-"
+"""What may stand between a marker and the words that follow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,36 +148,48 @@ def uncited(
 ) -> tuple[Span, ...]:
     """Return the statements of an answer without a marker, in order; none if the answer is JSON.
 
-    A marker right after the full stop belongs to the sentence before it. A sentence that only says how many
-    documents were gone through needs none, unless there were fewer `documents`.
+    A marker right after the full stop belongs to the sentence before it. What a statement says is absent
+    after its last marker has none, and so has an introduction that says so of all that it introduces. A
+    sentence that only says how many documents were gone through needs none, unless there were fewer
+    `documents`.
 
     `placed`: whether citations without a marker stand beside the text. Then they are behind all of a text
     without markers, except what says that something is absent or that this is all, which none can show.
     """
     if _is_json_data(text):
         return ()
-    cited = [marker.start() for marker in markers(text)]
+    cited = [(marker.start(), marker.end()) for marker in markers(text)]
     wording = Wording.of(question, text)
-    beside = placed and not cited
     asks_for_all = bool(question) and wording.asks_for_all(question)
     found = []
     for start, stop in statements(text):
-        said = text[start:stop]
-        if _any_within(cited, start, stop):
+        within = cited[bisect_left(cited, (start, 0)) : bisect_left(cited, (stop, 0))]
+        if within:
+            found += _absent_after(text, within[-1][1], stop, wording)
             continue
+        said = text[start:stop]
         through = wording.went_through(said)
         if through is not None and (documents is None or through <= documents):
             continue
         absent = through is not None or wording.claims_absence(said)
         absent = absent or (asks_for_all and re.search(r"\d", said) is not None)
-        if absent or not beside:
+        if absent or cited or not placed:
             found.append(Span(start, stop, said, absent))
-    return tuple(found)
+    for start, stop in introductions(text):
+        is_cited = bisect_left(cited, (start, 0)) < bisect_left(cited, (stop, 0))
+        introduced = text[start:stop].rpartition(";")[2]
+        if not is_cited and wording.claims_absence(introduced):
+            found.append(Span(start, stop, text[start:stop], absent=True))
+    return tuple(sorted(found, key=lambda span: span.start))
 
 
-def _any_within(places: Sequence[int], start: int, stop: int) -> bool:
-    at = bisect_left(places, start)
-    return at < len(places) and places[at] < stop
+def _absent_after(text: str, start: int, stop: int, wording: Wording) -> list[Span]:
+    """Return the end of a statement behind its last marker, if that says that something is absent."""
+    rest = text[start:stop]
+    said = rest.lstrip(_BETWEEN)
+    if not wording.claims_absence(said):
+        return []
+    return [Span(stop - len(said), stop, said, absent=True)]
 
 
 def _is_json_data(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 
 _CLOSERS = r"[\"'”’)\]」』）]"
 _END = re.compile(
@@ -24,6 +25,10 @@ _TRAILING = " \t*_\"'”’)]」』）|"
 _ONE_LINE = re.compile(r"(?:[-*+•・]|\d{1,3}[.)])\s|\||>")
 _HEADING = re.compile(r"#{1,6}\s|(?:[-=_*]\s*){3,}$")
 _BOLD_LINE = re.compile(r"(\*\*|__)[^*_]*[^*_.!。！]\1")
+_LABEL = re.compile(r"(\*\*|__)(?:[^\W\d_]|[ &/,'’-]){1,50}[.:。：]?\1[.:]?")
+MAX_LABEL_WORDS = 4
+"""Words in bold at the beginning of a paragraph are its label if they are no more, and other text follows."""
+_ENDED = re.compile(r"[.!。！]$")
 _TABLE_RULE = re.compile(r"(?=[^-]*-)[|:\s-]+")
 
 
@@ -50,26 +55,50 @@ def statements(text: str) -> list[tuple[int, int]]:
     """Return the spans of the statements in a Markdown text, in order.
 
     A reference like [3] belongs to the statement before it. List items, table rows and quoted lines are one
-    statement each. Headings, introductions that end with a colon, questions and code blocks are not
+    statement each. Headings, labels, introductions to what follows, questions and code blocks are not
     statements.
     """
+    return [(start, stop) for start, stop, is_introduction in _said(text) if not is_introduction]
+
+
+def introductions(text: str) -> list[tuple[int, int]]:
+    """Return the spans of the labels and of the introductions in a Markdown text, in order."""
+    return [(start, stop) for start, stop, is_introduction in _said(text) if is_introduction]
+
+
+def _said(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Yield the spans of all that is said, and whether each only introduces what follows."""
     plain = without_code(text)
     closed = _CLOSING.sub(lambda closing: "]" * len(closing[0]), plain)
-    found = []
-    for start, stop, is_line in _blocks(plain):
+    blocks = list(_blocks(plain))
+    for (start, stop, is_line), following in zip_longest(blocks, blocks[1:]):
         inner = [(0, stop - start)] if is_line else sentences(closed[start:stop])
-        found += [(start + a, start + b) for a, b in inner]
-    return [(start, stop) for start, stop in found if _is_statement(plain[start:stop])]
+        before_list = not is_line and following is not None and following[2]
+        for i, (a, b) in enumerate(inner, 1):
+            sentence = plain[start + a : start + b]
+            content = _REFERENCE.sub("", sentence).rstrip(_TRAILING)
+            if re.search(r"\w", content) is None or content[-1] in "?？":
+                continue
+            is_last = i == len(inner)
+            more = not is_last or following is not None
+            yield (
+                start + a,
+                start + b,
+                (
+                    content[-1] in ":："
+                    or (is_last and before_list and _ENDED.search(content) is None)
+                    or (more and not is_line and _is_label(sentence))
+                ),
+            )
+
+
+def _is_label(sentence: str) -> bool:
+    return _LABEL.fullmatch(sentence) is not None and len(sentence.split()) <= MAX_LABEL_WORDS
 
 
 def without_code(text: str) -> str:
     """Replace each character of inline code by a letter, so that all offsets stay valid."""
     return _CODE.sub(lambda code: "x" * len(code[0]), text)
-
-
-def _is_statement(sentence: str) -> bool:
-    content = _REFERENCE.sub("", sentence).rstrip(_TRAILING)
-    return re.search(r"\w", content) is not None and content[-1] not in "?？:："
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int, bool]]:
