@@ -188,7 +188,7 @@ async def test_a_quote_for_a_name_in_a_list_is_kept_for_what_is_said_of_it_later
     async with a_run(
         ScriptedLLM([reading(said, (1, stated), (2, stated))]),
         documents=filings,
-        question="Who states doubt?",
+        question="Which of Acme and Bolt do NOT state that there is substantial doubt now?",
     ) as bench:
         draft = await Reader().answer(bench.run, bench.hits())
     assert draft.text == said

@@ -23,7 +23,8 @@ from chat_server import ChatServer
 from resume_worker import LIMITS, N_CALLS
 
 HERE = Path(__file__).parent
-
+# Dozens of processes live and die in one test; on a machine that is busy that takes minutes.
+pytestmark = pytest.mark.timeout(900)
 
 SHARES = 4
 """The moments to be killed at are dealt out to so many tests, for several processes to run."""
