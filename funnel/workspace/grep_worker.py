@@ -185,7 +185,7 @@ def _batch(scanner: Scanner, body: bytes) -> dict[str, Any]:
 
 def _prepared(asked: dict[str, Any]) -> tuple[dict[str, Any], Scanner | None]:
     """Compile a pattern as it was written, whose errors are those of its author, then as it is searched."""
-    flags = re.IGNORECASE if asked["ignore_case"] else 0
+    flags = re.MULTILINE | (re.IGNORECASE if asked["ignore_case"] else 0)
     try:
         pattern = re.compile(asked["pattern"], flags)
     except re.error as error:

@@ -1,7 +1,8 @@
 r"""Makes a space in a regular expression match any white space, such as line breaks and no-break spaces.
 
 Before, a sixth to a quarter of the phrases in the text of PDFs was missed, where lines break anywhere. To
-match one blank and nothing else, a pattern says `\x20`.
+match one blank and nothing else, a pattern says `\x20`. Beside `^` and `$`, which match at each line, white
+space stays on the line: as much of it as is written, since there it means how far a line is indented.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from funnel.workspace.patterns.tokens import Kind, Token, first_item, items_of
 _WHITE = r"(?u:\s++|\s)"
 r"""All white space that follows, or one character of it, so that `a \nb` still matches. Each place has two
 choices at most, so a repeat around it does not become exponential, as it would around `\s+`."""
+_WHITE_ON_LINE = r"(?u:[^\S\r\n])"
 _UNICODE_WHITE = r"\s\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _WIDTHS = range(1, 9)
 """How much white space one space in a look-behind matches, whose width is fixed."""
@@ -80,12 +82,22 @@ def _white_space(tokens: Sequence[Token], at: int) -> tuple[str, int]:
     quantifier = tokens[after].text if after < len(tokens) and tokens[after].kind is Kind.QUANTIFIER else ""
     if quantifier:
         end = after + 1
+    if _is(tokens, at, "^", step=-1) or _is(tokens, end - 1, "$", step=1):
+        return _WHITE_ON_LINE * n + quantifier, end
     if not quantifier:
         return (_WHITE if n == 1 else rf"(?u:\s++|\s{{{n}}})"), end
     first = _WHITE if n == 2 else rf"(?u:\s++|\s{{{n - 1}}})" if n > 1 else ""  # noqa: PLR2004 - one is left
     many = rf"(?u:\s{quantifier})" if quantifier[0] in "*+{" else f"{_WHITE}{quantifier}"
     # The spaces before it take all white space there is, so what has the quantifier may find none.
     return (rf"(?:{first}{many}|(?u:\s++))" if first else many), end
+
+
+def _is(tokens: Sequence[Token], at: int, char: str, *, step: int) -> bool:
+    """Return whether the next token in a direction that means something is this special character."""
+    at += step
+    while 0 <= at < len(tokens) and tokens[at].kind is Kind.IGNORED:
+        at += step
+    return 0 <= at < len(tokens) and tokens[at].text == char
 
 
 def _white_set(text: str, ascii_only: bool) -> str:  # noqa: FBT001 - of the pattern that this is a part of

@@ -69,6 +69,30 @@ def test_pages_give_the_spans_of_the_whole_text(pattern, text, page):
     assert count == len(found)
 
 
+ANCHORED = [
+    "^a", "a$", "^$", r"\Aa", r"a\Z", r"^a|b$", "(?s)^a.b$", r"(?<=^a)b", "(?-s:^a)", r"^\w{1,4}$", "^ a",
+    "a $", "^  a", "^ {1,3}a", r"^\s?a", "(?x) ^ a $", "(?i)^A", "^(?:a| )b", r"\Aa$",
+]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None)
+@given(pattern=st.sampled_from(ANCHORED), text=st.text(alphabet="aab  \n", max_size=40))
+async def test_anchors_match_at_each_line_as_those_of_re_do(pattern, text):
+    async with Workspace(InMemory(), run="1", page_chars=7, reach=64, asker=LOCAL_OWNER) as workspace:
+        await workspace.add_document(Info("d"), text)
+        found = await workspace.grep(pattern)
+        expected = [match.span() for match in re.finditer(pattern, text, re.MULTILINE)]
+        assert [(match.start, match.stop) for match in found.matches] == expected
+
+
+@settings(max_examples=400, deadline=None)
+@given(pattern=st.sampled_from(BOUNDED), text=TEXTS, page=st.integers(1, 20))
+def test_pages_give_the_spans_of_the_whole_text_at_each_line_too(pattern, text, page):
+    many_lines = re.compile(pattern, re.MULTILINE)
+    found, _ = scanned(many_lines, text, page=page)
+    assert [(start, stop) for start, stop, *_ in found] == [m.span() for m in many_lines.finditer(text)]
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     pattern=st.sampled_from(["a", r"\s", "ab?"]),
@@ -89,10 +113,9 @@ async def test_a_workspace_finds_what_finditer_finds(page):
         await workspace.add_document(Info("d"), text)
         for pattern in [r"\d+ \w+", "\U0001f600", "(?m)^3", r"(?<=e)\u0301", r"\bMaus\.$", "nowhere"]:
             found = await workspace.grep(pattern, ["d"], context=5)
-            assert [(m.start, m.stop) for m in found.matches] == [
-                m.span() for m in re.finditer(pattern, text)
-            ]
-            assert [m.text for m in found.matches] == [m.group() for m in re.finditer(pattern, text)]
+            expected = list(re.finditer(pattern, text, re.MULTILINE))
+            assert [(m.start, m.stop) for m in found.matches] == [m.span() for m in expected]
+            assert [m.text for m in found.matches] == [m.group() for m in expected]
             assert [m.text for m in found.matches] == [
                 await workspace.read("d", m.start, m.stop) for m in found.matches
             ]

@@ -101,6 +101,21 @@ def test_what_matched_a_text_with_plain_spaces_matches_it_still(pattern, text):
         assert re.compile(understood(pattern, ignore_case=False).spaced).fullmatch(plain)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        ("^    def", "\n\n    def", ["    def"]), ("^    def", "        def", []),
+        ("^ +a", "\n \t a", [" \t a"]), ("^ a", "\u00a0a", ["\u00a0a"]), ("(?a)^ a", "\u00a0a", ["\u00a0a"]),
+        ("a +$", "a\n\nb", []),
+        ("a *$", "a  \n\nb", ["a  "]), ("(?x)^ [ ] a", "\n a", [" a"]), ("^a b$", "a\nb", ["a\nb"]),
+        (r"\A a", "\n a", ["\n a"]), (r"\^ a", "^\na", ["^\na"]), ("^  +a", "\n a", []),
+    ],
+)  # fmt: skip
+def test_a_space_beside_an_anchor_stays_on_its_line(pattern, text, found):
+    spaced = understood(pattern, ignore_case=False).spaced
+    assert re.findall(spaced, text, re.MULTILINE) == found
+
+
 @settings(max_examples=1_000, deadline=None)
 @given(pattern=patterns_of(PIECES), text=TEXTS)
 def test_white_space_of_any_kind_is_as_good_as_any_other(pattern, text):
