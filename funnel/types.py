@@ -68,7 +68,7 @@ class Citation:
     """A span of a stored document. When the answer was given, `document.text[start:stop] == quote` held.
 
     `header`: if the quote begins with a row of a table, the stored text of the rows above it that name the
-    columns; else "".
+    columns; in source code the lines that begin the definitions around it, such as its class; else "".
     """
 
     document_id: str

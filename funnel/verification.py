@@ -1,8 +1,8 @@
 """Citation verification: a citation is kept only if the source still holds its quote at its span.
 
-A citation of part of a table's row grows to the row, and gets the header of the table: both are read from the
-source, so that neither can say what is not stored. A typed value is kept only if it meets its schema after
-that. Asks no model.
+A citation of part of a table's row grows to the row, and gets the header of the table; one of source code
+gets the lines of the definitions around it. All are read from the source, so that none can say what is not
+stored. A typed value is kept only if it meets its schema after that. Asks no model.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from funnel.errors import BadAnswer
 from funnel.run.context import NOT_BACKED, Draft, Run
 from funnel.schema import AnswerSchema
 from funnel.text.citations import answer_text, renumber_value
+from funnel.text.enclosing import CODE_CHARS, enclosing
 from funnel.text.tables import MAX_ROW_CHARS, header_at, row_at, tables
 from funnel.trace.kinds import Surroundings
 from funnel.types import Citation, EndReason
+from indexes.code.languages import language_of
 
 SURROUNDINGS_CHARS = 500
 TABLE_CHARS = 20_000
@@ -50,12 +52,15 @@ async def checked(run: Run, draft: Draft) -> Draft:
 
 
 async def _supported(run: Run, citation: Citation) -> Citation | None:
-    """Return a citation with its row and the header of its table; None if the source does not support it."""
-    first = max(0, citation.start - TABLE_CHARS)
+    """Return a citation with its row and its header; None if the source does not support it."""
+    language = language_of(citation.uri, citation.title, citation.document_id)
+    first = max(0, citation.start - (TABLE_CHARS if language is None else CODE_CHARS))
     around = await _stored(run, citation, first, citation.stop + MAX_ROW_CHARS)
     start, stop = citation.start - first, citation.stop - first
     if around is None or around[start:stop] != citation.quote:
         return None
+    if language is not None:
+        return replace(citation, header=enclosing(around, start, language.name))
     return await asyncio.to_thread(_as_row, citation, around, first)
 
 

@@ -30,7 +30,8 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:[\w.-]+:.*\n|[ \t#-].*\n|\n)*---[ \
 class Shown:
     """A span of a document in the first message, its text as it is stored, and whether it is all of it.
 
-    `header`: the rows that name the columns, if the text begins inside a table.
+    `header`: the rows that name the columns, if the text begins inside a table, or the lines of source code
+    that begin the definitions around it.
     """
 
     document_id: str

@@ -1,7 +1,7 @@
 """Stretches of documents: what belongs to a passage that was found, and what stands beside it.
 
-A passage that ends with a colon or before a table is not complete without what follows, and rows are not
-without the header of their table. Reads from the asker's view only.
+A passage that ends with a colon or before a table is not complete without what follows, rows are not without
+the header of their table, and a method is not without its class. Reads from the asker's view only.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from funnel.text.citations import CitableText
+from funnel.text.enclosing import CODE_CHARS, LINE_CHARS, enclosing
 from funnel.text.tables import Table, header_at, tables
 from indexes.chunking import chunk
+from indexes.code.languages import language_of
 from indexes.source import Documents
 from indexes.types import Document, DocumentId, DocumentInfo, Passage
 
@@ -40,6 +42,9 @@ def stretch_of(view: Documents, info: DocumentInfo, passage: Passage) -> Citable
     start, stop = passage.start - first, passage.stop - first
     if window[start:stop] != passage.text:
         return source
+    if (around := _around(view, source)) is not None:
+        stop = _with_space(window, stop)
+        return replace(source, text=window[start:stop], header=around)
     found = tables(window, is_cut=first > 0)
     stop = _completed(window, stop, found)
     header = header_at(found, start + len(passage.text) - len(passage.text.lstrip()))
@@ -58,13 +63,28 @@ def neighbours(view: Documents, source: CitableText) -> Iterator[CitableText]:
     after = view.read(source.document_id, source.stop, source.stop + 2 * NEIGHBOUR_CHARS) or ""
     if after.strip():
         stop = _with_space(after, _first_piece(after, NEIGHBOUR_CHARS))
-        yield replace(bare, start=source.stop, text=after[:stop])
+        yield _placed(view, replace(bare, start=source.stop, text=after[:stop]))
     first = max(0, source.start - NEIGHBOUR_CHARS)
     before = view.read(source.document_id, first, source.start) or ""
     if before.strip():
         # It begins with a line, if one begins there.
         cut = before.find("\n") + 1 if first else 0
-        yield replace(bare, start=first + cut, text=before[cut:])
+        yield _placed(view, replace(bare, start=first + cut, text=before[cut:]))
+
+
+def _placed(view: Documents, source: CitableText) -> CitableText:
+    """Return a passage; one of source code with the lines of the definitions around it."""
+    return replace(source, header=_around(view, source) or "")
+
+
+def _around(view: Documents, source: CitableText) -> str | None:
+    """Return the lines of the definitions in which a passage begins; None if it is no source code."""
+    language = language_of(source.uri, source.title, source.document_id)
+    if language is None:
+        return None
+    first = max(0, source.start - CODE_CHARS)
+    text = view.read(source.document_id, first, source.start + LINE_CHARS) or ""
+    return enclosing(text, source.start - first, language.name)
 
 
 def _with_space(text: str, stop: int) -> int:

@@ -32,8 +32,8 @@ class Known:
 class CitableText:
     """Part of a stored document to search quotes in. `start` is the offset of `text` in the document.
 
-    `header`: the rows that name the columns, if `text` begins inside a table. `known`: what earlier runs
-    found out from spans in `text`.
+    `header`: the rows that name the columns, if `text` begins inside a table, or the lines of source code
+    that begin the definitions around it. `known`: what earlier runs found out from spans in `text`.
     """
 
     document_id: str
@@ -51,7 +51,7 @@ class CitableText:
 
     @property
     def shown(self) -> str:
-        """The text as a model is shown it: what is known, the header of its table, then the text itself."""
+        """The text as a model is shown it: what is known, its header, then the text itself."""
         parts = [f"(Found out earlier: {each.text})" for each in self.known]
         if self.header:
             parts.append(f"{self.header}\n…")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from second_stage import a_run, doc
 
@@ -10,6 +12,7 @@ from funnel.llm.scripted import ScriptedLLM
 from funnel.reader.reader import NOT_BACKED
 from funnel.run.context import Draft
 from funnel.types import Citation, EndReason
+from indexes.types import Document, DocumentId
 
 TABLE = "| Item | 2023 | 2022 |\n|---|---|---|\n| Rent | 5,001 | 4,120 |\n| Heat | 77 | 88 |"
 TEXT = f"The costs of Hill House follow.\n\n{TABLE}\n\nThat is all."
@@ -32,6 +35,20 @@ async def test_a_cell_is_cited_with_its_row_and_the_header_of_the_table():
     assert (citation.quote, citation.header) == ("| Heat | 77 | 88 |", "| Item | 2023 | 2022 |")
     assert TEXT[citation.start : citation.stop] == citation.quote
     assert (draft.text, draft.notices) == ("It was 77 [1].", ())
+
+
+@pytest.mark.parametrize(
+    ("uri", "header"),
+    [("file:///shop.py", "class Shop(Base):\n    def total(self):"), ("file:///shop.txt", "")],
+)
+async def test_a_quote_of_source_code_carries_the_class_and_the_function_around_it(uri, header):
+    text = "class Shop(Base):\n    def total(self):\n        return 77\n"
+    stored = Document(DocumentId("shop"), text, title="shop", uri=uri)
+    async with a_run(ScriptedLLM([]), documents=[stored]) as bench:
+        citation = replace(cited(text, "return 77"), document_id="shop", title="shop", uri=uri)
+        draft = Draft("It is 77 [1].", "complete", (citation,), end_reason=EndReason.ANSWERED)
+        checked_draft = await verification.checked(bench.run, draft)
+    assert checked_draft.citations == (replace(citation, header=header),)
 
 
 async def test_the_header_may_be_thousands_of_characters_above_the_row():

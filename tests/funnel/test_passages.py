@@ -178,3 +178,48 @@ async def test_what_is_known_comes_first_and_its_words_are_cited_where_it_was_fo
     assert "The fee is 7 crowns." in source.shown
     citation = cite(source, "The fee is 7 crowns.")
     assert (citation.start, citation.quote) == (start, "The sum named above is 7.")
+
+
+# source code
+
+
+def storages(suffix, n=60):
+    """A long file of classes, each with one method of the same name."""
+    body = "        # " + "a comment on gardens and on nothing else\n        # " * 60 + "\n"
+    text = "".join(
+        f"class Storage{i}(Base):\n    def other(self):\n{body}        pass\n\n"
+        f"    def fee(self):\n        return 'the fee is {i} crowns'\n\n"
+        for i in range(n)
+    )
+    return doc(f"storages.{suffix}", text)
+
+
+async def test_a_passage_of_source_code_comes_with_the_class_that_it_is_in():
+    code = storages("py")
+    found = await shown(code, budget=Budget(grows=False))
+    inside = [source for source in found if not source.text.lstrip().startswith("class ")]
+    assert inside
+    for source in inside:
+        own = code.text.rindex("class ", 0, source.start + 1)
+        line = code.text[own : code.text.index("\n", own)]
+        assert source.shown.startswith(f"{line}\n")
+
+
+async def test_a_text_that_is_no_source_code_has_no_such_lines():
+    found = await shown(storages("txt"), budget=Budget(grows=False))
+    assert {source.header for source in found} == {""}
+
+
+async def test_what_is_shown_with_the_lines_around_it_keeps_to_the_budget():
+    found = await shown(storages("py"), storages("java"))
+    assert sum(len(source.shown) for source in found) <= MAX_CHARS
+
+
+async def test_a_line_around_a_passage_is_no_part_of_what_is_cited():
+    code = storages("py")
+    found = await shown(code, budget=Budget(grows=False))
+    source = next(each for each in found if each.header)
+    quote = source.text.strip().split("\n")[0]
+    citation = cite(source, quote)
+    assert citation is not None
+    assert code.text[citation.start : citation.stop] == citation.quote
