@@ -147,7 +147,9 @@ class Dialogue:
         line, varying = closing(self._run.ledger, self._run.root, number, tokens)
         if self.turns and self._is_nearly_full():
             line = f"{NEARLY_FULL}\n{line}"
-        if end := prompt.hint(number):
+        # After a message that ends with what to write, the usual hint would only contradict it.
+        told = self.turns and self.turns[-1].feedback.endswith("```")
+        if not told and (end := prompt.hint(number)):
             line = f"{end}\n\n{line}"
         messages = transcript(prompt.system, prompt.opening, self.turns, line)
         return Request(

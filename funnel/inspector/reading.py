@@ -72,7 +72,7 @@ async def backed(run: Run, hits: Sequence[DocumentHit], draft: Draft) -> Draft:
     finder = SupportFinder(run.question, sources)
     bound = await asyncio.to_thread(bind, reply, sources, finder, everywhere=True)
     if not bound.citations:
-        return draft
+        return replace(draft, status="partial")
     run.documents.expose(source.document_id for source in sources)
     notices = tuple(notice for notice in draft.notices if notice != NOT_BACKED)
     return replace(draft, text=bound.text, citations=bound.citations, notices=notices)

@@ -16,6 +16,8 @@ from indexes.retrieval.analysis import STOP_WORDS
 
 MAX_TERMS = 12
 MAX_TERM_CHARS = 60
+SEARCHED_WORDS = 3
+"""How many words of a question without names the second search of an example has: its longest ones."""
 SEARCH_WORDS = 4
 """An answer that is all the words of a question, at least so many, is a search that was copied."""
 MAX_ANSWER_CHARS = 300
@@ -53,7 +55,12 @@ def example(question: str, number: int = 0) -> str:
 
 def _searches(question: str) -> list[str]:
     words = terms(question)
-    return list(dict.fromkeys([" ".join(words), " ".join(_names(words)) or words[-1]]))
+    return list(dict.fromkeys([" ".join(words), " ".join(_names(words) or _longest(words))]))
+
+
+def _longest(words: list[str]) -> list[str]:
+    long = sorted(words, key=len)[-SEARCHED_WORDS:]
+    return [word for word in words if word in long]
 
 
 def _names(words: list[str]) -> list[str]:

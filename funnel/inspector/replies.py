@@ -47,7 +47,7 @@ _MARKED = re.compile(
 )
 _STATEMENT = re.compile(
     r"(?:await )?[A-Za-z_]\w*\(|[A-Za-z_][\w, ]*(?:\[[^\]\n]*\])? ?[-+|]?= ?\S|import \w|from \w+ import |#"
-    r"|(?:for|if|while|def|with|async|try|class)\b.*:\s*(?:#.*)?$|@\w"
+    r"|(?:for|if|while|def|with|async|try|class)\b.*:\s*(?:#.*)?$|for \w[\w, ]* in .*:|@\w"
 )
 _SURELY = re.compile(r"[A-Za-z_]\w* = .*\(|import \w+$|from \w+ import |(?:for|if|while|def|with) .*:$")
 _SUBMITTED = re.compile(
@@ -56,12 +56,15 @@ _SUBMITTED = re.compile(
 )
 _JOINED = re.compile(r"cite\(|['\"]\s*[+%]|[+]\s*f?['\"]|\bsubmit\(|['\"]\s*\)\s*\n")
 """What only stands in an expression, so that the text around it is no text."""
+_FINAL = re.compile(r"\bFINAL(?:_ANSWER)?\(\s*(?P<quote>['\"]{0,3})(?P<text>.+)(?P=quote)\s*\)\W*$")
+"""How other programs have their models end; what stands around it is no part of the answer."""
 _ONLY_WORDS = re.compile(r"[^\W_][^\n=(){}\[\]:#@*/\\|&<>]*[ ][^\n=(){}\[\]:#@*/\\|&<>]*")
 _CALL = re.compile(r"(?:await )?(\w+)\(")
 _MEMBERS = ("code", "python", "program", "script", "cell", "source", "python_code", "command", "input")
 _LITERAL = (
     ast.Expr, ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.UnaryOp, ast.USub, ast.expr_context,
 )  # fmt: skip
+_QUOTED = re.compile(r"^>(?!>>)(?: |$)")
 _DOCTEST = re.compile(r"^\s*(?:>>>|In \[\d+\]:) ?", re.MULTILINE)
 
 
@@ -101,10 +104,17 @@ def parse(reply: str, *, cut: bool = False, tools: Collection[str] = ()) -> Code
         code = _tagged(reply, tools) or _in_json(reply, tools) or _bare(reply, tools)
     if code is not None:
         return code if _tree(code.source) is not None else _meant(code)
+    return _without_code(reply, found, cut=cut)
+
+
+def _without_code(reply: str, found: Sequence[Block], *, cut: bool) -> Malformed:
+    """Return what is wrong with a reply in which no code was found."""
     if cut:
         return Malformed(
             "Your reply was cut off before its python block ended; nothing was run. Write less code.", "cut"
         )
+    if found and not any(block.body.strip() for block in found):
+        return Malformed("Your ```python block is empty, so nothing was run. Write code into it.", "empty")
     if (value := _json(reply)) is not None:
         return Malformed(
             "Your reply has no ```python block but JSON, so nothing was run. JSON is not an answer: "
@@ -169,17 +179,20 @@ def _output_between(text: str, found: Sequence[Block], start: int, stop: int) ->
 
 
 def _plain(source: str) -> str:
-    """Return code without the prompts of a session that it was written as."""
+    """Return code without the prompts of a session, or the marks of a quotation, that it was written as."""
+    lines = [line for line in source.split("\n") if line.strip()]
+    if lines and all(_QUOTED.match(line) for line in lines):
+        source = "\n".join(_QUOTED.sub("", line) for line in source.split("\n"))
     first = source.lstrip("\n").partition("\n")[0]
     if _DOCTEST.match(first) is None:
         return source
-    lines = []
+    bare = []
     for line in source.split("\n"):
         if (prompt := _DOCTEST.match(line)) is not None:
-            lines.append(line[prompt.end() :])
+            bare.append(line[prompt.end() :])
         elif line.lstrip().startswith("..."):
-            lines.append(line.lstrip()[3:].removeprefix(" "))
-    return "\n".join(lines) + "\n"
+            bare.append(line.lstrip()[3:].removeprefix(" "))
+    return "\n".join(bare) + "\n"
 
 
 def _tagged(reply: str, tools: Collection[str]) -> Code | None:
@@ -260,6 +273,8 @@ def _answer_in(value: Any) -> str:
 def _words(reply: str) -> str:
     """Return a reply that is one short statement in words, as it may be an answer; "" for any other."""
     text = " ".join(reply.split())
+    if (final := _FINAL.search(text)) is not None:
+        text = final["text"]
     return text if len(text) <= 300 and "```" not in text and "<" not in text else ""  # noqa: PLR2004 - short
 
 

@@ -15,7 +15,7 @@ from funnel.sandbox.base import HostError
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentHit
 
-EXCERPT_CHARS = 800
+EXCERPT_CHARS = 2_000
 """How much of a passage is shown."""
 ANSWER = "<answer>"
 """Stands for the answer in examples; a cell that submits it is not run."""

@@ -152,8 +152,9 @@ class _Reading:
         bound = await self._bound(Reply(found=True, answer=text), everywhere=True)
         none = "" if bound.citations else "; nothing could be cited"
         notice = f"The model did not keep to the answer format ({reason}){none}."
-        # Its markers name passages, not citations, so they are removed.
-        shown = renumber(text, {})[0] or ("The model gave no answer in words." if said.strip() else _NOTHING)
+        # Without a citation its markers name passages only, so they are removed.
+        words = bound.text if bound.citations else renumber(text, {})[0]
+        shown = words or ("The model gave no answer in words." if said.strip() else _NOTHING)
         return Draft(
             shown, "partial", bound.citations, notices=(notice, *more), end_reason=EndReason.MALFORMED
         )

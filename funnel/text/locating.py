@@ -13,7 +13,12 @@ from itertools import accumulate
 _CANONICAL = str.maketrans(
     {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " ", "…": "..."}
 )
+_CANONICAL_SIGNS = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
+"""The same for single signs."""
 _WORD = re.compile(r"\S+")
+_MARKS = "'\"`"
+"""What a quote may stand between that is no part of it."""
+_TOKEN = re.compile(r"\w+|[^\w\s\0]")
 _MIN_WORDS = 2
 
 
@@ -21,7 +26,8 @@ def locate(text: str, quote: str) -> tuple[int, int] | None:
     """Find `quote` in `text`; returns (start, stop), or None if it is not there.
 
     An exact match is tried first, then one that ignores differences in white space, quotation marks and
-    dashes, because models retype these. The words themselves must match exactly. The span is one of `text`.
+    dashes, because models retype these, and last one that ignores all white space beside signs, as code has
+    it. The words themselves must match exactly. The span is one of `text`.
     """
     quote = quote.strip()
     if not quote:
@@ -29,7 +35,30 @@ def locate(text: str, quote: str) -> tuple[int, int] | None:
     if (at := text.find(quote)) >= 0:
         return at, at + len(quote)
     words = quote.translate(_CANONICAL).split()
-    return _Words(text).find(" ".join(words)) if len(words) >= _MIN_WORDS else None
+    found = _Words(text).find(" ".join(words)) if len(words) >= _MIN_WORDS else None
+    found = found or _locate_tokens(text, quote)
+    if found is None and quote[0] == quote[-1] and quote[0] in _MARKS:
+        return locate(text, quote[1:-1])
+    return found
+
+
+def _locate_tokens(text: str, quote: str) -> tuple[int, int] | None:
+    """Find the words and signs of a quote in this order, whatever white space stands between them."""
+    wanted = _TOKEN.findall(quote.translate(_CANONICAL_SIGNS))
+    if sum(map(_is_word, wanted)) < _MIN_WORDS or all(map(_is_word, wanted)):
+        return None
+    there = list(_TOKEN.finditer(text))
+    # A control character between tokens: no token holds one.
+    joined = "\0".join(match[0].translate(_CANONICAL_SIGNS) for match in there)
+    at = f"\0{joined}\0".find("\0{}\0".format("\0".join(wanted)))
+    if at < 0:
+        return None
+    first = joined.count("\0", 0, at)
+    return there[first].start(), there[first + len(wanted) - 1].end()
+
+
+def _is_word(token: str) -> bool:
+    return token[0].isalnum() or token[0] == "_"
 
 
 class _Words:

@@ -6,7 +6,7 @@ The time is linear in the text: sentences are compared by their words, and only 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from heapq import nlargest
@@ -20,6 +20,9 @@ MIN_SHARED = 0.4
 """The share of a quotation's words that must occur in what resembles it."""
 _COMPARED = 8
 _WORD = re.compile(r"[^\W_]+")
+_LINE = re.compile(r"\S[^\n]*")
+_CODE = ("():\n", ") {\n", ");\n", "):\n", " = ")
+"""What only stands in code, whose sentences are lines."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,6 +54,16 @@ def nearest(text: str, quote: str) -> Resembling | None:
 def _candidates(text: str, wanted: frozenset[str], several: int) -> Iterator[tuple[float, int, int, int]]:
     """Yield runs of sentences with the share of the wanted words in them; of equal ones the short first."""
     spans = sentences(text)
+    if any(sign in text for sign in _CODE):
+        lines = [(match.start(), match.end()) for match in _LINE.finditer(text)]
+        yield from _runs(text, lines, wanted, several)
+    yield from _runs(text, spans, wanted, several)
+
+
+def _runs(
+    text: str, spans: Sequence[tuple[int, int]], wanted: frozenset[str], several: int
+) -> Iterator[tuple[float, int, int, int]]:
+    """Yield the runs of so many spans; see `_candidates`."""
     held = [wanted.intersection(_words(text, start, stop)) for start, stop in spans]
     for i, (start, _) in enumerate(spans):
         last = min(i + several, len(spans)) - 1

@@ -155,7 +155,7 @@ async def test_the_repair_says_what_was_wrong():
 @pytest.mark.parametrize("malformed", MALFORMED)
 async def test_twice_malformed_is_partial_and_says_so(malformed):
     draft, model = await read(malformed, "Fourteen days [1], I think.")
-    assert (draft.status, draft.text) == ("partial", "Fourteen days, I think.")
+    assert (draft.status, draft.text) == ("partial", "Fourteen days [1], I think.")
     assert "did not keep to the answer format" in draft.notices[0]
     assert model.remaining == 0
 
@@ -167,13 +167,13 @@ async def test_an_empty_second_reply_is_told_as_such():
 
 async def test_no_call_is_left_for_the_repair_and_the_first_reply_is_not_lost():
     draft, _ = await read("Fourteen days [1].", limits=Limits(max_calls=1))
-    assert (draft.status, draft.text) == ("partial", "Fourteen days.")
+    assert (draft.status, draft.text) == ("partial", "Fourteen days [1].")
     assert any("max_calls = 1 is used up" in notice for notice in draft.notices)
 
 
 async def test_an_endpoint_that_dies_before_the_repair_does_not_lose_the_first_reply():
     draft, _ = await read("Fourteen days.", DOWN)
-    assert (draft.status, draft.text) == ("partial", "Fourteen days.")
+    assert (draft.status, draft.text) == ("partial", "Fourteen days. [1]")
     assert any("connection refused" in notice for notice in draft.notices)
 
 

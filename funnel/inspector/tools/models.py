@@ -247,8 +247,8 @@ class ModelTools:
         return await self._child(question, documents, site.part(0))
 
     @tool(
-        prompt="`rlm_query_batched(questions, documents)` (a list for each): copies of you with their own "
-        "REPL, for parts of several steps; costly. Their [n] hold here.",
+        prompt="`rlm_query_batched(questions, documents)` (a list for each -> dicts ok, value, error): "
+        "copies of you with their own REPL, for parts of several steps; costly. Their [n] hold here.",
         replayed=always,
         exposes=Exposes.RECORDED,
         records=_record_children,

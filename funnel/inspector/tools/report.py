@@ -151,7 +151,7 @@ class ReportTools:
 
     @tool(
         prompt="- `submit(answer, citations=None, found=True)`: text with markers, or a value and its "
-        'markers in citations. If the documents lack it: submit("It is not said. ...", found=False).',
+        'markers in citations. If the documents lack all of it: submit("what is missing", found=False).',
         exposes=Exposes.NOTHING,
         refused=_note_refusal,
         bounds=Bounds(chars=4 * MAX_ANSWER_CHARS, parts=MAX_ANSWER_PARTS),
@@ -171,6 +171,10 @@ class ReportTools:
             )
         if len(text) > MAX_ANSWER_CHARS:
             raise HostError(f"the answer has {len(text):,} characters; at most {MAX_ANSWER_CHARS:,}")
+        if not isinstance(found, bool):
+            raise HostError(
+                "found is True or False; if a part is missing, say so in the answer and leave found out"
+            )
         if found and self.schema is not None:
             await _check(answer, self.schema)
         numbers = markers_in(answer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 from second_stage import a_run, cell, last
 
@@ -170,3 +172,32 @@ def test_words_in_a_block_are_offered_as_the_answer():
     wrong = parse(cell("Marcus Tell"), tools=TOOLS)
     assert isinstance(wrong, Malformed)
     assert wrong.answer == "Marcus Tell"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        'for m in grep("necklace", docs="all")[:20]: print(m["id"], m["line"])',
+        'Look:\nfor m in grep("a")[:20]: print(m["id"])\n',
+        '```python\n> for m in grep("a"):\n>     print(m["id"])\n```',
+    ],
+)
+def test_a_loop_on_one_line_and_code_that_is_quoted_are_code(reply):
+    code = parse(reply, tools=TOOLS)
+    assert isinstance(code, Code)
+    assert code.source.startswith("for m in grep(")
+    ast.parse(code.source)
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        ('I have found it. FINAL("14 days")', "14 days"),
+        ("FINAL(14 days).", "14 days"),
+        ("14 days", "14 days"),
+    ],
+)
+def test_an_answer_in_the_words_of_another_program_is_offered_as_it_was_meant(reply, answer):
+    wrong = parse(reply, tools=TOOLS)
+    assert isinstance(wrong, Malformed)
+    assert wrong.answer == answer

@@ -47,7 +47,7 @@ def test_the_one_python_block_is_the_code(reply):
         (" \n", False, "was empty"),
         ("The answer is 4.", False, "Prose is not an answer"),
         ("```json\n{}\n```", False, "no ```python block"),
-        ("```python\n\n```", False, "no ```python block"),
+        ("```python\n\n```", False, "block is empty"),
         ("```python\nx = [1,", True, "cut off"),
         ("```python\nx = [1,", False, "no ```python block"),
         ("Let me think", True, "cut off"),

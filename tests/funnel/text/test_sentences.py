@@ -119,7 +119,7 @@ def test_statements_are_spans_in_order_that_do_not_overlap(text):
 def test_no_bare_statement_holds_a_marker_outside_code(text):
     for span in uncited(text):
         assert text[span.start : span.stop] == span.text
-        assert "`" in span.text or not list(markers(span.text))
+        assert "`" in text or not list(markers(span.text))
 
 
 @pytest.mark.parametrize(
