@@ -305,15 +305,20 @@ async def _keep_findings(run: Run, draft: Draft) -> None:
 
 
 def _uncited(draft: Draft, question: str) -> tuple[Span, ...]:
-    """Return what the text of a draft states without a citation."""
+    """Return what the text of a draft states without a citation, but for what it says is missing."""
     gone_through = len(draft.coverage)
     known = 0 < gone_through < MAX_DOCUMENTS
-    return uncited(
+    found = uncited(
         draft.text,
         placed=bool(draft.citations),
         question=question,
         documents=gone_through if known else None,
     )
+    return tuple(span for span in found if not draft.missing or _bare(span.text) != _bare(draft.missing))
+
+
+def _bare(sentence: str) -> str:
+    return " ".join(sentence.split()).rstrip(".").casefold()
 
 
 def _check(question: str, options: Options) -> None:

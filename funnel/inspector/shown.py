@@ -1,8 +1,7 @@
-"""Chooses the texts of documents that the first message shows, and trims them for reading."""
+"""Chooses the texts of documents that the first message shows."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from funnel.llm.base import estimated_tokens
 from funnel.reader.passages import LABEL_TOKENS, MAX_CHARS, MAX_PASSAGES, Budget, gathered, joined
 from funnel.sandbox.base import HostError
+from funnel.text.spacing import trimmed
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentHit, DocumentId, DocumentInfo
 
@@ -18,12 +18,8 @@ WHOLE_CHARS = 1_500
 FEW = 3
 """Of so few documents the beginnings are shown, too: they tell what a long document looks like."""
 HEAD_CHARS = 300
-MAX_INDENT = 24
 _BUDGET = Budget(grows=False)
 """What merely stands beside is left out: a cell can read it, and every turn repeats the first message."""
-_WIDE = re.compile(r"(?<=\S)[^\S\n]{3,}(?=\S)")
-_INDENT = re.compile(rf"^[^\S\n]{{{MAX_INDENT},}}")
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:[\w.-]+:.*\n|[ \t#-].*\n|\n)*---[ \t]*(?:\n|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +104,3 @@ def _by_document(
             yield known[name], 0, known[name].n_chars, ""
         else:
             yield from ((known[name], *span) for span in some)
-
-
-def trimmed(text: str) -> str:
-    """Return a text without front matter, blank lines and wide gaps, which cost tokens and tell nothing.
-
-    A quote from it is still found in the document, since spaces do not count there.
-    """
-    lines = (line.rstrip() for line in _FRONT_MATTER.sub("", text).split("\n"))
-    return "\n".join(_INDENT.sub(" " * MAX_INDENT, _WIDE.sub("  ", line)) for line in lines if line.strip())

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from funnel.inspector.repairs import example, submitting
-from funnel.inspector.shown import Shown, trimmed
+from funnel.inspector.shown import Shown
 from funnel.inspector.transcript import CLOSING_TOKENS, MIN_TURNS_TOKENS
 from funnel.llm.base import estimated_tokens
 from funnel.prompts import fence
 from funnel.reader.passages import SIMPLE, choose
 from funnel.sandbox.base import HostError
+from funnel.text.spacing import trimmed
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentHit
 

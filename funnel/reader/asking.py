@@ -32,7 +32,7 @@ _QUOTE = {
     "additionalProperties": False,
 }
 _FOUND = {"found": {"type": "boolean"}, "answer": {"type": "string"}}
-_MEMBERS = {**_FOUND, "quotes": {"type": "array", "items": _QUOTE}}
+_MEMBERS = {**_FOUND, "missing": {"type": "string"}, "quotes": {"type": "array", "items": _QUOTE}}
 """The members of a reply, the answer before what supports it, in a form that endpoints can enforce."""
 SCHEMA = {
     "type": "object",

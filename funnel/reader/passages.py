@@ -40,6 +40,7 @@ class Budget:
     """How many passages the reader is shown and how many characters they have together.
 
     `grows`: whether the room that is left is filled with what says the same, and with what stands beside.
+    Then the characters are counted as they are shown, without wide gaps, so that tables leave room for more.
     """
 
     n_passages: int = MAX_PASSAGES
@@ -197,7 +198,7 @@ class _Choice:
         if not self.sources:
             return True
         shown = joined([*self.sources, source])
-        n_chars = sum(len(each.shown) for each in shown)
+        n_chars = sum(len(each.shown if self._budget.grows else each.stored) for each in shown)
         return len(shown) <= self._budget.n_passages and n_chars <= self._budget.n_chars
 
     def _is_asked_for(self, source: CitableText, instead: CitableText) -> bool:

@@ -26,6 +26,7 @@ from funnel.types import EndReason
 from indexes.types import DocumentHit
 
 NO_WORDS = "it holds no answer in words"
+_IN_PART = "The question is answered in part:"
 _MISSING = "The passages that were found do not answer the question."
 
 
@@ -108,6 +109,7 @@ class _Reading:
     async def _draft(self, reply: Reply | None, *, everywhere: bool = False) -> Draft:
         """Return the reply with each quote located; a notice counts those that are not in their passages.
 
+        A reply that names what is missing is partial, and a notice repeats that.
         `everywhere`: whether support is looked for where the model names none, too. A reply of which no quote
         stands in a passage counts as malformed: where an endpoint enforces the form, nothing else shows that
         the form asks too much of the model.
@@ -125,12 +127,16 @@ class _Reading:
             notices.append(f"{bound.dropped} of {n_quotes} quotes are not in the documents and were dropped.")
         if not bound.citations:
             notices.append(NOT_BACKED)
+        missing = renumber(reply.missing, {})[0]
+        if missing:
+            notices.append(f"{_IN_PART} {missing}")
         return Draft(
             bound.text,
-            "complete" if bound.citations else "partial",
+            "complete" if bound.citations and not missing else "partial",
             bound.citations,
             bound.value,
             notices=tuple(notices),
+            missing=missing,
             end_reason=EndReason.ANSWERED,
         )
 

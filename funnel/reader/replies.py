@@ -22,6 +22,9 @@ MAX_QUOTE_CHARS = 2_000
 """More and longer quotes than these are not looked for."""
 MAX_REPAIRED_CHARS, MAX_REPAIRED_BRACKETS = 40_000, 400
 """The repair of JSON takes long for replies that are longer or deeper nested."""
+MAX_MISSING_CHARS = 600
+_NOTHING = re.compile(r"\W*(?:nothing|none|null|no|n/?a|nil)?(?: is)?(?: missing)?\W*", re.IGNORECASE)
+"""What models write where nothing is missing."""
 _MAX_STARTS = 50
 _DIGITS = re.compile(r"\d{1,6}")
 _CLOSED_ANSWER = re.compile(rf'["\'](?:{"|".join(ANSWERS)})["\']\s*:\s*"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -39,12 +42,13 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply as it was asked for."""
+    """A reply as it was asked for. `missing`: what else was asked that the passages do not say; or ""."""
 
     found: bool
     answer: str
     quotes: tuple[Quote, ...] = field(default=())
     value: Any = None
+    missing: str = ""
 
 
 def read_reply(text: str) -> Reply | str:
@@ -57,6 +61,9 @@ def read_reply(text: str) -> Reply | str:
     named = next((name for name in ANSWERS if name in members), None)
     found = _truth(members.get("found")) is not False
     answer = as_text(members[named]) if named is not None else ""
+    missing = _missing(members.get("missing"))
+    if missing and not answer:
+        found, answer, missing = False, missing, ""
     listed = next((members[name] for name in QUOTES if name in members), None)
     wrong = ""
     if found and not answer:
@@ -65,7 +72,8 @@ def read_reply(text: str) -> Reply | str:
         wrong = "answer: it is the placeholder of the example, not an answer"
     elif isinstance(listed, int | float):
         wrong = "quotes: it is neither a list nor a text"
-    return wrong or Reply(found, answer, tuple(_quotes(listed))[:MAX_QUOTES], members.get("value"))
+    quotes = tuple(_quotes(listed))[:MAX_QUOTES]
+    return wrong or Reply(found, answer, quotes, members.get("value"), missing)
 
 
 def as_text(value: Any) -> str:
@@ -154,6 +162,14 @@ def _quotes(listed: Any) -> Iterator[Quote]:
             words = as_text(text)
             if words and len(words) <= MAX_QUOTE_CHARS:
                 yield Quote(passage, words)
+
+
+def _missing(value: Any) -> str:
+    """Return in one line what a reply says is missing; "" if that is nothing."""
+    text = "" if isinstance(value, bool) else " ".join(as_text(value).split())
+    if _NOTHING.fullmatch(text) or PLACEHOLDER.search(text):
+        return ""
+    return text if len(text) <= MAX_MISSING_CHARS else f"{text[:MAX_MISSING_CHARS]}…"
 
 
 def _number(value: Any) -> int | None:

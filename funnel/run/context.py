@@ -71,7 +71,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The result of the reader or the inspector; the pipeline checks it and makes the `Answer`."""
+    """The result of the reader or the inspector; the pipeline checks it and makes the `Answer`.
+
+    `missing`: what a notice says that the documents do not answer; it needs no citation if the text says it.
+    """
 
     text: str
     status: Status
@@ -80,4 +83,5 @@ class Draft:
     sandbox: str | None = None
     notices: Sequence[str] = field(default=())
     coverage: Sequence[DocumentCoverage] = field(default=())
+    missing: str = ""
     end_reason: EndReason = field(kw_only=True)

@@ -13,6 +13,7 @@ from funnel.text.absence import Wording
 from funnel.text.locating import locate
 from funnel.text.markers import MARKER, markers, replace_markers
 from funnel.text.sentences import introductions, statements
+from funnel.text.spacing import without_gaps
 from funnel.types import Citation, Span
 
 _BETWEEN = " \t\n,;:.)–—-"
@@ -51,7 +52,12 @@ class CitableText:
 
     @property
     def shown(self) -> str:
-        """The text as a model is shown it: what is known, its header, then the text itself."""
+        """What a model is shown, without needless spaces; quotes of it are located in `text`."""
+        return without_gaps(self.stored)
+
+    @property
+    def stored(self) -> str:
+        """What is known, its header, then the text itself, as the document holds it."""
         parts = [f"(Found out earlier: {each.text})" for each in self.known]
         if self.header:
             parts.append(f"{self.header}\n…")

@@ -53,10 +53,11 @@ def cell(*lines: str) -> str:
     return "So:\n```python\n" + "\n".join(lines) + "\n```"
 
 
-def reading(answer: str, *quotes: tuple[int, str], found: bool = True) -> str:
-    """A reader's reply."""
+def reading(answer: str, *quotes: tuple[int, str], found: bool = True, missing: str | None = None) -> str:
+    """A reader's reply; if `missing` is None, without that member."""
     listed = [{"passage": passage, "quote": quote} for passage, quote in quotes]
-    return json.dumps({"found": found, "answer": answer, "quotes": listed})
+    gap = {} if missing is None else {"missing": missing}
+    return json.dumps({"found": found, "answer": answer, **gap, "quotes": listed})
 
 
 def prompt(request: Request) -> str:

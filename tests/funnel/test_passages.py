@@ -223,3 +223,20 @@ async def test_a_line_around_a_passage_is_no_part_of_what_is_cited():
     citation = cite(source, quote)
     assert citation is not None
     assert code.text[citation.start : citation.stop] == citation.quote
+
+
+async def test_wide_gaps_and_blank_lines_are_not_shown_and_leave_room_for_more():
+    rows = "\n\n".join(f"Fee of case {i}{' ' * 60}{i} crowns" for i in range(600))
+    wide = await shown(doc("wide", rows))
+    assert sum(len(source.text) for source in wide) > 1.5 * MAX_CHARS
+    assert sum(len(source.shown) for source in wide) <= MAX_CHARS
+    assert "Fee of case 3  3 crowns\nFee of case 4  4 crowns" in "\n".join(source.shown for source in wide)
+
+
+def test_a_quote_as_it_was_shown_is_cited_as_it_is_stored():
+    source = CitableText(
+        "d", "", "", 10, "Hill House      \u00a0      7,966\n\n\nSea Court               10,997"
+    )
+    line, _ = source.shown.splitlines()
+    assert cite(source, line).quote == "Hill House      \u00a0      7,966"
+    assert cite(source, source.shown).quote == source.text

@@ -142,6 +142,16 @@ async def test_what_an_answer_states_without_a_citation_is_named(tmp_path):
     assert declined.uncited == ()
 
 
+async def test_the_sentence_that_names_what_is_missing_needs_no_citation(tmp_path):
+    gap = "The passages do not say what it costs."
+    said = f"They take 14 days [1]. {gap} Ask the desk."
+    reply = reading(said, (1, "We refund within 14 days."), missing=gap)
+    async with a_funnel(tmp_path, reply) as funnel:
+        answer = await funnel.ask(QUESTION, LOOKUP)
+    assert [span.text for span in answer.uncited] == ["Ask the desk."]
+    assert (answer.status, answer.notices) == ("partial", (f"The question is answered in part: {gap}",))
+
+
 async def test_a_lookup_says_what_it_read_of_each_document(tmp_path):
     async with a_funnel(tmp_path, READ) as funnel:
         answer = await funnel.ask(QUESTION, LOOKUP)

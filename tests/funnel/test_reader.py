@@ -106,6 +106,45 @@ async def test_found_false_declines_and_shows_no_marker():
     assert draft.citations == ()
 
 
+GAP = "The passages do not say what shipping costs."
+HALF = "They take 14 days [1]."
+DAYS = (1, "We refund within 14 days.")
+
+
+async def test_an_answer_in_part_is_partial_and_a_notice_names_what_is_missing():
+    draft, model = await read(reading(HALF, DAYS, missing=GAP))
+    assert (draft.status, draft.end_reason, draft.text) == ("partial", "answered", HALF)
+    assert draft.notices == (f"The question is answered in part: {GAP}",)
+    assert model.remaining == 0
+
+
+@pytest.mark.parametrize(
+    "nothing", [None, "", " ", "None.", "nothing", "N/A", "null", "-", "Nothing is missing."]
+)
+async def test_an_answer_in_which_nothing_is_missing_is_complete(nothing):
+    draft, _ = await read(reading(HALF, DAYS, missing=nothing))
+    assert (draft.status, draft.notices) == ("complete", ())
+
+
+@pytest.mark.parametrize("value", [None, False, True, [], {}])
+async def test_nothing_is_missing_where_the_member_holds_no_words(value):
+    reply = json.loads(reading(HALF, DAYS)) | {"missing": value}
+    draft, _ = await read(json.dumps(reply))
+    assert draft.status == "complete"
+
+
+async def test_a_gap_that_names_a_passage_shows_no_marker():
+    draft, _ = await read(reading(HALF, DAYS, missing="The passages [1] do not\nsay what it costs [2]."))
+    assert draft.missing == "The passages do not say what it costs."
+
+
+@pytest.mark.parametrize("found", [True, False])
+async def test_a_reply_that_says_only_what_is_missing_declines(found):
+    draft, model = await read(reading("", found=found, missing=GAP))
+    assert (draft.status, draft.text, draft.end_reason) == ("declined", GAP, "not_found")
+    assert model.remaining == 0
+
+
 async def test_nothing_found_by_stage_one_declines_without_a_call():
     draft, model = await read(documents=[])
     assert draft.status == "declined"
@@ -181,7 +220,7 @@ async def test_a_first_call_that_is_impossible_raises():
     with pytest.raises(LLMUnavailable):
         await read(DOWN)
     with pytest.raises(
-        BudgetTooSmall, match="max_tokens = 100 is too small to start: the first call may take 8"
+        BudgetTooSmall, match="max_tokens = 100 is too small to start: the first call may take 1"
     ):
         await read(limits=Limits(max_tokens=100))
 
@@ -203,7 +242,7 @@ async def test_a_passage_without_a_title_goes_by_its_id():
 
 async def test_the_reader_asks_for_json_of_its_schema():
     _, model = await read(reading("x"))
-    assert set(model.requests[0].schema["properties"]) == {"found", "answer", "quotes"}
+    assert set(model.requests[0].schema["properties"]) == {"found", "answer", "missing", "quotes"}
 
 
 def hits_of(*documents, query="word"):

@@ -36,8 +36,9 @@ async def read(*replies, schema=DAYS, **how):
         return await Reader().answer(run, bench.hits()), model, bench
 
 
-def typed(value, answer="They take 14 days [1].", *quotes, found=True):
-    return json.dumps(json.loads(reading(answer, *(quotes or [QUOTE]), found=found)) | {"value": value})
+def typed(value, answer="They take 14 days [1].", *quotes, found=True, missing=None):
+    reply = json.loads(reading(answer, *(quotes or [QUOTE]), found=found, missing=missing))
+    return json.dumps(reply | {"value": value})
 
 
 @pytest.mark.parametrize("schema", [DAYS, Days])
@@ -49,15 +50,21 @@ async def test_an_answer_has_words_quotes_and_a_value(schema):
     assert len(model.requests) == 1
 
 
+async def test_a_value_of_which_a_part_is_missing_is_kept_in_a_partial_answer():
+    gap = "The passages do not say what shipping costs."
+    draft, _, _ = await read(typed({"days": 14}, missing=gap))
+    assert (draft.status, draft.value, draft.missing) == ("partial", {"days": 14}, gap)
+
+
 async def test_the_schema_is_shown_and_asked_for():
     _, model, _ = await read(typed({"days": 14}))
     request = model.requests[0]
     assert [json.loads(text) for _, text in fenced("schema", last(request))] == [DAYS]
     assert '"value": the answer as a JSON value' in prompt(request)
-    assert request.schema["required"] == ["found", "answer", "quotes", "value"]
+    assert request.schema["required"] == ["found", "answer", "missing", "quotes", "value"]
     asked_for = AnswerSchema(request.schema)
-    assert asked_for.check(json.loads(typed({"days": 14})))
-    assert asked_for.check(json.loads(typed(None, found=False)))
+    assert asked_for.check(json.loads(typed({"days": 14}, missing="")))
+    assert asked_for.check(json.loads(typed(None, found=False, missing="")))
 
 
 async def test_what_is_wrong_with_the_value_is_told_by_its_path_once():

@@ -76,6 +76,13 @@ async def test_the_words_of_a_lookup_come_one_by_one_and_make_the_answer(funnels
     assert len(shown) > 1
 
 
+async def test_what_is_missing_is_no_word_of_the_answer(funnels, chat_server):
+    chat_server.script(drip(reading(ANSWER, QUOTE, missing="The passages do not say who pays.")))
+    answer, shown = await asked(funnels(chat(chat_server)))
+    assert "".join(filter(None, shown)) == answer.text == ANSWER
+    assert None not in shown
+
+
 async def test_words_come_before_the_reply_is_complete(funnels, chat_server):
     heard = threading.Event()
 

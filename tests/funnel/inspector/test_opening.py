@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from funnel.inspector.opening import FOR_TURNS_TOKENS, describe_context
-from funnel.inspector.shown import Shown, trimmed
+from funnel.inspector.shown import Shown
 from funnel.llm.base import estimated_tokens
 from funnel.prompts import advice, fenced
 from funnel.reader.passages import MAX_CHARS, MAX_PASSAGES
 from funnel.router.shape import SURE
 from funnel.text.locating import locate
+from funnel.text.spacing import trimmed
 from indexes import RawDocuments
 from indexes.types import Document, DocumentHit, DocumentId, DocumentInfo, Hit, Passage, PassageId
 

@@ -26,7 +26,7 @@ async def test_the_full_form_sends_a_strict_schema_with_the_answer_before_its_qu
     asked = body["response_format"]["json_schema"]
     assert body["response_format"]["type"] == "json_schema"
     assert asked["strict"] is True
-    assert list(asked["schema"]["properties"]) == ["found", "answer", "quotes"]
+    assert list(asked["schema"]["properties"]) == ["found", "answer", "missing", "quotes"]
     assert draft.status == "complete"
 
 

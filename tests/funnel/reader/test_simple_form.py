@@ -130,7 +130,7 @@ async def test_a_well_formed_reply_keeps_the_full_form():
 async def test_the_full_form_sends_a_schema_that_endpoints_can_enforce_strictly():
     _, model, _ = await read(reading("14 days"), form="full")
     schema = model.requests[0].schema
-    assert list(schema["properties"]) == schema["required"] == ["found", "answer", "quotes"]
+    assert list(schema["properties"]) == schema["required"] == ["found", "answer", "missing", "quotes"]
     assert schema["additionalProperties"] is False
 
 
