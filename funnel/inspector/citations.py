@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from funnel.errors import BadPattern
 from funnel.journal import Journal
@@ -26,6 +26,9 @@ SENTENCE_CHARS = 600
 """A sentence that is longer than this is cited only where it matched."""
 MAX_CITATIONS = 999
 """A marker has at most three digits, so that a year in brackets is not a marker."""
+
+ShownSpans = Callable[[str], Awaitable[Sequence[tuple[int, int]]]]
+"""Returns which spans of a document a model was shown."""
 
 
 class CitationRegistry:
@@ -71,20 +74,36 @@ class CitationRegistry:
             start, stop = min(start, touched[0][0]), max(stop, touched[-1][1])
         return await self.cite(name, start, stop)
 
-    async def cite_quote(self, document: object, quote: str) -> str:
-        """Return the marker of the place where a quote occurs in the document."""
+    async def cite_quote(self, document: object, quote: str, shown: ShownSpans | None = None) -> str:
+        """Return the marker of the place where a quote occurs in the document.
+
+        If there are several, it is one beside the match that `document` is, or else in what the model was
+        `shown`, or else the first.
+        """
         # Twice as long, since the white space in it may be wider than in the document.
         if len(quote) > 2 * MAX_QUOTE_CHARS:
             raise _too_long(len(quote))
         name = await self._documents.readable(document)
-        n_chars, step = self._documents.n_chars([name]), MAX_READ_CHARS
+        n_chars = self._documents.n_chars([name])
+        if (found := await self._first(name, quote, (0, n_chars))) is None:
+            raise HostError(await self._where(name, quote))
+        if await self._first(name, quote, (found[1], n_chars)) is not None:
+            for span in [*_around(document, n_chars), *(await shown(name) if shown is not None else ())]:
+                if (preferred := await self._first(name, quote, span)) is not None:
+                    found = preferred
+                    break
+        return await self.cite(name, *found)
+
+    async def _first(self, name: str, quote: str, within: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the span of a quote's first occurrence in a span of a document."""
+        start, stop = within
         # Windows overlap by twice the quote, whose white space may be wider in the document.
-        overlap = min(len(quote) * 2, step // 2)
-        for at in range(0, max(n_chars, 1), step - overlap):
-            window = await self._documents.read(name, at, min(at + step, n_chars))
+        overlap = min(len(quote) * 2, MAX_READ_CHARS // 2)
+        for at in range(start, max(stop, start + 1), MAX_READ_CHARS - overlap):
+            window = await self._documents.read(name, at, min(at + MAX_READ_CHARS, stop))
             if span := await asyncio.to_thread(locate, window, quote):
-                return await self.cite(name, at + span[0], at + span[1])
-        raise HostError(await self._where(name, quote))
+                return at + span[0], at + span[1]
+        return None
 
     async def _where(self, name: str, quote: str) -> str:
         """Return that a quote does not stand in a document, and what to cite instead."""
@@ -137,6 +156,14 @@ class CitationRegistry:
             self._numbers[citation], self._by_number[number] = number, citation
             self._journal.cite(number, citation)
         return f"[{self._numbers[citation]}]"
+
+
+def _around(document: object, n_chars: int) -> list[tuple[int, int]]:
+    """Return the span of a match and what stands around it; nothing if it is none."""
+    match document:
+        case {"start": int(start), "stop": int(stop)} if 0 <= start < stop <= n_chars:
+            return [(start, stop), (max(0, start - SENTENCE_CHARS), min(stop + SENTENCE_CHARS, n_chars))]
+    return []
 
 
 def _sought(quote: str) -> str:

@@ -156,6 +156,17 @@ class Coverage:
                     at = known[number].start
                     self._add(known[number].document_id, (at + start, at + stop), by_sub_model=by_sub_model)
 
+    async def shown_of(self, name: str) -> Spans:
+        """Return the spans of a document that the run was given: first those that this model was shown.
+
+        Then those that other models were shown, and those that programs took, the short ones first.
+        """
+        await self.settle()
+        seen = self.all_seen().get(name, Seen())
+        every = self._provenance.known()
+        taken = [(each.start, each.start + len(each.text)) for each in every if each.document_id == name]
+        return [*seen.read, *seen.judged, *sorted(taken, key=lambda span: span[1] - span[0])]
+
     def all_seen(self) -> dict[str, Seen]:
         """Return what was seen of each document, by this inspector and its children."""
         every = {

@@ -96,7 +96,7 @@ class ReportTools:
             return await self.shared.citations.cite_sentence(doc, doc["start"], doc.get("stop"))
         if quote is not None:
             require_text(quote=quote)
-            return await self.shared.citations.cite_quote(doc, quote)
+            return await self.shared.citations.cite_quote(doc, quote, self.shared.coverage.shown_of)
         require_integers(start=start, stop=stop)
         if start is None or stop is None:
             raise HostError('cite(match), cite(doc, start, stop) or cite(doc, quote="exact words")')
