@@ -73,8 +73,9 @@ def neighbours(view: Documents, source: CitableText) -> Iterator[CitableText]:
 
 
 def _placed(view: Documents, source: CitableText) -> CitableText:
-    """Return a passage; one of source code with the lines of the definitions around it."""
-    return replace(source, header=_around(view, source) or "")
+    """Return a passage with the lines that say where it is: definitions around code, the header of a table."""
+    around = _around(view, source)
+    return _with_header(view, source) if around is None else replace(source, header=around)
 
 
 def _around(view: Documents, source: CitableText) -> str | None:
@@ -85,6 +86,15 @@ def _around(view: Documents, source: CitableText) -> str | None:
     first = max(0, source.start - CODE_CHARS)
     text = view.read(source.document_id, first, source.start + LINE_CHARS) or ""
     return enclosing(text, source.start - first, language.name)
+
+
+def _with_header(view: Documents, source: CitableText) -> CitableText:
+    """Return a stretch with the header of its table, if it begins inside one."""
+    first = max(0, source.start - BEHIND_CHARS)
+    window = view.read(source.document_id, first, source.stop) or ""
+    begins = source.start - first + len(source.text) - len(source.text.lstrip())
+    header = header_at(tables(window, is_cut=first > 0), begins)
+    return source if header is None else replace(source, header=window[slice(*header)].strip())
 
 
 def _with_space(text: str, stop: int) -> int:

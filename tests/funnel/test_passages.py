@@ -240,3 +240,13 @@ def test_a_quote_as_it_was_shown_is_cited_as_it_is_stored():
     line, _ = source.shown.splitlines()
     assert cite(source, line).quote == "Hill House      \u00a0      7,966"
     assert cite(source, source.shown).quote == source.text
+
+
+async def test_rows_have_the_header_of_their_table_also_where_what_stands_before_them_is_joined():
+    rows = "\n".join(f"| House {i} | {i} crowns | let to tenants of the town |" for i in range(500))
+    rows = rows.replace("| House 250 |", "| Zebra House |")
+    table = f"| House | Rent | Use |\n|---|---|---|\n{rows}"
+    found = await shown(doc("rents", table), question="zebra", budget=Budget(n_chars=8_000))
+    assert [source.header for source in found] == ["| House | Rent | Use |"]
+    assert len(found[0].text) > 6_000
+    assert found[0].text.index("Zebra") > 2_000
