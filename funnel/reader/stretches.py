@@ -73,7 +73,7 @@ def neighbours(view: Documents, source: CitableText) -> Iterator[CitableText]:
 
 
 def _placed(view: Documents, source: CitableText) -> CitableText:
-    """Return a passage with the lines that say where it is: definitions around code, the header of a table."""
+    """Return a passage with the definitions around it, if it is source code, or the header of its table."""
     around = _around(view, source)
     return _with_header(view, source) if around is None else replace(source, header=around)
 
