@@ -7,11 +7,13 @@ shown, and in what sub-models were given. It is known from the texts that the ru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from funnel.findings.provenance import Provenance
+from funnel.inspector.coverage_looks import Look
 from funnel.journal import Journal
 from funnel.seen import Spans, joined, length, most_seen
 from funnel.stored import Stored
@@ -20,11 +22,21 @@ from funnel.types import DocumentCoverage
 from funnel.workspace.documents import ReadableDocuments
 
 MAX_PATTERNS = 3
-"""Patterns that are remembered of each document, the latest."""
+"""Patterns that are told of each document, the latest."""
+MAX_LOOKS = 40
+"""Patterns and queries that are remembered of each document, the latest."""
+MAX_RETURNED = 200
+"""A result that holds so many documents may lack others that match."""
 MAX_PENDING_CHARS = 2_000_000
 """So many characters of outputs wait until text of documents is looked for in them."""
 PIECE_CHARS = 400_000
 """So many are looked through at a time."""
+MAX_MATCHES = 5_000
+"""Matches that are looked for beside the names of their documents, the latest."""
+MAX_NAMES = 200
+"""Documents whose names are looked for at a time."""
+NAME_CHARS, MIN_TEXT_CHARS, END_CHARS = 30, 3, 40
+"""So much of a title names a document, and so much of a match or of one of its ends is recognised there."""
 _KEPT = "coverage "
 
 
@@ -36,7 +48,21 @@ class Seen:
     matched: int = 0
     read: Spans = field(default_factory=list)
     judged: Spans = field(default_factory=list)
-    patterns: list[str] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+
+    @property
+    def patterns(self) -> list[str]:
+        """The latest patterns that it was grepped for."""
+        return [look.words for look in self.looks if not look.is_query][-MAX_PATTERNS:]
+
+    def looked(self, look: Look) -> None:
+        """Remember a look at the document."""
+        for i, each in enumerate(self.looks):
+            if each.words == look.words:
+                self.looks[i] = each.and_also(look)
+                return
+        self.looks.append(look)
+        del self.looks[:-MAX_LOOKS]
 
     @property
     def by_model(self) -> Spans:
@@ -70,6 +96,7 @@ class Coverage:
         self._children = dict(_of_earlier(journal, path))
         self._pending: list[tuple[str, bool]] = []
         self._pending_chars = 0
+        self._matches: dict[tuple[str, int], str] = {}
 
     def child(self, path: tuple[int, ...]) -> Coverage:
         """Return the coverage of a child, which knows what its own children saw in earlier attempts."""
@@ -92,21 +119,36 @@ class Coverage:
             self._of(name)
         self._wait(opening, by_sub_model=False)
 
-    def found(self, hits: Iterable[Mapping[str, Any]]) -> None:
-        """Count passages that a search returned."""
+    def found(self, hits: Sequence[Mapping[str, Any]], query: object = "", docs: object = None) -> None:
+        """Count passages that a search returned. `docs`: the documents that were searched; None for all."""
         for hit in hits:
             self.given[hit["id"]] = None
             self._of(hit["id"]).matched += 1
+        if docs is None or docs == "all":
+            return
+        spans = _spans_of(hits)
+        for name in self._scope(docs):
+            at = spans.get(name, ())
+            self._of(name).looked(Look(str(query), len(at), at, is_query=True))
 
-    def grepped(self, pattern: object, docs: object, matches: Iterable[Mapping[str, Any]]) -> None:
+    def grepped(self, pattern: object, docs: object, matches: Sequence[Mapping[str, Any]]) -> None:
         """Count a pattern for the documents that it was looked for in, and its matches."""
+        spans = _spans_of(matches)
+        # All matches of a document count, also those that did not fit into the result.
+        counts = {match["id"]: match.get("n_matches", 1) for match in matches}
+        # Where more match than are returned, it is not known that the rest do not.
+        nothing = Look(str(pattern), n=int(len(spans) >= MAX_RETURNED))
         for name in self._scope(docs):
             seen = self._of(name)
             seen.searched += 1
-            seen.patterns = [*seen.patterns, str(pattern)][-MAX_PATTERNS:]
-        # All matches of a document count, also those that did not fit into the result.
-        for name, count in {match["id"]: match.get("n_matches", 1) for match in matches}.items():
-            self._of(name).matched += count
+            n = counts.get(name, 0)
+            seen.looked(Look(str(pattern), n, spans[name]) if n else nothing)
+        for name, n in counts.items():
+            self._of(name).matched += n
+        for match in matches:
+            self._matches[match["id"], match["start"]] = match["text"]
+        for key in list(self._matches)[:-MAX_MATCHES]:
+            del self._matches[key]
 
     def opened(self, name: str) -> None:
         """Take note of a document that the program of this inspector has read."""
@@ -155,6 +197,33 @@ class Coverage:
                 for number, start, stop in await asyncio.to_thread(stretches, piece, texts):
                     at = known[number].start
                     self._add(known[number].document_id, (at + start, at + stop), by_sub_model=by_sub_model)
+        if self._matches:
+            await asyncio.to_thread(self._find_named, [text for text, by in pending if not by])
+
+    def _find_named(self, shown: Iterable[str]) -> None:
+        """Look for matches in the lines that name their documents.
+
+        What several documents say alike, and a match of a few words, is not found otherwise.
+        """
+        lines = [line for text in shown for line in text.splitlines()]
+        for name in list(dict.fromkeys(name for name, _ in reversed(self._matches)))[:MAX_NAMES]:
+            info = self._documents.known(name)
+            title = info.title[:NAME_CHARS] if info is not None else ""
+            about = " ".join(line for line in lines if name in line or (title and title in line))
+            if not about:
+                continue
+            about = " ".join(about.split())
+            counted: Counter[str] = Counter()
+            for key in [key for key in self._matches if key[0] == name]:
+                text, at = self._matches[key], key[1]
+                for start, stop in ((0, len(text)), (0, END_CHARS), (len(text) - END_CHARS, len(text))):
+                    part = " ".join(text[max(0, start) : stop].split())
+                    # As many matches as it stands there, since one may be printed of several that are alike.
+                    if len(part) >= MIN_TEXT_CHARS and counted[part] < about.count(part):
+                        counted[part] += 1
+                        self._add(name, (at + max(0, start), at + min(stop, len(text))), by_sub_model=False)
+                        del self._matches[key]
+                        break
 
     async def shown_of(self, name: str) -> Spans:
         """Return the spans of a document that the run was given: first those that this model was shown.
@@ -170,7 +239,7 @@ class Coverage:
     def all_seen(self) -> dict[str, Seen]:
         """Return what was seen of each document, by this inspector and its children."""
         every = {
-            name: Seen(each.searched, each.matched, list(each.read), list(each.judged), each.patterns)
+            name: Seen(each.searched, each.matched, list(each.read), list(each.judged), each.looks)
             for name, each in self._seen.items()
         }
         for of_child in self._children.values():
@@ -224,6 +293,14 @@ class Coverage:
         if docs == "all":
             return self._documents.ids
         return [self._documents.id_of(each) for each in (docs if isinstance(docs, (list, tuple)) else [docs])]
+
+
+def _spans_of(found: Iterable[Mapping[str, Any]]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return where what was found stands in each document."""
+    spans: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for each in found:
+        spans[each["id"]].append((each["start"], each["stop"]))
+    return {name: tuple(some) for name, some in spans.items()}
 
 
 def _key(path: tuple[int, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -9,6 +10,7 @@ from typing import Any
 
 from funnel.text.absence import Wording
 from funnel.text.citations import MARKER, markers_in, uncited
+from funnel.types import Span
 
 MAX_CLAIMS = 20
 MAX_CHARS = 200
@@ -18,14 +20,20 @@ MAX_LEAVES = 2_000
 
 NOTHING = ("0", "[]", "{}")
 """A text that says that there is none, if it was asked how many or which."""
+MAX_ITEMS = 100
+_ITEM = re.compile(r"\s*(?:[-+*•]|\d{1,3}[.)])\s")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A statement of an answer. `counts`: it only counts or lists, as the question asked."""
+    """A statement of an answer. `counts`: it only counts or lists, as the question asked.
+
+    `around`: the item of a list that it ends, or the list that it introduces; "" otherwise.
+    """
 
     text: str
     counts: bool = False
+    around: str = ""
 
 
 def claims(answer: Any, question: str, *, placed: bool, found: bool) -> list[Claim]:
@@ -43,7 +51,13 @@ def claims(answer: Any, question: str, *, placed: bool, found: bool) -> list[Cla
             return [Claim(text.strip())]
         spans = uncited(answer, placed=placed, question=question)
         told = [
-            Claim(span.text, counts=not wording.claims_absence(span.text)) for span in spans if span.absent
+            Claim(
+                span.text,
+                counts=asks_for_all and wording.only_counts(span.text),
+                around=_around(answer, span),
+            )
+            for span in spans
+            if span.absent
         ]
         return told[:MAX_CLAIMS]
     if isinstance(answer, (dict, list)) and answer:
@@ -54,6 +68,20 @@ def claims(answer: Any, question: str, *, placed: bool, found: bool) -> list[Cla
     if not held and not markers_in(answer) and asks_for_all:
         held = [Claim(str(answer)[:MAX_CHARS], counts=True)]
     return held
+
+
+def _around(answer: str, span: Span) -> str:
+    start = answer.rfind("\n", 0, span.start) + 1
+    if _ITEM.match(answer, start):
+        return answer[start : span.stop]
+    items: list[str] = []
+    for line in (
+        answer[span.stop :].partition("\n")[2].split("\n")[:MAX_ITEMS] if span.text[-1] in ":：" else ()
+    ):
+        if not _ITEM.match(line):
+            break
+        items.append(line)
+    return "\n".join(items)
 
 
 def _absent(value: Any, question: str) -> Iterator[tuple[str, str]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from funnel.inspector.coverage import Coverage, Seen
 from funnel.inspector.coverage_claims import Claim
+from funnel.inspector.coverage_looks import Subject, subject_of
 from funnel.seen import gaps, is_whole, length
-from funnel.text.absence import content_words
+from funnel.text.absence import Wording
 from funnel.workspace.documents import ReadableDocuments
 from indexes.types import DocumentInfo
 
@@ -26,18 +27,25 @@ PART_CHARS, MAX_PARTS = 20_000, 20
 """Parts that are suggested for sub-models, and how many."""
 MAX_GAPS = 3
 MAX_WORDS, STEM_CHARS = 5, 4
+MAX_DOCS = 5
+"""Documents that a suggested search names; if there are more, it is one of all."""
+MAX_PATTERN_CHARS = 200
 NEXT_TURNS = 2.0
 """There is time for one more turn if this many turns like those before would fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """What was not seen whole, of `total` documents; what was seen of each; what is left of the limits."""
+    """The documents of which too little was seen for a claim, of `total`; all that was seen.
+
+    `left`: what is left of the limits. `subject`: what the claim is about.
+    """
 
     unseen: Sequence[DocumentInfo]
     seen: Mapping[str, Seen]
     total: int
     left: Mapping[str, Any]
+    subject: Subject
 
     def of(self, info: DocumentInfo) -> Seen:
         return self.seen.get(info.id, Seen())
@@ -46,42 +54,57 @@ class _Rest:
 class Doubts:
     """Says once to each inspector how little an absence that it claims rests on.
 
-    `briefly`: in few words and with one line of code, for a small model.
+    `briefly`: in few words and with one line of code, for a small model. `cited`: the documents that the
+    answer cites.
     """
 
     def __init__(
-        self, documents: ReadableDocuments, coverage: Coverage, question: str, *, briefly: bool = False
+        self,
+        documents: ReadableDocuments,
+        coverage: Coverage,
+        question: str,
+        *,
+        briefly: bool = False,
+        cited: Collection[str] = (),
     ) -> None:
         self._documents = documents
         self._briefly = briefly
         self._coverage = coverage
         self._question = question
+        self._cited = frozenset(cited)
 
     async def about(self, claims: Sequence[Claim], left: Mapping[str, Any]) -> str | None:
-        """Return what to tell the model about these claims; None if all that they are about was seen."""
+        """Return what to tell the model of the first claim that rests on too little; None if none does."""
         await self._coverage.settle()
         seen = self._coverage.all_seen()
-        infos, total = await self._scope(" ".join(claim.text for claim in claims))
-        unseen = [info for info in infos if not _whole(info, seen)]
-        if all(claim.counts for claim in claims):
-            unseen = [info for info in unseen if not seen.get(info.id, Seen()).searched]
-        if not unseen and len(infos) >= total:
-            return None
-        unseen.sort(key=lambda info: -seen.get(info.id, Seen()).matched)
-        return self._told(claims[0], _Rest(unseen, seen, total, left))
-
-    async def _scope(self, text: str) -> tuple[list[DocumentInfo], int]:
-        """Return the documents that claims are about, and how many these should be.
-
-        They are those that the claims name, or else the question; if none is named, all that a child was
-        given, or the whole collection, of which some may not have been found.
-        """
         mine = list(self._coverage.given) if not self._coverage.is_root else list(self._documents.ids)
         infos = [info for info in map(self._documents.known, mine) if info is not None]
-        for where in (text, self._question):
-            if named := [info for info in infos[:MAX_NAMED_AMONG] if _is_named(info, where)]:
+        total = await self._documents.count() if self._coverage.is_root else len(infos)
+        titles = [title for info in infos[:MAX_NAMED_AMONG] for title in (info.title, info.id)]
+        for claim in claims:
+            scope, expected = self._scope(claim, infos, total)
+            wording = Wording.of(self._question, claim.text)
+            subject = subject_of(claim.text, self._question, titles, wording)
+            unseen = [info for info in scope if not _is_enough(claim, subject, info, seen)]
+            if not unseen and len(scope) >= expected:
+                continue
+            # First those whose matches were not shown, then those that were never grepped.
+            unseen.sort(key=lambda info: _urgency(subject, info, seen), reverse=True)
+            return self._told(claim, _Rest(unseen, seen, expected, left, subject))
+        return None
+
+    def _scope(self, claim: Claim, infos: list[DocumentInfo], total: int) -> tuple[list[DocumentInfo], int]:
+        """Return the documents that a claim is about, and how many these should be.
+
+        They are those that it names, or else the question; if none is named, all that a child was given, or
+        the whole collection, of which some may not have been found. What the answer cites there is what was
+        found, and not what was not.
+        """
+        for where in (claim.text, claim.around, self._question):
+            if named := [info for info in infos[:MAX_NAMED_AMONG] if where and _is_named(info, where)]:
                 return named, len(named)
-        return infos, len(infos) if not self._coverage.is_root else await self._documents.count()
+        others = [info for info in infos if info.id not in self._cited]
+        return (others, total - (len(infos) - len(others))) if others else (infos, total)
 
     def _told(self, claim: Claim, rest: _Rest) -> str:
         shown = rest.unseen[: 1 if self._briefly else SHOWN]
@@ -89,7 +112,7 @@ class Doubts:
         lines = [f"{_cut(claim.text)!r} claims that nothing else is there, and no span can show that."]
         lines += [_of_one(info, rest.of(info)) for info in shown]
         if self._briefly:
-            first = self._look(claim, rest).partition("\n")[0]
+            first = self._look(rest).partition("\n")[0]
             return "\n".join([*lines, f"Look first: {first}", "Then submit again."])
         if rest.total > len(shown):
             opened = sum(bool(each.by_model) for each in rest.seen.values())
@@ -97,43 +120,90 @@ class Doubts:
             lines.append(
                 f"Of {rest.total:,} documents, {opened:,} were read from or judged and {searched:,} grepped."
             )
-        lines.append(f"Look first, such as: {self._look(claim, rest)}")
+        lines.append(f"Look first, such as: {self._look(rest)}")
         lines.append(
-            "Then submit what you find, with its marker. To insist, submit the same again: the answer will "
-            "say how much was seen."
+            "Then submit what you find, with its marker. To insist, submit the same again: the answer's "
+            "`coverage` will say how much was seen."
         )
         return "\n".join(lines)
 
-    def _look(self, claim: Claim, rest: _Rest) -> str:
-        """Return code that sees more: the rest of a document, words not yet looked for, or all of it."""
+    def _look(self, rest: _Rest) -> str:
+        """Return code that sees more: the rest of a document, what matched, other words, or all of it."""
         one = rest.unseen[0] if len(rest.unseen) == rest.total == 1 else None
         if one is not None:
             left_out = gaps(rest.of(one).by_model, one.n_chars)
             if length(left_out) <= SHORT_CHARS:
                 return "; ".join(f"print(read({one.id!r}, {a}, {b}))" for a, b in left_out[:MAX_GAPS])
-        tried = " ".join(pattern for each in rest.seen.values() for pattern in each.patterns).lower()
-        words = content_words(self._question) or content_words(claim.text)
-        untried = [_stem(word) for word in words if word[:STEM_CHARS] not in tried]
-        docs = '"all"' if one is None else repr(one.id)
-        looks = [_judging(rest)] if rest.unseen else []
-        if untried:
-            pattern = "|".join(map(re.escape, dict.fromkeys(untried[:MAX_WORDS])))
-            grep = f'grep(r"{pattern}", docs={docs}, ignore_case=True)'
-            looks.insert(0, f'for m in {grep}[:40]: print(m["id"], m["line"])')
-        return "\n".join(filter(None, looks)) or f"grep other words, with docs={docs}"
+        docs = '"all"'
+        if (
+            rest.unseen
+            and len(rest.unseen) <= MAX_DOCS
+            and all(len(info.id) <= SHOWN_CHARS for info in rest.unseen)
+        ):
+            ids = [info.id for info in rest.unseen]
+            docs = repr(ids[0] if len(ids) == 1 else ids)
+        looks = [_grepping(rest, docs), _judging(rest)]
+        if not looks[0]:
+            words = " ".join((rest.subject.words or rest.subject.asked)[:MAX_WORDS]) or self._question
+            docs = "" if docs == '"all"' else f", docs={docs}"
+            looks[0] = f'for p in search({words!r}{docs}): print(p["id"], p["text"])'
+        return "\n".join(filter(None, looks))
+
+
+def _is_enough(claim: Claim, subject: Subject, info: DocumentInfo, seen: Mapping[str, Seen]) -> bool:
+    """Return whether enough was seen of a document for a claim."""
+    each = seen.get(info.id, Seen())
+    by_model = each.by_model
+    if is_whole(by_model, info.n_chars) and info.id in seen:
+        return True
+    if claim.counts:
+        return bool(each.searched)
+    return subject.is_settled(each.looks, by_model, length(by_model) / max(1, info.n_chars))
+
+
+def _urgency(subject: Subject, info: DocumentInfo, seen: Mapping[str, Seen]) -> tuple[bool, bool]:
+    each = seen.get(info.id, Seen())
+    return subject.unseen(each.looks, each.by_model) is not None, not each.looks
+
+
+def _grepping(rest: _Rest, docs: str) -> str:
+    """Return code that prints what matched and was not shown, or greps other words; "" if there is none."""
+    for info in rest.unseen[:SHOWN]:
+        each = rest.of(info)
+        if (look := rest.subject.unseen(each.looks, each.by_model)) and len(look.words) <= MAX_PATTERN_CHARS:
+            pattern, docs = f"{look.words!r}", repr(info.id)
+            break
+    else:
+        looks = [look for info in rest.unseen for look in rest.of(info).looks]
+        words = [_stem(word) for word in rest.subject.untried(looks)[:MAX_WORDS]]
+        if not words:
+            return ""
+        pattern = f'r"{"|".join(map(re.escape, dict.fromkeys(words)))}"'
+    return f'for m in grep({pattern}, docs={docs}, ignore_case=True)[:40]: print(m["id"], m["line"])'
 
 
 def _judging(rest: _Rest) -> str:
     """Return code that lets sub-models read documents in parts; "" if there are not enough calls for that."""
     n_parts = sum(-(-info.n_chars // PART_CHARS) for info in rest.unseen)
     calls = rest.left.get("calls_left")
-    if len(rest.unseen) > SHOWN or n_parts > MAX_PARTS or (calls is not None and calls <= n_parts):
+    if (
+        not rest.unseen
+        or len(rest.unseen) > SHOWN
+        or n_parts > MAX_PARTS
+        or (calls is not None and calls <= n_parts)
+    ):
         return ""
     lengths = {info.id: info.n_chars for info in rest.unseen}
+    words = " ".join(rest.subject.words[:MAX_WORDS])
+    asked = (
+        repr(f"What does this say of: {words}? Quote it, or NONE.")
+        if words
+        else ('question + " Quote it, or NONE."')
+    )
     return (
         f"parts = [read(d, i, i + {PART_CHARS}) for d, n in {lengths!r}.items() "
         f"for i in range(0, n, {PART_CHARS})]\n"
-        'print(llm_query_batched([question + " Quote it, or NONE."] * len(parts), parts))'
+        f"print(llm_query_batched([{asked}] * len(parts), parts))"
     )
 
 
@@ -146,10 +216,6 @@ def may_go_on(left: Mapping[str, Any], *, turns: int, tokens: int, usd: float | 
         left[name] is None or left[name] > NEXT_TURNS * spent / max(1, turns)
         for name, spent in so_far.items()
     )
-
-
-def _whole(info: DocumentInfo, seen: Mapping[str, Seen]) -> bool:
-    return info.id in seen and is_whole(seen[info.id].by_model, info.n_chars)
 
 
 def _is_named(info: DocumentInfo, text: str) -> bool:

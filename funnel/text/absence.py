@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 MAX_CHARS = 2_000
 """Of a longer statement only this beginning is looked at."""
-MIN_WORD_CHARS = 4
 _WORD = re.compile(r"[^\W\d_]+")
 _SPACELESS = re.compile(r"[぀-ヿ一-鿿]")
 _LATIN = re.compile(r"[a-zà-öø-ɏ]")
@@ -24,6 +23,8 @@ _MARKERS = re.compile(r"\[\d{1,3}\]")
 _QUOTED = re.compile(
     r"\"[^\"\n]{3,300}\"|“[^”\n]{3,300}”|«[^»\n]{3,300}»|„[^“”\n]{3,300}[“”]|`[^`\n]{1,300}`"
 )
+_SETTING = re.compile(r"\b\w+ ?==? ?\w+")
+"""Code that needs no marks to be seen, such as `retry=None`."""
 _NUMBER = re.compile(r"\d{1,3}(?:[.,\u00a0\u202f]\d{3})+|\d+")
 _JOINED = "and|but|so|und|et|y|e|en|и|that|dass|que|che|dat|что"
 
@@ -40,6 +41,10 @@ class _Language:
     all: re.Pattern[str]
     went_through: re.Pattern[str]
     infers: re.Pattern[str]
+    sole: re.Pattern[str]
+    rest: re.Pattern[str]
+    words: frozenset[str]
+    capital_nouns: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,30 @@ class Wording:
         text = _plain(statement)
         return any(each.infers.search(text) is not None for each in self.languages)
 
+    def is_sole(self, statement: str) -> bool:
+        """Return whether a statement says that there is nothing besides what it names."""
+        text = _plain(statement)
+        return any(each.sole.search(text) is not None for each in self.languages)
+
+    def introduces_absence(self, introduction: str) -> bool:
+        """Return whether a text denies something of all that it introduces; "The others:" tells of them."""
+        text = introduction.rpartition(";")[2]
+        for each in self.languages:
+            text = each.rest.sub("", text)
+        return self.claims_absence(text)
+
+    def only_counts(self, statement: str) -> bool:
+        """Return whether a statement denies nothing but that there are more than it counts."""
+        text = _NUMBER.sub("#", _plain(statement))
+        return text != _plain(statement) and not any(
+            each.claims.search(_own_words(each, text)) for each in self.languages
+        )
+
+    @property
+    def has_capital_nouns(self) -> bool:
+        """Whether all nouns may begin with a capital letter, not only names."""
+        return any(each.capital_nouns for each in self.languages)
+
     def asks_for_all(self, question: str) -> bool:
         """Return whether a question asks how many there are, which ones, or for all of them."""
         text = question[:MAX_CHARS]
@@ -108,27 +137,19 @@ class Wording:
         return language.whole.fullmatch(text.strip(" \t\n.,;:!?*_\"'()。、！？-–—")) is not None
 
 
-def content_words(*texts: str) -> list[str]:
-    """Return the words of texts that carry their meaning, in lower case, the longest first.
+def wording_words(wording: Wording) -> frozenset[str]:
+    """Return the words with which absences are worded, and those that are common, in lower case."""
+    return frozenset().union(*(each.words | each.common for each in wording.languages))
 
-    Of a script without spaces these are runs of characters, four at a time. Words such as "mentions", with
-    which absences are worded, come last.
-    """
-    common = frozenset().union(*(each.common for each in _languages()))
-    worded = "".join(each.claims.pattern for each in Wording.of(*texts).languages)
-    found: dict[str, None] = {}
-    for text in texts:
-        for word in _WORD.findall(text[:MAX_CHARS].lower()):
-            if _SPACELESS.match(word):
-                found |= dict.fromkeys(word[i : i + 4] for i in range(0, len(word), 4))
-            elif len(word) >= MIN_WORD_CHARS and word not in common:
-                found[word] = None
-    return sorted(found, key=lambda word: (word[:MIN_WORD_CHARS] in worded, -len(word)))
+
+def is_spaceless(word: str) -> bool:
+    """Return whether a word is of a script without spaces."""
+    return _SPACELESS.match(word) is not None
 
 
 def _plain(statement: str) -> str:
     """Return the beginning of a statement without markers and quotations, its white space single."""
-    text = _QUOTED.sub(" x ", _MARKERS.sub("", statement[:MAX_CHARS]))
+    text = _SETTING.sub(" x ", _QUOTED.sub(" x ", _MARKERS.sub("", statement[:MAX_CHARS])))
     return " ".join(text.replace("’", "'").replace("*", "").split())
 
 
@@ -160,9 +181,21 @@ def _languages() -> tuple[_Language, ...]:
             _any_of([each["all"]]),
             _any_of([each["went_through"]] if "script" in each else [rf"\b(?:{each['went_through']})\b"]),
             _any_of([each.get("infers", "(?!)")]),
+            _any_of([each.get("sole", "(?!)")]),
+            _any_of([each.get("rest", "(?!)")]),
+            frozenset(_worded(each["claims"])),
+            bool(each.get("capital_nouns", False)),
         )
         for each in stored.values()
     )
+
+
+def _worded(patterns: Sequence[str]) -> Iterator[str]:
+    """Yield the words of patterns; "documents?" is two of them."""
+    for word, optional in re.findall(r"([^\W\d_]{3,})(\??)", re.sub(r"\\[A-Za-z]", " ", " ".join(patterns))):
+        yield word
+        if optional:
+            yield word[:-1]
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:

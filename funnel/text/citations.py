@@ -183,8 +183,7 @@ def uncited(
             found.append(Span(start, stop, said, absent))
     for start, stop in introductions(text):
         is_cited = bisect_left(cited, (start, 0)) < bisect_left(cited, (stop, 0))
-        introduced = text[start:stop].rpartition(";")[2]
-        if not is_cited and wording.claims_absence(introduced):
+        if not is_cited and wording.introduces_absence(text[start:stop]):
             found.append(Span(start, stop, text[start:stop], absent=True))
     return tuple(sorted(found, key=lambda span: span.start))
 

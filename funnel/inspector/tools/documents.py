@@ -47,9 +47,9 @@ def _record_read(shared: Shared, arguments: Arguments, text: str) -> None:
     shared.recorder.read(name, arguments.get("start", 0), arguments.get("stop"), text)
 
 
-def _record_hits(shared: Shared, _arguments: Arguments, hits: Sequence[Arguments]) -> None:
+def _record_hits(shared: Shared, arguments: Arguments, hits: Sequence[Arguments]) -> None:
     shared.recorder.texts(TextSpan(hit["id"], hit["start"], hit["text"]) for hit in hits)
-    shared.coverage.found(hits)
+    shared.coverage.found(hits, arguments["query"], arguments.get("docs"))
 
 
 def _record_recalled(shared: Shared, _arguments: Arguments, found: Sequence[Arguments]) -> None:

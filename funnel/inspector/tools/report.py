@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -196,23 +196,24 @@ class ReportTools:
                 "or submit(answer, citations=[]) if nothing can be cited",
                 code=_UNCITED,
             )
-        if not self._insists and (doubt := await self._doubt(answer, bool(numbers), found=bool(found))):
+        if not self._insists and (doubt := await self._doubt(answer, numbers, found=bool(found))):
             raise HostError(doubt, code=_ABSENT)
         self.submission = Submission(answer, text, tuple(dict.fromkeys(numbers)), bool(found))
         submitted = AnswerSubmitted(answer=text, citations=tuple(known), found=bool(found))
         self.run.events.point(submitted, parent=self.parent)
 
-    async def _doubt(self, answer: Any, cited: bool, *, found: bool) -> str | None:  # noqa: FBT001 - whether any
+    async def _doubt(self, answer: Any, numbers: Sequence[int], *, found: bool) -> str | None:
         """Return what to tell the model about an absence that it claims; None if there is nothing to tell."""
         left, used = self.left(), self.run.ledger.usage
-        made = claims(answer, self.question, placed=cited, found=found)
+        made = claims(answer, self.question, placed=bool(numbers), found=found)
         spent = used.input_tokens + used.output_tokens
         if not made or not may_go_on(
             left, turns=used.turns, tokens=spent, usd=used.cost_usd, seconds=used.wall_s
         ):
             return None
         briefly = self.run.form == "simple"
-        doubts = Doubts(self.run.documents, self.shared.coverage, self.question, briefly=briefly)
+        cited = {each.document_id for some in self.shared.citations.cited(numbers).values() for each in some}
+        doubts = Doubts(self.run.documents, self.shared.coverage, self.question, briefly=briefly, cited=cited)
         return await doubts.about(made, left)
 
 

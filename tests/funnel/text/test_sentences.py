@@ -76,6 +76,7 @@ def test_a_sentence_without_a_marker_is_a_span_of_the_answer():
         ("None of these says it:\n- Hill House [1]", ["None of these says it:"]),
         ("No model wrote this; it quotes:\n- Hill House [1]", []),
         ("Hill House: Ohio law [1]; says nothing about insurance.", ["says nothing about insurance."]),
+        ("The others (of nine):\n- Hill House [1]", []),
         ("Hill House: Ohio law [1], of 2019.", []),
         ("Hill House says nothing about insurance [1].", []),
         ("**14 days**", ["**14 days**"]),
