@@ -31,7 +31,7 @@ from funnel.run.lifecycle import PreparedRun, RunLifecycle
 from funnel.run.options import Options, ResumeOptions
 from funnel.run.under_way import UnderWay
 from funnel.sandbox.base import Sandbox
-from funnel.seen import MAX_DOCUMENTS
+from funnel.seen import MAX_DOCUMENTS, total_of
 from funnel.stored import Stored
 from funnel.text.citations import uncited
 from funnel.trace.events import Event, Sink
@@ -251,7 +251,8 @@ class Funnel:
             notices=(*draft.notices, *of_models, *prepared.notices, *diverged),
             shape=decision.shape,
             uncited=_uncited(draft, run.question) if draft.status in {"complete", "partial"} else (),
-            coverage=tuple(draft.coverage),
+            coverage=tuple(draft.coverage[:MAX_DOCUMENTS]),
+            coverage_total=total_of(draft.coverage),
             standalone=run.question if prepared.record.follows is not None else "",
             end_reason=draft.end_reason,
         )
@@ -307,7 +308,7 @@ async def _keep_findings(run: Run, draft: Draft) -> None:
 def _uncited(draft: Draft, question: str) -> tuple[Span, ...]:
     """Return what the text of a draft states without a citation, but for what it says is missing."""
     gone_through = len(draft.coverage)
-    known = 0 < gone_through < MAX_DOCUMENTS
+    known = gone_through > 0
     found = uncited(
         draft.text,
         placed=bool(draft.citations),

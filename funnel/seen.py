@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain, pairwise
 
-from funnel.types import DocumentCoverage
+from funnel.types import CoverageTotal, DocumentCoverage
 from indexes.types import DocumentHit
 
 MAX_DOCUMENTS = 100
@@ -24,9 +24,20 @@ Spans = list[tuple[int, int]]
 
 
 def most_seen(found: Iterable[DocumentCoverage]) -> tuple[DocumentCoverage, ...]:
-    """Return the first of them, those of which most was seen."""
+    """Return them in order, those of which most was seen first."""
     ranked = sorted(found, key=lambda each: (-each.read - each.judged, -each.matched, -each.searched))
-    return tuple(ranked[:MAX_DOCUMENTS])
+    return tuple(ranked)
+
+
+def total_of(found: Collection[DocumentCoverage]) -> CoverageTotal:
+    """Return how many documents were searched, matched, read and judged."""
+    return CoverageTotal(
+        len(found),
+        sum(bool(each.searched) for each in found),
+        sum(bool(each.matched) for each in found),
+        sum(bool(each.read) for each in found),
+        sum(bool(each.judged) for each in found),
+    )
 
 
 def joined(spans: Iterable[tuple[int, int]]) -> Spans:

@@ -112,6 +112,17 @@ class DocumentCoverage:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverageTotal:
+    """How many of `documents` in all were found or seen: searched by a pattern, matched, read and judged."""
+
+    documents: int = 0
+    searched: int = 0
+    matched: int = 0
+    read: int = 0
+    judged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a chat with a model."""
 
@@ -177,7 +188,8 @@ class Answer:
 
     `route_probability` is the router's probability that the question needs the deep route, and `shape` its
     guess at the kind of work that the question asks for. `uncited` lists the statements of `text` that carry
-    no citation. `coverage` says what was seen of each document, those of which most was seen first.
+    no citation. `coverage` says what was seen of each document, those of which most was seen first,
+    and `coverage_total` counts all of them.
     `standalone`: the question as it was understood, if it followed others; else "".
     """
 
@@ -199,6 +211,7 @@ class Answer:
     uncited: tuple[Span, ...] = ()
     coverage: tuple[DocumentCoverage, ...] = ()
     standalone: str = ""
+    coverage_total: CoverageTotal = field(default_factory=CoverageTotal)
     end_reason: EndReason = field(kw_only=True)
 
     def as_dict(self) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def _rests_on(result: Answer) -> str | None:
     shown = first if len(first) <= UNCITED_CHARS else f"{first[:UNCITED_CHARS]}…"
     return (
         f"“{shown}” rests on {seen:,} of {n_chars:,} characters in {counted(len(opened), 'document')}; "
-        f"{len(result.coverage) - len(opened):,} more were not read"
+        f"{max(len(result.coverage), result.coverage_total.documents) - len(opened):,} more were not read"
     )
 
 

@@ -91,7 +91,8 @@ def documented(table):
 ORDER = (
     "question", "text", "value", "status", "end_reason", "route", "route_probability", "reasons", "shape",
     "standalone",
-    "citations", "uncited", "coverage", "usage", "model", "sandbox", "run", "trace", "notices",
+    "citations", "uncited", "coverage", "coverage_total", "usage", "model", "sandbox", "run", "trace",
+    "notices",
 )  # fmt: skip
 
 

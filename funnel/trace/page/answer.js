@@ -20,7 +20,7 @@ function drawAnswer() {
         answer ? h("div", { class: "text" }, listed(marked(answer))) : h("p", { class: "faint" }, "This run gave no answer."),
         begun.error && h("p", { class: "notice bad" }, begun.error),
         asList(answer?.notices).map((notice) => h("p", { class: "notice" }, notice)),
-        answer && covered(asList(answer.coverage).map(asObject)),
+        answer && covered(asList(answer.coverage).map(asObject), asObject(answer.coverage_total)),
         h("ol", { class: "citations", "aria-label": "Citations" }, asList(answer?.citations).map((cited, at) =>
           citation(asObject(cited), at, asObject(asList(answer.surroundings)[at]))))),
       h("aside", { "aria-label": "What it took" }, sums(asObject(answer?.usage)), why(route))));
@@ -33,12 +33,12 @@ function ended(answer) {
 }
 
 /** How much of the documents was seen, in one line that unfolds. */
-function covered(documents) {
+function covered(documents, total) {
   const seen = ({ read, judged }) => asNumber(read) + asNumber(judged);
   const opened = documents.filter((document) => seen(document) > 0);
   if (!documents.length) return null;
   return h("details", { class: "coverage" },
-    h("summary", {}, `Seen: ${plural(opened.length, "document")} of ${count(documents.length)} that were found or searched`),
+    h("summary", {}, `Seen: ${plural(opened.length, "document")} of ${count(Math.max(documents.length, asNumber(total.documents)))} that were found or searched`),
     h("ul", {}, documents.map(({ document_id, title, n_chars, searched, matched, read, judged }) =>
       h("li", {}, `${title || document_id}: ${count(asNumber(read))} of ${count(asNumber(n_chars))} characters read, `,
         `${count(asNumber(judged))} judged, ${plural(asNumber(searched), "pattern")}, ${plural(asNumber(matched), "match", "matches")}`))));

@@ -10,10 +10,10 @@ from second_stage import a_run, cell, doc, last
 from funnel.inspector import Inspector
 from funnel.llm.budget import Limits
 from funnel.llm.scripted import ScriptedLLM
-from funnel.seen import is_whole, merged
+from funnel.seen import is_whole, merged, total_of
 from funnel.text.citations import uncited
 from funnel.text.overlap import stretches
-from funnel.types import DocumentCoverage
+from funnel.types import CoverageTotal, DocumentCoverage
 
 FILLER = "".join(
     f"Clause {i} speaks of matter {i * 7} and of nothing that was asked for. " for i in range(900)
@@ -209,3 +209,8 @@ async def test_a_small_model_is_told_in_few_words(sandbox):
     assert "claims that nothing else is there" in told
     assert told.count("You have read") == 1
     assert "llm_query" not in told
+
+
+def test_all_documents_are_counted_however_many():
+    found = [DocumentCoverage(str(i), "", 9, searched=1, read=i % 2) for i in range(254)]
+    assert total_of(merged(found)) == CoverageTotal(254, searched=254, read=127)
