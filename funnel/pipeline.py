@@ -28,6 +28,7 @@ from funnel.reader import Reader
 from funnel.router import Router
 from funnel.run.context import Draft, Run
 from funnel.run.lifecycle import PreparedRun, RunLifecycle
+from funnel.run.named import search_with_named
 from funnel.run.options import Options, ResumeOptions
 from funnel.run.under_way import UnderWay
 from funnel.sandbox.base import Sandbox
@@ -208,7 +209,7 @@ class Funnel:
             notes = run.journal.value_of("search_notes", SEARCH_NOTES)
             return Hits(found, notes or ())
         with run.events.open(RetrieveStarted(query=run.question, k=k), parent=run.event) as retrieval:
-            search = partial(run.documents.view.search, run.question, k)
+            search = partial(search_with_named, run.documents.view, run.question, k)
             try:
                 hits = await wait_for(search, run.ledger.remaining_s)
             except TimeoutError:

@@ -17,6 +17,7 @@ from itertools import accumulate, islice
 from funnel.llm.base import estimated_tokens
 from funnel.prompts.forms import Form
 from funnel.reader.stretches import neighbours, stretch_of
+from funnel.run.named import named_in
 from funnel.text.citations import CitableText
 from funnel.text.wording import Wording
 from indexes.chunking import chunk
@@ -211,9 +212,18 @@ class _Choice:
 def _best_first(
     view: Documents, question: str, hits: Sequence[DocumentHit]
 ) -> Iterator[tuple[DocumentInfo, Passage]]:
-    """Yield the passages that stage one found, then what else in its documents has words of the question."""
+    """Yield the passages that stage one found, then what else in its documents has words of the question.
+
+    Of several documents that the question names, the best passage of each comes before all others.
+    """
     found = [(document.document, hit) for document in hits for hit in document.passages]
     found.sort(key=lambda pair: (-pair[1].score, pair[1].passage.id))
+    named = named_in(question, hits)
+    if len(named) > 1:
+        # What a search for the name alone found in one says little about the question.
+        for hit in hits:
+            if hit.document.id in named:
+                yield from islice(_searched_again(view, question, [hit]), 1)
     yield from ((info, hit.passage) for info, hit in found if hit.score > 0)
     yield from _searched_again(view, question, hits)
     # A source may fill its list up with documents that do not match at all.
