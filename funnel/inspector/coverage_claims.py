@@ -35,6 +35,13 @@ class Claim:
     counts: bool = False
     around: str = ""
 
+    @property
+    def is_shown_below(self) -> bool:
+        """Whether it introduces a list of which each item has its citation."""
+        items = self.around.split("\n")
+        introduces = bool(self.around) and self.text[-1:] in ":："
+        return introduces and all(MARKER.search(item) is not None for item in items)
+
 
 def claims(answer: Any, question: str, *, placed: bool, found: bool) -> list[Claim]:
     """Return what an answer claims so. `placed`: whether citations stand beside it, not in it.

@@ -70,10 +70,14 @@ class Item:
         return self.names + self.others
 
     def is_in(self, tried: Collection[str]) -> bool:
-        """Return whether these words of patterns are about it."""
+        """Return whether these words of patterns are about it: its names, or else two of its other words.
+
+        In a novel nobody looks for the name of its heroine.
+        """
+        others = sum(any(alike(other, word) for word in tried) for other in self.others)
         if self.names:
-            return all(any(alike(name, word) for word in tried) for name in self.names)
-        return any(alike(other, word) for other in self.others for word in tried)
+            return others > 1 or all(any(alike(name, word) for word in tried) for name in self.names)
+        return others > 0
 
 
 @dataclass(frozen=True)
@@ -94,17 +98,29 @@ class Subject:
     def is_settled(self, looks: Sequence[Look], seen: Spans, share: float) -> bool:
         """Return whether these looks at a document, of which this share was seen, are enough to deny it.
 
-        Each thing must have been looked for, and the matches shown. Where there is none, or where all else
-        is denied, other wordings must have been tried, unless names are all that was looked for.
+        Each thing must have been looked for, and the matches shown; beside names, which say what it is about,
+        one of the others is enough, or one that the question has, and none where no name stands. Where there
+        is no match, or where all else is denied, other wordings must have been tried, unless names are all
+        that was looked for.
         """
-        own: list[Look] = []
-        for item in self.items:
-            about = [look for look in looks if item.is_in(pattern_words(look.words))]
-            if not about or not all(look.is_shown(seen) for look in about):
-                return False
-            own += about
-        if not own:
+        about = {
+            item: [look for look in looks if item.is_in(pattern_words(look.words))] for item in self.items
+        }
+        own = [look for found in about.values() for look in found]
+        if not own or not all(look.is_shown(seen) for look in own):
             return False
+        named = [found for item, found in about.items() if item.names]
+        others = [found for item, found in about.items() if not item.names]
+        if named and all(named) and not any(look.n for found in named for look in found):
+            return True
+        if not named:
+            return all(others) and self._is_enough(own, looks, share)
+        of_names = [look for found in named for look in found]
+        asked = any(self._is_of_another_topic(look) for look in looks if look not in of_names)
+        return all(named) and (asked or not others or any(others)) and self._is_enough(own, looks, share)
+
+    def _is_enough(self, own: Sequence[Look], looks: Sequence[Look], share: float) -> bool:
+        """Return whether looks at what is denied (`own`) show it absent, not only worded otherwise."""
         if share >= MIN_READ or all(item.names for item in self.items):
             return True
         if any(look.is_query and look.spans for look in own):

@@ -10,6 +10,7 @@ from typing import Any
 from funnel.inspector.coverage import Coverage, Seen
 from funnel.inspector.coverage_claims import Claim
 from funnel.inspector.coverage_looks import Subject, subject_of
+from funnel.run.named import capitalised, is_called
 from funnel.seen import gaps, is_whole, length
 from funnel.text.absence import Wording
 from funnel.workspace.documents import ReadableDocuments
@@ -36,7 +37,7 @@ NEXT_TURNS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """The documents of which too little was seen for a claim, of `total`; all that was seen.
+    """The documents of which too little was seen for a claim, of `total`; what was seen of all of these.
 
     `left`: what is left of the limits. `subject`: what the claim is about.
     """
@@ -82,6 +83,8 @@ class Doubts:
         total = await self._documents.count() if self._coverage.is_root else len(infos)
         titles = [title for info in infos[:MAX_NAMED_AMONG] for title in (info.title, info.id)]
         for claim in claims:
+            if claim.is_shown_below:
+                continue
             scope, expected = self._scope(claim, infos, total)
             wording = Wording.of(self._question, claim.text)
             subject = subject_of(claim.text, self._question, titles, wording)
@@ -90,7 +93,8 @@ class Doubts:
                 continue
             # First those whose matches were not shown, then those that were never grepped.
             unseen.sort(key=lambda info: _urgency(subject, info, seen), reverse=True)
-            return self._told(claim, _Rest(unseen, seen, expected, left, subject))
+            of_scope: dict[str, Seen] = {info.id: seen[info.id] for info in scope if info.id in seen}
+            return self._told(claim, _Rest(unseen, of_scope, expected, left, subject))
         return None
 
     def _scope(self, claim: Claim, infos: list[DocumentInfo], total: int) -> tuple[list[DocumentInfo], int]:
@@ -219,11 +223,17 @@ def may_go_on(left: Mapping[str, Any], *, turns: int, tokens: int, usd: float | 
 
 
 def _is_named(info: DocumentInfo, text: str) -> bool:
-    """Return whether a text names a document by its id or title, as whole words and in the same case."""
-    return any(
+    """Return whether a text names a document: by its id, or by its title or the beginning of that."""
+    if any(
         len(name) >= MIN_NAME_CHARS and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
         for name in (info.id, info.title)
         if name in text
+    ):
+        return True
+    known = info.title.casefold()
+    return any(
+        known.startswith(name.split()[0].casefold()) and is_called(name, info.title, info.id)
+        for name in capitalised(text)
     )
 
 

@@ -74,6 +74,19 @@ def _scaled(hit: DocumentHit, score: float) -> DocumentHit:
     return replace(hit, score=score, passages=passages)
 
 
+def capitalised(text: str) -> list[str]:
+    """Return the runs of words with capital letters in a text, each of which may be a name."""
+    return [match[0].rstrip(".'-") for match in _NAME.finditer(text)]
+
+
+def is_called(name: str, title: str, name_of_document: str) -> bool:
+    """Return whether a document is called so: all that may be a name, or its longest part, begins a name."""
+    asked = names_in(name)
+    longest = max((each.count("_") for each in asked), default=0)
+    whole = {each for each in asked if each.count("_") == longest}
+    return not whole.isdisjoint(names_of(title, name_of_document))
+
+
 def _listed(question: str) -> list[str]:
     """Return the names that a question lists: those with a comma, "and" or the like between them."""
     places = [match.span() for match in _NAME.finditer(question)]
@@ -85,8 +98,4 @@ def _listed(question: str) -> list[str]:
 
 
 def _is_of(name: str, hit: DocumentHit) -> bool:
-    """Return whether a document is called so: all that may be a name, or its longest part, begins a name."""
-    asked = names_in(name)
-    longest = max((each.count("_") for each in asked), default=0)
-    whole = {each for each in asked if each.count("_") == longest}
-    return not whole.isdisjoint(names_of(hit.document.title, hit.document.id))
+    return is_called(name, hit.document.title, hit.document.id)

@@ -156,3 +156,28 @@ def test_the_words_of_a_pattern_are_its_letters(pattern, words):
 )  # fmt: skip
 def test_forms_of_a_word_begin_alike(one, other, same):
     assert alike(one, other) is same
+
+
+async def test_where_no_name_stands_nothing_else_need_be_looked_for(asked_back):
+    looked = cell("for m in grep('Nevada|Utah', docs='all'): print(m['line'])")
+    none = cell(
+        "submit('No contract with an escrow was found under the law of Nevada or Utah.', citations=[])"
+    )
+    assert (
+        await asked_back(looked, none, question="Is there an escrow under the law of Nevada or Utah?") is None
+    )
+
+
+async def test_a_list_whose_items_are_cited_is_introduced_at_will(asked_back):
+    cited = "cite('05', quote='Liability ends at 90 crowns.')"
+    items = f"'Every other contract ends:\\n- in 90 crowns ' + {cited}"
+    assert await asked_back(cell(f"submit({items})")) is None
+    bare = f"'Every other contract ends:\\n- in 90 crowns\\n- ' + {cited}"
+    assert await asked_back(cell(f"submit({bare})")) is not None
+
+
+async def test_a_document_is_named_by_the_beginning_of_its_title(asked_back):
+    looked = cell("print(grep('cap|ceiling|upper limit', docs='05'))")
+    none = cell("submit('Nothing caps the liability of Acme Services.', citations=[])")
+    assert await asked_back(looked, none, question="Who caps liability?") is None
+    assert await asked_back(looked, NONE, question="Who caps liability?") is not None
