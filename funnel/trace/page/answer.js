@@ -20,7 +20,7 @@ function drawAnswer() {
         answer ? h("div", { class: "text" }, listed(marked(answer))) : h("p", { class: "faint" }, "This run gave no answer."),
         begun.error && h("p", { class: "notice bad" }, begun.error),
         asList(answer?.notices).map((notice) => h("p", { class: "notice" }, notice)),
-        answer && covered(asList(answer.coverage).map(asObject), asObject(answer.coverage_total)),
+        answer && coverageOf(asList(answer.coverage).map(asObject), asObject(answer.coverage_total)),
         h("ol", { class: "citations", "aria-label": "Citations" }, asList(answer?.citations).map((cited, at) =>
           citation(asObject(cited), at, asObject(asList(answer.surroundings)[at]))))),
       h("aside", { "aria-label": "What it took" }, sums(asObject(answer?.usage)), why(route))));
@@ -33,7 +33,7 @@ function ended(answer) {
 }
 
 /** How much of the documents was seen, in one line that unfolds. */
-function covered(documents, total) {
+function coverageOf(documents, total) {
   const seen = ({ read, judged }) => asNumber(read) + asNumber(judged);
   const opened = documents.filter((document) => seen(document) > 0);
   if (!documents.length) return null;

@@ -112,3 +112,12 @@ def test_the_page_colours_every_function_that_the_models_code_may_call():
     script = files("funnel.trace.page").joinpath("detail.js").read_text("utf-8")
     [declared] = re.findall(r"const HOST_FUNCTIONS = (.*?);", script, re.DOTALL)
     assert set(" ".join(re.findall(r'"([^"]*)"', declared)).split()) == set(TOOLS)
+
+
+def test_no_two_scripts_of_the_page_declare_the_same_name():
+    declared = re.compile(r"^(?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
+    page = files("funnel.trace.page")
+    scripts = [each.read_text("utf-8") for each in page.iterdir() if each.name.endswith(".js")]
+    names = [name for script in scripts for name in declared.findall(script)]
+    assert len(scripts) > 1
+    assert sorted(names) == sorted(set(names))
