@@ -73,7 +73,7 @@ def test_a_file_that_keeps_its_parser_busy_is_given_up_and_the_next_is_read(tmp_
     with Isolation(limit_s=0.5) as isolation:
         with pytest.raises(BadFile, match=r"a\.pdf: reading it took longer than 0\.5 s"):
             isolation.parse(tmp_path / "a.pdf", ".pdf")
-        isolation._limit_s = 60
+        isolation._worker._waits_s = 60
         assert isolation.parse(path, ".pdf").text == "words"
 
 
