@@ -104,8 +104,9 @@ class Doubts:
         the whole collection, of which some may not have been found. What the answer cites there is what was
         found, and not what was not.
         """
-        for where in (claim.text, claim.around, self._question):
-            if named := [info for info in infos[:MAX_NAMED_AMONG] if where and _is_named(info, where)]:
+        for where in filter(None, (claim.text, claim.around, self._question)):
+            names = capitalised(where)
+            if named := [info for info in infos[:MAX_NAMED_AMONG] if _is_named(info, where, names)]:
                 return named, len(named)
         others = [info for info in infos if info.id not in self._cited]
         return (others, total - (len(infos) - len(others))) if others else (infos, total)
@@ -222,8 +223,11 @@ def may_go_on(left: Mapping[str, Any], *, turns: int, tokens: int, usd: float | 
     )
 
 
-def _is_named(info: DocumentInfo, text: str) -> bool:
-    """Return whether a text names a document: by its id, or by its title or the beginning of that."""
+def _is_named(info: DocumentInfo, text: str, names: Sequence[str]) -> bool:
+    """Return whether a text names a document: by its id, or by its title or the beginning of that.
+
+    `names`: what may be a name in the text.
+    """
     if any(
         len(name) >= MIN_NAME_CHARS and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
         for name in (info.id, info.title)
@@ -233,7 +237,7 @@ def _is_named(info: DocumentInfo, text: str) -> bool:
     known = info.title.casefold()
     return any(
         known.startswith(name.split()[0].casefold()) and is_called(name, info.title, info.id)
-        for name in capitalised(text)
+        for name in names
     )
 
 

@@ -31,16 +31,12 @@ def named_in(question: str, hits: Sequence[DocumentHit]) -> set[str]:
 
 
 def search_with_named(view: Documents, question: str, k: int) -> Hits:
-    """Search for a question, and for what it names besides. See `with_named`."""
-    return with_named(view, question, Hits.of(view.search(question, k)), k)
-
-
-def with_named(view: Documents, question: str, found: Hits, k: int) -> Hits:
-    """Return the hits with those documents that the question names besides; at most `k`.
+    """Return what a search for a question finds, with those documents that it names besides; at most `k`.
 
     Only a question that lists several names, of which the search found one at least, is searched again: once
     for each name of none of the hits.
     """
+    found = Hits.of(view.search(question, k))
     names = _listed(question)
     missing = [name for name in names if not any(_is_of(name, hit) for hit in found)]
     if not missing or len(missing) == len(names):
@@ -50,7 +46,7 @@ def with_named(view: Documents, question: str, found: Hits, k: int) -> Hits:
         hits = view.search(name, _LOOKED_AT)
         more |= {hit.document.id: hit for hit in hits if _is_of(name, hit)}
     known = {hit.document.id for hit in found}
-    added = [hit for name, hit in more.items() if name not in known][:k]
+    added = [hit for document_id, hit in more.items() if document_id not in known][:k]
     if not added:
         return found
     kept = _without_last(question, found, max(0, len(found) + len(added) - k))
